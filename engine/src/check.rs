@@ -1,0 +1,322 @@
+//! The gradient checker: analytic cotangents against finite differences, in `f64`.
+//!
+//! For an operator f, a random cotangent c and the number L = sum(c * f(x)), the tape's dL/dx is compared with central
+//! differences of L, one input at a time: every coordinate when there are few, else random directions. The cotangent is
+//! never all ones (the gradient of softmax attention over equal values under ones is exactly 0, and so would be that of
+//! a wrong softmax). One Richardson step removes the h² term, so that step 1e-3 leaves about 1e-12 of truncation and 1e-12
+//! of rounding. The error is relative to the scale of that input's own gradient.
+
+use std::fmt;
+
+use crate::rng::Stream;
+use crate::tape::{Tape, Var};
+use crate::tensor::Tensor;
+
+/// The largest error that passes. Right gradients measure 1e-12 to 1e-9; a term that is 0.1 % off measures about 1e-3.
+pub const TOLERANCE: f64 = 1e-7;
+/// Inputs with at most this many elements are checked coordinate by coordinate.
+const FEW: usize = 128;
+/// Directions for larger inputs.
+const DIRECTIONS: usize = 32;
+const STEP: f64 = 1e-3;
+
+/// A gradient check that goes with an operator; the lists of cases are what the completeness tests go through.
+pub struct Case {
+    /// The name the operator records on tapes.
+    pub operator: &'static str,
+    run: Box<dyn Fn(Stream) -> Result<Vec<Checked>, Failure> + Send + Sync>,
+}
+
+impl Case {
+    /// A case of `operator` that draws its inputs and directions from the stream it is given.
+    pub fn new(
+        operator: &'static str,
+        run: impl Fn(Stream) -> Result<Vec<Checked>, Failure> + Send + Sync + 'static,
+    ) -> Case {
+        Case {
+            operator,
+            run: Box::new(run),
+        }
+    }
+
+    /// Runs the check on the stream of its own name.
+    ///
+    /// # Errors
+    /// The first gradient that is wrong.
+    pub fn run(&self) -> Result<Vec<Checked>, Failure> {
+        (self.run)(crate::rng::Seed(20).stream("check").stream(self.operator))
+    }
+}
+
+/// An input whose gradient is right.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The input.
+    pub input: String,
+    /// The worst error met, relative to the gradient's scale.
+    pub error: f64,
+    /// The Euclidean norm of its gradient: 0 where the output does not depend on it.
+    pub norm: f64,
+}
+
+/// A gradient that is wrong.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The operator.
+    pub operator: String,
+    /// The input.
+    pub input: String,
+    /// The coordinate or direction.
+    pub place: String,
+    /// By finite differences.
+    pub expected: f64,
+    /// By the tape.
+    pub got: f64,
+    /// |expected - got| relative to the gradient's scale.
+    pub error: f64,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure {
+            operator,
+            input,
+            place,
+            expected,
+            got,
+            error,
+        } = self;
+        write!(
+            f,
+            "gradient of {operator} with respect to {input} at {place}: "
+        )?;
+        write!(
+            f,
+            "expected {expected:.12e} (finite differences), got {got:.12e}, error {error:.1e} > {TOLERANCE:.0e}"
+        )
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A tensor of independent standard normal numbers.
+pub fn normal(stream: Stream, rows: usize, cols: usize) -> Tensor<f64> {
+    let mut generator = stream.generator();
+    Tensor::from_fn(rows, cols, |_, _| generator.normal())
+}
+
+fn leaves<'t>(tape: &'t Tape<f64>, values: &[Tensor<f64>]) -> Vec<Var<'t, f64>> {
+    values
+        .iter()
+        .map(|value| tape.leaf("input", value.clone()))
+        .collect()
+}
+
+/// Checks the gradient of `f` with respect to each of `inputs` at their values.
+///
+/// `f` must be a pure function of its variables: the same draws every time it is called.
+///
+/// # Errors
+/// The first coordinate or direction whose error is above [`TOLERANCE`].
+pub fn check(
+    operator: &str,
+    stream: Stream,
+    inputs: &[(&str, Tensor<f64>)],
+    f: impl for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
+) -> Result<Vec<Checked>, Failure> {
+    let values: Vec<Tensor<f64>> = inputs.iter().map(|(_, value)| value.clone()).collect();
+
+    let tape = Tape::new();
+    let variables = leaves(&tape, &values);
+    let output = f(&tape, &variables);
+    let cotangent = normal(stream.stream("cotangent"), output.rows(), output.cols());
+    let gradients = tape.backward_from(&output, cotangent.clone());
+
+    // L at the inputs with number `which` moved by `step` along `direction`.
+    let loss = |which: usize, direction: &[f64], step: f64| -> f64 {
+        let mut moved = values.clone();
+        for (x, d) in moved[which].data_mut().iter_mut().zip(direction) {
+            *x += step * d;
+        }
+        let tape = Tape::forward_only();
+        let output = f(&tape, &leaves(&tape, &moved));
+        output
+            .value()
+            .data()
+            .iter()
+            .zip(cotangent.data())
+            .map(|(y, c)| y * c)
+            .sum()
+    };
+    let slope = |which: usize, direction: &[f64]| -> f64 {
+        let central = |h: f64| (loss(which, direction, h) - loss(which, direction, -h)) / (2.0 * h);
+        (4.0 * central(STEP / 2.0) - central(STEP)) / 3.0
+    };
+    // Finite differences of a constant are rounding noise of this size.
+    let noise = 1e-10 * (1.0 + loss(0, &[], 0.0).abs()) * cotangent.norm();
+
+    let mut checked = Vec::new();
+    for (which, (input, value)) in inputs.iter().enumerate() {
+        let gradient = gradients.of(&variables[which]);
+        assert_eq!(
+            gradient.shape(),
+            value.shape(),
+            "gradient of {operator} with respect to {input}: shapes"
+        );
+        let gradient = gradient.data();
+        let norm = gradients.of(&variables[which]).norm();
+        let len = gradient.len();
+        let mut worst: f64 = 0.0;
+        let mut compare = |place: String, direction: &[f64], scale: f64| {
+            let expected = slope(which, direction);
+            let got: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
+            let difference = (expected - got).abs();
+            let error = if difference <= noise && norm == 0.0 {
+                0.0
+            } else {
+                difference / scale
+            };
+            worst = worst.max(error);
+            if error <= TOLERANCE {
+                return Ok(());
+            }
+            let (operator, input) = (operator.to_string(), (*input).to_string());
+            Err(Failure {
+                operator,
+                input,
+                place,
+                expected,
+                got,
+                error,
+            })
+        };
+        if len <= FEW {
+            let largest = gradient
+                .iter()
+                .fold(0.0, |largest: f64, g| largest.max(g.abs()));
+            for i in 0..len {
+                let mut direction = vec![0.0; len];
+                direction[i] = 1.0;
+                compare(
+                    format!("({}, {})", i / value.cols(), i % value.cols()),
+                    &direction,
+                    largest,
+                )?;
+            }
+        } else {
+            for i in 0..DIRECTIONS {
+                let direction = normal(stream.stream(input).at(i), len, 1);
+                let length = direction.norm();
+                let unit: Vec<f64> = direction.data().iter().map(|d| d / length).collect();
+                // A unit direction sees about norm / sqrt(len) of the gradient.
+                compare(
+                    format!("random direction {i}"),
+                    &unit,
+                    norm / (len as f64).sqrt(),
+                )?;
+            }
+        }
+        checked.push(Checked {
+            input: (*input).to_string(),
+            error: worst,
+            norm,
+        });
+    }
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::gemm;
+    use crate::rng::Seed;
+
+    /// y = x Aᵀ for a fixed A, then a planted mistake in the pullback.
+    fn planted(
+        mistake: fn(Tensor<f64>, &Tensor<f64>) -> Tensor<f64>,
+        rows: usize,
+    ) -> Result<Vec<Checked>, Failure> {
+        let stream = Seed(5).stream("planted");
+        let a = normal(stream.stream("a"), 6, 6);
+        let x = normal(stream.stream("x"), rows, 6);
+        check("planted", stream, &[("x", x)], |tape, x| {
+            let mut y = Tensor::stale(rows, 6);
+            gemm(1.0, x[0].value().view(), a.view().t(), 0.0, y.view_mut());
+            let a = a.clone();
+            tape.record("planted", [x[0].node()], y, move |dy| {
+                let mut dx = Tensor::stale(dy.rows(), 6);
+                gemm(1.0, dy.view(), a.view(), 0.0, dx.view_mut());
+                [mistake(dx, &dy)]
+            })
+        })
+    }
+
+    #[test]
+    fn a_right_gradient_passes_and_each_planted_error_is_rejected() {
+        for rows in [6, 40] {
+            // by coordinate, by direction
+            let checked = planted(|dx, _| dx, rows).unwrap();
+            assert!(checked[0].error < 1e-9, "{checked:?}");
+
+            let failure = planted(
+                |dx, _| Tensor::from_fn(dx.rows(), 6, |i, j| dx.row(i)[j] * 1.001),
+                rows,
+            );
+            let failure = failure.expect_err("0.1 % off");
+            assert_eq!(
+                (failure.operator.as_str(), failure.input.as_str()),
+                ("planted", "x")
+            );
+            assert!(
+                (failure.got / failure.expected - 1.001).abs() < 1e-6,
+                "{failure}"
+            );
+
+            planted(
+                |dx, dy| Tensor::from_fn(dx.rows(), 6, |i, j| dx.row(i)[j] - 0.01 * dy.row(i)[j]),
+                rows,
+            )
+            .expect_err("a missing term");
+            planted(
+                |dx, _| {
+                    Tensor::from_fn(dx.rows(), 6, |i, j| if i == 2 { 0.0 } else { dx.row(i)[j] })
+                },
+                rows,
+            )
+            .expect_err("a forgotten row");
+            planted(|dx, _| Tensor::zeros(dx.rows(), 6), rows).expect_err("a gradient of zero");
+        }
+        planted(|dx, _| Tensor::from_fn(6, 6, |i, j| dx.row(j)[i]), 6).expect_err("transposed");
+    }
+
+    #[test]
+    fn forgotten_accumulation_is_rejected() {
+        // y = x * x, whose pullback forgets that x stands there twice.
+        let stream = Seed(5).stream("accumulation");
+        let x = normal(stream, 3, 3);
+        let result = check("square", stream, &[("x", x)], |tape, x| {
+            let kept = x[0].save();
+            let y = Tensor::from_fn(3, 3, |i, j| kept.row(i)[j] * kept.row(i)[j]);
+            tape.record("square", [x[0].node()], y, move |dy| {
+                [Tensor::from_fn(3, 3, |i, j| dy.row(i)[j] * kept.row(i)[j])]
+            })
+        });
+        let failure = result.expect_err("half the gradient");
+        assert!(
+            (failure.got * 2.0 - failure.expected).abs() < 1e-6,
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn an_input_without_influence_has_norm_zero() {
+        let stream = Seed(5).stream("zero");
+        let inputs = [
+            ("x", normal(stream.at(0), 2, 2)),
+            ("unused", normal(stream.at(1), 2, 2)),
+        ];
+        let checked = check("add", stream, &inputs, |_, x| &x[0] + &x[0]).unwrap();
+        assert!(checked[0].norm > 0.0);
+        assert_eq!(checked[1].norm, 0.0);
+    }
+}

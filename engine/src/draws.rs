@@ -1,0 +1,141 @@
+//! Random choices, drawn before they are used, recorded and replayed.
+//!
+//! An operator that samples asks a [`Draws`] for its choice by name (`pilot.doc0.layer1.head0`). Live, the choice comes
+//! from the stream of that name; in replay it is whatever was recorded or injected. So gradients are checked at frozen
+//! draws, reference cases bring their own indices, and everything a method treats as a constant has a name that can be
+//! looked at.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::rng::{Generator, Stream};
+
+/// One choice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Draw {
+    /// Indices of rows, columns, blocks, ...
+    Indices(Vec<u32>),
+    /// Random numbers (a projection, rotations), row by row.
+    Numbers(Vec<f64>),
+}
+
+/// The choices of one example.
+pub struct Draws {
+    stream: Stream,
+    given: BTreeMap<String, Draw>,
+    log: Option<RefCell<BTreeMap<String, Draw>>>,
+}
+
+impl Draws {
+    /// Every choice is drawn from `stream` and forgotten after use.
+    pub fn live(stream: Stream) -> Draws {
+        Draws {
+            stream,
+            given: BTreeMap::new(),
+            log: None,
+        }
+    }
+
+    /// Every choice is drawn from `stream` and recorded.
+    pub fn recording(stream: Stream) -> Draws {
+        Draws::replay(stream, BTreeMap::new())
+    }
+
+    /// Choices in `given` are returned as they are, the rest is drawn from `stream`; all are recorded.
+    pub fn replay(stream: Stream, given: BTreeMap<String, Draw>) -> Draws {
+        Draws {
+            stream,
+            given,
+            log: Some(RefCell::default()),
+        }
+    }
+
+    fn take(&self, name: &str, live: impl FnOnce() -> Draw) -> Draw {
+        let draw = self.given.get(name).cloned().unwrap_or_else(live);
+        if let Some(log) = &self.log {
+            log.borrow_mut().insert(name.to_string(), draw.clone());
+        }
+        draw
+    }
+
+    /// The indices called `name`.
+    ///
+    /// # Panics
+    /// If numbers were injected under that name.
+    pub fn indices(&self, name: &str, live: impl FnOnce(&mut Generator) -> Vec<u32>) -> Vec<u32> {
+        match self.take(name, || {
+            Draw::Indices(live(&mut self.stream.stream(name).generator()))
+        }) {
+            Draw::Indices(indices) => indices,
+            Draw::Numbers(_) => panic!("draw {name}: indices expected, numbers injected"),
+        }
+    }
+
+    /// The random numbers called `name`.
+    ///
+    /// # Panics
+    /// If indices were injected under that name.
+    pub fn numbers(&self, name: &str, live: impl FnOnce(&mut Generator) -> Vec<f64>) -> Vec<f64> {
+        match self.take(name, || {
+            Draw::Numbers(live(&mut self.stream.stream(name).generator()))
+        }) {
+            Draw::Numbers(numbers) => numbers,
+            Draw::Indices(_) => panic!("draw {name}: numbers expected, indices injected"),
+        }
+    }
+
+    /// Puts something that was computed, not drawn (the probabilities behind a choice) into the record, for whoever
+    /// looks; costs nothing when nobody records.
+    pub fn note(&self, name: &str, numbers: impl FnOnce() -> Vec<f64>) {
+        if let Some(log) = &self.log {
+            log.borrow_mut()
+                .insert(name.to_string(), Draw::Numbers(numbers()));
+        }
+    }
+
+    /// What was recorded, by name; to be given to [`Draws::replay`].
+    pub fn recorded(&self) -> BTreeMap<String, Draw> {
+        self.log
+            .as_ref()
+            .map(|log| log.borrow().clone())
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seed;
+
+    #[test]
+    fn replay_returns_what_was_recorded_and_draws_the_rest() {
+        let stream = Seed(1).stream("draws");
+        let draw = |draws: &Draws, name: &str| {
+            draws.indices(name, |generator| {
+                (0..4).map(|_| generator.below(100) as u32).collect()
+            })
+        };
+        let first = Draws::recording(stream);
+        let (a, b) = (draw(&first, "a"), draw(&first, "b"));
+        assert_ne!(a, b);
+
+        let mut given = first.recorded();
+        given.insert("a".into(), Draw::Indices(vec![7]));
+        given.remove("b");
+        let second = Draws::replay(stream, given);
+        assert_eq!(draw(&second, "a"), [7]);
+        assert_eq!(
+            draw(&second, "b"),
+            b,
+            "a choice does not depend on the others"
+        );
+        assert_eq!(draw(&Draws::live(stream), "a"), a);
+    }
+
+    #[test]
+    fn notes_are_kept_only_when_somebody_records() {
+        let live = Draws::live(Seed(1).stream("notes"));
+        live.note("p", || unreachable!("nobody records"));
+        assert!(live.recorded().is_empty());
+    }
+}

@@ -1,0 +1,240 @@
+//! Loops compiled for the widest vectors of the machine, chosen at run time, with the same bits on all of them.
+//!
+//! [`lanes!`](crate::lanes!) takes a function and compiles its body three times: for AVX-512, for AVX2 and for the
+//! target as it is (SSE2 on x86-64, NEON on Arm). The bodies hold no fused multiply-add (Rust never contracts
+//! `a * b + c` on its own) and their sums run over a fixed number of lanes, so the instruction set changes the speed and
+//! nothing else; a test runs every path. This file and [`crate::gemm`] are the only places with `unsafe`.
+
+use std::cell::Cell;
+
+use crate::real::Real;
+
+/// An instruction set a loop is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What the compilation target guarantees.
+    Portable,
+    /// 256-bit vectors.
+    Avx2,
+    /// 512-bit vectors.
+    Avx512,
+}
+
+thread_local!(static LIMIT: Cell<Level> = const { Cell::new(Level::Avx512) });
+
+/// The widest instruction set this machine has.
+#[inline]
+pub fn level() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let limit = LIMIT.get();
+        if limit == Level::Avx512
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            return Level::Avx512;
+        }
+        if limit >= Level::Avx2 && is_x86_feature_detected!("avx2") {
+            return Level::Avx2;
+        }
+    }
+    Level::Portable
+}
+
+/// Runs `work` on this thread with nothing wider than `limit`: for the tests that compare the paths.
+pub fn limited_to<R>(limit: Level, work: impl FnOnce() -> R) -> R {
+    let before = LIMIT.replace(limit);
+    let result = work();
+    LIMIT.set(before);
+    result
+}
+
+/// Defines a function over slices of `T: Real` whose body is compiled for every [`Level`]; see the module's page.
+///
+/// ```
+/// engine::lanes! {
+///     /// y += a x
+///     pub fn axpy<T>(a: T, x: &[T], y: &mut [T]) {
+///         for (y, &x) in y.iter_mut().zip(x) {
+///             *y += a * x;
+///         }
+///     }
+/// }
+/// let mut y = [1.0f32, 2.0];
+/// axpy(2.0, &[10.0, 20.0], &mut y);
+/// assert_eq!(y, [21.0, 42.0]);
+/// ```
+#[macro_export]
+macro_rules! lanes {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident>($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)+) => {$(
+        $(#[$meta])*
+        $vis fn $name<$t: $crate::Real>($($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body<$t: $crate::Real>($($argument: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+                fn avx512<$t: $crate::Real>($($argument: $type),*) $(-> $result)? {
+                    body($($argument),*)
+                }
+                #[target_feature(enable = "avx2")]
+                fn avx2<$t: $crate::Real>($($argument: $type),*) $(-> $result)? {
+                    body($($argument),*)
+                }
+                match $crate::lanes::level() {
+                    // SAFETY: `level` has found these features on this machine.
+                    $crate::lanes::Level::Avx512 => return unsafe { avx512($($argument),*) },
+                    // SAFETY: as above.
+                    $crate::lanes::Level::Avx2 => return unsafe { avx2($($argument),*) },
+                    $crate::lanes::Level::Portable => {}
+                }
+            }
+            body($($argument),*)
+        }
+    )+};
+}
+
+/// Partial sums run side by side in this many lanes, whatever the width of the machine's vectors.
+pub const LANES: usize = 64;
+
+/// Combines `x` to one number in a fixed order: element i goes to lane i mod [`LANES`], then the lanes are folded in
+/// halves. For use inside [`lanes!`](crate::lanes!) bodies; `first` is the neutral element of `combine`.
+#[inline(always)]
+pub fn fold<T: Real>(x: &[T], first: T, combine: impl Fn(T, T) -> T, each: impl Fn(T) -> T) -> T {
+    let mut lanes = [first; LANES];
+    let mut blocks = x.chunks_exact(LANES);
+    for block in &mut blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane = combine(*lane, each(x));
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(blocks.remainder()) {
+        *lane = combine(*lane, each(x));
+    }
+    fold_lanes(lanes, combine)
+}
+
+/// [`fold`] over the products of two slices of the same length, with sums.
+#[inline(always)]
+pub fn inner<T: Real>(x: &[T], y: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    for (x, y) in (&mut xs).zip(&mut ys) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += x * y;
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(xs.remainder()).zip(ys.remainder()) {
+        *lane += x * y;
+    }
+    fold_lanes(lanes, |a, b| a + b)
+}
+
+#[inline(always)]
+fn fold_lanes<T: Real>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        let (low, high) = lanes.split_at_mut(half);
+        for (low, &high) in low.iter_mut().zip(high.iter()) {
+            *low = combine(*low, high);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+lanes! {
+    /// The sum of `x`.
+    pub fn sum<T>(x: &[T]) -> T {
+        fold(x, T::ZERO, |a, b| a + b, |x| x)
+    }
+
+    /// The sum of x_i y_i.
+    pub fn dot<T>(x: &[T], y: &[T]) -> T {
+        inner(x, y)
+    }
+
+    /// y += x
+    pub fn add<T>(x: &[T], y: &mut [T]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y += x;
+        }
+    }
+
+    /// y -= x
+    pub fn subtract<T>(x: &[T], y: &mut [T]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y -= x;
+        }
+    }
+
+    /// y *= x, element by element
+    pub fn multiply<T>(x: &[T], y: &mut [T]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y *= x;
+        }
+    }
+
+    /// y *= a
+    pub fn scale<T>(a: T, y: &mut [T]) {
+        for y in y {
+            *y *= a;
+        }
+    }
+
+    /// y += a x
+    pub fn add_scaled<T>(a: T, x: &[T], y: &mut [T]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y += a * x;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seed;
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let mut generator = Seed(3).stream("lanes").generator();
+        let x: Vec<f32> = (0..1000).map(|_| generator.normal() as f32).collect();
+        let run = |level| {
+            limited_to(level, || {
+                let mut y = x.clone();
+                exponentials(&mut y);
+                (
+                    sum(&x).to_bits(),
+                    dot(&x, &y).to_bits(),
+                    y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(),
+                )
+            })
+        };
+        let portable = run(Level::Portable);
+        assert_eq!(run(Level::Avx2), portable);
+        assert_eq!(run(Level::Avx512), portable);
+    }
+
+    lanes! {
+        fn exponentials<T>(y: &mut [T]) {
+            for y in y {
+                *y = y.exp();
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_any_length() {
+        for n in [0, 1, 63, 64, 65, 200] {
+            let x: Vec<f64> = (0..n).map(f64::from).collect();
+            assert_eq!(sum(&x), f64::from(n) * (f64::from(n) - 1.0) / 2.0);
+            assert_eq!(
+                dot(&x, &vec![2.0; n as usize]),
+                f64::from(n) * (f64::from(n) - 1.0)
+            );
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Parameters: named tensors, bound to a tape by reference.
+
+use std::ops::Index;
+
+use crate::real::Real;
+use crate::tape::{Gradients, Tape, Var};
+use crate::tensor::Tensor;
+
+/// The handle of one parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParamId(usize);
+
+/// The named parameters of a model, in the order they were added.
+#[derive(Clone)]
+pub struct Params<T: Real> {
+    names: Vec<String>,
+    values: Vec<Tensor<T>>,
+}
+
+/// All parameters as leaves of one tape.
+pub struct Bound<'t, T: Real>(Vec<Var<'t, T>>);
+
+impl<T: Real> Default for Params<T> {
+    fn default() -> Self {
+        Params {
+            names: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<T: Real> Params<T> {
+    /// Adds a parameter.
+    ///
+    /// # Panics
+    /// If there is one of this name.
+    pub fn add(&mut self, name: impl Into<String>, value: Tensor<T>) -> ParamId {
+        let name = name.into();
+        assert!(
+            !self.names.contains(&name),
+            "there is a parameter {name} already"
+        );
+        self.names.push(name);
+        self.values.push(value);
+        ParamId(self.values.len() - 1)
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor<T>)> {
+        self.names.iter().map(String::as_str).zip(&self.values)
+    }
+
+    /// The values, in order.
+    pub fn values(&self) -> &[Tensor<T>] {
+        &self.values
+    }
+
+    /// The values, in order, to be written (shapes must stay).
+    pub fn values_mut(&mut self) -> &mut [Tensor<T>] {
+        &mut self.values
+    }
+
+    /// The parameter called `name`.
+    pub fn find(&self, name: &str) -> Option<ParamId> {
+        self.names
+            .iter()
+            .position(|known| known == name)
+            .map(ParamId)
+    }
+
+    /// How many numbers all parameters hold together.
+    pub fn count(&self) -> usize {
+        self.values
+            .iter()
+            .map(|value| value.rows() * value.cols())
+            .sum()
+    }
+
+    /// Makes every parameter a leaf of `tape`; no number is copied.
+    pub fn bind<'t>(&self, tape: &'t Tape<T>) -> Bound<'t, T> {
+        Bound(
+            self.values
+                .iter()
+                .map(|value| tape.leaf("parameter", value.clone()))
+                .collect(),
+        )
+    }
+
+    /// A tensor of zeros for every parameter: where gradients are summed.
+    pub fn zeros(&self) -> Vec<Tensor<T>> {
+        self.values
+            .iter()
+            .map(|value| Tensor::zeros(value.rows(), value.cols()))
+            .collect()
+    }
+}
+
+impl<T: Real> Index<ParamId> for Params<T> {
+    type Output = Tensor<T>;
+
+    fn index(&self, id: ParamId) -> &Tensor<T> {
+        &self.values[id.0]
+    }
+}
+
+impl<'t, T: Real> Index<ParamId> for Bound<'t, T> {
+    type Output = Var<'t, T>;
+
+    fn index(&self, id: ParamId) -> &Var<'t, T> {
+        &self.0[id.0]
+    }
+}
+
+impl<T: Real> Bound<'_, T> {
+    /// Adds the gradient of every parameter to its sum; rows that a table's gradient leaves out are not touched.
+    pub fn accumulate(&self, mut gradients: Gradients<T>, sums: &mut [Tensor<T>]) {
+        for (leaf, sum) in self.0.iter().zip(sums) {
+            if let Some(gradient) = gradients.take(leaf) {
+                let used = gradient.data().len();
+                crate::lanes::add(gradient.data(), &mut sum.data_mut()[..used]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_of_several_examples_add_up() {
+        let mut params = Params::<f64>::default();
+        let w = params.add("w", Tensor::scalar(3.0));
+        params.add("unused", Tensor::zeros(2, 2));
+        assert_eq!(params.count(), 5);
+        assert_eq!(params.find("w"), Some(w));
+        let mut sums = params.zeros();
+        for x in [1.0, 10.0] {
+            let tape = Tape::new();
+            let bound = params.bind(&tape);
+            let x = tape.leaf("x", Tensor::scalar(x));
+            let y = &bound[w] * &x;
+            bound.accumulate(tape.backward(&y), &mut sums);
+        }
+        assert_eq!(sums[0].item(), 11.0);
+        assert_eq!(sums[1].data(), [0.0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "there is a parameter w already")]
+    fn names_are_unique() {
+        let mut params = Params::<f32>::default();
+        params.add("w", Tensor::scalar(0.0));
+        params.add("w", Tensor::scalar(0.0));
+    }
+}
