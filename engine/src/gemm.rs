@@ -1,7 +1,7 @@
 //! Views of matrices with two strides, and their product.
 //!
 //! A view is all that a transpose or a head costs: a transpose swaps the strides, a head is a block of columns. The one
-//! product of the project, [`gemm`], checks shapes and bounds and hands the views to matrixmultiply; this file and
+//! product of the project, [`gemm()`], checks shapes and bounds and hands the views to matrixmultiply; this file and
 //! [`crate::lanes`] are the only places with `unsafe`.
 
 use std::ops::Range;

@@ -3,7 +3,7 @@
 //! [`lanes!`](crate::lanes!) takes a function and compiles its body three times: for AVX-512, for AVX2 and for the
 //! target as it is (SSE2 on x86-64, NEON on Arm). The bodies hold no fused multiply-add (Rust never contracts
 //! `a * b + c` on its own) and their sums run over a fixed number of lanes, so the instruction set changes the speed and
-//! nothing else; a test runs every path. This file and [`crate::gemm`] are the only places with `unsafe`.
+//! nothing else; a test runs every path. This file and [`mod@crate::gemm`] are the only places with `unsafe`.
 
 use std::cell::Cell;
 

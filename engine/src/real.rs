@@ -66,7 +66,7 @@ pub trait Real:
         if self > other { self } else { other }
     }
 
-    /// C = alpha A B + beta C on strided matrices; see [`crate::gemm`] for the checked form.
+    /// C = alpha A B + beta C on strided matrices; see [`gemm()`](crate::gemm()) for the checked form.
     ///
     /// # Safety
     /// Element (i, j) of a matrix lies at `pointer + i * row stride + j * column stride`; all elements of A (m x k),

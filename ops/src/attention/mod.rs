@@ -1,0 +1,145 @@
+//! Attention: what a method is, and the list of them all.
+//!
+//! A method is a struct with its options and an implementation of [`Attention`]: one node on the tape over all heads of
+//! a layer. It stands in one file with its derivation and one [`Entry`]; one line in [`registry`] makes it known to the
+//! flags, the tables, the reference cases and the suite of laws. An ablation is another value of the same struct.
+//!
+//! Reading order: [`attend`], the kernel nearly everything is made of; [`softmax`] and [`vmean`], the two ends;
+//! [`skein`], the method of the paper and its ablations.
+
+use engine::{Draws, Real, Stream, Tensor, Var};
+
+/// Where in a model an attention stands: the names of its draws are made of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// 0, or 1 for the second document of a pair.
+    pub document: usize,
+    /// The layer, from 0.
+    pub layer: usize,
+}
+
+impl Place {
+    /// The name of a draw of one head, for example `pilot.doc0.layer1.head0`.
+    pub fn draw(&self, what: &str, head: usize) -> String {
+        format!("{what}.doc{}.layer{}.head{head}", self.document, self.layer)
+    }
+}
+
+/// What a method sees of one example: `n` real tokens, no padding, no batch.
+pub struct Inputs<'a, 't, T: Real> {
+    /// Queries (n, heads p); `None` for a method that does not read them (see [`Attention::reads`]).
+    pub q: Option<&'a Var<'t, T>>,
+    /// Keys (n, heads p); `None` likewise.
+    pub k: Option<&'a Var<'t, T>>,
+    /// Values (n, heads p).
+    pub v: &'a Var<'t, T>,
+    /// The number of heads; head h is columns h p .. (h + 1) p.
+    pub heads: usize,
+    /// The position of every token, rising: 0, 1, 2, ... unless some positions hold no token.
+    pub positions: &'a [u32],
+    /// The method's own parameters on this tape, as [`Attention::parameters`] listed them.
+    pub parameters: &'a [Var<'t, T>],
+    /// Where random choices come from.
+    pub draws: &'a Draws,
+    /// Where in the model this is.
+    pub place: Place,
+    /// The stream of dropout masks while training, `None` in evaluation.
+    pub dropout: Option<Stream>,
+}
+
+impl<'a, 't, T: Real> Inputs<'a, 't, T> {
+    /// The queries.
+    ///
+    /// # Panics
+    /// If the method's [`Attention::reads`] said that it does not read them.
+    pub fn q(&self) -> &'a Var<'t, T> {
+        self.q.expect("this method said it reads no queries")
+    }
+
+    /// The keys.
+    ///
+    /// # Panics
+    /// If the method's [`Attention::reads`] said that it does not read them.
+    pub fn k(&self) -> &'a Var<'t, T> {
+        self.k.expect("this method said it reads no keys")
+    }
+
+    /// The columns of head `h`.
+    pub fn head(&self, h: usize) -> std::ops::Range<usize> {
+        let p = self.v.cols() / self.heads;
+        h * p..(h + 1) * p
+    }
+}
+
+/// Which projections a method reads beside the values; those it does not read are not computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// The queries.
+    pub queries: bool,
+    /// The keys.
+    pub keys: bool,
+}
+
+/// The shape of an attention layer, for methods with parameters of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerShape {
+    /// Rows of the position table: no position reaches it.
+    pub positions: usize,
+    /// The number of heads.
+    pub heads: usize,
+    /// Columns of a head, p.
+    pub head_width: usize,
+}
+
+/// An attention method.
+pub trait Attention<T: Real>: Send + Sync {
+    /// Which projections it reads beside the values.
+    fn reads(&self) -> Reads {
+        Reads { queries: true, keys: true }
+    }
+
+    /// Its own learned parameters for one layer, by name below the layer's attention, at their initial values.
+    fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
+        let _ = (shape, stream);
+        Vec::new()
+    }
+
+    /// The output (n, heads p).
+    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T>;
+}
+
+/// The settings from which every method takes what it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// d: samples, landmarks, projected rows or random features.
+    pub features: usize,
+    /// The rate of dropout on attention probabilities, for the method that has it.
+    pub dropout: f64,
+}
+
+/// What holds for a method; the suite checks every claim.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Laws {
+    /// Every output row is a weighted mean of value rows: equal values come out as they are.
+    pub rows_sum_to_one: bool,
+    /// With as many features as tokens it equals softmax attention.
+    pub exact_at_full_budget: bool,
+    /// Memory of forward and backward grows like n.
+    pub linear_memory: bool,
+    /// Two evaluations with different draws differ.
+    pub random: bool,
+}
+
+/// One line of the registry.
+pub struct Entry<T: Real> {
+    /// The name for `--attn`.
+    pub name: &'static str,
+    /// One line for lists and help.
+    pub about: &'static str,
+    /// Paper and equation.
+    pub cites: &'static str,
+    /// What it claims.
+    pub laws: Laws,
+    /// Makes the method.
+    pub build: fn(&Options) -> Box<dyn Attention<T>>,
+}
