@@ -1,1 +1,18 @@
-//! experiments.
+//! From a command line to the folder of a run. Read in this order:
+//!
+//! 1. [`flags`]: what can be said on the command line, in every `exp_*` binary.
+//! 2. [`config`]: what that resolves to, with the presets of the budgets; all settings of a run in one struct.
+//! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
+//!    state as a file that is right or refused) and `whole_file` (how such files are written).
+//! 4. [`progress`] and [`interrupt`]: what is shown while it runs, and how it is stopped.
+//! 5. [`error`]: how all of them fail.
+
+mod checkpoint;
+pub mod config;
+mod environment;
+pub mod error;
+pub mod flags;
+pub mod interrupt;
+pub mod progress;
+pub mod run;
+mod whole_file;

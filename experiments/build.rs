@@ -1,0 +1,62 @@
+//! Tells `environment.rs` what the program is built from: the git commit, the compiler, the version of matrixmultiply.
+//! Whatever cannot be found out, as in a source archive without git, is "unknown".
+
+use std::process::Command;
+use std::{env, fs};
+
+fn main() {
+    let rustc = env::var("RUSTC").unwrap_or("rustc".into());
+    let lock = fs::read_to_string("../Cargo.lock").unwrap_or_default();
+    let matrixmultiply = lock
+        .split("[[package]]")
+        .find(|package| package.contains("\nname = \"matrixmultiply\"\n"))
+        .and_then(|package| package.split("version = \"").nth(1)?.split('"').next())
+        .map(str::to_string);
+    let known = |fact: Option<String>| fact.unwrap_or("unknown".into());
+    let commit = output(
+        "git",
+        &[
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=40",
+            "--exclude=*",
+        ],
+    );
+    println!("cargo::rustc-env=BUILT_FROM={}", known(commit));
+    println!(
+        "cargo::rustc-env=BUILT_BY={}",
+        known(output(&rustc, &["--version"]))
+    );
+    println!(
+        "cargo::rustc-env=BUILT_WITH_MATRIXMULTIPLY={}",
+        known(matrixmultiply)
+    );
+
+    // Whether the source has been changed since the commit is asked again when any of it changes.
+    for path in [
+        "../Cargo.lock",
+        "../engine",
+        "../ops",
+        "../models",
+        "../datasets",
+        ".",
+    ] {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    for file in ["HEAD", "index"] {
+        if let Some(path) = output("git", &["rev-parse", "--git-path", file]) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+}
+
+/// The first line that a program prints, if it succeeds.
+fn output(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines()
+        .next()
+        .filter(|_| output.status.success())
+        .map(str::to_string)
+}

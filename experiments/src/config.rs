@@ -1,0 +1,607 @@
+//! All settings of a run in one flat struct, and how it is put together: the preset of the task and the budget, then
+//! the `--config` file, then the flags. Whatever is in a [`Config`] has been checked. How many threads do the work is
+//! not a setting: it changes no number.
+
+use crate::error::{Error, Result};
+use crate::flags::{Flags, Settings};
+use crate::whole_file;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{self, Path};
+
+/// Beyond this a batch is a mistake of typing, and its lists alone would fill the memory.
+const LARGEST_BATCH: usize = 1 << 20;
+/// Any other count; TOML's integers are signed, so not every `usize` could be written down.
+const LARGEST: usize = u32::MAX as usize;
+
+/// The settings of a run, complete. `--print-config` prints it, config.toml in the run's folder keeps it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is learnt.
+    pub task: Task,
+    /// Attention method, by its name in the registry.
+    pub attn: String,
+    /// Features d: how many keys, rows, landmarks or projections the method may use; at most n of them are used.
+    pub features: usize,
+    /// Every random number is a function of this seed and of what it is for.
+    pub seed: u64,
+    /// "builtin", or the absolute path of the data set's folder.
+    pub data: String,
+    /// Whose choices: a careful experimenter's or the released code's.
+    pub protocol: Protocol,
+    /// The preset that the settings below started from.
+    pub budget: Budget,
+
+    /// Steps of the schedule; early stopping may use fewer.
+    pub steps: usize,
+    /// Examples a step.
+    pub batch: usize,
+    /// Highest learning rate of the one-cycle schedule.
+    pub learning_rate: f64,
+    /// Steps until the highest learning rate.
+    pub warmup: usize,
+    /// Steps between evaluations on the dev split.
+    pub eval_every: usize,
+    /// Dev examples an evaluation; 0: all.
+    pub eval_examples: usize,
+    /// Test examples at the end; 0: all.
+    pub test_examples: usize,
+    /// Evaluations in a row without a lower dev loss that stop the run; 0: none do.
+    pub patience: usize,
+    /// Tokens of an example; the rest is cut off.
+    pub max_len: usize,
+    /// Probability of dropout, wherever the model drops.
+    pub dropout: f64,
+    /// Groups that a batch is spread over; their gradients are added in a fixed order, so this may change rounding.
+    pub groups: usize,
+}
+
+/// The tasks of the Long Range Arena that have a binary.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Is a movie review, read byte by byte, in favour of the film?
+    Text,
+}
+
+/// Whose choices a run follows where the paper's released code departs from a careful experiment.
+#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// A dev split of its own, the best weights tested, mean over real tokens, constant beta1
+    Clean,
+    /// As released: dev = test on Text, last weights, mean over the padded length, cycled beta1
+    Paper,
+}
+
+/// How much to train.
+#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Budget {
+    /// About 15 seconds: does everything work?
+    Smoke,
+    /// About 4 minutes on two cores: does it learn?
+    Quick,
+    /// The paper's settings: hours to days
+    Paper,
+}
+
+impl Task {
+    /// As in the names of binaries and folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Text => "text",
+        }
+    }
+
+    /// As in a sentence.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Task::Text => "Text (movie reviews as bytes)",
+        }
+    }
+
+    /// The most tokens an example of the task has.
+    fn longest(self) -> usize {
+        match self {
+            Task::Text => 4000,
+        }
+    }
+}
+
+impl Config {
+    /// The settings of a budget, before files and flags.
+    pub(crate) fn preset(task: Task, budget: Budget) -> Self {
+        // The released configuration of Text.
+        let text = Config {
+            task,
+            attn: "skein".into(),
+            features: 256,
+            seed: 42,
+            data: "builtin".into(),
+            protocol: Protocol::Clean,
+            budget,
+            steps: 50_000,
+            batch: 128,
+            learning_rate: 1e-4,
+            warmup: 80,
+            eval_every: 500,
+            eval_examples: 0,
+            test_examples: 0,
+            patience: 10,
+            max_len: 4000,
+            dropout: 0.1,
+            groups: 16,
+        };
+        match (task, budget) {
+            (Task::Text, Budget::Paper) => text,
+            // Sized by the clock on two cores, for the built-in corpus.
+            (Task::Text, Budget::Quick) => Config {
+                steps: 1200,
+                batch: 32,
+                learning_rate: 1e-3,
+                warmup: 100,
+                eval_every: 200,
+                eval_examples: 1000,
+                max_len: 1024,
+                ..text
+            },
+            (Task::Text, Budget::Smoke) => Config {
+                steps: 30,
+                batch: 8,
+                learning_rate: 1e-3,
+                warmup: 10,
+                eval_every: 10,
+                eval_examples: 64,
+                test_examples: 256,
+                max_len: 256,
+                ..text
+            },
+        }
+    }
+
+    /// The configuration that the flags ask for: that of the folder under `--resume`, else preset, then file, then
+    /// flags. `methods` are the registered ones, as (name, about).
+    pub fn resolve(task: Task, flags: &Flags, methods: &[(&str, &str)]) -> Result<Self> {
+        let config = match &flags.resume {
+            Some(folder) => Self::of_run(folder)?,
+            None => {
+                let file: Settings = match &flags.config {
+                    Some(file) => read_toml(file)?,
+                    None => Settings::default(),
+                };
+                let budget = flags
+                    .settings
+                    .budget
+                    .or(file.budget)
+                    .unwrap_or(Budget::Quick);
+                Self::preset(task, budget)
+                    .overlaid(&file)
+                    .overlaid(&flags.settings)
+            }
+        };
+        config.checked(task, methods)
+    }
+
+    /// The configuration of the run in `folder`.
+    fn of_run(folder: &Path) -> Result<Self> {
+        if !folder.join("config.toml").exists() {
+            let message = format!(
+                "{} is not the folder of a run: it has no config.toml",
+                folder.display()
+            );
+            return Err(
+                Error::usage(message).hint("--resume takes a folder such as runs/text-skein-s42")
+            );
+        }
+        read_toml(&folder.join("config.toml"))
+    }
+
+    /// These settings with those that `given` has in their place. `budget` is settled already: it chose the preset.
+    fn overlaid(self, given: &Settings) -> Self {
+        Config {
+            task: given.task.unwrap_or(self.task),
+            attn: given.attn.clone().unwrap_or(self.attn),
+            features: given.features.unwrap_or(self.features),
+            seed: given.seed.unwrap_or(self.seed),
+            data: given.data.clone().unwrap_or(self.data),
+            protocol: given.protocol.unwrap_or(self.protocol),
+            budget: self.budget,
+            steps: given.steps.unwrap_or(self.steps),
+            batch: given.batch.unwrap_or(self.batch),
+            learning_rate: given.learning_rate.unwrap_or(self.learning_rate),
+            warmup: given.warmup.unwrap_or(self.warmup),
+            eval_every: given.eval_every.unwrap_or(self.eval_every),
+            eval_examples: given.eval_examples.unwrap_or(self.eval_examples),
+            test_examples: given.test_examples.unwrap_or(self.test_examples),
+            patience: given.patience.unwrap_or(self.patience),
+            max_len: given.max_len.unwrap_or(self.max_len),
+            dropout: given.dropout.unwrap_or(self.dropout),
+            groups: given.groups.unwrap_or(self.groups),
+        }
+    }
+
+    /// This configuration if every setting is one that the run can honour; the first that is not, otherwise.
+    fn checked(mut self, task: Task, methods: &[(&str, &str)]) -> Result<Self> {
+        let wrong = |setting: &str, value: &dyn std::fmt::Display, expected: &str| {
+            let flag = setting.replace('_', "-");
+            Error::usage(format!("{setting} = {value}: expected {expected}")).hint(format!(
+                "set it with --{flag}, or as {setting} in the --config file"
+            ))
+        };
+        let within = |setting: &str, value: usize, least: usize, most: usize| match value {
+            _ if value < least => Err(wrong(setting, &value, &format!("at least {least}"))),
+            _ if value > most => Err(wrong(setting, &value, &format!("at most {most}"))),
+            _ => Ok(()),
+        };
+        if self.task != task {
+            let message = format!(
+                "the configuration is of the task {}: expected {}",
+                self.task.name(),
+                task.name()
+            );
+            return Err(Error::usage(message).hint(format!("run exp_{}", self.task.name())));
+        }
+        if !methods.iter().any(|(name, _)| *name == self.attn) {
+            let names: Vec<&str> = methods.iter().map(|(name, _)| *name).collect();
+            let message = format!(
+                "unknown attention method `{}`: expected one of {}",
+                self.attn,
+                names.join(", ")
+            );
+            return Err(Error::usage(message).hint("--list says what each is"));
+        }
+        within("features", self.features, 1, LARGEST)?;
+        if i64::try_from(self.seed).is_err() {
+            return Err(wrong("seed", &self.seed, &format!("at most {}", i64::MAX)));
+        }
+        within("steps", self.steps, 1, LARGEST)?;
+        within("batch", self.batch, 1, LARGEST_BATCH)?;
+        // Training is in f32: what is lost on the way there is no learning rate.
+        let rate = self.learning_rate as f32;
+        if !(rate > 0.0 && rate.is_finite()) {
+            return Err(wrong(
+                "learning_rate",
+                &format!("{:?}", self.learning_rate),
+                "a positive number such as 1e-4",
+            ));
+        }
+        if self.warmup > self.steps {
+            let expected = format!("at most the number of steps, {}", self.steps);
+            return Err(wrong("warmup", &self.warmup, &expected));
+        }
+        within("eval_every", self.eval_every, 1, LARGEST)?;
+        within("eval_examples", self.eval_examples, 0, LARGEST)?;
+        within("test_examples", self.test_examples, 0, LARGEST)?;
+        within("patience", self.patience, 0, LARGEST)?;
+        within("max_len", self.max_len, 1, self.task.longest())?;
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(wrong(
+                "dropout",
+                &self.dropout,
+                "a probability from 0 up to, not including, 1",
+            ));
+        }
+        within("groups", self.groups, 1, LARGEST_BATCH)?;
+        if self.data != "builtin" {
+            // A run may be resumed from another working directory.
+            let absolute = path::absolute(&self.data).map_err(|_| {
+                wrong(
+                    "data",
+                    &format!("{:?}", self.data),
+                    "builtin or the path of a folder",
+                )
+            })?;
+            self.data = absolute.into_os_string().into_string().map_err(|path| {
+                wrong(
+                    "data",
+                    &path.display(),
+                    "a path that is UTF-8 from the root on, so that TOML can hold it",
+                )
+            })?;
+        }
+        Ok(self)
+    }
+
+    /// The folder of the data set; none for the built-in corpus.
+    pub fn data_folder(&self) -> Option<&Path> {
+        (self.data != "builtin").then(|| Path::new(&self.data))
+    }
+
+    /// Rows of the position table: the next power of two of `max_len`.
+    pub fn position_rows(&self) -> usize {
+        self.max_len.next_power_of_two()
+    }
+
+    /// The configuration as TOML, a setting a line.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("numbers that TOML can hold, and strings")
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        whole_file::write(path, &[self.to_toml().as_bytes()])
+    }
+}
+
+/// A TOML file as a `T`; what is wrong in it is said with its line.
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text =
+        fs::read_to_string(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    toml::from_str(&text).map_err(|error| {
+        let before = &text[..error.span().map_or(0, |span| span.start)];
+        let line = 1 + before.matches('\n').count();
+        Error::usage(format!("{}:{line}: {}", path.display(), error.message()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METHODS: [(&str, &str); 2] = [("skein", "sketched"), ("vmean", "no attention")];
+
+    fn resolve(args: &[&str]) -> Result<Config> {
+        let flags = Flags::parse_from(Task::Text, [&["exp_text"], args].concat())?;
+        Config::resolve(Task::Text, &flags, &METHODS)
+    }
+
+    fn error(args: &[&str]) -> String {
+        resolve(args).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_preset() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        fs::write(&path, "budget = \"smoke\"\nbatch = 3 # three\nsteps = 70\n").unwrap();
+        let file = path.to_str().unwrap();
+
+        let smoke = Config::preset(Task::Text, Budget::Smoke);
+        let expected = Config {
+            steps: 90,
+            batch: 3,
+            attn: "vmean".into(),
+            ..smoke
+        };
+        assert_eq!(
+            resolve(&["--config", file, "--steps", "90", "--attn", "vmean"]).unwrap(),
+            expected
+        );
+
+        let paper = Config::preset(Task::Text, Budget::Paper);
+        let expected = Config {
+            steps: 70,
+            batch: 3,
+            warmup: 60,
+            ..paper
+        };
+        assert_eq!(
+            resolve(&["--warmup", "60", "--budget", "paper", "--config", file]).unwrap(),
+            expected
+        );
+
+        assert_eq!(
+            resolve(&[]).unwrap(),
+            Config::preset(Task::Text, Budget::Quick)
+        );
+    }
+
+    #[test]
+    fn every_flag_reaches_its_setting() {
+        let every = [
+            "--attn=vmean",
+            "--features=2",
+            "--seed=3",
+            "--data=/data",
+            "--protocol=paper",
+            "--budget=smoke",
+            "--steps=4",
+            "--batch=5",
+            "--lr=0.6",
+            "--warmup=1",
+            "--eval-every=8",
+            "--eval-examples=9",
+            "--test-examples=10",
+            "--patience=11",
+            "--max-len=12",
+            "--dropout=0.13",
+            "--groups=14",
+        ];
+        let expected = Config {
+            task: Task::Text,
+            attn: "vmean".into(),
+            features: 2,
+            seed: 3,
+            data: "/data".into(),
+            protocol: Protocol::Paper,
+            budget: Budget::Smoke,
+            steps: 4,
+            batch: 5,
+            learning_rate: 0.6,
+            warmup: 1,
+            eval_every: 8,
+            eval_examples: 9,
+            test_examples: 10,
+            patience: 11,
+            max_len: 12,
+            dropout: 0.13,
+            groups: 14,
+        };
+        assert_eq!(resolve(&every).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_printed_is_a_file_that_gives_the_same_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let config = resolve(&[
+            "--lr",
+            "3e-4",
+            "--data",
+            "reviews",
+            "--seed",
+            "9223372036854775807",
+        ])
+        .unwrap();
+        config.write(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), config.to_toml());
+        assert_eq!(
+            resolve(&["--config", path.to_str().unwrap()]).unwrap(),
+            config
+        );
+        assert_eq!(
+            resolve(&["--resume", folder.path().to_str().unwrap()]).unwrap(),
+            config
+        );
+    }
+
+    #[test]
+    fn data_is_builtin_or_an_absolute_path() {
+        assert_eq!(resolve(&[]).unwrap().data_folder(), None);
+        let config = resolve(&["--data", "reviews"]).unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(config.data_folder(), Some(here.join("reviews").as_path()));
+    }
+
+    #[test]
+    fn the_presets_are_valid_and_the_paper_budget_is_the_paper_s() {
+        for budget in ["smoke", "quick", "paper"] {
+            resolve(&["--budget", budget]).unwrap();
+        }
+        let paper = resolve(&["--budget", "paper"]).unwrap();
+        assert_eq!(
+            (paper.batch, paper.warmup, paper.eval_every),
+            (128, 80, 500)
+        );
+        assert_eq!(
+            (paper.steps, paper.patience, paper.max_len),
+            (50_000, 10, 4000)
+        );
+        assert_eq!((paper.learning_rate, paper.dropout), (1e-4, 0.1));
+        assert_eq!(paper.position_rows(), 4096);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_one_line_that_says_what_was_expected() {
+        let cases: [(&[&str], &str); 21] = [
+            (
+                &["--attn", "skin"],
+                "unknown attention method `skin`: expected one of skein, vmean",
+            ),
+            (&["--features", "0"], "features = 0: expected at least 1"),
+            (
+                &["--features", "5000000000"],
+                "features = 5000000000: expected at most 4294967295",
+            ),
+            (
+                &["--seed", "9223372036854775808"],
+                "seed = 9223372036854775808: expected at most 9223372036854775807",
+            ),
+            (&["--steps", "0"], "steps = 0: expected at least 1"),
+            (&["--batch", "0"], "batch = 0: expected at least 1"),
+            (
+                &["--batch", "1048577"],
+                "batch = 1048577: expected at most 1048576",
+            ),
+            (
+                &["--lr", "nan"],
+                "learning_rate = NaN: expected a positive number",
+            ),
+            (
+                &["--lr", "inf"],
+                "learning_rate = inf: expected a positive number",
+            ),
+            (
+                &["--lr", "-0.001"],
+                "learning_rate = -0.001: expected a positive number",
+            ),
+            (
+                &["--lr", "0"],
+                "learning_rate = 0.0: expected a positive number",
+            ),
+            (
+                &["--lr", "1e-50"],
+                "learning_rate = 1e-50: expected a positive number",
+            ),
+            (
+                &["--lr", "1e40"],
+                "learning_rate = 1e40: expected a positive number",
+            ),
+            (
+                &["--steps", "99"],
+                "warmup = 100: expected at most the number of steps, 99",
+            ),
+            (
+                &["--eval-every", "0"],
+                "eval_every = 0: expected at least 1",
+            ),
+            (&["--max-len", "0"], "max_len = 0: expected at least 1"),
+            (
+                &["--max-len", "4001"],
+                "max_len = 4001: expected at most 4000",
+            ),
+            (&["--dropout", "1"], "dropout = 1: expected a probability"),
+            (
+                &["--dropout", "-0.1"],
+                "dropout = -0.1: expected a probability",
+            ),
+            (
+                &["--dropout", "nan"],
+                "dropout = NaN: expected a probability",
+            ),
+            (&["--groups", "0"], "groups = 0: expected at least 1"),
+        ];
+        for (args, expected) in cases {
+            let error = error(args);
+            assert!(error.starts_with(&format!("error: {expected}")), "{error}");
+            assert_eq!(error.lines().count(), 2, "{error}");
+        }
+        assert!(error(&["--data", ""]).contains("expected builtin or the path of a folder"));
+    }
+
+    #[test]
+    fn a_wrong_file_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        let cases = [
+            (
+                "batch = 3\nlerning_rate = 1\n",
+                ":2: unknown field `lerning_rate`, expected one of",
+            ),
+            ("threads = 2\n", ":1: unknown field `threads`"),
+            (
+                "batch = 3\nsteps = \"many\"\n",
+                ":2: invalid type: string \"many\", expected usize",
+            ),
+            (
+                "\n\nbatch = -3\n",
+                ":3: invalid value: integer `-3`, expected usize",
+            ),
+            ("batch = 3\nbatch = 4\n", ":2: duplicate key"),
+            ("task = \"chess\"\n", ":1: unknown variant `chess`"),
+            ("batch = \n", ":1: "),
+        ];
+        for (text, expected) in cases {
+            fs::write(&path, text).unwrap();
+            let error = error(&["--config", path.to_str().unwrap()]);
+            assert!(error.contains(&format!("mine.toml{expected}")), "{error}");
+            assert!(error.lines().count() <= 2, "{error}");
+        }
+        fs::write(&path, b"attn = \"\xff\"").unwrap();
+        let error_of = |path: &str| error(&["--config", path]);
+        assert!(error_of(path.to_str().unwrap()).contains("valid UTF-8"));
+        assert!(error_of("missing.toml").contains("cannot read missing.toml"));
+        assert!(error_of(folder.path().to_str().unwrap()).contains("cannot read"));
+    }
+
+    #[test]
+    fn only_the_folder_of_a_run_can_be_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().to_str().unwrap();
+        assert!(error(&["--resume", name]).contains("is not the folder of a run"));
+        fs::write(folder.path().join("config.toml"), "task = \"text\"\n").unwrap();
+        assert!(error(&["--resume", name]).contains("config.toml:1: missing field"));
+    }
+}

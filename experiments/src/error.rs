@@ -1,0 +1,126 @@
+//! How a command fails: one line that says what was wrong and what was expected, one that says what to do about it.
+//! Every fallible function of this crate returns [`Result`]; `main` hands its outcome to [`exit`]. What is a mistake in
+//! the program itself panics instead.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure in words for the person at the terminal.
+///
+/// It is deliberately not a `std::error::Error`: that lets `?` turn every foreign error into one (see `From` below).
+#[derive(Debug)]
+pub struct Error {
+    code: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// A wrong flag, setting or choice of folder: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            code: 2,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Whatever else stops a command: exit code 1.
+    pub fn failure(message: impl Into<String>) -> Self {
+        Self {
+            code: 1,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The operating system refused: `doing` reads like "cannot write".
+    pub fn file(doing: &str, path: &Path, cause: &io::Error) -> Self {
+        let error = Self::failure(format!("{doing} {}: {cause}", path.display()));
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                error.hint("free some space; a run then continues with --resume FOLDER")
+            }
+            io::ErrorKind::FileTooLarge => {
+                error.hint("raise the limit on file sizes (`ulimit -f`)")
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                error.hint("choose a place that you may use, or change its permissions")
+            }
+            io::ErrorKind::NotFound => {
+                error.hint("check the spelling; relative paths start at the current folder")
+            }
+            _ => error,
+        }
+    }
+
+    /// The same error with what to do about it, in place of an earlier hint.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+}
+
+/// Errors of other crates, causes included: a failure whose message is theirs.
+impl<E: std::error::Error> From<E> for Error {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self::failure(message)
+    }
+}
+
+/// `error: ...` and, if there is one, `hint: ...`, a line each whatever a file name or a foreign message contains.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one_line = |text: &str| text.replace(char::is_control, " ");
+        write!(f, "error: {}", one_line(&self.message))?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {}", one_line(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The last line of `main`: prints the error, if it is one, and gives its exit code.
+pub fn exit(outcome: Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(io::stderr(), "{error}");
+        ExitCode::from(error.code)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_and_a_hint() {
+        let error = Error::usage("a\nfolder\x1b[31m").hint("use\tanother");
+        assert_eq!(error.to_string(), "error: a folder [31m\nhint: use another");
+        assert_eq!(Error::failure("x").to_string(), "error: x");
+    }
+
+    #[test]
+    fn question_mark_keeps_the_message_of_a_foreign_error() {
+        let parse = || -> Result<u8> { Ok("300".parse::<u8>()?) };
+        assert!(
+            parse()
+                .unwrap_err()
+                .to_string()
+                .starts_with("error: number too large")
+        );
+    }
+}

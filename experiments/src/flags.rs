@@ -1,0 +1,417 @@
+//! What can be said on the command line: the same for every `exp_*` binary.
+//!
+//! [`Settings`] are the flags that change a number of the run. Each is also a key of a `--config` file, under the name
+//! of the field: one struct serves both, and `config` lays one over the other. The rest of [`Flags`] says where the run
+//! is written, when it pauses and what is printed.
+
+use crate::config::{Budget, Config, Protocol, Task};
+use crate::error::{Error, Result};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::num::NonZero;
+use std::path::PathBuf;
+
+/// More threads than any one machine has.
+const MOST_THREADS: usize = 1024;
+
+/// What `--resume` may stand with, by the names of the fields.
+const WITH_RESUME: [&str; 5] = ["resume", "threads", "stop_after", "print_config", "list"];
+
+/// Trains one attention method on one task and tests it.
+#[derive(clap::Parser, Debug, Default)]
+#[command(max_term_width = 80)]
+pub struct Flags {
+    /// Those that change a number of the run.
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// Threads that share the work; the results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Run")]
+    pub threads: Option<usize>,
+    /// Folder of the run, new [default: the next free runs/TASK-ATTN-sSEED[-N]]
+    #[arg(long, value_name = "FOLDER", help_heading = "Run")]
+    pub out: Option<PathBuf>,
+    /// Replace the run in that folder
+    #[arg(long, help_heading = "Run")]
+    pub overwrite: bool,
+    /// Write a checkpoint after step N and stop; --steps still sets the schedule
+    #[arg(long, value_name = "N", value_parser = parse_step, help_heading = "Run")]
+    pub stop_after: Option<usize>,
+    /// Continue the run in FOLDER; only --threads, --stop-after and what is printed may
+    /// be given with it
+    #[arg(long, value_name = "FOLDER", help_heading = "Run")]
+    pub resume: Option<PathBuf>,
+    /// Settings from a TOML file, such as the config.toml of a run; flags win
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    pub config: Option<PathBuf>,
+    /// Print all settings as TOML and stop
+    #[arg(long, help_heading = "Run")]
+    pub print_config: bool,
+    /// Print the methods, a line each, and stop
+    #[arg(long, help_heading = "Run")]
+    pub list: bool,
+}
+
+/// The settings that were given, by flags or by a file; what is absent keeps the value of the budget's preset.
+///
+/// What each means is said at the field of the same name in [`Config`].
+#[derive(clap::Args, Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Only in files: the config.toml of a run says which task it is of.
+    #[arg(skip)]
+    pub task: Option<Task>,
+
+    /// Attention method; --list shows them [default: skein]
+    #[arg(long, value_name = "NAME", help_heading = "What")]
+    pub attn: Option<String>,
+    /// Features: how many keys, rows or projections a method may use [default: 256]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "What")]
+    pub features: Option<usize>,
+    /// Seed of every random number [default: 42]
+    #[arg(long, value_name = "N", value_parser = parse_seed, help_heading = "What")]
+    pub seed: Option<u64>,
+    /// `builtin`, or the folder of the data set [default: builtin]
+    #[arg(long, value_name = "builtin|PATH", help_heading = "What")]
+    pub data: Option<String>,
+    /// clean: a careful experiment; paper: the released code's choices [default: clean]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NAME",
+        hide_possible_values = true,
+        help_heading = "What"
+    )]
+    pub protocol: Option<Protocol>,
+
+    /// smoke, quick or paper: see the table below [default: quick]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NAME",
+        hide_possible_values = true,
+        help_heading = "Budget"
+    )]
+    pub budget: Option<Budget>,
+    /// Steps of the schedule
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub steps: Option<usize>,
+    /// Examples a step
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub batch: Option<usize>,
+    /// Highest learning rate of the schedule [also: --lr]
+    #[arg(long, alias = "lr", value_name = "RATE", value_parser = parse_number, help_heading = "Budget")]
+    pub learning_rate: Option<f64>,
+    /// Steps until the highest learning rate
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub warmup: Option<usize>,
+    /// Steps between evaluations on the dev split
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub eval_every: Option<usize>,
+    /// Dev examples an evaluation; 0: all
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub eval_examples: Option<usize>,
+    /// Test examples at the end; 0: all
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub test_examples: Option<usize>,
+    /// Stop after N evaluations without a lower dev loss; 0: never
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub patience: Option<usize>,
+    /// Tokens of an example; the rest is cut off
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub max_len: Option<usize>,
+    /// Probability of dropout
+    #[arg(long, value_name = "P", value_parser = parse_number, help_heading = "Budget")]
+    pub dropout: Option<f64>,
+    /// Groups of examples whose gradients are added in a fixed order
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
+    pub groups: Option<usize>,
+}
+
+impl Flags {
+    /// The flags of this process, for the binary `exp_<task>`; prints help or version and leaves if that is asked.
+    pub fn parse(task: Task) -> Result<Self> {
+        Self::parse_from(task, std::env::args_os())
+    }
+
+    pub(crate) fn parse_from(
+        task: Task,
+        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self> {
+        let mut command = Self::command_for(task);
+        let matches = match command.try_get_matches_from_mut(args) {
+            Ok(matches) => matches,
+            Err(help) if !help.use_stderr() => help.exit(),
+            Err(error) => return Err(usage_error(&error)),
+        };
+        let flags = Self::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
+        if flags.resume.is_some() {
+            let given = |arg: &&clap::Arg| {
+                matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+            };
+            let fixed = |arg: &&clap::Arg| !WITH_RESUME.contains(&arg.get_id().as_str());
+            if let Some(arg) = command.get_arguments().filter(given).find(fixed) {
+                let flag = arg.get_long().expect("every flag has a long name");
+                let message = format!(
+                    "--{flag} cannot be given with --resume: a run keeps its configuration"
+                );
+                return Err(Error::usage(message).hint("leave one of the two out"));
+            }
+        }
+        Ok(flags)
+    }
+
+    fn command_for(task: Task) -> clap::Command {
+        Self::command()
+            .version(env!("CARGO_PKG_VERSION"))
+            .about(format!(
+                "Trains one attention method on {} and tests it",
+                task.about()
+            ))
+            .after_help(budgets(task))
+            .mut_args(|arg| {
+                // -1 is a wrong value, not an unknown flag.
+                let takes_value = arg.get_action().takes_values();
+                arg.allow_negative_numbers(takes_value)
+            })
+    }
+
+    /// How many threads to use: `--threads`, or as many as the machine offers.
+    pub fn threads(&self) -> usize {
+        let offered = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.threads.unwrap_or_else(offered)
+    }
+}
+
+/// The methods of `--list`, a line each.
+pub fn list(methods: &[(&str, &str)]) -> String {
+    let width = methods
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or(0);
+    methods
+        .iter()
+        .fold(String::new(), |mut lines, (name, about)| {
+            writeln!(lines, "{name:width$}  {about}").expect("writing to a string");
+            lines
+        })
+}
+
+/// The presets of `--budget` as a table.
+fn budgets(task: Task) -> String {
+    let mut table =
+        "Budgets:    steps  batch  learning rate  warm-up  eval every  max length\n".to_string();
+    for budget in [Budget::Smoke, Budget::Quick, Budget::Paper] {
+        let c = Config::preset(task, budget);
+        let budget = format!("{budget:?}").to_lowercase();
+        writeln!(
+            table,
+            "  {budget:8}  {:5}  {:5}  {:13}  {:7}  {:10}  {:10}",
+            c.steps, c.batch, c.learning_rate, c.warmup, c.eval_every, c.max_len
+        )
+        .expect("writing to a string");
+    }
+    table
+}
+
+/// clap's message without its usage text: the first paragraph is what was wrong, a tip is the hint.
+fn usage_error(error: &clap::Error) -> Error {
+    let text = error.render().to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let words: Vec<&str> = message
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect();
+    let tip = rest
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "));
+    Error::usage(words.join(" ")).hint(tip.unwrap_or("--help lists the flags"))
+}
+
+fn parse_count(text: &str) -> std::result::Result<usize, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number such as 256".to_string())
+}
+
+fn parse_seed(text: &str) -> std::result::Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number below 2^63".to_string())
+}
+
+fn parse_number(text: &str) -> std::result::Result<f64, String> {
+    text.parse()
+        .map_err(|_| "expected a number such as 0.1 or 1e-4".to_string())
+}
+
+fn parse_threads(text: &str) -> std::result::Result<usize, String> {
+    let threads = text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n));
+    threads.ok_or_else(|| format!("expected a whole number from 1 to {MOST_THREADS}"))
+}
+
+fn parse_step(text: &str) -> std::result::Result<usize, String> {
+    let step = text.parse().ok().filter(|&n| n >= 1);
+    step.ok_or_else(|| "expected a whole number from 1".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Flags> {
+        Flags::parse_from(Task::Text, [&["exp_text"], args].concat())
+    }
+
+    fn error(args: &[&str]) -> String {
+        parse(args).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_command_is_sound() {
+        Flags::command_for(Task::Text).debug_assert();
+    }
+
+    #[test]
+    fn help_fits_eighty_columns_and_is_one_text() {
+        let printed = |flag| {
+            let error = Flags::command_for(Task::Text)
+                .try_get_matches_from(["exp_text", flag])
+                .unwrap_err();
+            error.render().to_string()
+        };
+        let help = printed("--help");
+        assert_eq!(help, printed("-h"));
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        for heading in ["What:", "Budget:", "Run:", "Budgets:"] {
+            assert_eq!(
+                help.lines()
+                    .filter(|line| line.starts_with(heading))
+                    .count(),
+                1,
+                "{heading}"
+            );
+        }
+    }
+
+    /// Whatever is in the config.toml of a run can be said by a flag, and help tells the default where the budget has
+    /// no say in it.
+    #[test]
+    fn every_setting_has_a_flag_with_its_default() {
+        let command = Flags::command_for(Task::Text);
+        let quick = Config::preset(Task::Text, Budget::Quick);
+        let table: toml::Table = quick.to_toml().parse().unwrap();
+        for (name, value) in table.iter().filter(|(name, _)| *name != "task") {
+            let arg = command
+                .get_arguments()
+                .find(|arg| arg.get_id() == name.as_str())
+                .expect(name);
+            assert_eq!(arg.get_long(), Some(name.replace('_', "-").as_str()));
+            let help = arg.get_help().unwrap().to_string();
+            match arg.get_help_heading() {
+                Some("Budget") if name != "budget" => assert!(!help.contains("[default"), "{help}"),
+                _ => {
+                    let value = value.as_str().map_or(value.to_string(), str::to_string);
+                    assert!(help.ends_with(&format!("[default: {value}]")), "{help}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_flag_is_one_line_that_says_what_was_expected() {
+        let cases: [(&[&str], &str); 9] = [
+            (
+                &["--step", "3"],
+                "error: unexpected argument '--step' found\nhint: a similar argument exists: '--steps'",
+            ),
+            (
+                &["extra"],
+                "error: unexpected argument 'extra' found\nhint: --help lists the flags",
+            ),
+            (
+                &["--features", "-1"],
+                "error: invalid value '-1' for '--features <N>': expected a whole number such as",
+            ),
+            (
+                &["--batch", "many"],
+                "error: invalid value 'many' for '--batch <N>': expected a whole number such as",
+            ),
+            (
+                &["--lr", "fast"],
+                "error: invalid value 'fast' for '--learning-rate <RATE>': expected a number such as",
+            ),
+            (
+                &["--budget", "big"],
+                "error: invalid value 'big' for '--budget <NAME>' [possible values: smoke, quick, paper]",
+            ),
+            (
+                &["--threads", "0"],
+                "error: invalid value '0' for '--threads <N>': expected a whole number from 1 to 1024",
+            ),
+            (
+                &["--stop-after", "0"],
+                "error: invalid value '0' for '--stop-after <N>': expected a whole number from 1",
+            ),
+            (
+                &["--out"],
+                "error: a value is required for '--out <FOLDER>' but none was supplied",
+            ),
+        ];
+        for (args, expected) in cases {
+            let error = error(args);
+            assert!(error.starts_with(expected), "{error}");
+            assert_eq!(error.lines().count(), 2, "{error}");
+        }
+    }
+
+    #[test]
+    fn resume_stands_with_what_changes_no_number_and_with_nothing_else() {
+        let flags = parse(&[
+            "--resume",
+            "x",
+            "--threads",
+            "1",
+            "--stop-after",
+            "9",
+            "--print-config",
+            "--list",
+        ])
+        .unwrap();
+        assert_eq!((flags.threads(), flags.stop_after), (1, Some(9)));
+        let command = Flags::command_for(Task::Text);
+        let others: Vec<&clap::Arg> = command
+            .get_arguments()
+            .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()))
+            .collect();
+        assert_eq!(others.len(), 17 + 3); // The settings; --out, --overwrite, --config.
+        for arg in others {
+            let flag = format!("--{}", arg.get_long().unwrap());
+            // "paper" and "1" are right for whatever takes a value.
+            let value = match arg.get_action().takes_values() {
+                true if ["--protocol", "--budget"].contains(&flag.as_str()) => &["paper"][..],
+                true => &["1"][..],
+                false => &[][..],
+            };
+            let args = [&["--resume", "x", &flag], value].concat();
+            assert!(
+                error(&args).starts_with(&format!("error: {flag} cannot be given with --resume")),
+                "{flag}"
+            );
+        }
+    }
+
+    #[test]
+    fn methods_are_listed_a_line_each() {
+        let methods = [("skein", "sketched"), ("softmax-nodrop", "exact")];
+        assert_eq!(
+            list(&methods),
+            "skein           sketched\nsoftmax-nodrop  exact\n"
+        );
+        assert_eq!(list(&[]), "");
+    }
+}

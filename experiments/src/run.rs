@@ -1,0 +1,468 @@
+//! A run is a folder: config.toml, environment.toml, metrics.jsonl, timings.jsonl, checkpoints, result.json.
+//!
+//! metrics.jsonl holds no clock and no machine, so that equal runs have equal files, whatever the number of threads
+//! and interruptions; what the clock says goes to timings.jsonl. Lines are appended as they come; every other file is
+//! whole under its name. A folder that exists is never written to unasked.
+
+use crate::checkpoint;
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::whole_file;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// An open run; no other process has it open.
+pub struct Run {
+    folder: PathBuf,
+    metrics: Lines,
+    timings: Lines,
+}
+
+impl Run {
+    /// Begins a run in a folder of its own: `out`, which must not exist unless `overwrite`, else the next free
+    /// `runs/<task>-<attn>-s<seed>[-n]`, the one without a number if `overwrite`.
+    ///
+    /// Call it last before the first step: what can be wrong with data and method should be known before a folder is
+    /// made or replaced.
+    pub fn create(
+        config: &Config,
+        out: Option<&Path>,
+        overwrite: bool,
+        threads: usize,
+    ) -> Result<Self> {
+        let default = format!(
+            "runs/{}-{}-s{}",
+            config.task.name(),
+            config.attn,
+            config.seed
+        );
+        let wanted = out.unwrap_or(Path::new(&default));
+        if overwrite {
+            remove(wanted)?;
+        }
+        if let Some(parent) = wanted.parent() {
+            fs::create_dir_all(parent)
+                .map_err(|cause| Error::file("cannot create", parent, &cause))?;
+        }
+        let mut folder = wanted.to_path_buf();
+        let mut number = 1;
+        while let Err(cause) = fs::create_dir(&folder) {
+            if cause.kind() != io::ErrorKind::AlreadyExists {
+                return Err(Error::file("cannot create", &folder, &cause));
+            }
+            if out.is_some() {
+                let message = format!(
+                    "{} exists: expected the name of a new folder",
+                    folder.display()
+                );
+                return Err(Error::usage(message)
+                    .hint("--overwrite replaces the run in it, --resume FOLDER continues it"));
+            }
+            number += 1;
+            folder = format!("{default}-{number}").into();
+        }
+        Self::begin(folder.clone(), config, threads).inspect_err(|_| {
+            // It holds nothing but the beginnings of this run.
+            let _ = fs::remove_dir_all(&folder);
+        })
+    }
+
+    fn begin(folder: PathBuf, config: &Config, threads: usize) -> Result<Self> {
+        config.write(&folder.join("config.toml"))?;
+        Environment::current(0, config.seed, threads).write(&folder.join("environment.toml"))?;
+        let metrics = Lines::create(folder.join("metrics.jsonl"))?;
+        let timings = Lines::create(folder.join("timings.jsonl"))?;
+        Ok(Self {
+            folder,
+            metrics,
+            timings,
+        })
+    }
+
+    /// Continues the run in `folder` from its newest checkpoint: the run, its metrics cut back to there, the steps that
+    /// are behind it, and the state that was saved.
+    pub fn resume<S: DeserializeOwned>(
+        folder: &Path,
+        config: &Config,
+        threads: usize,
+    ) -> Result<(Self, usize, S)> {
+        let mut metrics = Lines::open(folder.join("metrics.jsonl"))?;
+        let mut timings = Lines::open(folder.join("timings.jsonl"))?;
+        let (step, state) = checkpoint::newest(folder)?;
+        metrics.cut_back(step)?;
+        timings.cut_back(step)?;
+        let here = Environment::current(step, config.seed, threads);
+        if here.append(&folder.join("environment.toml"))? {
+            eprintln!(
+                "note: this run began with another build or kind of CPU (see environment.toml):\n\
+                 its numbers may differ in rounding from those of an uninterrupted run"
+            );
+        }
+        let run = Self {
+            folder: folder.to_path_buf(),
+            metrics,
+            timings,
+        };
+        Ok((run, step, state))
+    }
+
+    /// Where the run is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends a line to metrics.jsonl: `step`, the number of steps done, then the fields of `record`, in which the
+    /// same seed must give the same numbers.
+    pub fn log(&mut self, step: usize, record: &impl Serialize) -> Result<()> {
+        self.metrics.push(step, record)
+    }
+
+    /// Appends a line to timings.jsonl: `step`, then the fields of `record`.
+    pub fn log_timing(&mut self, step: usize, record: &impl Serialize) -> Result<()> {
+        self.timings.push(step, record)
+    }
+
+    /// Writes the checkpoint from which the run can continue after `step`; the newest two are kept.
+    pub fn save(&mut self, step: usize, state: &impl Serialize) -> Result<()> {
+        // A checkpoint must not survive a loss of power that the lines before it do not.
+        self.metrics.sync()?;
+        self.timings.sync()?;
+        checkpoint::save(&self.folder, step, state)
+    }
+
+    /// Writes best.bin, in place of an earlier one.
+    pub fn save_best(&self, step: usize, state: &impl Serialize) -> Result<()> {
+        checkpoint::write(&self.folder.join("best.bin"), step, state)
+    }
+
+    /// Step and state of best.bin.
+    pub fn best<S: DeserializeOwned>(&self) -> Result<(usize, S)> {
+        checkpoint::read(&self.folder.join("best.bin"))
+    }
+
+    /// Writes result.json, the end of a run.
+    pub fn finish(&self, result: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(result)?;
+        text.push('\n');
+        whole_file::write(&self.folder.join("result.json"), &[text.as_bytes()])
+    }
+}
+
+/// Removes the run in `folder`, if there is one; anything else there is refused.
+fn remove(folder: &Path) -> Result<()> {
+    let is_run = ["config.toml", "metrics.jsonl"]
+        .iter()
+        .all(|name| folder.join(name).is_file());
+    if is_run {
+        // Not under the feet of a process that is still writing to it.
+        let _lock = Lines::open(folder.join("metrics.jsonl"))?;
+        return fs::remove_dir_all(folder)
+            .map_err(|cause| Error::file("cannot remove", folder, &cause));
+    }
+    match fs::remove_dir(folder) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            let message = format!(
+                "cannot overwrite {}: it is not the folder of a run ({cause})",
+                folder.display()
+            );
+            Err(Error::usage(message).hint("choose another --out"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file of JSON lines that each begin with the step they belong to. The handle holds a lock on the file.
+struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    fn create(path: PathBuf) -> Result<Self> {
+        Self::with(
+            OpenOptions::new().append(true).create_new(true),
+            "cannot create",
+            path,
+        )
+    }
+
+    fn open(path: PathBuf) -> Result<Self> {
+        Self::with(
+            OpenOptions::new().append(true).read(true),
+            "cannot open",
+            path,
+        )
+    }
+
+    fn with(options: &OpenOptions, doing: &str, path: PathBuf) -> Result<Self> {
+        let file = options
+            .open(&path)
+            .map_err(|cause| Error::file(doing, &path, &cause))?;
+        // File systems without locks exist; there the lock protects nobody and stops nobody.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let message = format!(
+                "{} is in use: another process is running this run",
+                path.display()
+            );
+            return Err(Error::usage(message).hint("wait until it has ended, or stop it"));
+        }
+        Ok(Self { path, file })
+    }
+
+    fn push(&mut self, step: usize, record: &impl Serialize) -> Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a, R> {
+            step: usize,
+            #[serde(flatten)]
+            record: &'a R,
+        }
+        let mut line = serde_json::to_vec(&Line { step, record })?;
+        line.push(b'\n');
+        self.file
+            .write_all(&line)
+            .map_err(|cause| Error::file("cannot write", &self.path, &cause))
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(|cause| Error::file("cannot write", &self.path, &cause))
+    }
+
+    /// Removes the lines after `step`, with what a killed process may have left of a line.
+    fn cut_back(&mut self, step: usize) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Line {
+            step: usize,
+        }
+        let bytes =
+            fs::read(&self.path).map_err(|cause| Error::file("cannot read", &self.path, &cause))?;
+        let mut kept = 0;
+        for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            match serde_json::from_slice::<Line>(line) {
+                Ok(line) if line.step > step => break,
+                Ok(_) => kept += line.len(),
+                Err(error) => {
+                    let place = format!("{}:{}", self.path.display(), number + 1);
+                    let message =
+                        format!("{place}: expected a line of JSON with its step: {error}");
+                    return Err(Error::failure(message)
+                        .hint("the file was altered: restore it, or start again"));
+                }
+            }
+        }
+        self.file
+            .set_len(kept as u64)
+            .map_err(|cause| Error::file("cannot write", &self.path, &cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Budget, Task};
+
+    #[derive(Serialize)]
+    struct Loss {
+        loss: f32,
+    }
+
+    fn config() -> Config {
+        Config::preset(Task::Text, Budget::Smoke)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Steps up to `to` after `done`, a checkpoint every five.
+    fn train(run: &mut Run, done: usize, to: usize) {
+        for step in done + 1..=to {
+            run.log(
+                step,
+                &Loss {
+                    loss: 1.0 / step as f32,
+                },
+            )
+            .unwrap();
+            run.log_timing(step, &Loss { loss: 0.5 }).unwrap();
+            if step % 5 == 0 {
+                run.save(step, &step.to_string()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_run_has_its_records_and_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("runs/mine");
+        let mut run = Run::create(&config(), Some(&out), false, 2).unwrap();
+        train(&mut run, 0, 12);
+        run.save_best(10, &"ten").unwrap();
+        assert_eq!(run.best::<String>().unwrap(), (10, "ten".to_string()));
+        run.finish(&Loss { loss: 0.25 }).unwrap();
+        assert_eq!(run.folder(), out);
+        let expected = [
+            "best.bin",
+            "checkpoint-10.bin",
+            "checkpoint-5.bin",
+            "config.toml",
+            "environment.toml",
+            "metrics.jsonl",
+            "result.json",
+            "timings.jsonl",
+        ];
+        assert_eq!(names(&out), expected);
+        let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+        assert!(
+            metrics.starts_with("{\"step\":1,\"loss\":1.0}\n{\"step\":2,\"loss\":0.5}\n"),
+            "{metrics}"
+        );
+        assert_eq!(
+            fs::read_to_string(out.join("result.json")).unwrap(),
+            "{\n  \"loss\": 0.25\n}\n"
+        );
+    }
+
+    #[test]
+    fn an_interrupted_run_has_the_lines_of_an_uninterrupted_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, halves) = (folder.path().join("whole"), folder.path().join("halves"));
+        train(
+            &mut Run::create(&config(), Some(&whole), false, 2).unwrap(),
+            0,
+            12,
+        );
+        for killed_after in [5, 8, 9] {
+            let mut run = Run::create(&config(), Some(&halves), true, 2).unwrap();
+            train(&mut run, 0, killed_after);
+            run.metrics.file.write_all(b"{\"step\":1").unwrap();
+            drop(run);
+            let (mut run, step, state) = Run::resume::<String>(&halves, &config(), 1).unwrap();
+            assert_eq!((step, state.as_str()), (5, "5"));
+            train(&mut run, step, 12);
+            for file in ["metrics.jsonl", "timings.jsonl", "checkpoint-10.bin"] {
+                assert_eq!(
+                    fs::read(whole.join(file)).unwrap(),
+                    fs::read(halves.join(file)).unwrap(),
+                    "{file}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_existing_folder_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = |out: &Path, overwrite| {
+            Run::create(&config(), Some(out), overwrite, 2)
+                .err()
+                .unwrap()
+                .to_string()
+        };
+        fs::write(folder.path().join("thesis.tex"), "years of work").unwrap();
+        assert!(error(folder.path(), false).contains("exists: expected the name of a new folder"));
+        assert!(error(folder.path(), true).contains("it is not the folder of a run"));
+        assert!(
+            error(&folder.path().join("thesis.tex"), true)
+                .contains("it is not the folder of a run")
+        );
+        assert!(error(&folder.path().join("thesis.tex/run"), false).contains("cannot create"));
+        assert!(error(Path::new(""), false).contains("cannot create"));
+        assert_eq!(names(folder.path()), ["thesis.tex"]);
+    }
+
+    #[test]
+    fn overwrite_leaves_nothing_of_the_old_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), true, 2).unwrap(),
+            0,
+            12,
+        );
+        Run::create(&config(), Some(&out), true, 2).unwrap();
+        assert_eq!(
+            names(&out),
+            [
+                "config.toml",
+                "environment.toml",
+                "metrics.jsonl",
+                "timings.jsonl"
+            ]
+        );
+        assert_eq!(fs::read(out.join("metrics.jsonl")).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_run_in_use_is_neither_resumed_nor_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        let mut run = Run::create(&config(), Some(&out), false, 2).unwrap();
+        train(&mut run, 0, 5);
+        let resumed = Run::resume::<String>(&out, &config(), 2)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(resumed.contains("is in use"), "{resumed}");
+        let overwritten = Run::create(&config(), Some(&out), true, 2)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(overwritten.contains("is in use"), "{overwritten}");
+        drop(run);
+        assert!(Run::resume::<String>(&out, &config(), 2).is_ok());
+    }
+
+    #[test]
+    fn altered_and_missing_lines_stop_a_resume_before_anything_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
+            0,
+            5,
+        );
+        let error = || {
+            Run::resume::<String>(&out, &config(), 2)
+                .err()
+                .unwrap()
+                .to_string()
+        };
+        fs::write(out.join("metrics.jsonl"), "{\"step\":1}\nfive\n").unwrap();
+        assert!(
+            error().contains("metrics.jsonl:2: expected a line of JSON"),
+            "{}",
+            error()
+        );
+        assert_eq!(
+            fs::read(out.join("metrics.jsonl")).unwrap(),
+            b"{\"step\":1}\nfive\n"
+        );
+        fs::remove_file(out.join("metrics.jsonl")).unwrap();
+        assert!(error().contains("cannot open"), "{}", error());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_stops_the_lines() {
+        let mut lines = Lines::open("/dev/full".into()).unwrap();
+        let error = lines.push(1, &Loss { loss: 0.5 }).unwrap_err().to_string();
+        assert!(
+            error.contains("cannot write /dev/full: No space left on device"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! A file under its final name is whole: it is written under a temporary name in the same folder, synced and renamed.
+//! Used for every file of a run that is not appended to.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes `parts` one after the other as the file `path`, in place of an earlier one; if that fails, the earlier one
+/// is still there and the temporary one is not.
+pub(crate) fn write(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    let name = path.file_name().expect("the name of a file of the run");
+    let temporary = path.with_file_name(format!(".{}.tmp", name.display()));
+    write_and_rename(&temporary, path, parts).map_err(|cause| {
+        // It may never have been made; whatever went wrong first is the error worth telling.
+        let _ = fs::remove_file(&temporary);
+        Error::file("cannot write", path, &cause)
+    })
+}
+
+fn write_and_rename(temporary: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut file = File::create(temporary)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    // The new name itself is on the disk only when the folder is; Windows has no such call.
+    #[cfg(unix)]
+    File::open(path.parent().expect("a file has a folder"))?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_replace_the_earlier_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.json");
+        write(&path, &[b"old and longer"]).unwrap();
+        write(&path, &[b"ne", b"w"]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// /dev/full answers every write with "no space left on device", whoever asks.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_leaves_the_earlier_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.json");
+        write(&path, &[b"old"]).unwrap();
+        std::os::unix::fs::symlink("/dev/full", folder.path().join(".result.json.tmp")).unwrap();
+        let error = write(&path, &[b"new"]).unwrap_err().to_string();
+        assert!(
+            error.contains("cannot write") && error.contains("result.json: No space left"),
+            "{error}"
+        );
+        assert!(error.contains("hint: free some space"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("gone/result.json"), &[b"new"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("gone/result.json"), "{error}");
+    }
+}
