@@ -16,6 +16,9 @@ use crate::tensor::Tensor;
 pub const TOLERANCE: f64 = 1e-7;
 /// Inputs with at most this many elements are checked coordinate by coordinate.
 const FEW: usize = 128;
+/// An input's gradient counts as at least this part of the largest one among the inputs: one that is exactly 0 (of the
+/// query of a single key, say) differs from 0 by rounding on both sides.
+const FLOOR: f64 = 1e-4;
 /// Directions for larger inputs.
 const DIRECTIONS: usize = 32;
 const STEP: f64 = 1e-3;
@@ -152,8 +155,11 @@ pub fn check(
         let central = |h: f64| (loss(which, direction, h) - loss(which, direction, -h)) / (2.0 * h);
         (4.0 * central(STEP / 2.0) - central(STEP)) / 3.0
     };
-    // Finite differences of a constant are rounding noise of this size.
-    let noise = 1e-10 * (1.0 + loss(0, &[], 0.0).abs()) * cotangent.norm();
+    let floor = FLOOR
+        * variables
+            .iter()
+            .map(|x| gradients.of(x).norm())
+            .fold(0.0, f64::max);
 
     let mut checked = Vec::new();
     for (which, (input, value)) in inputs.iter().enumerate() {

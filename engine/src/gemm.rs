@@ -2,7 +2,7 @@
 //!
 //! A view is all that a transpose or a head costs: a transpose swaps the strides, a head is a block of columns. The one
 //! product of the project, [`gemm()`], checks shapes and bounds and hands the views to matrixmultiply; this file and
-//! [`crate::lanes`] are the only places with `unsafe`.
+//! [`mod@crate::lanes`] are the only places with `unsafe`.
 
 use std::ops::Range;
 

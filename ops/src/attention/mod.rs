@@ -5,7 +5,13 @@
 //! flags, the tables, the reference cases and the suite of laws. An ablation is another value of the same struct.
 //!
 //! Reading order: [`attend`], the kernel nearly everything is made of; [`softmax`] and [`vmean`], the two ends;
-//! [`skein`], the method of the paper and its ablations.
+//! [`skein`], the method of the paper and its ablations; [`suite`], what every entry has to pass.
+
+pub mod attend;
+pub mod skein;
+pub mod softmax;
+pub mod suite;
+pub mod vmean;
 
 use engine::{Draws, Real, Stream, Tensor, Var};
 
@@ -95,7 +101,10 @@ pub struct LayerShape {
 pub trait Attention<T: Real>: Send + Sync {
     /// Which projections it reads beside the values.
     fn reads(&self) -> Reads {
-        Reads { queries: true, keys: true }
+        Reads {
+            queries: true,
+            keys: true,
+        }
     }
 
     /// Its own learned parameters for one layer, by name below the layer's attention, at their initial values.
@@ -143,3 +152,48 @@ pub struct Entry<T: Real> {
     /// Makes the method.
     pub build: fn(&Options) -> Box<dyn Attention<T>>,
 }
+
+/// All methods, in the order of the paper's table: one line each.
+pub fn registry<T: Real>() -> Vec<Entry<T>> {
+    vec![
+        softmax::entry(),
+        softmax::entry_nodrop(),
+        vmean::entry(),
+        skein::entry(),
+        skein::entry_uniform(),
+        skein::entry_nonorm(),
+        skein::entry_simplenorm(),
+        skein::entry_nopilot(),
+    ]
+}
+
+/// The method called `name`.
+///
+/// # Errors
+/// When there is none; the message lists those there are.
+pub fn find<T: Real>(name: &str) -> Result<Entry<T>, UnknownMethod> {
+    let entry = registry().into_iter().find(|entry| entry.name == name);
+    entry.ok_or_else(|| UnknownMethod {
+        name: name.to_string(),
+    })
+}
+
+/// A name that is not in the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownMethod {
+    name: String,
+}
+
+impl std::fmt::Display for UnknownMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = registry::<f32>().iter().map(|entry| entry.name).collect();
+        write!(
+            f,
+            "there is no attention called {:?}; there are {}",
+            self.name,
+            names.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownMethod {}

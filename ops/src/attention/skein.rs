@@ -1,0 +1,468 @@
+//! Skeinformer (Chen et al. 2022, Algorithm 1) and its ablations.
+//!
+//! With P = softmax(Q Kᵀ / √p) and a budget d, for one head:
+//!
+//! 1. *Pilots*: d rows J, uniform with replacement, get exact attention P_J V.
+//! 2. *Column probabilities* (equation 5): p̂_i ∝ (sum over pilots j of P_ji²)^½ ‖v_i‖.
+//! 3. *Columns*: d distinct keys J', drawn without replacement with probabilities p̂.
+//! 4. *Adaptive row normalisation* (equation 6): a row i sees its sampled keys exactly, and every other key as the
+//!    geometric mean g_i of its sampled entries, g_i = exp(mean over J' of q_i · k_j / √p).
+//! 5. *Pilot reutilisation*: the rows J of the output are the exact ones.
+//!
+//! Step 4 is softmax attention over one more key. Since the mean of q_i · k_j is q_i · k̄ with k̄ the mean sampled key,
+//! the n - d keys that are not sampled contribute (n - d) g_i = exp(q_i · k̄ / √p + ln(n - d)) to the normaliser and
+//! g_i sum_{j ∉ J'} v_j to the numerator. So
+//!
+//! ```text
+//! Y = softmax attention over the keys (K_J', k̄) with biases (0, ln(n - d)) and values (V_J', mean of V outside J')
+//! ```
+//!
+//! stable by construction; and with d = n the extra key is gone and the result is exact attention. The gradient of the
+//! extra key goes back to its parts: dk̄/d to every sampled key, dv̄/(n - d) to every value that is not sampled.
+//!
+//! J, p̂ and J' are constants of the backward pass. A pilot drawn r times counts r times in p̂, once in the output.
+
+use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
+
+use super::attend::Attend;
+use super::{Attention, Entry, Inputs, Laws};
+use crate::gather::{gather_rows, scatter_add_rows};
+use crate::sample::{uniform, weighted};
+
+/// How columns are chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Columns {
+    /// By the probabilities estimated from pilot rows.
+    Pilots,
+    /// Uniformly.
+    Uniform,
+}
+
+/// How rows are normalised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Normalisation {
+    /// Columns that are not sampled count as the geometric mean of the sampled ones (equation 6).
+    Adaptive,
+    /// Softmax over the sampled columns.
+    Simple,
+    /// The exact row sums over all keys, O(n²): the sampled part of exact attention, rows sum to less than one.
+    Exact,
+}
+
+/// Skeinformer. The ablations of the paper's table are other values of this struct; they are not one-factor-at-a-time:
+/// each of them but `skein` itself leaves the pilot rows out of the output.
+#[derive(Clone, Copy, Debug)]
+pub struct Skein {
+    /// d; an example of n < d tokens is treated with d = n, which is exact.
+    pub features: usize,
+    /// How columns are chosen.
+    pub columns: Columns,
+    /// How rows are normalised.
+    pub normalisation: Normalisation,
+    /// Whether the exact pilot rows go into the output.
+    pub reuse: bool,
+}
+
+/// The choices and normalisers of one head, kept for backward.
+struct Head<T: Real> {
+    range: std::ops::Range<usize>,
+    /// Distinct pilot rows in the output; empty without reuse.
+    pilots: Vec<u32>,
+    pilots_lse: Tensor<T>,
+    /// All other rows.
+    others: Vec<u32>,
+    /// Normalisers of the other rows: over their sampled keys, or over all keys for `Normalisation::Exact`.
+    others_lse: Tensor<T>,
+    columns: Vec<u32>,
+}
+
+/// The sampled keys and values, with the extra key of adaptive normalisation as the last one.
+struct Selected<T: Real> {
+    k: Tensor<T>,
+    v: Tensor<T>,
+    bias: Vec<T>,
+}
+
+impl Skein {
+    fn has_extra_key(&self, n: usize, d: usize) -> bool {
+        self.normalisation == Normalisation::Adaptive && d < n
+    }
+
+    fn select<T: Real>(&self, k: MatRef<'_, T>, v: MatRef<'_, T>, columns: &[u32]) -> Selected<T> {
+        let (n, p, d) = (k.rows(), k.cols(), columns.len());
+        let extra = usize::from(self.has_extra_key(n, d));
+        let mut keys = Tensor::zeros(d + extra, p);
+        let mut values = Tensor::zeros(d + extra, p);
+        gather_rows(k, columns, keys.view_mut().rows_in(0..d));
+        gather_rows(v, columns, values.view_mut().rows_in(0..d));
+        let mut bias = Vec::new();
+        if extra == 1 {
+            let (sampled, mean) = keys.data_mut().split_at_mut(d * p);
+            for key in sampled.chunks_exact(p) {
+                lanes::add(key, mean);
+            }
+            lanes::scale(T::ONE / T::of(d as f64), mean);
+            // Summed directly: the difference of two sums would lose digits as d nears n.
+            let rest = values.row_mut(d);
+            for i in others(n, columns) {
+                lanes::add(v.row(i as usize), rest);
+            }
+            lanes::scale(T::ONE / T::of((n - d) as f64), rest);
+            bias = vec![T::ZERO; d + 1];
+            bias[d] = T::of(((n - d) as f64).ln());
+        }
+        Selected {
+            k: keys,
+            v: values,
+            bias,
+        }
+    }
+
+    /// The backward of [`Skein::select`]: adds the parts' shares to dk and dv (n, p).
+    fn select_backward<T: Real>(
+        &self,
+        dselected: &Selected<T>,
+        columns: &[u32],
+        mut dk: MatMut<'_, T>,
+        mut dv: MatMut<'_, T>,
+    ) {
+        let (n, d) = (dk.rows(), columns.len());
+        scatter_add_rows(dselected.k.view().rows_in(0..d), columns, dk.reborrow());
+        scatter_add_rows(dselected.v.view().rows_in(0..d), columns, dv.reborrow());
+        if self.has_extra_key(n, d) {
+            // k̄ = sum over J' of k_j / d
+            for &j in columns {
+                lanes::add_scaled(
+                    T::ONE / T::of(d as f64),
+                    dselected.k.row(d),
+                    dk.row(j as usize),
+                );
+            }
+            // v̄ = sum outside J' of v_j / (n - d)
+            for j in others(n, columns) {
+                lanes::add_scaled(
+                    T::ONE / T::of((n - d) as f64),
+                    dselected.v.row(d),
+                    dv.row(j as usize),
+                );
+            }
+        }
+    }
+
+    /// Forward of one head: writes its columns of y.
+    fn head<T: Real>(&self, x: &Inputs<'_, '_, T>, h: usize, y: &mut Tensor<T>) -> Head<T> {
+        let range = x.head(h);
+        let [q, k, v] = [x.q(), x.k(), x.v].map(|x| x.value().cols_in(range.clone())); // (n, p)
+        let n = v.rows();
+        let d = self.features.min(n);
+
+        let (mut pilots, mut pilots_lse) = (Vec::new(), Tensor::zeros(1, 0));
+        let columns = if self.columns == Columns::Pilots {
+            let drawn = x.draws.indices(&x.place.draw("pilot", h), |generator| {
+                uniform::with_replacement(n, d, generator)
+            });
+            let (rows, multiplicity) = distinct(&drawn, n);
+            let pilot_q = gathered(q, &rows);
+            let mut pilot_y = self.reuse.then(|| Tensor::stale(rows.len(), v.cols()));
+            let mut energies = vec![T::ZERO; n];
+            let mut lse = Tensor::stale(1, rows.len());
+            Attend::new(pilot_q.view(), k, self.reuse.then_some(v)).forward_with_energies(
+                &multiplicity,
+                pilot_y.as_mut().map(Tensor::view_mut),
+                lse.data_mut(),
+                &mut energies,
+            );
+            if let Some(pilot_y) = pilot_y {
+                scatter_rows(pilot_y.view(), &rows, y.view_mut().cols_in(range.clone()));
+                (pilots, pilots_lse) = (rows, x.v.tape().save(&lse));
+            }
+            // Equation 5, up to its denominator.
+            let weights: Vec<T> = (0..n)
+                .map(|i| energies[i].sqrt() * lanes::dot(v.row(i), v.row(i)).sqrt())
+                .collect();
+            x.draws.note(&x.place.draw("probabilities", h), || {
+                let total: f64 = weights.iter().map(|w| w.f64()).sum();
+                weights.iter().map(|w| w.f64() / total).collect()
+            });
+            x.draws.indices(&x.place.draw("columns", h), |generator| {
+                weighted::without_replacement(&weights, d, generator)
+            })
+        } else {
+            x.draws.indices(&x.place.draw("columns", h), |generator| {
+                uniform::without_replacement(n, d, generator)
+            })
+        };
+
+        let others = others(n, &pilots);
+        let selected = self.select(k, v, &columns);
+        let other_q = gathered(q, &others);
+        let mut other_y = Tensor::stale(others.len(), v.cols());
+        let mut others_lse = Tensor::stale(1, others.len());
+        let attend = Attend {
+            bias: &selected.bias,
+            ..Attend::new(other_q.view(), selected.k.view(), Some(selected.v.view()))
+        };
+        attend.forward(Some(other_y.view_mut()), others_lse.data_mut());
+        if self.normalisation == Normalisation::Exact {
+            // y = exp(lse over the selected - lse over all) softmax over the selected
+            let selected_lse = others_lse.clone();
+            Attend::new(other_q.view(), k, None).forward(None, others_lse.data_mut());
+            for (i, (&selected, &all)) in selected_lse
+                .data()
+                .iter()
+                .zip(others_lse.data())
+                .enumerate()
+            {
+                lanes::scale((selected - all).exp(), other_y.row_mut(i));
+            }
+        }
+        scatter_rows(other_y.view(), &others, y.view_mut().cols_in(range.clone()));
+        let others_lse = x.v.tape().save(&others_lse);
+        Head {
+            range,
+            pilots,
+            pilots_lse,
+            others,
+            others_lse,
+            columns,
+        }
+    }
+
+    /// Backward of one head.
+    fn head_backward<T: Real>(
+        &self,
+        head: &Head<T>,
+        [q, k, v, y, dy]: [&Tensor<T>; 5],
+        [dq, dk, dv]: [&mut Tensor<T>; 3],
+    ) {
+        let range = || head.range.clone();
+        let [q, k, v, y, dy] = [q, k, v, y, dy].map(|x| x.cols_in(range())); // (n, p)
+        let [mut dq, mut dk, mut dv] = [dq, dk, dv].map(|x| x.view_mut().cols_in(range()));
+
+        // y_J = softmax(q_J Kᵀ) V
+        let rows = &head.pilots;
+        if !rows.is_empty() {
+            let [pilot_q, pilot_y, pilot_dy] = [q, y, dy].map(|x| gathered(x, rows));
+            let mut pilot_dq = Tensor::stale(rows.len(), q.cols());
+            Attend::new(pilot_q.view(), k, Some(v)).backward(
+                head.pilots_lse.data(),
+                &[],
+                Some((pilot_y.view(), pilot_dy.view(), dv.reborrow())),
+                pilot_dq.view_mut(),
+                dk.reborrow(),
+            );
+            scatter_rows(pilot_dq.view(), rows, dq.reborrow());
+        }
+
+        let rows = &head.others;
+        let selected = self.select(k, v, &head.columns);
+        let mut dselected = Selected {
+            k: Tensor::zeros(selected.k.rows(), k.cols()),
+            v: Tensor::zeros(selected.v.rows(), v.cols()),
+            bias: Vec::new(),
+        };
+        let [other_q, other_y, other_dy] = [q, y, dy].map(|x| gathered(x, rows));
+        let mut other_dq = Tensor::stale(rows.len(), q.cols());
+        // Exact: y_i = sum over J' of exp(s_ij - lse_i) v_j with lse over all keys. The sampled part is not normalised
+        // by itself (D = 0, said by dlse = dy · y), and what dlse remains goes to all keys: dlse_i = -dy_i · y_i.
+        let exact = self.normalisation == Normalisation::Exact;
+        let inner: Vec<T> = if exact {
+            (0..rows.len())
+                .map(|i| lanes::dot(other_dy.row(i), other_y.row(i)))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let attend = Attend {
+            bias: &selected.bias,
+            ..Attend::new(other_q.view(), selected.k.view(), Some(selected.v.view()))
+        };
+        attend.backward(
+            head.others_lse.data(),
+            &inner,
+            Some((other_y.view(), other_dy.view(), dselected.v.view_mut())),
+            other_dq.view_mut(),
+            dselected.k.view_mut(),
+        );
+        if exact {
+            let dlse: Vec<T> = inner.iter().map(|&inner| -inner).collect();
+            let mut more_dq = Tensor::stale(rows.len(), q.cols());
+            Attend::new(other_q.view(), k, None).backward(
+                head.others_lse.data(),
+                &dlse,
+                None,
+                more_dq.view_mut(),
+                dk.reborrow(),
+            );
+            other_dq = other_dq.add_rows(more_dq);
+        }
+        scatter_rows(other_dq.view(), rows, dq);
+        self.select_backward(&dselected, &head.columns, dk, dv);
+    }
+}
+
+impl<T: Real> Attention<T> for Skein {
+    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+        let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
+        let mut y = Tensor::stale(x.v.rows(), x.v.cols());
+        let heads: Vec<Head<T>> = (0..x.heads).map(|h| self.head(x, h, &mut y)).collect();
+
+        let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
+        let saved_y = tape.save(&y);
+        let skein = *self;
+        tape.record("skein", parents, y, move |dy| {
+            let mut dq = Tensor::stale(dy.rows(), dy.cols()); // every row is a pilot or another
+            let mut dk = Tensor::zeros(dy.rows(), dy.cols());
+            let mut dv = Tensor::zeros(dy.rows(), dy.cols());
+            for head in &heads {
+                skein.head_backward(
+                    head,
+                    [&q, &k, &v, &saved_y, &dy],
+                    [&mut dq, &mut dk, &mut dv],
+                );
+            }
+            [dq, dk, dv]
+        })
+    }
+}
+
+/// The distinct numbers below n in `drawn`, rising, and how often each occurs.
+fn distinct<T: Real>(drawn: &[u32], n: usize) -> (Vec<u32>, Vec<T>) {
+    let mut counts = vec![0u32; n];
+    for &i in drawn {
+        counts[i as usize] += 1;
+    }
+    let rows: Vec<u32> = (0..n as u32).filter(|&i| counts[i as usize] > 0).collect();
+    let multiplicity = rows
+        .iter()
+        .map(|&i| T::of(f64::from(counts[i as usize])))
+        .collect();
+    (rows, multiplicity)
+}
+
+/// The numbers below n that are not in `indices`, rising.
+fn others(n: usize, indices: &[u32]) -> Vec<u32> {
+    let mut taken = vec![false; n];
+    for &i in indices {
+        taken[i as usize] = true;
+    }
+    (0..n as u32).filter(|&i| !taken[i as usize]).collect()
+}
+
+fn gathered<T: Real>(x: MatRef<'_, T>, rows: &[u32]) -> Tensor<T> {
+    let mut y = Tensor::stale(rows.len(), x.cols());
+    gather_rows(x, rows, y.view_mut());
+    y
+}
+
+/// Writes row j of `x` to row `rows[j]` of `out`.
+fn scatter_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], mut out: MatMut<'_, T>) {
+    for (j, &i) in rows.iter().enumerate() {
+        out.row(i as usize).copy_from_slice(x.row(j));
+    }
+}
+
+const LAWS: Laws = Laws {
+    rows_sum_to_one: true,
+    exact_at_full_budget: true,
+    linear_memory: true,
+    random: true,
+};
+const SKEIN: Skein = Skein {
+    features: 256,
+    columns: Columns::Pilots,
+    normalisation: Normalisation::Adaptive,
+    reuse: true,
+};
+
+/// `skein`.
+pub fn entry<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein",
+        about: "Skeinformer: sampled columns, adaptive row normalisation, exact pilot rows",
+        cites: "Chen et al. 2022, Algorithm 1",
+        laws: LAWS,
+        build: |options| {
+            Box::new(Skein {
+                features: options.features,
+                ..SKEIN
+            })
+        },
+    }
+}
+
+/// `skein-uniform`.
+pub fn entry_uniform<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein-uniform",
+        about: "Skeinformer with uniform columns: no pilots at all",
+        cites: "Chen et al. 2022, table 1, \"w/o column sampling\"",
+        laws: LAWS,
+        build: |options| {
+            Box::new(Skein {
+                features: options.features,
+                columns: Columns::Uniform,
+                reuse: false,
+                ..SKEIN
+            })
+        },
+    }
+}
+
+/// `skein-nonorm`.
+pub fn entry_nonorm<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein-nonorm",
+        about: "sampled columns of exact attention, nothing for the others, no pilot rows; O(n²) time",
+        cites: "Chen et al. 2022, table 1, \"w/o row normalization\"",
+        laws: Laws {
+            rows_sum_to_one: false,
+            ..LAWS
+        },
+        build: |options| {
+            let normalisation = Normalisation::Exact;
+            Box::new(Skein {
+                features: options.features,
+                normalisation,
+                reuse: false,
+                ..SKEIN
+            })
+        },
+    }
+}
+
+/// `skein-simplenorm`.
+pub fn entry_simplenorm<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein-simplenorm",
+        about: "softmax over the sampled columns, no pilot rows",
+        cites: "Chen et al. 2022, table 1, \"w/ simple row normalization\"",
+        laws: LAWS,
+        build: |options| {
+            let normalisation = Normalisation::Simple;
+            Box::new(Skein {
+                features: options.features,
+                normalisation,
+                reuse: false,
+                ..SKEIN
+            })
+        },
+    }
+}
+
+/// `skein-nopilot`.
+pub fn entry_nopilot<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein-nopilot",
+        about: "Skeinformer without the exact pilot rows in the output",
+        cites: "Chen et al. 2022, table 1, \"w/o pilot sampling reutilization\"",
+        laws: LAWS,
+        build: |options| {
+            Box::new(Skein {
+                features: options.features,
+                reuse: false,
+                ..SKEIN
+            })
+        },
+    }
+}

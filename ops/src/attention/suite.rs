@@ -1,0 +1,223 @@
+//! What every entry of the registry has to pass, without being asked: gradients at frozen draws, and the laws it claims.
+//!
+//! `tests/suite.rs` runs it over the registry; a method outside the registry can be put through it in the same way.
+
+use engine::check::{Case, Checked, Failure, check, normal};
+use engine::{Draw, Draws, Real, Stream, Tape, Tensor};
+use std::collections::BTreeMap;
+
+use super::{Attention, Entry, Inputs, LayerShape, Options, Place, registry};
+
+/// Heads and columns of a head in the suite's examples.
+const HEADS: usize = 2;
+const WIDTH: usize = 3;
+/// The budget d in the suite's examples: below some of their lengths, above others.
+const FEATURES: usize = 4;
+/// Lengths of the suite's examples: 1, 2, odd, around the budget, above it.
+pub const LENGTHS: [usize; 6] = [1, 2, 3, 5, 9, 14];
+
+/// One attention on tensors: the output, and what was drawn.
+pub struct Run<T: Real> {
+    /// (n, heads p)
+    pub output: Tensor<T>,
+    /// The draws, to be replayed.
+    pub draws: BTreeMap<String, Draw>,
+}
+
+/// q, k, v of `n` tokens as the suite uses them.
+pub fn example(stream: Stream, n: usize) -> [Tensor<f64>; 3] {
+    ["q", "k", "v"].map(|name| normal(stream.stream(name), n, HEADS * WIDTH))
+}
+
+/// Runs a method on tensors with HEADS heads, without gradient; draws from `stream`.
+pub fn run<T: Real>(
+    method: &dyn Attention<T>,
+    [q, k, v]: &[Tensor<T>; 3],
+    stream: Stream,
+) -> Run<T> {
+    let tape = Tape::forward_only();
+    let [q, k, v] = [q, k, v].map(|x| tape.leaf("input", x.clone()));
+    let n = v.rows();
+    let positions: Vec<u32> = (0..n as u32).collect();
+    let shape = LayerShape {
+        positions: n,
+        heads: HEADS,
+        head_width: v.cols() / HEADS,
+    };
+    let parameters: Vec<_> = method
+        .parameters(shape, stream.stream("parameters"))
+        .into_iter()
+        .map(|(name, value)| tape.leaf(name, value))
+        .collect();
+    let reads = method.reads();
+    let draws = Draws::recording(stream.stream("draws"));
+    let output = method.forward(&Inputs {
+        q: reads.queries.then_some(&q),
+        k: reads.keys.then_some(&k),
+        v: &v,
+        heads: HEADS,
+        positions: &positions,
+        parameters: &parameters,
+        draws: &draws,
+        place: Place::default(),
+        dropout: None,
+    });
+    Run {
+        output: output.into_value(),
+        draws: draws.recorded(),
+    }
+}
+
+/// Checks the gradient of an entry with respect to q, k, v and its own parameters at length `n`, draws frozen; with
+/// `dropout`, as in training.
+///
+/// # Errors
+/// The first gradient that is wrong.
+pub fn gradients(
+    entry: &Entry<f64>,
+    n: usize,
+    dropout: bool,
+    stream: Stream,
+) -> Result<Vec<Checked>, Failure> {
+    let method = (entry.build)(&Options {
+        features: FEATURES,
+        dropout: 0.25,
+    });
+    let stream = stream.at(n);
+    let [q, k, v] = example(stream, n);
+    let frozen = run(&*method, &[q.clone(), k.clone(), v.clone()], stream).draws;
+    let positions: Vec<u32> = (0..n as u32).collect();
+    let shape = LayerShape {
+        positions: n,
+        heads: HEADS,
+        head_width: WIDTH,
+    };
+    let mut inputs = vec![("q", q), ("k", k), ("v", v)];
+    inputs.extend(method.parameters(shape, stream.stream("parameters")));
+    check(entry.name, stream, &inputs, |_, x| {
+        let reads = method.reads();
+        method.forward(&Inputs {
+            q: reads.queries.then_some(&x[0]),
+            k: reads.keys.then_some(&x[1]),
+            v: &x[2],
+            heads: HEADS,
+            positions: &positions,
+            parameters: &x[3..],
+            draws: &Draws::replay(stream.stream("draws"), frozen.clone()),
+            place: Place::default(),
+            dropout: dropout.then_some(stream.stream("dropout")),
+        })
+    })
+}
+
+/// The gradient check of every entry, at every length, in evaluation and in training.
+pub fn cases() -> Vec<Case> {
+    registry::<f64>()
+        .into_iter()
+        .map(|entry| {
+            Case::new(entry.name, move |stream| {
+                let mut checked = Vec::new();
+                for n in LENGTHS {
+                    for dropout in [false, true] {
+                        checked.extend(gradients(&entry, n, dropout, stream)?);
+                    }
+                }
+                Ok(checked)
+            })
+        })
+        .collect()
+}
+
+/// Puts an entry through its laws.
+///
+/// # Panics
+/// With the law that does not hold.
+pub fn laws(entry: &Entry<f64>, stream: Stream) {
+    let name = entry.name;
+    let build = |features| {
+        (entry.build)(&Options {
+            features,
+            dropout: 0.25,
+        })
+    };
+    let difference = |a: &Tensor<f64>, b: &Tensor<f64>| {
+        a.data()
+            .iter()
+            .zip(b.data())
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max)
+    };
+    for n in LENGTHS {
+        let x = example(stream.at(n), n);
+        let first = run(&*build(FEATURES), &x, stream).output;
+        assert_eq!(
+            first.shape(),
+            (n, HEADS * WIDTH),
+            "{name}: shape of the output at n = {n}"
+        );
+        let again = run(&*build(FEATURES), &x, stream).output;
+        assert!(
+            first.data() == again.data(),
+            "{name}: the same seed gives other bits at n = {n}"
+        );
+
+        if entry.laws.rows_sum_to_one {
+            let [q, k, v] = x.clone();
+            let ones = Tensor::filled(n, v.cols(), 1.0);
+            let output = run(&*build(FEATURES), &[q, k, ones], stream).output;
+            let error = output
+                .data()
+                .iter()
+                .map(|y| (y - 1.0).abs())
+                .fold(0.0, f64::max);
+            assert!(
+                error < 1e-12,
+                "{name}: rows do not sum to one at n = {n}: off by {error:e}"
+            );
+        }
+        if entry.laws.exact_at_full_budget {
+            let exact = run(&super::softmax::Softmax { dropout: 0.0 }, &x, stream).output;
+            let full = run(&*build(n.max(FEATURES)), &x, stream).output;
+            let error = difference(&full, &exact);
+            assert!(
+                error < 1e-12,
+                "{name}: not exact at full budget, n = {n}: off by {error:e}"
+            );
+        }
+    }
+
+    let n = 14;
+    let x = example(stream.at(n), n);
+    let one = run(&*build(FEATURES), &x, stream.at(1)).output;
+    let other = run(&*build(FEATURES), &x, stream.at(2)).output;
+    let differ = one.data() != other.data();
+    assert_eq!(
+        differ, entry.laws.random,
+        "{name}: two seeds differ: {differ}, claimed: {}",
+        entry.laws.random
+    );
+
+    // Logits of +-80: queries and keys in {-1, 1}, scaled.
+    let big = (80.0 / (WIDTH as f64).sqrt()).sqrt();
+    let [q, k, v] = x.map(|t| {
+        Tensor::from_fn(
+            n,
+            HEADS * WIDTH,
+            |i, j| if t.row(i)[j] > 0.0 { big } else { -big },
+        )
+    });
+    let single = |t: &Tensor<f64>| Tensor::from_fn(n, HEADS * WIDTH, |i, j| t.row(i)[j] as f32);
+    let method = super::find::<f32>(name).map(|entry| {
+        (entry.build)(&Options {
+            features: FEATURES,
+            dropout: 0.0,
+        })
+    });
+    if let Ok(method) = method {
+        let output = run(&*method, &[single(&q), single(&k), single(&v)], stream).output;
+        assert!(
+            output.data().iter().all(|y| y.is_finite()),
+            "{name}: not finite in f32 at logits of +-80"
+        );
+    }
+}
