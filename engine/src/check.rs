@@ -177,10 +177,10 @@ pub fn check(
             let expected = slope(which, direction);
             let got: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
             let difference = (expected - got).abs();
-            let error = if difference <= noise && norm == 0.0 {
+            let error = if difference == 0.0 {
                 0.0
             } else {
-                difference / scale
+                difference / scale.max(floor)
             };
             worst = worst.max(error);
             if error <= TOLERANCE {
