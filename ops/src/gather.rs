@@ -9,12 +9,16 @@ use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 
 /// y_i = x_{r_i} for the indices r in `rows`: (n, c) to (m, c). An index may come twice.
 ///
-/// dx_j = sum of dy_i over all i with r_i = j: the [`scatter()`] of dy.
-///
 /// # Panics
 /// If an index is not below n.
 #[track_caller]
 pub fn gather<'t, T: Real>(x: &Var<'t, T>, rows: &[u32]) -> Var<'t, T> {
+    assert_below("gather", rows, x.rows());
+    gather_node(x, rows)
+}
+
+/// dx_j = sum of dy_i over all i with r_i = j: the [`scatter()`] of dy.
+fn gather_node<'t, T: Real>(x: &Var<'t, T>, rows: &[u32]) -> Var<'t, T> {
     let (n, c) = x.shape();
     let mut y = Tensor::stale(rows.len(), c); // (m, c)
     gather_rows(x.value().view(), rows, y.view_mut());
@@ -29,12 +33,22 @@ pub fn gather<'t, T: Real>(x: &Var<'t, T>, rows: &[u32]) -> Var<'t, T> {
 /// y_j = sum of x_i over all i with r_i = j, for the indices r in `rows`: (m, c) to (n, c). Repeats add, in the order
 /// of i; a row that no index names is 0.
 ///
-/// dx_i = dy_{r_i}: the [`gather()`] of dy.
-///
 /// # Panics
 /// If an index is not below `n`, or there are not m of them.
 #[track_caller]
 pub fn scatter<'t, T: Real>(x: &Var<'t, T>, rows: &[u32], n: usize) -> Var<'t, T> {
+    assert!(
+        x.rows() == rows.len(),
+        "scatter: {:?} to {} rows",
+        x.shape(),
+        rows.len()
+    );
+    assert_below("scatter", rows, n);
+    scatter_node(x, rows, n)
+}
+
+/// dx_i = dy_{r_i}: the [`gather()`] of dy.
+fn scatter_node<'t, T: Real>(x: &Var<'t, T>, rows: &[u32], n: usize) -> Var<'t, T> {
     let (m, c) = x.shape();
     let mut y = Tensor::zeros(n, c);
     scatter_add_rows(x.value().view(), rows, y.view_mut());
@@ -88,12 +102,9 @@ pub fn scatter_add_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], out: MatMut<'_,
 
 #[track_caller]
 fn assert_below(operator: &str, rows: &[u32], n: usize) {
-    let largest = rows.iter().max().map_or(0, |&row| row as usize + 1);
-    assert!(
-        largest <= n,
-        "{operator}: row {} of {n} rows",
-        largest.wrapping_sub(1)
-    );
+    if let Some(row) = rows.iter().find(|&&row| row as usize >= n) {
+        panic!("{operator}: row {row} of {n} rows");
+    }
 }
 
 lanes! {
@@ -171,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "scatter: 2 x 1 does not fit 3 rows of 4 x 1")]
+    #[should_panic(expected = "scatter: (2, 1) to 3 rows")]
     fn more_indices_than_rows() {
         scatter(
             &Tape::new().leaf("x", Tensor::<f32>::zeros(2, 1)),

@@ -1,19 +1,57 @@
 //! The operators: one differentiable operator a file, forward, then at once its backward, then its gradient check.
+//!
+//! Reading order:
+//!
+//! 1. [`mod@linear`], [`mod@layer_norm`], [`mod@gelu`], [`mod@relu`]: the layers of an encoder;
+//! 2. [`mod@dropout`]: a mask that is never stored;
+//! 3. [`mod@embedding`], [`pooling`], [`mod@pair`], [`mod@cross_entropy`]: from tokens to rows, from rows to one row, from
+//!    that to a loss;
+//! 4. [`mod@gather`]: rows by their index, and back;
+//! 5. [`sample`]: how indices are drawn;
+//! 6. [`attention`]: the kernel, the methods and their registry.
+//!
+//! An operator that can be misused stands in two functions: the public one says what fits, and panics at its caller's
+//! line; `node` below it computes, and records this crate's line as the place where the gradient is written.
 
 pub mod attention;
+pub mod cross_entropy;
 pub mod dropout;
+pub mod embedding;
 pub mod gather;
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
+pub mod pair;
+pub mod pooling;
+pub mod relu;
 pub mod sample;
 
 use engine::check::Case;
 
+pub use cross_entropy::cross_entropy;
 pub use dropout::{Dropout, dropout};
+pub use embedding::embedding;
 pub use gather::{gather, gather_rows, scatter, scatter_add_rows};
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
+pub use pair::pair;
+pub use pooling::pool;
+pub use relu::relu;
 
 /// The gradient checks of every operator in this crate.
 pub fn cases() -> Vec<Case> {
-    [gather::cases(), dropout::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let mut cases = Vec::new();
+    cases.extend(linear::cases());
+    cases.extend(layer_norm::cases());
+    cases.extend(gelu::cases());
+    cases.extend(relu::cases());
+    cases.extend(dropout::cases());
+    cases.extend(embedding::cases());
+    cases.extend(pooling::cases());
+    cases.extend(pair::cases());
+    cases.extend(cross_entropy::cases());
+    cases.extend(gather::cases());
+    cases.extend(attention::suite::cases());
+    cases
 }

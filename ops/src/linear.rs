@@ -1,0 +1,95 @@
+//! The affine map of every projection, feed-forward layer and classifier head.
+
+use engine::check::{Case, check, normal};
+use engine::{Real, Tensor, Var, gemm};
+
+use crate::pooling::sum_of_rows;
+
+/// y = x Wᵀ + b: x (n, i), W (o, i), b (1, o) to (n, o).
+///
+/// # Panics
+/// If the shapes do not fit.
+#[track_caller]
+pub fn linear<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Var<'t, T> {
+    assert!(
+        w.cols() == x.cols() && b.shape() == (1, w.rows()),
+        "linear: x {:?}, W {:?} and b {:?} are not (n, i), (o, i) and (1, o)",
+        x.shape(),
+        w.shape(),
+        b.shape()
+    );
+    node(x, w, b)
+}
+
+/// y = x Wᵀ + b; dx = dy W, dW = dyᵀ x, db = the sum of the rows of dy. Saved: x and W.
+fn node<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Var<'t, T> {
+    let mut y = Tensor::stale(x.rows(), w.rows()); // (n, o)
+    for i in 0..x.rows() {
+        y.row_mut(i).copy_from_slice(b.value().data());
+    }
+    let (x_view, w_view) = (x.value().view(), w.value().view());
+    gemm(T::ONE, x_view, w_view.t(), T::ONE, y.view_mut());
+    let parents = [x.node(), w.node(), b.node()];
+    let (tape, x, w) = (x.tape(), x.save(), w.save());
+    tape.record("linear", parents, y, move |dy| {
+        let mut dx = Tensor::stale(x.rows(), x.cols()); // (n, i)
+        gemm(T::ONE, dy.view(), w.view(), T::ZERO, dx.view_mut());
+        let mut dw = Tensor::stale(w.rows(), w.cols()); // (o, i)
+        gemm(T::ONE, dy.view().t(), x.view(), T::ZERO, dw.view_mut());
+        [dx, dw, sum_of_rows(&dy)]
+    })
+}
+
+/// The gradient checks of this file.
+pub fn cases() -> Vec<Case> {
+    vec![Case::new("linear", |stream| {
+        let mut checked = Vec::new();
+        for (n, i, o) in [(1, 1, 1), (7, 5, 3), (1, 4, 9), (37, 6, 2)] {
+            let stream = stream.at(n);
+            let inputs = [
+                ("x", normal(stream.stream("x"), n, i)),
+                ("W", normal(stream.stream("W"), o, i)),
+                ("b", normal(stream.stream("b"), 1, o)),
+            ];
+            checked.extend(check("linear", stream, &inputs, |_, v| {
+                linear(&v[0], &v[1], &v[2])
+            })?);
+        }
+        Ok(checked)
+    })]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::{Seed, Tape};
+
+    #[test]
+    fn values_equal_the_plain_loop() {
+        for (n, i, o) in [(1, 1, 1), (5, 3, 7), (300, 64, 65)] {
+            let stream = Seed(1).stream("linear").at(n);
+            let tape = Tape::forward_only();
+            let x = tape.leaf("x", normal(stream.stream("x"), n, i));
+            let w = tape.leaf("W", normal(stream.stream("W"), o, i));
+            let b = tape.leaf("b", normal(stream.stream("b"), 1, o));
+            let y = linear(&x, &w, &b);
+            for r in 0..n {
+                for c in 0..o {
+                    let mut want = b.value().row(0)[c];
+                    for k in 0..i {
+                        want += x.value().row(r)[k] * w.value().row(c)[k];
+                    }
+                    assert!((y.value().row(r)[c] - want).abs() < 1e-12 * i as f64);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "linear: x (2, 3), W (4, 2) and b (1, 4) are not")]
+    fn shapes_that_do_not_fit() {
+        let tape = Tape::<f32>::new();
+        let leaf = |n, c| tape.leaf("leaf", Tensor::zeros(n, c));
+        linear(&leaf(2, 3), &leaf(4, 2), &leaf(1, 4));
+    }
+}
