@@ -107,7 +107,8 @@ lanes! {
 pub fn cases() -> Vec<Case> {
     vec![Case::new("layer_norm", |stream| {
         let mut checked = Vec::new();
-        for (n, c) in [(1, 2), (5, 3), (3, 67), (1, 8)] {
+        // Not c = 1 or 2: there x̂ is 0 or (1, -1) whatever x is, and dx nothing but the 1e-5.
+        for (n, c) in [(1, 4), (5, 3), (3, 67), (1, 8)] {
             let stream = stream.at(c);
             let inputs = [
                 ("x", normal(stream.stream("x"), n, c)),
