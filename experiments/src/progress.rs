@@ -2,7 +2,7 @@
 //! standard error; nothing of it is kept, and nothing computed depends on it.
 
 use indicatif::{FormattedDuration, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// Between two plain lines about steps.
@@ -92,7 +92,7 @@ impl Progress {
 
     /// Prints a line that stays, such as the outcome of an evaluation.
     pub fn note(&mut self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| tell(line));
         self.since = Instant::now();
     }
 
@@ -103,10 +103,15 @@ impl Progress {
 
     fn say_at_times(&mut self, line: impl FnOnce() -> String) {
         if self.bar.is_hidden() && self.spoken.is_none_or(|at| at.elapsed() >= PAUSE) {
-            eprintln!("{}", line());
+            tell(&line());
             self.spoken = Some(Instant::now());
         }
     }
+}
+
+/// `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl Recent {

@@ -12,7 +12,7 @@ use crate::whole_file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// An open run; no other process has it open.
@@ -97,7 +97,8 @@ impl Run {
         timings.cut_back(step)?;
         let here = Environment::current(step, config.seed, threads);
         if here.append(&folder.join("environment.toml"))? {
-            eprintln!(
+            let _ = writeln!(
+                io::stderr(),
                 "note: this run began with another build or kind of CPU (see environment.toml):\n\
                  its numbers may differ in rounding from those of an uninterrupted run"
             );
@@ -142,6 +143,11 @@ impl Run {
     /// Step and state of best.bin.
     pub fn best<S: DeserializeOwned>(&self) -> Result<(usize, S)> {
         checkpoint::read(&self.folder.join("best.bin"))
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        whole_file::write(&self.folder.join(name), &[bytes])
     }
 
     /// Writes result.json, the end of a run.
@@ -239,8 +245,10 @@ impl Lines {
         struct Line {
             step: usize,
         }
-        let bytes =
-            fs::read(&self.path).map_err(|cause| Error::file("cannot read", &self.path, &cause))?;
+        let mut bytes = Vec::new();
+        self.file
+            .read_to_end(&mut bytes)
+            .map_err(|cause| Error::file("cannot read", &self.path, &cause))?;
         let mut kept = 0;
         for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
             if line.last() != Some(&b'\n') {

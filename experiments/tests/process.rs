@@ -1,4 +1,4 @@
-//! What only a process of its own can show: signals, limits, exit codes, what is written to a pipe.
+//! What only a process of its own can show: signals, limits, exit codes, what is written to a pipe. For Unix.
 //!
 //! The child is this program again, with a folder in its environment: the loop of a training run, without training.
 
@@ -17,6 +17,16 @@ use std::time::Duration;
 /// In the environment of the child: where its run goes, how many steps it has, how many milliseconds each takes.
 const SETTINGS: [&str; 3] = ["CHILD_FOLDER", "CHILD_STEPS", "CHILD_PAUSE"];
 
+/// As the folder of a child's run: the child is to choose a name.
+const UNNAMED: &str = "unnamed";
+/// The files of a run that has no checkpoint yet.
+const NEW_RUN: [&str; 4] = [
+    "config.toml",
+    "environment.toml",
+    "metrics.jsonl",
+    "timings.jsonl",
+];
+
 fn main() -> ExitCode {
     if let [Ok(folder), Ok(steps), Ok(pause)] = SETTINGS.map(std::env::var) {
         return error::exit(child(
@@ -26,13 +36,12 @@ fn main() -> ExitCode {
         ));
     }
     a_run_that_ends_exits_with_0_and_prints_plain_lines();
+    a_closed_pipe_does_not_end_a_run();
     an_existing_folder_exits_with_2();
-    #[cfg(unix)]
-    {
-        one_signal_finishes_the_step_and_writes_a_checkpoint();
-        a_second_signal_stops_at_once();
-        a_limit_on_file_sizes_is_an_error_of_the_write();
-    }
+    a_run_without_a_name_takes_the_next_free_one();
+    one_signal_finishes_the_step_and_writes_a_checkpoint();
+    a_second_signal_stops_at_once();
+    a_limit_on_file_sizes_is_an_error_of_the_write();
     println!("process: all as expected");
     ExitCode::SUCCESS
 }
@@ -45,11 +54,11 @@ struct Loss {
 fn child(folder: &Path, steps: usize, pause: u64) -> Result<ExitCode> {
     let interrupt = Interrupt::install()?;
     let config = Config::resolve(Task::Text, &Flags::default(), &[("skein", "")])?;
-    let mut run = Run::create(&config, Some(folder), false, 1)?;
+    let out = Some(folder).filter(|folder| *folder != Path::new(UNNAMED));
+    let mut run = Run::create(&config, out, false, 1)?;
     let mut progress = Progress::new(steps, 0);
     for step in 1..=steps {
-        // In pieces: a signal ends the sleep of the thread that gets it, but a step is finished.
-        (0..pause).for_each(|_| std::thread::sleep(Duration::from_millis(1)));
+        std::thread::sleep(Duration::from_millis(pause));
         run.log(step, &Loss { loss: 0.5 })?;
         progress.step(step, 0.5, 0.5, 1000);
         if interrupt.requested() {
@@ -99,14 +108,17 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Waits until the run of a child has lines, so that it is in its loop.
-fn in_its_loop(folder: &Path) {
-    while fs::metadata(folder.join("metrics.jsonl")).map_or(0, |file| file.len()) == 0 {
+/// Waits for a child to come so far.
+fn wait_until(reached: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if reached() {
+            return;
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
+    panic!("the child did not come so far within ten seconds");
 }
 
-#[cfg(unix)]
 fn send(signal: &str, child: &Child) {
     assert!(
         Command::new("kill")
@@ -138,6 +150,15 @@ fn a_run_that_ends_exits_with_0_and_prints_plain_lines() {
     );
 }
 
+fn a_closed_pipe_does_not_end_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut child = command(&run, 50, 1).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(run.join("result.json").exists());
+}
+
 fn an_existing_folder_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let output = command(folder.path(), 5, 0).output().unwrap();
@@ -151,13 +172,27 @@ fn an_existing_folder_exits_with_2() {
     assert_eq!(text.lines().count(), 2, "{text}");
 }
 
-#[cfg(unix)]
+fn a_run_without_a_name_takes_the_next_free_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let output = command(Path::new(UNNAMED), 5, 0)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let expected = ["text-skein-s42", "text-skein-s42-2", "text-skein-s42-3"];
+    assert_eq!(names(&folder.path().join("runs")), expected);
+}
+
 fn one_signal_finishes_the_step_and_writes_a_checkpoint() {
     for signal in ["-INT", "-TERM"] {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         let child = command(&run, 100_000, 2).spawn().unwrap();
-        in_its_loop(&run);
+        let metrics = run.join("metrics.jsonl");
+        let lines = || fs::read_to_string(&metrics).map_or(0, |text| text.lines().count());
+        wait_until(|| lines() > 0);
         send(signal, &child);
         let output = child.wait_with_output().unwrap();
         assert_eq!(
@@ -166,84 +201,52 @@ fn one_signal_finishes_the_step_and_writes_a_checkpoint() {
             "{signal}: {}",
             stderr(&output)
         );
-        let steps = fs::read_to_string(run.join("metrics.jsonl"))
-            .unwrap()
-            .lines()
-            .count();
-        assert!(
-            run.join(format!("checkpoint-{steps}.bin")).exists(),
-            "{signal}: {:?}",
-            names(&run)
-        );
+        let checkpoint = run.join(format!("checkpoint-{}.bin", lines()));
+        assert!(checkpoint.exists(), "{signal}: {:?}", names(&run));
     }
 }
 
-#[cfg(unix)]
 fn a_second_signal_stops_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    // The second step takes ten minutes.
-    let child = command(&run, 1, 0)
-        .env(SETTINGS[1], "2")
-        .env(SETTINGS[2], "600000")
-        .spawn()
-        .unwrap();
-    while !run.join("timings.jsonl").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let a_minute = 60_000;
+    let mut child = command(&run, 2, a_minute).spawn().unwrap();
+    wait_until(|| run.join("timings.jsonl").exists());
     send("-INT", &child);
+    // Two at the same moment would be one.
     std::thread::sleep(Duration::from_millis(100));
     send("-INT", &child);
+    wait_until(|| child.try_wait().unwrap().is_some());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
-    assert_eq!(
-        names(&run),
-        [
-            "config.toml",
-            "environment.toml",
-            "metrics.jsonl",
-            "timings.jsonl"
-        ]
-    );
+    assert_eq!(names(&run), NEW_RUN);
 }
 
-#[cfg(unix)]
 fn a_limit_on_file_sizes_is_an_error_of_the_write() {
     let folder = tempfile::tempdir().unwrap();
+    let this = std::env::current_exe().unwrap();
+    // `ulimit -f` counts blocks of 512 or 1024 bytes.
+    let limited = |run: &Path, steps| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -f 8 && exec \"$0\""]).arg(&this);
+        with_settings(shell, run, steps, 0).output().unwrap()
+    };
+
+    // The checkpoint has 40,000 bytes, the lines of two steps a few.
     let run = folder.path().join("run");
-    // `ulimit -f` counts blocks of 512 or 1024 bytes; the checkpoint has 40,000 and the metrics of 2 steps a few.
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "ulimit -f 8 && exec \"$0\""])
-        .arg(std::env::current_exe().unwrap());
-    let output = with_settings(shell, &run, 2, 0).output().unwrap();
+    let output = limited(&run, 2);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.contains("error: cannot write ") && text.contains("checkpoint-2.bin: File too large"),
-        "{text}"
-    );
+    assert!(text.contains("error: cannot write "), "{text}");
+    assert!(text.contains("checkpoint-2.bin: File too large"), "{text}");
     assert!(
         text.contains("\nhint: raise the limit on file sizes (`ulimit -f`)\n"),
         "{text}"
     );
-    assert_eq!(
-        names(&run),
-        [
-            "config.toml",
-            "environment.toml",
-            "metrics.jsonl",
-            "timings.jsonl"
-        ]
-    );
+    assert_eq!(names(&run), NEW_RUN);
 
-    // The metrics themselves: 1,000 lines of 24 bytes.
-    let run = folder.path().join("longer");
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "ulimit -f 8 && exec \"$0\""])
-        .arg(std::env::current_exe().unwrap());
-    let output = with_settings(shell, &run, 1000, 0).output().unwrap();
+    // A thousand lines have 24,000.
+    let output = limited(&folder.path().join("longer"), 1000);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(
         stderr(&output).contains("metrics.jsonl: File too large"),
