@@ -1,0 +1,163 @@
+//! The sizes of a model.
+
+use serde::{Deserialize, Serialize};
+
+/// What the pooled vector of a document is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The number of its tokens: a mean.
+    Mean,
+    /// The number of positions, as if it were padded and the padding zero: short documents get short vectors.
+    Padded,
+}
+
+/// The sizes of a model; a block of a run's configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Rows of the word table: every token id is below.
+    pub vocabulary: usize,
+    /// Rows of the position table: every position is below. Also the padded length of [`Pooling::Padded`].
+    pub positions: usize,
+    /// Columns of a token's vector.
+    pub dim: usize,
+    /// Columns between the two linear maps of a layer.
+    pub hidden: usize,
+    /// Columns between the two linear maps of the head.
+    pub head_hidden: usize,
+    /// Attention heads, each `dim / heads` columns wide.
+    pub heads: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Documents of an example: 1, or 2 for pairs.
+    pub documents: usize,
+    /// What the pooled vector is divided by.
+    pub pooling: Pooling,
+    /// Rate of dropout after the embedding, the attention and inside the feed-forward part.
+    pub dropout: f64,
+}
+
+impl ModelConfig {
+    /// The paper's sizes for all tasks (two layers, two heads of 32 columns) with mean pooling.
+    pub fn new(vocabulary: usize, positions: usize, classes: usize, documents: usize) -> Self {
+        ModelConfig {
+            vocabulary,
+            positions,
+            dim: 64,
+            hidden: 128,
+            head_hidden: 128,
+            heads: 2,
+            layers: 2,
+            classes,
+            documents,
+            pooling: Pooling::Mean,
+            dropout: 0.1,
+        }
+    }
+
+    /// Columns of an attention head.
+    pub fn head_width(&self) -> usize {
+        self.dim / self.heads
+    }
+
+    /// What the sum of the vectors of a document of `tokens` tokens is divided by.
+    pub fn divisor(&self, tokens: usize) -> usize {
+        match self.pooling {
+            Pooling::Mean => tokens,
+            Pooling::Padded => self.positions,
+        }
+    }
+
+    /// Refuses sizes no model can have.
+    ///
+    /// # Errors
+    /// The first field that is wrong, with what was expected of it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let sizes = [
+            ("vocabulary", self.vocabulary),
+            ("positions", self.positions),
+            ("dim", self.dim),
+            ("hidden", self.hidden),
+            ("head_hidden", self.head_hidden),
+            ("heads", self.heads),
+            ("classes", self.classes),
+        ];
+        let wrong = |message| Err(ConfigError(message));
+        for (field, size) in sizes {
+            if size == 0 {
+                return wrong(format!("{field} is 0, at least 1 is needed"));
+            }
+        }
+        if !self.dim.is_multiple_of(self.heads) {
+            return wrong(format!(
+                "dim {} does not divide into {} heads",
+                self.dim, self.heads
+            ));
+        }
+        if !(1..=2).contains(&self.documents) {
+            return wrong(format!(
+                "documents is {}, expected 1 or 2 (pairs)",
+                self.documents
+            ));
+        }
+        if !(0.0..=0.99).contains(&self.dropout) {
+            return wrong(format!(
+                "dropout is {}, expected a rate from 0 to 0.99",
+                self.dropout
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A configuration that describes no model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "model configuration: {}", self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_serialisation_and_refuses_unknown_fields() {
+        let config = ModelConfig::new(512, 4096, 2, 1);
+        let text = serde_json::to_string(&config).unwrap();
+        assert!(text.contains("\"pooling\":\"mean\""), "{text}");
+        assert_eq!(serde_json::from_str::<ModelConfig>(&text).unwrap(), config);
+        let text = text.replacen("\"dim\"", "\"width\"", 1);
+        let error = serde_json::from_str::<ModelConfig>(&text).unwrap_err();
+        assert!(error.to_string().contains("`width`"), "{error}");
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused_by_name() {
+        let right = ModelConfig::new(512, 4096, 2, 1);
+        assert_eq!(right.validate(), Ok(()));
+        let without_layers = ModelConfig {
+            layers: 0,
+            ..right.clone()
+        };
+        assert_eq!(without_layers.validate(), Ok(()), "a bag of words");
+        let message = |change: fn(&mut ModelConfig)| {
+            let mut config = right.clone();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert!(message(|c| c.classes = 0).contains("classes is 0"));
+        assert!(message(|c| c.heads = 3).contains("dim 64 does not divide into 3 heads"));
+        assert!(message(|c| c.documents = 3).contains("documents is 3"));
+        assert!(message(|c| c.dropout = 1.0).contains("dropout is 1"));
+        assert!(message(|c| c.dropout = f64::NAN).contains("dropout is NaN"));
+    }
+}
