@@ -109,7 +109,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Waits for a child to come so far.
-fn wait_until(reached: impl Fn() -> bool) {
+fn wait_until(mut reached: impl FnMut() -> bool) {
     for _ in 0..2000 {
         if reached() {
             return;
