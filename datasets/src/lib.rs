@@ -1,1 +1,26 @@
-//! datasets.
+//! The data of the experiments: bytes with labels, their split, and the order in which they are visited.
+//!
+//! This crate knows bytes and seeds, never tensors; of `engine` it uses the named streams of randomness only. Called by
+//! `experiments`. Whatever comes from outside (paths, files) can only fail as a [`DataError`], which names the path,
+//! what was expected there, and what to do.
+//!
+//! Reading order:
+//! 1. [`dataset`](crate::Dataset): the types every task fills, an example as bytes, and how bytes become tokens;
+//! 2. `protocol`: which examples are for training, development and testing;
+//! 3. [`text`]: the Text task, from a folder of reviews, or built in (`text/reviews.rs`, its grammar in
+//!    `text/reviews.grammar`, the expansion of grammars in `text/grammar.rs`);
+//! 4. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
+//! 5. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
+//! 6. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy.
+
+pub mod baseline;
+mod dataset;
+mod error;
+pub mod groups;
+pub mod loader;
+mod protocol;
+pub mod text;
+
+pub use dataset::{Dataset, Encoding, Example, Split};
+pub use error::DataError;
+pub use protocol::Protocol;

@@ -1,0 +1,126 @@
+//! What every task is once it is loaded: examples of bytes with labels, in three splits.
+//!
+//! Bytes are kept, not token ids: a quarter of the memory, and the encoding of all five tasks is "byte + offset".
+
+/// How the bytes of a document become token ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoding {
+    /// Token id = byte + offset: 1 where the reference keeps id 0 for padding (text), 0 for pixels.
+    pub offset: u16,
+    /// Rows of the model's token table; at least the largest id + 1.
+    pub vocabulary: usize,
+    /// Id 0 is no token and is left out (protocol `paper` on images, where black pixels count as padding).
+    pub mask_zero: bool,
+}
+
+/// One example: a label and one document, or two for the pair task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The example's number in the source of its split (for a folder: in the order of sorted paths). It names the
+    /// example's random draws, so it never depends on the protocol, the epoch or the slot in a batch. Train and dev
+    /// share a source under [`Protocol::Clean`](crate::Protocol::Clean), so an id there is in one of them only.
+    pub id: usize,
+    /// Index into [`Dataset::classes`].
+    pub label: usize,
+    /// The bytes, already cut to the maximal length.
+    pub documents: Vec<Box<[u8]>>,
+}
+
+impl Example {
+    /// Positions and token ids of one document, in the order of positions. Positions have gaps where a masked zero is.
+    pub fn tokens(&self, document: usize, encoding: &Encoding) -> (Vec<u32>, Vec<u32>) {
+        (0u32..)
+            .zip(&self.documents[document])
+            .map(|(position, &byte)| (position, u32::from(byte) + u32::from(encoding.offset)))
+            .filter(|&(_, id)| !(encoding.mask_zero && id == 0))
+            .unzip()
+    }
+
+    /// The number of tokens of all documents together: what an example costs, for [`groups`](crate::groups::groups).
+    pub fn len(&self, encoding: &Encoding) -> usize {
+        let bytes = self.documents.iter().map(|document| document.len()).sum();
+        if !(encoding.mask_zero && encoding.offset == 0) {
+            return bytes;
+        }
+        let zeros = |document: &[u8]| document.iter().filter(|&&byte| byte == 0).count();
+        bytes - self.documents.iter().map(|d| zeros(d)).sum::<usize>()
+    }
+}
+
+/// A named list of examples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// "train", "dev" or "test".
+    pub name: &'static str,
+    /// The examples, in the order of their ids.
+    pub examples: Vec<Example>,
+}
+
+/// A task's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Says what it is and where it came from; every report prints it.
+    pub name: String,
+    /// Made by this program rather than read: a number measured on it is no result on the published task.
+    pub builtin: bool,
+    /// How bytes become token ids.
+    pub encoding: Encoding,
+    /// Names of the classes, by label.
+    pub classes: Vec<String>,
+    /// What the model learns from.
+    pub train: Split,
+    /// What decides about stopping and the best weights; the same as `test` under
+    /// [`Protocol::Paper`](crate::Protocol::Paper) on Text.
+    pub dev: Split,
+    /// What the reported accuracy is measured on.
+    pub test: Split,
+    /// The data report, a line each: counts, cut texts, duplicates, the rule of the dev split.
+    pub notes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(documents: &[&[u8]]) -> Example {
+        Example {
+            id: 0,
+            label: 0,
+            documents: documents.iter().map(|d| (*d).into()).collect(),
+        }
+    }
+
+    #[test]
+    fn text_is_byte_plus_one_at_every_position() {
+        let encoding = Encoding {
+            offset: 1,
+            vocabulary: 512,
+            mask_zero: false,
+        };
+        let example = example(&[&[0, 97, 255]]);
+        assert_eq!(
+            example.tokens(0, &encoding),
+            (vec![0, 1, 2], vec![1, 98, 256])
+        );
+        assert_eq!(example.len(&encoding), 3);
+    }
+
+    #[test]
+    fn masked_zeros_leave_gaps_and_only_where_the_id_is_zero() {
+        let pixels = Encoding {
+            offset: 0,
+            vocabulary: 256,
+            mask_zero: true,
+        };
+        let example = example(&[&[0, 7, 0, 9], &[0, 0]]);
+        assert_eq!(example.tokens(0, &pixels), (vec![1, 3], vec![7, 9]));
+        assert_eq!(example.tokens(1, &pixels), (vec![], vec![]));
+        assert_eq!(example.len(&pixels), 2);
+        let shifted = Encoding {
+            offset: 1,
+            ..pixels
+        };
+        assert_eq!(example.tokens(1, &shifted), (vec![0, 1], vec![1, 1]));
+        assert_eq!(example.len(&shifted), 6);
+    }
+}

@@ -1,0 +1,60 @@
+//! The one error of this crate: every message names the path, what is wrong, what was expected, and a way out.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Data that cannot be used. It prints as one line.
+#[derive(Debug)]
+pub struct DataError {
+    /// The file or folder at fault.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What should have been there.
+    pub expected: String,
+    /// What the user can do about it.
+    pub hint: String,
+    /// The operating system's reason, if there is one.
+    pub source: Option<io::Error>,
+}
+
+impl DataError {
+    pub(crate) fn new(
+        path: &Path,
+        problem: impl Into<String>,
+        expected: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        DataError {
+            path: path.to_path_buf(),
+            problem: problem.into(),
+            expected: expected.into(),
+            hint: hint.into(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn caused_by(mut self, source: io::Error) -> Self {
+        self.source = Some(source);
+        self
+    }
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A path may hold line breaks and other control characters; `Debug` escapes them, so the line stays one line.
+        write!(f, "{:?}: {}", self.path, self.problem)?;
+        if let Some(source) = &self.source {
+            write!(f, " ({source})")?;
+        }
+        write!(f, "; expected {}; hint: {}", self.expected, self.hint)
+    }
+}
+
+impl std::error::Error for DataError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The reason is part of the line already: reporting the chain must not print it twice.
+        None
+    }
+}

@@ -1,0 +1,205 @@
+//! The Text task: is a film review for or against the film, byte by byte.
+//!
+//! [`load`] reads a folder in the layout of the IMDb reviews (Maas et al. 2011), `{train,test}/{neg,pos}/*.txt`, the
+//! published one or any other of that form; [`builtin`] makes a corpus of its own where there is no data. Bytes are
+//! bytes: nothing is decoded, lower-cased or stripped, and text that is not UTF-8 is as good as any.
+
+mod grammar;
+mod reviews;
+
+use crate::protocol::{Division, Protocol, Source, digest, divide};
+use crate::{DataError, Dataset, Encoding};
+use engine::rng::Seed;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The bytes of each text that the reference keeps.
+pub const MAX_LEN: usize = 4000;
+
+/// Token id = byte + 1; the reference's table has 512 rows, of which 257 can occur.
+const ENCODING: Encoding = Encoding {
+    offset: 1,
+    vocabulary: 512,
+    mask_zero: false,
+};
+
+/// The folder of each class; its place is its label, as in the reference.
+const CLASSES: [&str; 2] = ["neg", "pos"];
+
+const LAYOUT: &str = "text files as {train,test}/{neg,pos}/*.txt";
+const GET: &str = "unpack aclImdb_v1.tar.gz and give the folder aclImdb, or use the built-in reviews, which need no data";
+
+/// Reads the reviews in the folder `path` and keeps `max_len` bytes of each (the reference keeps [`MAX_LEN`]).
+///
+/// The ids are the places in the order of sorted paths. Files not called `*.txt` are left alone, and so are hidden ones.
+pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
+    if max_len == 0 {
+        let hint = format!("the reference keeps {MAX_LEN}");
+        return Err(DataError::new(
+            path,
+            "no byte of a text would be kept",
+            "a maximal length of at least 1",
+            hint,
+        ));
+    }
+    check_root(path)?;
+    let train = read_half(&path.join("train"), max_len)?;
+    let test = read_half(&path.join("test"), max_len)?;
+    let name = path.file_name().unwrap_or(OsStr::new("reviews"));
+    let name = format!("{} at {}", name.display(), path.display());
+    let division = divide(train, test, &classes(), max_len, protocol);
+    for split in [&division.train, &division.dev] {
+        if split.examples.is_empty() {
+            return Err(DataError::new(
+                path,
+                format!("no text is left for the {} split", split.name),
+                "enough texts for a train split and a tenth of it for development",
+                "add texts, or take protocol paper, which tests on what it stops on",
+            ));
+        }
+    }
+    Ok(dataset(name, false, division))
+}
+
+/// Makes the built-in corpus of `seed`: 25,000 + 5,000 film reviews from a grammar (`text/reviews.rs` says which, and
+/// why byte frequencies alone do not tell the label), of which `max_len` bytes are kept.
+///
+/// # Panics
+/// If `max_len` is 0.
+pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
+    assert!(max_len > 0, "builtin: no byte of a text would be kept");
+    let (train, test) = reviews::sources(Seed(seed), max_len);
+    let name = format!("built-in reviews (seeded grammar, not IMDb), seed {seed}");
+    let division = divide(train, test, &classes(), max_len, protocol);
+    dataset(name, true, division)
+}
+
+fn classes() -> Vec<String> {
+    CLASSES.map(String::from).to_vec()
+}
+
+fn dataset(name: String, builtin: bool, division: Division) -> Dataset {
+    Dataset {
+        name,
+        builtin,
+        encoding: ENCODING,
+        classes: classes(),
+        train: division.train,
+        dev: division.dev,
+        test: division.test,
+        notes: division.notes,
+    }
+}
+
+/// Refuses what is not the folder of the two halves, and says where they may be.
+fn check_root(path: &Path) -> Result<(), DataError> {
+    let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
+    match fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return wrong("there is no such folder", GET.into());
+        }
+        Err(e) => {
+            return Err(
+                DataError::new(path, "cannot be read", LAYOUT, "check its permissions")
+                    .caused_by(e),
+            );
+        }
+        Ok(found) if !found.is_dir() => {
+            return wrong("this is a file, not a folder", GET.into());
+        }
+        Ok(_) => {}
+    }
+    if ["train", "test"]
+        .iter()
+        .any(|half| path.join(half).is_dir())
+    {
+        return Ok(()); // A missing half is reported with its own path.
+    }
+    let entries = list(path)?;
+    if entries.is_empty() {
+        return wrong("the folder is empty", GET.into());
+    }
+    let problem = "there is neither a folder train nor a folder test in it";
+    if let Some(inner) = entries.iter().find(|inner| inner.join("train").is_dir()) {
+        return wrong(problem, format!("did you mean {inner:?}?"));
+    }
+    match path.parent() {
+        Some(parent) if path.join("pos").is_dir() => {
+            wrong(problem, format!("did you mean {parent:?}?"))
+        }
+        _ => wrong(problem, GET.into()),
+    }
+}
+
+/// All texts of `train` or `test`, in the order of sorted paths.
+fn read_half(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
+    let mut sources = Vec::new();
+    for (label, class) in CLASSES.iter().enumerate() {
+        let folder = half.join(class);
+        if !folder.is_dir() {
+            return Err(DataError::new(
+                &folder,
+                "there is no such folder",
+                LAYOUT,
+                "both halves need both classes; was the archive unpacked completely?",
+            ));
+        }
+        let mut files = list(&folder)?;
+        files.retain(|file| is_text(file));
+        if files.is_empty() {
+            return Err(DataError::new(
+                &folder,
+                "there is no *.txt in this folder",
+                LAYOUT,
+                "one text a file; was the archive unpacked completely?",
+            ));
+        }
+        for file in files {
+            let text = fs::read(&file).map_err(|e| {
+                DataError::new(
+                    &file,
+                    "cannot be read",
+                    "a text file",
+                    "check its permissions",
+                )
+                .caused_by(e)
+            })?;
+            if text.is_empty() {
+                return Err(DataError::new(
+                    &file,
+                    "the file is empty",
+                    "the bytes of one text",
+                    "remove it, or unpack the archive again",
+                ));
+            }
+            let id = sources.len();
+            sources.push(Source::new(id, label, &text, digest(&text), max_len));
+        }
+    }
+    Ok(sources)
+}
+
+/// Whether this is a `*.txt` that is not hidden (macOS leaves `._name.txt` beside a file it copies).
+fn is_text(file: &Path) -> bool {
+    let hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+    file.extension().is_some_and(|extension| extension == "txt")
+        && !file.file_name().is_some_and(hidden)
+}
+
+/// The entries of a folder, sorted: the file system's own order differs between machines.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let unreadable = |e| {
+        DataError::new(folder, "cannot be listed", LAYOUT, "check its permissions").caused_by(e)
+    };
+    let mut entries = fs::read_dir(folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<io::Result<Vec<PathBuf>>>()
+        })
+        .map_err(unreadable)?;
+    entries.sort_unstable();
+    Ok(entries)
+}

@@ -1,0 +1,174 @@
+//! Folders of reviews: what is read, in which order, and what is refused with which words.
+
+use datasets::{DataError, Protocol, text};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A folder in the published layout, `count` texts a class and half.
+fn folder(count: usize) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for half in ["train", "test"] {
+        for class in ["neg", "pos"] {
+            let folder = root.path().join(half).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for i in 0..count {
+                let text = format!("{half} {class} {i}");
+                fs::write(folder.join(format!("{i}_7.txt")), text).unwrap();
+            }
+        }
+    }
+    root
+}
+
+fn refusal(path: &Path, protocol: Protocol) -> DataError {
+    match text::load(path, text::MAX_LEN, protocol) {
+        Err(error) => {
+            let line = error.to_string();
+            assert!(!line.contains('\n'), "{line}");
+            assert!(
+                line.contains("; expected ") && line.contains("; hint: "),
+                "{line}"
+            );
+            assert!(line.contains(&format!("{:?}", error.path)), "{line}");
+            error
+        }
+        Ok(dataset) => panic!("{} was taken", dataset.name),
+    }
+}
+
+#[test]
+fn texts_come_in_the_order_of_their_paths_with_the_label_of_their_folder() {
+    let root = folder(12);
+    let dataset = text::load(root.path(), text::MAX_LEN, Protocol::Paper).unwrap();
+    // By bytes: 0_7, 10_7, 11_7, 1_7, 2_7.
+    let texts: Vec<(usize, usize, String)> = dataset
+        .train
+        .examples
+        .iter()
+        .map(|e| {
+            let text = String::from_utf8(e.documents[0].to_vec()).unwrap();
+            (e.id, e.label, text)
+        })
+        .collect();
+    assert_eq!(texts[0], (0, 0, "train neg 0".to_string()));
+    assert_eq!(texts[1], (1, 0, "train neg 10".to_string()));
+    assert_eq!(texts[3], (3, 0, "train neg 1".to_string()));
+    assert_eq!(texts[4], (4, 0, "train neg 2".to_string()));
+    assert_eq!(texts[12], (12, 1, "train pos 0".to_string()));
+    assert!(!dataset.builtin);
+    assert!(
+        dataset
+            .name
+            .ends_with(&format!("at {}", root.path().display()))
+    );
+}
+
+#[test]
+fn bytes_are_bytes_and_other_files_are_left_alone() {
+    let root = folder(3);
+    let neg = root.path().join("train/neg");
+    fs::write(neg.join("0_7.txt"), [0xff, 0x00, 0xfe, b'<']).unwrap();
+    fs::write(neg.join("notes.md"), "not a text").unwrap();
+    fs::write(neg.join("._0_7.txt"), "left by a file manager").unwrap();
+    fs::write(root.path().join("README"), "not a text").unwrap();
+    let dataset = text::load(root.path(), 3, Protocol::Paper).unwrap();
+    assert_eq!(dataset.train.examples.len(), 6);
+    let tokens = dataset.train.examples[0].tokens(0, &dataset.encoding);
+    assert_eq!(tokens, (vec![0, 1, 2], vec![256, 1, 255]));
+}
+
+#[test]
+fn a_missing_folder_a_file_and_an_empty_folder_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let missing = root.path().join("nowhere");
+    let error = refusal(&missing, Protocol::Clean);
+    assert_eq!(error.path, missing);
+    assert_eq!(error.problem, "there is no such folder");
+    assert!(error.hint.contains("built-in"));
+
+    let archive = root.path().join("aclImdb_v1.tar.gz");
+    fs::write(&archive, "packed").unwrap();
+    let error = refusal(&archive, Protocol::Clean);
+    assert_eq!(error.problem, "this is a file, not a folder");
+    assert!(error.hint.contains("unpack"));
+
+    let empty = root.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    assert_eq!(
+        refusal(&empty, Protocol::Clean).problem,
+        "the folder is empty"
+    );
+}
+
+#[test]
+fn a_folder_one_level_off_gets_the_right_one_as_a_hint() {
+    let root = folder(1);
+    let outer = tempfile::tempdir().unwrap();
+    let inner = outer.path().join("aclImdb");
+    fs::rename(root.path(), &inner).unwrap();
+    let hint = refusal(outer.path(), Protocol::Clean).hint;
+    assert_eq!(hint, format!("did you mean {inner:?}?"));
+    let hint = refusal(&inner.join("train"), Protocol::Clean).hint;
+    assert_eq!(hint, format!("did you mean {inner:?}?"));
+}
+
+#[test]
+fn a_missing_half_class_or_text_is_named() {
+    let missing = |part: &str| -> PathBuf {
+        let root = folder(2);
+        fs::remove_dir_all(root.path().join(part)).unwrap();
+        let error = refusal(root.path(), Protocol::Clean);
+        assert_eq!(error.problem, "there is no such folder");
+        error.path.strip_prefix(root.path()).unwrap().to_path_buf()
+    };
+    assert_eq!(missing("test/pos"), Path::new("test/pos"));
+    assert_eq!(missing("train/neg"), Path::new("train/neg"));
+    assert_eq!(missing("test"), Path::new("test/neg"));
+
+    let root = folder(1);
+    fs::remove_file(root.path().join("test/neg/0_7.txt")).unwrap();
+    let error = refusal(root.path(), Protocol::Clean);
+    assert_eq!(error.path, root.path().join("test/neg"));
+    assert_eq!(error.problem, "there is no *.txt in this folder");
+}
+
+#[test]
+fn an_empty_file_and_an_unreadable_one_are_named() {
+    let root = folder(2);
+    let file = root.path().join("test/pos/1_7.txt");
+    fs::write(&file, "").unwrap();
+    let error = refusal(root.path(), Protocol::Clean);
+    assert_eq!(
+        (error.path, error.problem),
+        (file.clone(), "the file is empty".to_string())
+    );
+
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap(); // a folder of that name cannot be read as a file
+    let error = refusal(root.path(), Protocol::Clean);
+    assert_eq!(
+        (error.path, error.problem),
+        (file, "cannot be read".to_string())
+    );
+    assert!(error.source.is_some());
+}
+
+#[test]
+fn a_folder_too_small_for_a_dev_split_is_refused_under_clean_only() {
+    let root = folder(1);
+    for (class, text) in [("neg", "text 1"), ("pos", "text 2")] {
+        // Neither is for development: see the pinned rule in protocol.rs.
+        fs::write(root.path().join("train").join(class).join("0_7.txt"), text).unwrap();
+    }
+    let error = refusal(root.path(), Protocol::Clean);
+    assert!(error.hint.contains("protocol paper"), "{error}");
+    assert!(text::load(root.path(), text::MAX_LEN, Protocol::Paper).is_ok());
+}
+
+#[test]
+fn a_maximal_length_of_zero_is_refused() {
+    let root = folder(1);
+    let error = text::load(root.path(), 0, Protocol::Paper).unwrap_err();
+    assert!(error.to_string().contains("at least 1"), "{error}");
+}
