@@ -1,4 +1,4 @@
-//! The encoder: embeddings, pre-norm layers around an attention, a last norm (SPEC of the reference, section 4).
+//! The encoder: embeddings, pre-norm layers around an attention, a last norm.
 //!
 //! One document, n real tokens, no padding:
 //!

@@ -10,7 +10,32 @@
 //! 6. [`weights`]: parameters as safetensors under the reference's names;
 //! 7. underneath: [`parts`], the pairs of parameters that everything is made of, and how they start.
 //!
-//! This crate knows no file and no flag: bytes come in and go out, errors are values.
+//! This crate knows no file and no flag: bytes come in and go out, errors are values. One step on one example:
+//!
+//! ```
+//! use engine::{Draws, Seed, Tape};
+//! use models::{AdamW, Document, Model, ModelConfig, OneCycle};
+//! use ops::attention::{Options, find};
+//!
+//! let options = Options { features: 256, dropout: 0.1 };
+//! let method = (find::<f32>("skein").unwrap().build)(&options);
+//! let seed = Seed(42);
+//! let (model, mut params) = Model::new(ModelConfig::new(512, 1024, 2, 1), method, seed);
+//! let mut adamw = AdamW::new(&params, 0.0);
+//! let schedule = OneCycle::new(1e-4, 80, 1000, false).unwrap();
+//!
+//! let document = Document::text(b"good".iter().map(|&byte| u32::from(byte) + 1).collect());
+//! let (draws, dropout) = (Draws::live(seed.stream("draws")), seed.stream("dropout"));
+//! let mut sums = params.zeros();
+//! {
+//!     let tape = Tape::new();
+//!     let bound = params.bind(&tape);
+//!     let loss = model.loss(&bound, &[document], 1, &draws, Some(dropout));
+//!     assert!((loss.item() - 0.69).abs() < 0.2); // about ln 2: it has seen nothing yet
+//!     bound.accumulate(tape.backward(&loss), &mut sums);
+//! }
+//! adamw.step(&mut params, &sums, schedule.rate(0), schedule.beta1(0));
+//! ```
 
 pub mod adamw;
 pub mod classifier;
