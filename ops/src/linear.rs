@@ -1,7 +1,7 @@
 //! The affine map of every projection, feed-forward layer and classifier head.
 
 use engine::check::{Case, check, normal};
-use engine::{Real, Tensor, Var, gemm};
+use engine::{Real, Tensor, Var, gemm, lanes};
 
 use crate::pooling::sum_of_rows;
 
@@ -24,11 +24,10 @@ pub fn linear<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Va
 /// y = x Wᵀ + b; dx = dy W, dW = dyᵀ x, db = the sum of the rows of dy. Saved: x and W.
 fn node<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Var<'t, T> {
     let mut y = Tensor::stale(x.rows(), w.rows()); // (n, o)
-    for i in 0..x.rows() {
-        y.row_mut(i).copy_from_slice(b.value().data());
-    }
     let (x_view, w_view) = (x.value().view(), w.value().view());
-    gemm(T::ONE, x_view, w_view.t(), T::ONE, y.view_mut());
+    gemm(T::ONE, x_view, w_view.t(), T::ZERO, y.view_mut());
+    // Afterwards: to add the product to rows that hold b already is slower (measured: 10 %).
+    add_to_rows(b.value().data(), y.data_mut());
     let parents = [x.node(), w.node(), b.node()];
     let (tape, x, w) = (x.tape(), x.save(), w.save());
     tape.record("linear", parents, y, move |dy| {
@@ -38,6 +37,16 @@ fn node<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Var<'t, 
         gemm(T::ONE, dy.view().t(), x.view(), T::ZERO, dw.view_mut());
         [dx, dw, sum_of_rows(&dy)]
     })
+}
+
+lanes! {
+    fn add_to_rows<T>(b: &[T], y: &mut [T]) {
+        for y in y.chunks_exact_mut(b.len()) {
+            for (y, &b) in y.iter_mut().zip(b) {
+                *y += b;
+            }
+        }
+    }
 }
 
 /// The gradient checks of this file.

@@ -3,7 +3,7 @@
 use engine::check::{Case, check, normal};
 use engine::{Real, Tensor, Var, lanes};
 
-/// y = the sum of the rows of x / `divisor`: (n, c) to (1, c). With `divisor` = n that is the mean over the tokens; with
+/// y = (the sum of the rows of x) / `divisor`: (n, c) to (1, c). With `divisor` = n that is the mean over the tokens; with
 /// the padded length it is the released code's pooling, which shrinks short inputs.
 ///
 /// # Panics
@@ -28,8 +28,10 @@ fn node<'t, T: Real>(x: &Var<'t, T>, divisor: usize) -> Var<'t, T> {
             *d /= divisor;
         }
         let mut dx = Tensor::stale(n, row.cols());
-        for i in 0..n {
-            dx.row_mut(i).copy_from_slice(row.data());
+        if row.cols() > 0 {
+            for dx in dx.data_mut().chunks_exact_mut(row.cols()) {
+                dx.copy_from_slice(row.data());
+            }
         }
         [dx]
     })
