@@ -139,7 +139,7 @@ fn factors<T: Real>(dropped: u32, scale: T, key: u64, block: u32) -> [T; BLOCK] 
     factors
 }
 
-/// A counter hash: the rounds of lowbias32 (Wellons 2018: the multiplications and shifts found by search for least bias)
+/// A counter hash: the rounds of lowbias32 (Wellons 2018: multiplications and shifts found by search for least bias)
 /// over the counter, with one half of the row's key before them and the other half between, so that rows whose first
 /// halves happen to be neighbours are still no shifts of each other.
 #[inline(always)]

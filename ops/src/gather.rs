@@ -1,7 +1,7 @@
 //! Rows by their index: gather reads them, scatter adds to them; each is the backward of the other.
 //!
-//! The variables' form, [`gather()`] and [`scatter()`], makes a node on the tape. The form on views, [`gather_rows`] and
-//! [`scatter_add_rows`], is what the attention methods build their own nodes from: sampled keys are gathered from the
+//! On variables, [`gather()`] and [`scatter()`] make a node on the tape. On views, [`gather_rows`] and
+//! [`scatter_add_rows`] are what the attention methods build their own nodes from: sampled keys are gathered from the
 //! columns of one head, and their gradients are scattered back. Indices have no gradient, so they are no parents.
 
 use engine::check::{Case, check, normal};

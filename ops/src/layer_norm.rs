@@ -6,8 +6,8 @@ use engine::{Real, Tensor, Var, lanes};
 /// Added to the variance, as in the reference.
 const EPSILON: f64 = 1e-5;
 
-/// y = x̂ * gain + bias, where a row x̂ is (x - mean) / sqrt(variance + 1e-5), with the mean and the variance (divided by
-/// c) of that row: x (n, c), gain and bias (1, c) to (n, c).
+/// y = x̂ * gain + bias, where a row x̂ is (x - mean) / sqrt(variance + 1e-5), with the mean and the variance (divided
+/// by c) of that row: x (n, c), gain and bias (1, c) to (n, c).
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -54,8 +54,8 @@ fn node<'t, T: Real>(x: &Var<'t, T>, gain: &Var<'t, T>, bias: &Var<'t, T>) -> Va
     })
 }
 
-/// The sum of term(x_i, y_i), in 16 lanes that are folded in halves. The 64 of [`mod@engine::lanes`] suit long rows; here,
-/// on rows of 64 numbers, folding them would double the time of the operator (measured).
+/// The sum of term(x_i, y_i), in 16 lanes that are folded in halves. The 64 of [`mod@engine::lanes`] suit long rows;
+/// here, on rows of 64 numbers, folding them would double the time of the operator (measured).
 #[inline(always)]
 fn sum<T: Real>(x: &[T], y: &[T], term: impl Fn(T, T) -> T) -> T {
     const LANES: usize = 16;
@@ -97,8 +97,8 @@ lanes! {
         }
     }
 
-    /// y = x̂ gain + bias gives dgain = sum of dy x̂, dbias = sum of dy, dx̂ = dy gain. The mean and the deviation depend
-    /// on x, too: they take from dx̂ what it has in common with the vectors 1 and x̂, so that
+    /// y = x̂ gain + bias gives dgain = sum of dy x̂, dbias = sum of dy, dx̂ = dy gain. The mean and the deviation
+    /// depend on x, too: they take from dx̂ what it has in common with the vectors 1 and x̂, so that
     /// dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / deviation.
     fn pull_back<T>(x: &[T], gain: &[T], moments: &[T], dx: &mut [T], dgain: &mut [T], dbias: &mut [T]) {
         let c = gain.len();

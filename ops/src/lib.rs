@@ -4,8 +4,8 @@
 //!
 //! 1. [`mod@linear`], [`mod@layer_norm`], [`mod@gelu`], [`mod@relu`]: the layers of an encoder;
 //! 2. [`mod@dropout`]: a mask that is never stored;
-//! 3. [`mod@embedding`], [`pooling`], [`mod@pair`], [`mod@cross_entropy`]: from tokens to rows, from rows to one row, from
-//!    that to a loss;
+//! 3. [`mod@embedding`], [`pooling`], [`mod@pair`], [`mod@cross_entropy`]: from tokens to rows, from rows to one row,
+//!    from that to a loss;
 //! 4. [`mod@gather`]: rows by their index, and back;
 //! 5. [`sample`]: how indices are drawn;
 //! 6. [`attention`]: the kernel, the methods and their registry.

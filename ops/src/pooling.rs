@@ -3,8 +3,8 @@
 use engine::check::{Case, check, normal};
 use engine::{Real, Tensor, Var, lanes};
 
-/// y = (the sum of the rows of x) / `divisor`: (n, c) to (1, c). With `divisor` = n that is the mean over the tokens; with
-/// the padded length it is the released code's pooling, which shrinks short inputs.
+/// y = (the sum of the rows of x) / `divisor`: (n, c) to (1, c). With `divisor` = n that is the mean over the tokens;
+/// with the padded length it is the released code's pooling, which shrinks short inputs.
 ///
 /// # Panics
 /// If `divisor` is 0.

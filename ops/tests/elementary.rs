@@ -7,12 +7,14 @@ use engine::lanes::{Level, limited_to};
 use engine::{Real, Seed, Tape, Tensor, Var};
 use ops::{Dropout, attention};
 
+type Apply<T> = Box<dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>>;
+
 /// An operator with the shapes of its inputs; every input is a standard normal matrix.
 struct Example<T: Real> {
     name: &'static str,
     file: &'static str,
     shapes: Vec<(usize, usize)>,
-    apply: Box<dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>>,
+    apply: Apply<T>,
 }
 
 /// Every elementary operator once, on `n` rows of `c` columns where it takes them.
