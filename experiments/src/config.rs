@@ -88,6 +88,15 @@ pub enum Budget {
     Paper,
 }
 
+impl From<Protocol> for datasets::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Clean => datasets::Protocol::Clean,
+            Protocol::Paper => datasets::Protocol::Paper,
+        }
+    }
+}
+
 impl Task {
     /// As in the names of binaries and folders.
     pub fn name(self) -> &'static str {

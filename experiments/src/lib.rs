@@ -5,14 +5,17 @@
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
 //!    state as a file that is right or refused) and `whole_file` (how such files are written).
 //! 4. [`progress`] and [`interrupt`]: what is shown while it runs, and how it is stopped.
-//! 5. [`error`]: how all of them fail.
+//! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
+//! 6. [`error`]: how all of them fail.
 
 mod checkpoint;
 pub mod config;
 mod environment;
 pub mod error;
+pub mod experiment;
 pub mod flags;
 pub mod interrupt;
 pub mod progress;
 pub mod run;
+pub mod trainer;
 mod whole_file;

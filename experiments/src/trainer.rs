@@ -1,0 +1,402 @@
+//! Model, optimiser and data of a run, and the two things done with them: a training step and an evaluation.
+//!
+//! One example, one tape, one thread. The examples of a batch are spread over a fixed number of groups as a function of
+//! their lengths alone; a group adds up its gradients in its order, the groups are added in theirs. So the number of
+//! threads, and which thread takes which group, changes no bit, and memory grows with groups and threads, not with the
+//! batch.
+
+use crate::config::{Config, Protocol};
+use crate::error::{Error, Result};
+use datasets::loader::{Loader, Place};
+use datasets::{Dataset, Example, Split, groups};
+use engine::{Draws, Params, Record, Seed, Stream, Tape, Tensor, lanes};
+use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
+use ops::attention;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Examples of an evaluation between two signs of life.
+const SHARE: usize = 256;
+
+/// Everything a run computes with.
+pub struct Trainer {
+    seed: Seed,
+    data: Dataset,
+    model: Model<f32>,
+    params: Params<f32>,
+    optimiser: AdamW<f32>,
+    schedule: OneCycle,
+    loader: Loader,
+    /// Where each group sums its gradients; kept, so that a step allocates nothing large.
+    sums: Vec<Vec<Tensor<f32>>>,
+    threads: rayon::ThreadPool,
+}
+
+/// What a training step reports.
+#[derive(Serialize, Clone, Copy, Debug)]
+pub struct Step {
+    /// Mean cross-entropy of the batch, in nats.
+    pub loss: f64,
+    /// Share of the batch that was classified rightly, 0 to 1, dropout on.
+    pub accuracy: f64,
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Euclidean norm of the whole gradient.
+    pub gradient_norm: f64,
+    /// Real tokens of the batch.
+    pub tokens: usize,
+}
+
+/// What an evaluation reports.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share that was classified rightly, 0 to 1.
+    pub accuracy: f64,
+    /// Examples looked at.
+    pub examples: usize,
+}
+
+/// What a checkpoint keeps of a trainer.
+#[derive(Serialize, Deserialize)]
+pub struct State {
+    params: Vec<Vec<f32>>,
+    optimiser: AdamW<f32>,
+}
+
+/// One example's share of a step or an evaluation.
+#[derive(Clone, Copy)]
+struct Outcome {
+    loss: f64,
+    right: bool,
+}
+
+impl Trainer {
+    /// A fresh model for `data`, as `config` has it.
+    pub fn new(config: &Config, data: Dataset, threads: usize) -> Result<Trainer> {
+        let documents = data
+            .train
+            .examples
+            .first()
+            .map_or(1, |example| example.documents.len());
+        let sizes = ModelConfig {
+            pooling: match config.protocol {
+                Protocol::Clean => Pooling::Mean,
+                Protocol::Paper => Pooling::Padded,
+            },
+            dropout: config.dropout,
+            ..ModelConfig::new(
+                data.encoding.vocabulary,
+                config.position_rows(),
+                data.classes.len(),
+                documents,
+            )
+        };
+        let entry = attention::find::<f32>(&config.attn)?;
+        let method = (entry.build)(&attention::Options {
+            features: config.features,
+            dropout: config.dropout,
+        });
+        let seed = Seed(config.seed);
+        let (model, params) = Model::new(sizes, method, seed);
+        let cycled = config.protocol == Protocol::Paper;
+        Ok(Trainer {
+            seed,
+            optimiser: AdamW::new(&params, 0.0),
+            schedule: OneCycle::new(config.learning_rate, config.warmup, config.steps, cycled)?,
+            loader: Loader::new(seed, data.train.examples.len(), config.batch),
+            sums: (0..config.groups.min(config.batch))
+                .map(|_| params.zeros())
+                .collect(),
+            threads: rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()?,
+            data,
+            model,
+            params,
+        })
+    }
+
+    /// The data.
+    pub fn data(&self) -> &Dataset {
+        &self.data
+    }
+
+    /// The parameters as they are.
+    pub fn params(&self) -> &Params<f32> {
+        &self.params
+    }
+
+    /// What a checkpoint needs to continue from here.
+    pub fn state(&self) -> State {
+        State {
+            params: self
+                .params
+                .values()
+                .iter()
+                .map(|value| value.data().to_vec())
+                .collect(),
+            optimiser: self.optimiser.clone(),
+        }
+    }
+
+    /// Continues from `state`.
+    ///
+    /// # Errors
+    /// If it belongs to another model.
+    pub fn restore(&mut self, state: State) -> Result<()> {
+        let lengths = self.params.values().iter().map(|value| value.data().len());
+        if !lengths.eq(state.params.iter().map(Vec::len)) || !state.optimiser.fits(&self.params) {
+            return Err(Error::failure(
+                "the checkpoint belongs to another model than the run's configuration",
+            )
+            .hint("config.toml was altered: restore it, or start again"));
+        }
+        for (value, saved) in self.params.values_mut().iter_mut().zip(&state.params) {
+            value.data_mut().copy_from_slice(saved);
+        }
+        self.optimiser = state.optimiser;
+        Ok(())
+    }
+
+    /// Step `step`, counted from 0: forward and backward of its batch, then the optimiser.
+    ///
+    /// # Errors
+    /// If the loss or the gradient is not finite: the step, the example and the operator that broke.
+    pub fn step(&mut self, step: usize) -> Result<Step> {
+        let batch = self.loader.batch(step).places;
+        let Trainer {
+            seed,
+            data,
+            model,
+            params,
+            sums,
+            threads,
+            ..
+        } = self;
+        let lengths: Vec<usize> = batch
+            .iter()
+            .map(|place| data.train.examples[place.example].len(&data.encoding))
+            .collect();
+        let groups = groups::groups(&lengths, sums.len());
+        let share = 1.0 / batch.len() as f32;
+
+        let outcomes: Vec<Vec<(usize, Outcome)>> = threads.install(|| {
+            let outcomes = groups
+                .par_iter()
+                .zip(&mut *sums)
+                .map(|(group, sums)| {
+                    for sum in &mut *sums {
+                        sum.data_mut().fill(0.0);
+                    }
+                    group
+                        .iter()
+                        .map(|&slot| {
+                            let tape = Tape::new();
+                            let outcome = train_one(
+                                *seed,
+                                data,
+                                model,
+                                params,
+                                batch[slot],
+                                share,
+                                &tape,
+                                sums,
+                            );
+                            (slot, outcome)
+                        })
+                        .collect()
+                })
+                .collect();
+            add_groups(&mut sums[..groups.len()]);
+            outcomes
+        });
+
+        // In the order of the batch, so that the groups do not matter here either.
+        let mut in_order: Vec<(usize, Outcome)> = outcomes.into_iter().flatten().collect();
+        in_order.sort_by_key(|&(slot, _)| slot);
+        let loss = in_order
+            .iter()
+            .map(|(_, outcome)| outcome.loss)
+            .sum::<f64>()
+            / batch.len() as f64;
+        let right = in_order.iter().filter(|(_, outcome)| outcome.right).count();
+        let squares: f64 = self.sums[0].iter().map(|sum| sum.norm().powi(2)).sum();
+        if !(loss.is_finite() && squares.is_finite()) {
+            return Err(self.broken(step, &batch));
+        }
+        let learning_rate = self.schedule.rate(step);
+        self.optimiser.step(
+            &mut self.params,
+            &self.sums[0],
+            learning_rate,
+            self.schedule.beta1(step),
+        );
+        Ok(Step {
+            loss,
+            accuracy: right as f64 / batch.len() as f64,
+            learning_rate,
+            gradient_norm: squares.sqrt(),
+            tokens: lengths.iter().sum(),
+        })
+    }
+
+    /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order of `split` (0: all);
+    /// an example is judged with the same draws every time. `seen` is told how many are done.
+    pub fn evaluate(
+        &self,
+        split: &Split,
+        count: usize,
+        mut seen: impl FnMut(usize, usize),
+    ) -> Evaluation {
+        let stream = self.seed.stream("evaluation").stream(split.name);
+        let mut order: Vec<usize> = (0..split.examples.len()).collect();
+        if count > 0 && count < order.len() {
+            stream.stream("order").generator().shuffle(&mut order);
+            order.truncate(count);
+        }
+        let (mut loss, mut right) = (0.0, 0);
+        for (share, indices) in order.chunks(SHARE).enumerate() {
+            let outcomes: Vec<Outcome> = self.threads.install(|| {
+                let judge = |&index: &usize| self.judge(&split.examples[index], stream);
+                indices.par_iter().with_max_len(1).map(judge).collect()
+            });
+            for outcome in outcomes {
+                loss += outcome.loss;
+                right += usize::from(outcome.right);
+            }
+            seen(
+                (share * SHARE + indices.len()).min(order.len()),
+                order.len(),
+            );
+        }
+        let examples = order.len();
+        Evaluation {
+            loss: loss / examples as f64,
+            accuracy: right as f64 / examples as f64,
+            examples,
+        }
+    }
+
+    fn judge(&self, example: &Example, stream: Stream) -> Outcome {
+        let tape = Tape::forward_only();
+        let bound = self.params.bind(&tape);
+        let draws = Draws::live(stream.at(example.id));
+        let logits = self
+            .model
+            .logits(&bound, &documents(example, &self.data), &draws, None);
+        let right = predicted(logits.value()) == example.label;
+        let loss = ops::cross_entropy(&logits, example.label);
+        Outcome {
+            loss: f64::from(loss.item()),
+            right,
+        }
+    }
+
+    /// Runs the batch of a broken step again, tape by tape with norms, to tell where it broke.
+    fn broken(&self, step: usize, batch: &[Place]) -> Error {
+        let numbers = |record: &Record| (record.value_norm, record.gradient_norm);
+        for &place in batch {
+            let tape = Tape::traced();
+            let mut sums = self.params.zeros();
+            train_one(
+                self.seed,
+                &self.data,
+                &self.model,
+                &self.params,
+                place,
+                1.0,
+                &tape,
+                &mut sums,
+            );
+            let records = tape.records();
+            let not_finite = |norm: Option<f64>| norm.is_some_and(|norm| !norm.is_finite());
+            let forward = records
+                .iter()
+                .find(|record| not_finite(numbers(record).0))
+                .map(|node| ("value", node));
+            let backward = || {
+                records
+                    .iter()
+                    .rev()
+                    .find(|record| not_finite(numbers(record).1))
+                    .map(|node| ("gradient", node))
+            };
+            if let Some((what, node)) = forward.or_else(backward) {
+                return Error::failure(format!(
+                    "step {}: the loss is not finite; in training example {} (epoch {}) the {what} of `{}` is the first \
+                     that is not ({})",
+                    step + 1,
+                    self.data.train.examples[place.example].id,
+                    place.epoch,
+                    node.name,
+                    node.location
+                ))
+                .hint("a lower --learning-rate or a longer --warmup");
+            }
+        }
+        Error::failure(format!(
+            "step {}: the sum of the gradients is not finite, though each example's is",
+            step + 1
+        ))
+        .hint("a lower --learning-rate or a longer --warmup")
+    }
+}
+
+fn documents(example: &Example, data: &Dataset) -> Vec<Document> {
+    (0..example.documents.len())
+        .map(|which| {
+            let (positions, tokens) = example.tokens(which, &data.encoding);
+            Document { positions, tokens }
+        })
+        .collect()
+}
+
+/// Forward and backward of one visit to one training example; adds `share` times its gradient to `sums`.
+#[allow(clippy::too_many_arguments)] // the parts of a trainer that threads share, and what differs between them
+fn train_one(
+    seed: Seed,
+    data: &Dataset,
+    model: &Model<f32>,
+    params: &Params<f32>,
+    place: Place,
+    share: f32,
+    tape: &Tape<f32>,
+    sums: &mut [Tensor<f32>],
+) -> Outcome {
+    let example = &data.train.examples[place.example];
+    let visit = |name: &str| seed.stream(name).at(place.epoch).at(example.id);
+    let bound = params.bind(tape);
+    let draws = Draws::live(visit("draws"));
+    let logits = model.logits(
+        &bound,
+        &documents(example, data),
+        &draws,
+        Some(visit("dropout")),
+    );
+    let right = predicted(logits.value()) == example.label;
+    let loss = ops::cross_entropy(&logits, example.label);
+    let outcome = Outcome {
+        loss: f64::from(loss.item()),
+        right,
+    };
+    let gradients = tape.backward(&loss.scale(share));
+    bound.accumulate(gradients, sums);
+    outcome
+}
+
+/// Adds the sums of all groups to those of the first, in the order of the groups; parameters side by side.
+fn add_groups(groups: &mut [Vec<Tensor<f32>>]) {
+    let Some((first, rest)) = groups.split_first_mut() else {
+        return;
+    };
+    first
+        .par_iter_mut()
+        .enumerate()
+        .for_each(|(parameter, sum)| {
+            for group in &*rest {
+                lanes::add(group[parameter].data(), sum.data_mut());
+            }
+        });
+}
