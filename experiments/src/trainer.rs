@@ -97,6 +97,7 @@ impl Trainer {
         let method = (entry.build)(&attention::Options {
             features: config.features,
             dropout: config.dropout,
+            released: config.protocol == Protocol::Paper,
         });
         let seed = Seed(config.seed);
         let (model, params) = Model::new(sizes, method, seed);

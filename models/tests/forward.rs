@@ -7,6 +7,7 @@ use ops::attention::{Options, find};
 const OPTIONS: Options = Options {
     features: 3,
     dropout: 0.1,
+    released: false,
 };
 
 fn small(documents: usize) -> ModelConfig {

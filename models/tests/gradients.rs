@@ -23,6 +23,7 @@ impl Frozen {
         let options = Options {
             features: 3,
             dropout: 0.25,
+            ..Options::default()
         };
         let documents = [
             Document {

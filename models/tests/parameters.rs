@@ -8,6 +8,7 @@ fn start<T: Real>(config: ModelConfig, attn: &str) -> Params<T> {
     let options = ops::attention::Options {
         features: 256,
         dropout: 0.1,
+        ..ops::attention::Options::default()
     };
     let method = (find::<T>(attn).unwrap().build)(&options);
     Model::new(config, method, Seed(42)).1

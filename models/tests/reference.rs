@@ -74,6 +74,7 @@ impl<'a> Case<'a> {
         let options = Options {
             features: self.setting("d"),
             dropout: 0.0,
+            ..Options::default()
         };
         let method = (find(name).unwrap().build)(&options);
         let (model, mut params) = Model::new(config, method, Seed(0));

@@ -88,7 +88,7 @@ fn assert_close(got: &Tensor<f64>, want: &[Rows; HEADS], what: &str) {
 fn build(name: &str, features: usize) -> Box<dyn Attention<f64>> {
     (find::<f64>(name).unwrap().build)(&Options {
         features,
-        dropout: 0.0,
+        ..Options::default()
     })
 }
 
@@ -236,6 +236,7 @@ fn dropout_on_probabilities_follows_its_mask() {
     let method = (find::<f64>("softmax").unwrap().build)(&Options {
         features: 1,
         dropout: rate,
+        ..Options::default()
     });
     for n in [1, 33, 300, 700] {
         let x = suite::example(stream("dropout").at(n), n);

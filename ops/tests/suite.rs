@@ -16,6 +16,7 @@ fn every_entry_has_right_gradients_that_are_not_zero_where_they_should_not_be() 
         let method = (entry.build)(&ops::attention::Options {
             features: 4,
             dropout: 0.0,
+            ..ops::attention::Options::default()
         });
         for n in suite::LENGTHS {
             for dropout in [false, true] {

@@ -271,7 +271,7 @@ impl<'a, T: Real> Attend<'a, T> {
             },
             block,
         );
-        let mut d = vec![T::ZERO; TILE_ROWS];
+        let mut d = [T::ZERO; TILE_ROWS];
         for rows in pieces(n, TILE_ROWS) {
             // D = dy · y - dlse
             for (r, i) in rows.clone().enumerate() {

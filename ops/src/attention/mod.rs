@@ -124,6 +124,18 @@ pub struct Options {
     pub features: usize,
     /// The rate of dropout on attention probabilities, for the method that has it.
     pub dropout: f64,
+    /// Follow the released code where it departs from the method and one example can tell (protocol `paper`).
+    pub released: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            features: 256,
+            dropout: 0.0,
+            released: false,
+        }
+    }
 }
 
 /// What holds for a method; the suite checks every claim.
@@ -135,6 +147,8 @@ pub struct Laws {
     pub exact_at_full_budget: bool,
     /// Memory of forward and backward grows like n.
     pub linear_memory: bool,
+    /// Time does, too.
+    pub linear_time: bool,
     /// Two evaluations with different draws differ.
     pub random: bool,
 }

@@ -366,6 +366,7 @@ const LAWS: Laws = Laws {
     rows_sum_to_one: true,
     exact_at_full_budget: true,
     linear_memory: true,
+    linear_time: true,
     random: true,
 };
 const SKEIN: Skein = Skein {
@@ -417,6 +418,7 @@ pub fn entry_nonorm<T: Real>() -> Entry<T> {
         cites: "Chen et al. 2022, table 1, \"w/o row normalization\"",
         laws: Laws {
             rows_sum_to_one: false,
+            linear_time: false,
             ..LAWS
         },
         build: |options| {

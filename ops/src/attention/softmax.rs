@@ -65,6 +65,7 @@ const LAWS: Laws = Laws {
     rows_sum_to_one: true,
     exact_at_full_budget: true,
     linear_memory: true,
+    linear_time: false,
     random: false,
 };
 

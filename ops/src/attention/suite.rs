@@ -82,6 +82,7 @@ pub fn gradients(
     let method = (entry.build)(&Options {
         features: FEATURES,
         dropout: 0.25,
+        ..Options::default()
     });
     let stream = stream.at(n);
     let [q, k, v] = example(stream, n);
@@ -138,6 +139,7 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
         (entry.build)(&Options {
             features,
             dropout: 0.25,
+            ..Options::default()
         })
     };
     let difference = |a: &Tensor<f64>, b: &Tensor<f64>| {
@@ -211,6 +213,7 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
         (entry.build)(&Options {
             features: FEATURES,
             dropout: 0.0,
+            ..Options::default()
         })
     });
     if let Ok(method) = method {

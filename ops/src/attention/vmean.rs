@@ -49,6 +49,7 @@ pub fn entry<T: Real>() -> Entry<T> {
             rows_sum_to_one: true,
             exact_at_full_budget: false,
             linear_memory: true,
+            linear_time: true,
             random: false,
         },
         build: |_| Box::new(VMean),

@@ -1,0 +1,104 @@
+//! Nothing n x n and nothing n x d is ever held: the bytes of one forward and backward grow like n.
+//!
+//! Measured at the system's allocator, so that no memory escapes the count; each measurement runs on a thread of its
+//! own, whose free list of buffers starts empty.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use engine::{Draws, Seed, Tape, Tensor};
+use ops::attention::{Inputs, Options, Place, registry};
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+static TOTAL: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed to the system's allocator unchanged; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(live, Relaxed);
+        TOTAL.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes of one forward and backward of a method on n tokens: the most that live at once, and all that are asked for.
+fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
+    std::thread::spawn(move || {
+        let entry = registry::<f32>()
+            .into_iter()
+            .find(|entry| entry.name == name)
+            .unwrap();
+        let method = (entry.build)(&Options {
+            features,
+            dropout: 0.1,
+            ..Options::default()
+        });
+        let mut generator = Seed(6).stream("memory").generator();
+        let [q, k, v, dy] =
+            [0; 4].map(|_| Tensor::from_fn(n, 64, |_, _| generator.normal() as f32));
+        let positions: Vec<u32> = (0..n as u32).collect();
+        let draws = Draws::live(Seed(6).stream("draws"));
+
+        let (live, total) = (LIVE.load(Relaxed), TOTAL.load(Relaxed));
+        PEAK.store(live, Relaxed);
+        let tape = Tape::new();
+        let [q, k, v] = [q, k, v].map(|x| tape.leaf("input", x));
+        let reads = method.reads();
+        let y = method.forward(&Inputs {
+            q: reads.queries.then_some(&q),
+            k: reads.keys.then_some(&k),
+            v: &v,
+            heads: 2,
+            positions: &positions,
+            parameters: &[],
+            draws: &draws,
+            place: Place::default(),
+            dropout: Some(Seed(6).stream("dropout")),
+        });
+        drop(tape.backward_from(&y, dy));
+        (PEAK.load(Relaxed) - live, TOTAL.load(Relaxed) - total)
+    })
+    .join()
+    .unwrap()
+}
+
+#[test]
+fn memory_of_every_method_that_claims_it_grows_like_n() {
+    for entry in registry::<f32>() {
+        if !entry.laws.linear_memory {
+            continue;
+        }
+        let (name, n, features) = (entry.name, 2048, 64);
+        let (peak, total) = bytes(name, n, features);
+        let (peak_twice, total_twice) = bytes(name, 2 * n, features);
+        let ratio = |twice: usize, once: usize| twice as f64 / once as f64;
+        println!("{name}: peak {peak} -> {peak_twice}, total {total} -> {total_twice}");
+        assert!(
+            ratio(peak_twice, peak) <= 2.1,
+            "{name}: peak {peak} at n, {peak_twice} at 2 n"
+        );
+        // Where time is quadratic so is the number of products, each of which allocates and frees a buffer for packing.
+        if entry.laws.linear_time {
+            assert!(
+                ratio(total_twice, total) <= 2.1,
+                "{name}: allocated {total} at n, {total_twice} at 2 n"
+            );
+        }
+        // One n x n matrix of f32 alone has 16 MiB.
+        assert!(peak < n * n * 4 / 2, "{name}: {peak} bytes at n = {n}");
+    }
+}
