@@ -1,8 +1,10 @@
-//! The operators on variables themselves: `+`, `-`, `*`, [`Var::scale`], [`Var::matmul`] and [`Var::sum`].
+//! The operators on variables themselves: `+`, `-`, `*`, [`Var::scale`], [`Var::matmul`] and
+//! [`Var::sum`].
 //!
-//! They live beside the tape because Rust lets only the crate of a type implement its operators; with them engine is a
-//! complete, readable automatic differentiation of its own. Each takes variables by value or by reference: `a * b`
-//! reuses the memory of `a` when nobody else holds it, `&a * &b` leaves both alone.
+//! They live beside the tape because Rust lets only the crate of a type implement its operators;
+//! with them engine is a complete, readable automatic differentiation of its own. Each takes
+//! variables by value or by reference: `a * b` reuses the memory of `a` when nobody else holds it,
+//! `&a * &b` leaves both alone.
 
 use std::ops::{Add, Mul, Neg, Sub};
 

@@ -1,9 +1,9 @@
 //! Memory for tensors: one allocation function with a free list behind it.
 //!
-//! A fresh buffer of a few MiB costs one page fault for every 4 KiB, more than the arithmetic that fills it. So a
-//! large [`Buffer`] that is dropped goes to a free list of its thread and is handed out again, stale contents and all,
-//! to whoever writes every element. Buffers start on 64-byte boundaries: otherwise every vector access of an AVX-512
-//! loop touches two cache lines.
+//! A fresh buffer of a few MiB costs one page fault for every 4 KiB, more than the arithmetic that
+//! fills it. So a large [`Buffer`] that is dropped goes to a free list of its thread and is handed
+//! out again, stale contents and all, to whoever writes every element. Buffers start on 64-byte
+//! boundaries: otherwise every vector access of an AVX-512 loop touches two cache lines.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -23,7 +23,8 @@ pub struct Buffer<T: Real> {
 }
 
 impl<T: Real> Buffer<T> {
-    /// A buffer with arbitrary contents (numbers, but stale ones): for operations that write every element.
+    /// A buffer with arbitrary contents (numbers, but stale ones): for operations that write every
+    /// element.
     pub fn stale(len: usize) -> Self {
         let store = if len < SMALL {
             None
@@ -90,8 +91,9 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// A store for `len` elements, at most four times as large as needed. When there is none, smaller free ones of
-    /// together that size are released first, so that a run over ever longer examples does not pile them up.
+    /// A store for `len` elements, at most four times as large as needed. When there is none,
+    /// smaller free ones of together that size are released first, so that a run over ever longer
+    /// examples does not pile them up.
     fn take(&mut self, len: usize) -> Option<Vec<T>> {
         let need = len + ALIGNMENT / size_of::<T>();
         if let Some(length) = self

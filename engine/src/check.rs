@@ -1,10 +1,11 @@
 //! The gradient checker: analytic cotangents against finite differences, in `f64`.
 //!
-//! For an operator f, a random cotangent c and the number L = sum(c * f(x)), the tape's dL/dx is compared with central
-//! differences of L, one input at a time: every coordinate when there are few, else random directions. The cotangent is
-//! never all ones (the gradient of softmax attention over equal values under ones is exactly 0, and so would be that of
-//! a wrong softmax). One Richardson step removes the h² term, so that step 1e-3 leaves about 1e-12 of truncation and 1e-12
-//! of rounding. The error is relative to the scale of that input's own gradient.
+//! For an operator f, a random cotangent c and the number L = sum(c * f(x)), the tape's dL/dx is
+//! compared with central differences of L, one input at a time: every coordinate when there are
+//! few, else random directions. The cotangent is never all ones (the gradient of softmax attention
+//! over equal values under ones is exactly 0, and so would be that of a wrong softmax). One
+//! Richardson step removes the h² term, so that step 1e-3 leaves about 1e-12 of truncation and
+//! 1e-12 of rounding. The error is relative to the scale of that input's own gradient.
 
 use std::fmt;
 
@@ -12,18 +13,20 @@ use crate::rng::Stream;
 use crate::tape::{Tape, Var};
 use crate::tensor::Tensor;
 
-/// The largest error that passes. Right gradients measure 1e-12 to 1e-9; a term that is 0.1 % off measures about 1e-3.
+/// The largest error that passes. Right gradients measure 1e-12 to 1e-9; a term that is 0.1 % off
+/// measures about 1e-3.
 pub const TOLERANCE: f64 = 1e-7;
 /// Inputs with at most this many elements are checked coordinate by coordinate.
 const FEW: usize = 128;
-/// An input's gradient counts as at least this part of the largest one among the inputs: one that is exactly 0 (of the
-/// query of a single key, say) differs from 0 by rounding on both sides.
+/// An input's gradient counts as at least this part of the largest one among the inputs: one that
+/// is exactly 0 (of the query of a single key, say) differs from 0 by rounding on both sides.
 const FLOOR: f64 = 1e-4;
 /// Directions for larger inputs.
 const DIRECTIONS: usize = 32;
 const STEP: f64 = 1e-3;
 
-/// A gradient check that goes with an operator; the lists of cases are what the completeness tests go through.
+/// A gradient check that goes with an operator; the lists of cases are what the completeness tests
+/// go through.
 pub struct Case {
     /// The name the operator records on tapes.
     pub operator: &'static str,

@@ -1,9 +1,9 @@
 //! Random choices, drawn before they are used, recorded and replayed.
 //!
-//! An operator that samples asks a [`Draws`] for its choice by name (`pilot.doc0.layer1.head0`). Live, the choice comes
-//! from the stream of that name; in replay it is whatever was recorded or injected. So gradients are checked at frozen
-//! draws, reference cases bring their own indices, and everything a method treats as a constant has a name that can be
-//! looked at.
+//! An operator that samples asks a [`Draws`] for its choice by name (`pilot.doc0.layer1.head0`).
+//! Live, the choice comes from the stream of that name; in replay it is whatever was recorded or
+//! injected. So gradients are checked at frozen draws, reference cases bring their own indices, and
+//! everything a method treats as a constant has a name that can be looked at.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -41,7 +41,8 @@ impl Draws {
         Draws::replay(stream, BTreeMap::new())
     }
 
-    /// Choices in `given` are returned as they are, the rest is drawn from `stream`; all are recorded.
+    /// Choices in `given` are returned as they are, the rest is drawn from `stream`; all are
+    /// recorded.
     pub fn replay(stream: Stream, given: BTreeMap<String, Draw>) -> Draws {
         Draws {
             stream,
@@ -84,8 +85,8 @@ impl Draws {
         }
     }
 
-    /// Puts something that was computed, not drawn (the probabilities behind a choice) into the record, for whoever
-    /// looks; costs nothing when nobody records.
+    /// Puts something that was computed, not drawn (the probabilities behind a choice) into the
+    /// record, for whoever looks; costs nothing when nobody records.
     pub fn note(&self, name: &str, numbers: impl FnOnce() -> Vec<f64>) {
         if let Some(log) = &self.log {
             log.borrow_mut()

@@ -1,14 +1,15 @@
 //! Views of matrices with two strides, and their product.
 //!
-//! A view is all that a transpose or a head costs: a transpose swaps the strides, a head is a block of columns. The one
-//! product of the project, [`gemm()`], checks shapes and bounds and hands the views to matrixmultiply; this file and
-//! [`mod@crate::lanes`] are the only places with `unsafe`.
+//! A view is all that a transpose or a head costs: a transpose swaps the strides, a head is a block
+//! of columns. The one product of the project, [`gemm()`], checks shapes and bounds and hands the
+//! views to matrixmultiply; this file and [`mod@crate::lanes`] are the only places with `unsafe`.
 
 use std::ops::Range;
 
 use crate::real::Real;
 
-/// A `rows x cols` matrix inside a slice: element (i, j) is `data[i * row_stride + j * col_stride]`.
+/// A `rows x cols` matrix inside a slice: element (i, j) is `data[i * row_stride + j *
+/// col_stride]`.
 #[derive(Clone, Copy)]
 pub struct MatRef<'a, T> {
     data: &'a [T],
@@ -258,9 +259,9 @@ pub fn gemm<T: Real>(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>, beta: T, c: M
         );
     }
     let strides = |row: usize, col: usize| (row as isize, col as isize);
-    // SAFETY: the three extents were just checked against the slices that back them; C is borrowed mutably, so it
-    // overlaps neither A nor B; the rows of a `MatMut` begin row_stride >= cols apart,
-    // so distinct (i, j) of C are distinct addresses.
+    // SAFETY: the three extents were just checked against the slices that back them; C is borrowed
+    // mutably, so it overlaps neither A nor B; the rows of a `MatMut` begin row_stride >= cols
+    // apart, so distinct (i, j) of C are distinct addresses.
     unsafe {
         T::raw_gemm(
             a.rows,

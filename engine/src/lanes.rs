@@ -1,9 +1,11 @@
-//! Loops compiled for the widest vectors of the machine, chosen at run time, with the same bits on all of them.
+//! Loops compiled for the widest vectors of the machine, chosen at run time, with the same bits on
+//! all of them.
 //!
-//! [`lanes!`](crate::lanes!) takes a function and compiles its body three times: for AVX-512, for AVX2 and for the
-//! target as it is (SSE2 on x86-64, NEON on Arm). The bodies hold no fused multiply-add (Rust never contracts
-//! `a * b + c` on its own) and their sums run over a fixed number of lanes, so the instruction set changes the speed and
-//! nothing else; a test runs every path. This file and [`mod@crate::gemm`] are the only places with `unsafe`.
+//! [`lanes!`](crate::lanes!) takes a function and compiles its body three times: for AVX-512, for
+//! AVX2 and for the target as it is (SSE2 on x86-64, NEON on Arm). The bodies hold no fused
+//! multiply-add (Rust never contracts `a * b + c` on its own) and their sums run over a fixed
+//! number of lanes, so the instruction set changes the speed and nothing else; a test runs every
+//! path. This file and [`mod@crate::gemm`] are the only places with `unsafe`.
 
 use std::cell::Cell;
 
@@ -43,7 +45,8 @@ pub fn level() -> Level {
     Level::Portable
 }
 
-/// Runs `work` on this thread with nothing wider than `limit`: for the tests that compare the paths.
+/// Runs `work` on this thread with nothing wider than `limit`: for the tests that compare the
+/// paths.
 pub fn limited_to<R>(limit: Level, work: impl FnOnce() -> R) -> R {
     let before = LIMIT.replace(limit);
     let result = work();
@@ -51,7 +54,8 @@ pub fn limited_to<R>(limit: Level, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Defines a function over slices of `T: Real` whose body is compiled for every [`Level`]; see the module's page.
+/// Defines a function over slices of `T: Real` whose body is compiled for every [`Level`]; see the
+/// module's page.
 ///
 /// ```
 /// engine::lanes! {
@@ -100,8 +104,9 @@ macro_rules! lanes {
 /// Partial sums run side by side in this many lanes, whatever the width of the machine's vectors.
 pub const LANES: usize = 64;
 
-/// Combines `x` to one number in a fixed order: element i goes to lane i mod [`LANES`], then the lanes are folded in
-/// halves. For use inside [`lanes!`](crate::lanes!) bodies; `first` is the neutral element of `combine`.
+/// Combines `x` to one number in a fixed order: element i goes to lane i mod [`LANES`], then the
+/// lanes are folded in halves. For use inside [`lanes!`](crate::lanes!) bodies; `first` is the
+/// neutral element of `combine`.
 #[inline(always)]
 pub fn fold<T: Real>(x: &[T], first: T, combine: impl Fn(T, T) -> T, each: impl Fn(T) -> T) -> T {
     let mut lanes = [first; LANES];

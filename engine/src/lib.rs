@@ -7,8 +7,10 @@
 //! 3. [`arithmetic`]: `+ - *`, `scale`, `matmul`, `sum` with their gradients;
 //! 4. [`check`]: how every gradient of the project is checked;
 //! 5. [`params`]: named parameters;
-//! 6. [`rng`] and [`draws`]: randomness as a function of a seed and a path, and choices that can be replayed;
-//! 7. underneath: [`real`] (f32 or f64), [`mod@gemm`] (views and the product), [`mod@lanes`] (vector loops), [`buffer`] (memory).
+//! 6. [`rng`] and [`draws`]: randomness as a function of a seed and a path, and choices that can be
+//!    replayed;
+//! 7. underneath: [`real`] (f32 or f64), [`mod@gemm`] (views and the product), [`mod@lanes`]
+//!    (vector loops), [`buffer`] (memory).
 //!
 //! ```
 //! use engine::{Tape, Tensor};

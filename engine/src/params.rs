@@ -112,7 +112,8 @@ impl<'t, T: Real> Index<ParamId> for Bound<'t, T> {
 }
 
 impl<T: Real> Bound<'_, T> {
-    /// Adds the gradient of every parameter to its sum; rows that a table's gradient leaves out are not touched.
+    /// Adds the gradient of every parameter to its sum; rows that a table's gradient leaves out are
+    /// not touched.
     pub fn accumulate(&self, mut gradients: Gradients<T>, sums: &mut [Tensor<T>]) {
         for (leaf, sum) in self.0.iter().zip(sums) {
             if let Some(gradient) = gradients.take(leaf) {

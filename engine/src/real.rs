@@ -1,9 +1,10 @@
 //! The number type: `f32` to train, `f64` to check gradients.
 //!
-//! [`Real`] has exactly two implementations. Beside arithmetic it picks the matrix product (sgemm or dgemm) and carries
-//! the transcendental functions that stand in inner loops. Those are the project's own, written without branches and
-//! without fused multiply-add, so that [`lanes!`](crate::lanes!) compiles them to vector code that gives the same bits
-//! on every instruction set.
+//! [`Real`] has exactly two implementations. Beside arithmetic it picks the matrix product (sgemm
+//! or dgemm) and carries the transcendental functions that stand in inner loops. Those are the
+//! project's own, written without branches and without fused multiply-add, so that
+//! [`lanes!`](crate::lanes!) compiles them to vector code that gives the same bits on every
+//! instruction set.
 
 use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
@@ -55,23 +56,27 @@ pub trait Real:
     /// Absolute value.
     fn abs(self) -> Self;
 
-    /// e^x within about 1 ulp. Results below the smallest normal number are 0 (subnormal operands are slow).
+    /// e^x within about 1 ulp. Results below the smallest normal number are 0 (subnormal operands
+    /// are slow).
     fn exp(self) -> Self;
     /// The standard normal law at x: (Φ(x), φ(x)), its distribution function and its density.
     fn normal_law(self) -> (Self, Self);
 
-    /// The larger of two numbers; compiles to one instruction, where `f32::max` must treat NaN apart.
+    /// The larger of two numbers; compiles to one instruction, where `f32::max` must treat NaN
+    /// apart.
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if self > other { self } else { other }
     }
 
-    /// C = alpha A B + beta C on strided matrices; see [`gemm()`](crate::gemm()) for the checked form.
+    /// C = alpha A B + beta C on strided matrices; see [`gemm()`](crate::gemm()) for the checked
+    /// form.
     ///
     /// # Safety
-    /// Element (i, j) of a matrix lies at `pointer + i * row stride + j * column stride`; all elements of A (m x k),
-    /// B (k x n) and C (m x n) must be inside live allocations, C must not overlap A or B, and distinct (i, j) of C
-    /// must be distinct addresses. C is not read when `beta` is 0.
+    /// Element (i, j) of a matrix lies at `pointer + i * row stride + j * column stride`; all
+    /// elements of A (m x k), B (k x n) and C (m x n) must be inside live allocations, C must not
+    /// overlap A or B, and distinct (i, j) of C must be distinct addresses. C is not read when
+    /// `beta` is 0.
     #[allow(clippy::too_many_arguments)] // BLAS' own signature
     unsafe fn raw_gemm(
         m: usize,
@@ -155,8 +160,9 @@ impl Real for f32 {
         libm::logf(self)
     }
 
-    /// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial of degree 6 (relative error 2e-9, fitted by weighted
-    /// least squares to the minimax level); 2^n from its bits, as 2 * 2^(n-1) so that n = 128 still works.
+    /// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial of degree 6 (relative error 2e-9,
+    /// fitted by weighted least squares to the minimax level); 2^n from its bits, as 2 * 2^(n-1) so
+    /// that n = 128 still works.
     #[inline(always)]
     fn exp(self) -> f32 {
         // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
@@ -179,8 +185,9 @@ impl Real for f32 {
         if self < -87.0 { 0.0 } else { y }
     }
 
-    /// Φ(-a√2) = erfc(a) / 2 with erfc(a) = e^(-a²) t P(t), t = 1 / (1 + 0.45 a), for a >= 0 (the form of Abramowitz and
-    /// Stegun 7.1.26 with a polynomial of degree 9 fitted to 1.2e-8); Φ(x) = 1 - Φ(-x) on the other side.
+    /// Φ(-a√2) = erfc(a) / 2 with erfc(a) = e^(-a²) t P(t), t = 1 / (1 + 0.45 a), for a >= 0 (the
+    /// form of Abramowitz and Stegun 7.1.26 with a polynomial of degree 9 fitted to 1.2e-8); Φ(x) =
+    /// 1 - Φ(-x) on the other side.
     #[inline(always)]
     fn normal_law(self) -> (f32, f32) {
         let a = self.abs() * std::f32::consts::FRAC_1_SQRT_2;

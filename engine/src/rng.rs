@@ -1,12 +1,15 @@
-//! Named streams of randomness: every random number is a pure function of a seed and a path of names and numbers.
+//! Named streams of randomness: every random number is a pure function of a seed and a path of
+//! names and numbers.
 //!
-//! A [`Stream`] is a value, not a generator with hidden state: `Seed(7).stream("pilot").at(epoch).at(example)` is the
-//! same stream wherever and whenever it is written. So adding a layer, changing the attention or resuming a run moves
-//! nobody else's draws, and a checkpoint has no generator to save. A [`Generator`] (PCG-64) is made from a stream on
-//! the spot, used, and dropped.
+//! A [`Stream`] is a value, not a generator with hidden state:
+//! `Seed(7).stream("pilot").at(epoch).at(example)` is the same stream wherever and whenever it is
+//! written. So adding a layer, changing the attention or resuming a run moves nobody else's draws,
+//! and a checkpoint has no generator to save. A [`Generator`] (PCG-64) is made from a stream on the
+//! spot, used, and dropped.
 //!
-//! Uniform and normal numbers are derived here from the generator's 64-bit words, with logarithm and cosine from
-//! `libm`, so that they are the same on every platform; the golden values in the tests pin them.
+//! Uniform and normal numbers are derived here from the generator's 64-bit words, with logarithm
+//! and cosine from `libm`, so that they are the same on every platform; the golden values in the
+//! tests pin them.
 
 use rand::rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -50,7 +53,8 @@ impl Stream {
         }
     }
 
-    /// A 64-bit number that stands for this stream: the key from which a dropout mask is regenerated.
+    /// A 64-bit number that stands for this stream: the key from which a dropout mask is
+    /// regenerated.
     pub fn key(self) -> u64 {
         mix(self.key)
     }
@@ -63,7 +67,8 @@ impl Stream {
     }
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection of 64-bit words that spreads every input bit.
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection of 64-bit words that spreads
+/// every input bit.
 fn mix(word: u64) -> u64 {
     let z = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -104,7 +109,8 @@ impl Generator {
         (product >> 64) as usize
     }
 
-    /// Standard normal (Box-Muller; the second number of each pair is not kept, so that every call costs two words).
+    /// Standard normal (Box-Muller; the second number of each pair is not kept, so that every call
+    /// costs two words).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * libm::log(self.uniform())).sqrt();
         radius * libm::cos(std::f64::consts::TAU * self.uniform())

@@ -1,15 +1,16 @@
 //! The tape: reverse-mode automatic differentiation.
 //!
-//! While a computation runs, every operator calls [`Tape::record`] with its value, its parents and a closure, the
-//! *pullback*, that turns the cotangent of the value into the cotangents of the parents. [`Tape::backward`] calls the
-//! pullbacks in reverse order. That is the whole method:
+//! While a computation runs, every operator calls [`Tape::record`] with its value, its parents and
+//! a closure, the *pullback*, that turns the cotangent of the value into the cotangents of the
+//! parents. [`Tape::backward`] calls the pullbacks in reverse order. That is the whole method:
 //!
-//! * a node is a closure: what is saved for backward is what the closure captures, and nothing else is kept;
+//! * a node is a closure: what is saved for backward is what the closure captures, and nothing else
+//!   is kept;
 //! * the first cotangent to arrive at a node is moved in, later ones are added;
 //! * a tape runs backward once, and frees each node's memory on the way.
 //!
-//! What has no gradient (indices, labels, random draws) is not a parent. One tape holds one example: no batch axis, no
-//! padding, no sharing between threads.
+//! What has no gradient (indices, labels, random draws) is not a parent. One tape holds one
+//! example: no batch axis, no padding, no sharing between threads.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -68,7 +69,8 @@ pub struct Record {
     pub forward: Duration,
     /// Time of its pullback and of adding up what it returned.
     pub backward: Duration,
-    /// Bytes of tensors kept for backward, those that an earlier node keeps already not counted. Traced tapes only.
+    /// Bytes of tensors kept for backward, those that an earlier node keeps already not counted.
+    /// Traced tapes only.
     pub saved_bytes: usize,
     /// Euclidean norm of the value. Traced tapes only.
     pub value_norm: Option<f64>,
@@ -119,7 +121,8 @@ impl<T: Real> Tape<T> {
         Self::with(Mode::Gradient)
     }
 
-    /// An empty tape whose records also hold norms and saved bytes (a pass over every value and cotangent).
+    /// An empty tape whose records also hold norms and saved bytes (a pass over every value and
+    /// cotangent).
     pub fn traced() -> Self {
         Self::with(Mode::Traced)
     }
@@ -137,9 +140,10 @@ impl<T: Real> Tape<T> {
 
     /// A computed variable.
     ///
-    /// `pullback` takes the cotangent of `value` (same shape) and returns one cotangent a parent (of the parent's shape;
-    /// the one of a table may end early, see [`Tensor::add_rows`]). Each occurrence of a variable among the parents is
-    /// one term of its gradient, so a variable that is used twice just stands there twice.
+    /// `pullback` takes the cotangent of `value` (same shape) and returns one cotangent a parent
+    /// (of the parent's shape; the one of a table may end early, see [`Tensor::add_rows`]). Each
+    /// occurrence of a variable among the parents is one term of its gradient, so a variable that
+    /// is used twice just stands there twice.
     #[track_caller]
     pub fn record<const N: usize>(
         &self,
@@ -196,7 +200,8 @@ impl<T: Real> Tape<T> {
         }
     }
 
-    /// Notes that the node to be recorded next keeps `tensor` for its pullback, and returns a handle to move into it.
+    /// Notes that the node to be recorded next keeps `tensor` for its pullback, and returns a
+    /// handle to move into it.
     pub fn save(&self, tensor: &Tensor<T>) -> Tensor<T> {
         if self.mode == Mode::Traced {
             let mut nodes = self.nodes.borrow_mut();
@@ -299,8 +304,8 @@ impl<'t, T: Real> Var<'t, T> {
         &self.value
     }
 
-    /// Its value, given up: operators that work in place take a variable by value and reuse its memory through this
-    /// when nobody else holds it.
+    /// Its value, given up: operators that work in place take a variable by value and reuse its
+    /// memory through this when nobody else holds it.
     pub fn into_value(self) -> Tensor<T> {
         self.value
     }
@@ -337,8 +342,8 @@ impl<'t, T: Real> Var<'t, T> {
 }
 
 impl<T: Real> Gradients<T> {
-    /// The gradient with respect to a leaf, taken out; `None` if the output does not depend on it (or it was taken
-    /// before).
+    /// The gradient with respect to a leaf, taken out; `None` if the output does not depend on it
+    /// (or it was taken before).
     pub fn take(&mut self, leaf: &Var<'_, T>) -> Option<Tensor<T>> {
         self.of_node[leaf.id].take()
     }

@@ -10,7 +10,8 @@ use crate::real::Real;
 
 /// A `rows x cols` matrix. Cloning shares the numbers; writing to a shared one copies it first.
 ///
-/// Everything is a matrix: a vector is `1 x n` or `n x 1`, a number is `1 x 1`, a head is a block of columns.
+/// Everything is a matrix: a vector is `1 x n` or `n x 1`, a number is `1 x 1`, a head is a block
+/// of columns.
 #[derive(Clone)]
 pub struct Tensor<T: Real> {
     rows: usize,
@@ -169,8 +170,9 @@ impl<T: Real> Tensor<T> {
         self.data.as_ptr() as usize
     }
 
-    /// The tensor for a result of the same shape as `self`: `self` itself where nobody else holds it, else a copy.
-    /// For operators that work in place (`self` is their last use of an input or of a cotangent).
+    /// The tensor for a result of the same shape as `self`: `self` itself where nobody else holds
+    /// it, else a copy. For operators that work in place (`self` is their last use of an input or
+    /// of a cotangent).
     pub fn into_owned(mut self) -> Self {
         self.data_mut();
         self
@@ -178,8 +180,8 @@ impl<T: Real> Tensor<T> {
 
     /// Adds `other` to the first rows of `self`.
     ///
-    /// The two must have as many columns; the one with fewer rows counts as 0 in the others. So the gradient of a
-    /// table can end at the last row that was read.
+    /// The two must have as many columns; the one with fewer rows counts as 0 in the others. So the
+    /// gradient of a table can end at the last row that was read.
     #[track_caller]
     pub fn add_rows(self, other: Tensor<T>) -> Self {
         assert_eq!(

@@ -1,9 +1,10 @@
-//! Model, optimiser and data of a run, and the two things done with them: a training step and an evaluation.
+//! Model, optimiser and data of a run, and the two things done with them: a training step and an
+//! evaluation.
 //!
-//! One example, one tape, one thread. The examples of a batch are spread over a fixed number of groups as a function of
-//! their lengths alone; a group adds up its gradients in its order, the groups are added in theirs. So the number of
-//! threads, and which thread takes which group, changes no bit, and memory grows with groups and threads, not with the
-//! batch.
+//! One example, one tape, one thread. The examples of a batch are spread over a fixed number of
+//! groups as a function of their lengths alone; a group adds up its gradients in its order, the
+//! groups are added in theirs. So the number of threads, and which thread takes which group,
+//! changes no bit, and memory grows with groups and threads, not with the batch.
 
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
@@ -164,7 +165,8 @@ impl Trainer {
     /// Step `step`, counted from 0: forward and backward of its batch, then the optimiser.
     ///
     /// # Errors
-    /// If the loss or the gradient is not finite: the step, the example and the operator that broke.
+    /// If the loss or the gradient is not finite: the step, the example and the operator that
+    /// broke.
     pub fn step(&mut self, step: usize) -> Result<Step> {
         let batch = self.loader.batch(step).places;
         let Trainer {
@@ -243,8 +245,9 @@ impl Trainer {
         })
     }
 
-    /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order of `split` (0: all);
-    /// an example is judged with the same draws every time. `seen` is told how many are done.
+    /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order
+    /// of `split` (0: all); an example is judged with the same draws every time. `seen` is told how
+    /// many are done.
     pub fn evaluate(
         &self,
         split: &Split,
@@ -354,7 +357,8 @@ fn documents(example: &Example, data: &Dataset) -> Vec<Document> {
         .collect()
 }
 
-/// Forward and backward of one visit to one training example; adds `share` times its gradient to `sums`.
+/// Forward and backward of one visit to one training example; adds `share` times its gradient to
+/// `sums`.
 #[allow(clippy::too_many_arguments)] // the parts of a trainer that threads share, and what differs between them
 fn train_one(
     seed: Seed,
@@ -387,7 +391,8 @@ fn train_one(
     outcome
 }
 
-/// Adds the sums of all groups to those of the first, in the order of the groups; parameters side by side.
+/// Adds the sums of all groups to those of the first, in the order of the groups; parameters side
+/// by side.
 fn add_groups(groups: &mut [Vec<Tensor<f32>>]) {
     let Some((first, rest)) = groups.split_first_mut() else {
         return;

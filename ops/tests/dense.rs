@@ -1,5 +1,5 @@
-//! The attention methods against the plainest dense loops, written from the paper's formulas and not from the kernel:
-//! lengths, budgets and options that the reference cases do not hold.
+//! The attention methods against the plainest dense loops, written from the paper's formulas and
+//! not from the kernel: lengths, budgets and options that the reference cases do not hold.
 
 use engine::check::normal;
 use engine::{Draw, Draws, Seed, Stream, Tape, Tensor};
@@ -39,7 +39,8 @@ fn mix(weights: &[f64], v: &Rows) -> Vec<f64> {
         .collect()
 }
 
-/// Algorithm 1, steps 6 to 12, literally: geometric means, equation 6, imputed columns, exact pilot rows.
+/// Algorithm 1, steps 6 to 12, literally: geometric means, equation 6, imputed columns, exact pilot
+/// rows.
 fn skein(q: &Rows, k: &Rows, v: &Rows, pilots: &[u32], columns: &[u32]) -> Rows {
     let (n, d) = (q.len(), columns.len());
     let p = q[0].len() as f64;
@@ -260,7 +261,8 @@ fn dropout_on_probabilities_follows_its_mask() {
         });
         let gradients = tape.backward_from(&y, cotangent.clone());
 
-        // y_i = sum_j P_ij M_ij v_j; dv_j = sum_i P_ij M_ij dy_i; ds = P (M dp - sum_j P M dp); dq = ds k / √p.
+        // y_i = sum_j P_ij M_ij v_j; dv_j = sum_i P_ij M_ij dy_i; ds = P (M dp - sum_j P M dp); dq
+        // = ds k / √p.
         let mut want: [Vec<Rows>; 4] = Default::default();
         for h in 0..HEADS {
             let [q, k, v] = [0, 1, 2].map(|which| head(&x[which], h));

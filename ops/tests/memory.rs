@@ -1,7 +1,7 @@
 //! Nothing n x n and nothing n x d is ever held: the bytes of one forward and backward grow like n.
 //!
-//! Measured at the system's allocator, so that no memory escapes the count; each measurement runs on a thread of its
-//! own, whose free list of buffers starts empty.
+//! Measured at the system's allocator, so that no memory escapes the count; each measurement runs
+//! on a thread of its own, whose free list of buffers starts empty.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,7 +15,8 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is handed to the system's allocator unchanged; counting touches no memory of it.
+// SAFETY: every call is handed to the system's allocator unchanged; counting touches no memory of
+// it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
@@ -35,7 +36,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes of one forward and backward of a method on n tokens: the most that live at once, and all that are asked for.
+/// Bytes of one forward and backward of a method on n tokens: the most that live at once, and all
+/// that are asked for.
 fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
     std::thread::spawn(move || {
         let entry = registry::<f32>()
@@ -91,7 +93,8 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
             ratio(peak_twice, peak) <= 2.1,
             "{name}: peak {peak} at n, {peak_twice} at 2 n"
         );
-        // Where time is quadratic so is the number of products, each of which allocates and frees a buffer for packing.
+        // Where time is quadratic so is the number of products, each of which allocates and frees a
+        // buffer for packing.
         if entry.laws.linear_time {
             assert!(
                 ratio(total_twice, total) <= 2.1,

@@ -1,22 +1,27 @@
-//! The kernel: softmax attention of some queries over some keys, in tiles, nothing n x m ever stored.
+//! The kernel: softmax attention of some queries over some keys, in tiles, nothing n x m ever
+//! stored.
 //!
-//! With logits s_ij = scale q_i · k_j + bias_j, rows of probabilities P_i = softmax(s_i), the kernel computes
+//! With logits s_ij = scale q_i · k_j + bias_j, rows of probabilities P_i = softmax(s_i), the
+//! kernel computes
 //!
 //! ```text
 //! y_i   = sum_j P_ij v_j                lse_i = ln sum_j exp(s_ij)
 //! ```
 //!
-//! and, given dy and dlse, with s and P recomputed tile by tile (Dao et al. 2022, FlashAttention, on a CPU):
+//! and, given dy and dlse, with s and P recomputed tile by tile (Dao et al. 2022, FlashAttention,
+//! on a CPU):
 //!
 //! ```text
 //! dv_j  = sum_i P_ij dy_i               D_i  = dy_i · y_i - dlse_i
 //! ds_ij = P_ij (dy_i · v_j - D_i)       dq_i = scale sum_j ds_ij k_j      dk_j = scale sum_i ds_ij q_i
 //! ```
 //!
-//! since sum_j P_ij (dy_i · v_j) = dy_i · y_i and d lse_i / d s_ij = P_ij. Dropout on the probabilities (v_j weighted by
-//! P_ij M_ij with the mask M) leaves D_i as it is and multiplies dy_i · v_j by M_ij.
+//! since sum_j P_ij (dy_i · v_j) = dy_i · y_i and d lse_i / d s_ij = P_ij. Dropout on the
+//! probabilities (v_j weighted by P_ij M_ij with the mask M) leaves D_i as it is and multiplies
+//! dy_i · v_j by M_ij.
 //!
-//! These are plain functions on views. A method gathers its rows and columns, calls them, and records one node.
+//! These are plain functions on views. A method gathers its rows and columns, calls them, and
+//! records one node.
 
 use engine::buffer::Buffer;
 use engine::lanes::{LANES, fold};
@@ -24,11 +29,13 @@ use engine::{MatMut, MatRef, Real, gemm, lanes};
 
 use crate::dropout::Dropout;
 
-/// Rows of a tile: enough that packing the keys for the product is repaid, few enough that a tile stays in cache.
+/// Rows of a tile: enough that packing the keys for the product is repaid, few enough that a tile
+/// stays in cache.
 const TILE_ROWS: usize = 128;
 /// Rows of a tile that spans all keys (forward with energies).
 const FULL_TILE_ROWS: usize = 64;
-/// Up to this many keys are one block; more are taken in blocks of `KEY_BLOCK` with a running maximum.
+/// Up to this many keys are one block; more are taken in blocks of `KEY_BLOCK` with a running
+/// maximum.
 const ONE_BLOCK: usize = 512;
 const KEY_BLOCK: usize = 256;
 
@@ -200,7 +207,8 @@ impl<'a, T: Real> Attend<'a, T> {
 
     /// As [`Attend::forward`], and adds weights_i P_ij² of every query to energies_j (m).
     ///
-    /// A tile spans all keys here, so that its probabilities are normalised at once: scratch is `64 x m`.
+    /// A tile spans all keys here, so that its probabilities are normalised at once: scratch is `64
+    /// x m`.
     pub fn forward_with_energies(
         &self,
         weights: &[T],
@@ -237,8 +245,8 @@ impl<'a, T: Real> Attend<'a, T> {
 
     /// Writes dq (n, p) and adds to dk (m, p) and dv (m, p).
     ///
-    /// `output` is (y, dy, dv) and is `None` when there are no values; `lse` is what forward gave; `dlse` (n) may be
-    /// empty for zeros.
+    /// `output` is (y, dy, dv) and is `None` when there are no values; `lse` is what forward gave;
+    /// `dlse` (n) may be empty for zeros.
     pub fn backward(
         &self,
         lse: &[T],
@@ -297,7 +305,8 @@ impl<'a, T: Real> Attend<'a, T> {
                         T::ZERO,
                         dp.view_mut(height, width),
                     );
-                    // y = P v:  dv += Pᵀ dy,  dp = dy vᵀ;  with dropout y = (P M) v:  dv += (P M)ᵀ dy,  dp = (dy vᵀ) M
+                    // y = P v:  dv += Pᵀ dy,  dp = dy vᵀ;  with dropout y = (P M) v:  dv += (P M)ᵀ
+                    // dy,  dp = (dy vᵀ) M
                     if self.dropout.is_some() {
                         masked.s.copy_from_slice(&tile.s);
                         self.drop_probabilities(&rows, &keys, &mut masked);
@@ -340,8 +349,9 @@ lanes! {
         }
     }
 
-    /// The online softmax (Milakov and Gimelshein 2018) for a block of keys: s becomes exp(s + bias - max) with the
-    /// running maximum; sums and, after the first block, the rows of `out` are brought to the new maximum.
+    /// The online softmax (Milakov and Gimelshein 2018) for a block of keys: s becomes exp(s + bias
+    /// - max) with the running maximum; sums and, after the first block, the rows of `out` are
+    /// brought to the new maximum.
     fn online_softmax<T>(tile: &mut Tile<T>, rows: usize, cols: usize, bias: &[T], first: bool, out: &mut [T]) {
         let width = out.len() / rows.max(1);
         for r in 0..rows {

@@ -5,22 +5,25 @@
 //! 1. *Pilots*: d rows J, uniform with replacement, get exact attention P_J V.
 //! 2. *Column probabilities* (equation 5): p̂_i ∝ (sum over pilots j of P_ji²)^½ ‖v_i‖.
 //! 3. *Columns*: d distinct keys J', drawn without replacement with probabilities p̂.
-//! 4. *Adaptive row normalisation* (equation 6): a row i sees its sampled keys exactly, and every other key as the
-//!    geometric mean g_i of its sampled entries, g_i = exp(mean over J' of q_i · k_j / √p).
+//! 4. *Adaptive row normalisation* (equation 6): a row i sees its sampled keys exactly, and every
+//!    other key as the geometric mean g_i of its sampled entries, g_i = exp(mean over J' of q_i ·
+//!    k_j / √p).
 //! 5. *Pilot reutilisation*: the rows J of the output are the exact ones.
 //!
-//! Step 4 is softmax attention over one more key. Since the mean of q_i · k_j is q_i · k̄ with k̄ the mean sampled key,
-//! the n - d keys that are not sampled contribute (n - d) g_i = exp(q_i · k̄ / √p + ln(n - d)) to the normaliser and
-//! g_i sum_{j ∉ J'} v_j to the numerator. So
+//! Step 4 is softmax attention over one more key. Since the mean of q_i · k_j is q_i · k̄ with k̄
+//! the mean sampled key, the n - d keys that are not sampled contribute (n - d) g_i = exp(q_i · k̄
+//! / √p + ln(n - d)) to the normaliser and g_i sum_{j ∉ J'} v_j to the numerator. So
 //!
 //! ```text
 //! Y = softmax attention over the keys (K_J', k̄) with biases (0, ln(n - d)) and values (V_J', mean of V outside J')
 //! ```
 //!
-//! stable by construction; and with d = n the extra key is gone and the result is exact attention. The gradient of the
-//! extra key goes back to its parts: dk̄/d to every sampled key, dv̄/(n - d) to every value that is not sampled.
+//! stable by construction; and with d = n the extra key is gone and the result is exact attention.
+//! The gradient of the extra key goes back to its parts: dk̄/d to every sampled key, dv̄/(n - d) to
+//! every value that is not sampled.
 //!
-//! J, p̂ and J' are constants of the backward pass. A pilot drawn r times counts r times in p̂, once in the output.
+//! J, p̂ and J' are constants of the backward pass. A pilot drawn r times counts r times in p̂,
+//! once in the output.
 
 use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 
@@ -45,12 +48,13 @@ pub enum Normalisation {
     Adaptive,
     /// Softmax over the sampled columns.
     Simple,
-    /// The exact row sums over all keys, O(n²): the sampled part of exact attention, rows sum to less than one.
+    /// The exact row sums over all keys, O(n²): the sampled part of exact attention, rows sum to
+    /// less than one.
     Exact,
 }
 
-/// Skeinformer. The ablations of the paper's table are other values of this struct; they are not one-factor-at-a-time:
-/// each of them but `skein` itself leaves the pilot rows out of the output.
+/// Skeinformer. The ablations of the paper's table are other values of this struct; they are not
+/// one-factor-at-a-time: each of them but `skein` itself leaves the pilot rows out of the output.
 #[derive(Clone, Copy, Debug)]
 pub struct Skein {
     /// d; an example of n < d tokens is treated with d = n, which is exact.
@@ -71,7 +75,8 @@ struct Head<T: Real> {
     pilots_lse: Tensor<T>,
     /// All other rows.
     others: Vec<u32>,
-    /// Normalisers of the other rows: over their sampled keys, or over all keys for `Normalisation::Exact`.
+    /// Normalisers of the other rows: over their sampled keys, or over all keys for
+    /// `Normalisation::Exact`.
     others_lse: Tensor<T>,
     columns: Vec<u32>,
 }
@@ -263,8 +268,9 @@ impl Skein {
         };
         let [other_q, other_y, other_dy] = [q, y, dy].map(|x| gathered(x, rows));
         let mut other_dq = Tensor::stale(rows.len(), q.cols());
-        // Exact: y_i = sum over J' of exp(s_ij - lse_i) v_j with lse over all keys. The sampled part is not normalised
-        // by itself (D = 0, said by dlse = dy · y), and what dlse remains goes to all keys: dlse_i = -dy_i · y_i.
+        // Exact: y_i = sum over J' of exp(s_ij - lse_i) v_j with lse over all keys. The sampled
+        // part is not normalised by itself (D = 0, said by dlse = dy · y), and what dlse remains
+        // goes to all keys: dlse_i = -dy_i · y_i.
         let exact = self.normalisation == Normalisation::Exact;
         let inner: Vec<T> = if exact {
             (0..rows.len())

@@ -1,6 +1,8 @@
-//! What every entry of the registry has to pass, without being asked: gradients at frozen draws, and the laws it claims.
+//! What every entry of the registry has to pass, without being asked: gradients at frozen draws,
+//! and the laws it claims.
 //!
-//! `tests/suite.rs` runs it over the registry; a method outside the registry can be put through it in the same way.
+//! `tests/suite.rs` runs it over the registry; a method outside the registry can be put through it
+//! in the same way.
 
 use engine::check::{Case, Checked, Failure, check, normal};
 use engine::{Draw, Draws, Real, Stream, Tape, Tensor};
@@ -68,8 +70,8 @@ pub fn run<T: Real>(
     }
 }
 
-/// Checks the gradient of an entry with respect to q, k, v and its own parameters at length `n`, draws frozen; with
-/// `dropout`, as in training.
+/// Checks the gradient of an entry with respect to q, k, v and its own parameters at length `n`,
+/// draws frozen; with `dropout`, as in training.
 ///
 /// # Errors
 /// The first gradient that is wrong.

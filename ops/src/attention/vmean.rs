@@ -1,7 +1,8 @@
-//! V-Mean: every row is the mean of the values,  y_i = (1/n) sum_j v_j. The paper's baseline without attention, and the
-//! limit of Skeinformer with no sampled column.
+//! V-Mean: every row is the mean of the values,  y_i = (1/n) sum_j v_j. The paper's baseline
+//! without attention, and the limit of Skeinformer with no sampled column.
 //!
-//! dv_j = (1/n) sum_i dy_i for every j. Queries and keys are not read, so that their projections are not computed.
+//! dv_j = (1/n) sum_i dy_i for every j. Queries and keys are not read, so that their projections
+//! are not computed.
 
 use engine::{Real, Tensor, Var, lanes};
 

@@ -7,7 +7,8 @@ pub fn with_replacement(n: usize, count: usize, generator: &mut Generator) -> Ve
     (0..count).map(|_| generator.below(n) as u32).collect()
 }
 
-/// `count` distinct indices from `0..n`, every set equally likely, in rising order (Floyd's algorithm; Bentley 1987).
+/// `count` distinct indices from `0..n`, every set equally likely, in rising order (Floyd's
+/// algorithm; Bentley 1987).
 ///
 /// # Panics
 /// If `count > n`.

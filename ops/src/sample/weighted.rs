@@ -1,15 +1,17 @@
 //! Importance sampling without replacement by exponential races.
 //!
-//! Give every index an independent arrival time E_i / w_i with E_i exponential of mean 1; the first `count` arrivals are
-//! distributed as successive draws without replacement with probabilities proportional to w among the indices that
-//! are left (Efraimidis and Spirakis 2006; the same law as Gumbel top-k). One pass, no sequential dependence.
+//! Give every index an independent arrival time E_i / w_i with E_i exponential of mean 1; the first
+//! `count` arrivals are distributed as successive draws without replacement with probabilities
+//! proportional to w among the indices that are left (Efraimidis and Spirakis 2006; the same law as
+//! Gumbel top-k). One pass, no sequential dependence.
 
 use engine::{Generator, Real};
 
 /// `count` distinct indices with probabilities proportional to `weights`, in rising order.
 ///
-/// An index of weight 0 is taken only when fewer than `count` weights are positive (uniformly among those). A weight
-/// that is not a number counts as 0: the output is not a number then in any case, and the run stops there.
+/// An index of weight 0 is taken only when fewer than `count` weights are positive (uniformly among
+/// those). A weight that is not a number counts as 0: the output is not a number then in any case,
+/// and the run stops there.
 ///
 /// # Panics
 /// If `count` exceeds the number of weights.
