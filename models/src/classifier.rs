@@ -133,8 +133,14 @@ impl<T: Real> Model<T> {
             let tape = self.classify.tape(pass.bound);
             return tape.leaf("input", Tensor::zeros(1, self.config.dim));
         }
-        let rows = self.encoder.forward(pass, document); // (n, dim)
-        ops::pool(&rows, self.config.divisor(rows.rows())) // (1, dim)
+        let rows = if self.config.pad {
+            let padded = document.padded(self.config.positions);
+            let rows = self.encoder.forward(pass, &padded); // (positions, dim)
+            ops::gather(&rows, &document.positions)
+        } else {
+            self.encoder.forward(pass, document)
+        }; // (n, dim)
+        ops::pool(&rows, self.config.divisor(n)) // (1, dim)
     }
 }
 

@@ -38,6 +38,10 @@ pub struct ModelConfig {
     pub pooling: Pooling,
     /// Rate of dropout after the embedding, the attention and inside the feed-forward part.
     pub dropout: f64,
+    /// Positions without a token are rows of their own, with token 0, for the attention to see; the
+    /// pooling does not count them. For the methods that see padding in the released code.
+    #[serde(default)]
+    pub pad: bool,
 }
 
 impl ModelConfig {
@@ -55,6 +59,7 @@ impl ModelConfig {
             documents,
             pooling: Pooling::Mean,
             dropout: 0.1,
+            pad: false,
         }
     }
 

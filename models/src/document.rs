@@ -19,6 +19,15 @@ impl Document {
         Document { positions, tokens }
     }
 
+    /// The same document with a row for every position below `length`: token 0 where it has none.
+    pub(crate) fn padded(&self, length: usize) -> Document {
+        let mut tokens = vec![0; length];
+        for (&position, &token) in self.positions.iter().zip(&self.tokens) {
+            tokens[position as usize] = token;
+        }
+        Document::text(tokens)
+    }
+
     /// It has no tokens.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty() && self.positions.is_empty()

@@ -311,3 +311,48 @@ fn ten_steps_of_training_learn_four_examples() {
     }
     assert!(losses[9] < 0.5 * losses[0], "{losses:?}");
 }
+
+#[test]
+fn padding_rows_are_seen_by_attention_and_left_out_of_the_mean() {
+    let stream = Seed(3).stream("pad");
+    let padded = |attn, positions| {
+        let config = ModelConfig {
+            pad: true,
+            positions,
+            ..small(1)
+        };
+        model::<f64>(attn, config)
+    };
+    // As many tokens as positions: there is no padding.
+    let full = document(stream, 48);
+    for attn in ["softmax-nodrop", "vmean"] {
+        let (plain, params) = model::<f64>(attn, small(1));
+        let (with_pad, _) = padded(attn, 48);
+        let logits = evaluated(&plain, &params, std::slice::from_ref(&full));
+        assert_eq!(
+            evaluated(&with_pad, &params, std::slice::from_ref(&full)),
+            logits
+        );
+
+        // Fewer: as an example of 48 tokens whose last ones are 0 and not counted by the pooling.
+        let short = document(stream, 30);
+        let unpadded = evaluated(&plain, &params, std::slice::from_ref(&short));
+        let seen = evaluated(&with_pad, &params, std::slice::from_ref(&short));
+        assert_ne!(seen, unpadded, "{attn}: padding changes the output");
+    }
+    // Without layers nothing mixes rows, so the padding cannot be seen at all.
+    let config = |pad| ModelConfig {
+        pad,
+        layers: 0,
+        ..small(1)
+    };
+    let gaps = Document {
+        positions: vec![3, 4, 40],
+        tokens: vec![7, 1, 19],
+    };
+    let [without, with] = [false, true].map(|pad| {
+        let (model, params) = model::<f64>("vmean", config(pad));
+        evaluated(&model, &params, std::slice::from_ref(&gaps))
+    });
+    assert_eq!(without, with);
+}
