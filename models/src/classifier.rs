@@ -140,7 +140,7 @@ impl<T: Real> Model<T> {
         } else {
             self.encoder.forward(pass, document)
         }; // (n, dim)
-        ops::pool(&rows, self.config.divisor(n)) // (1, dim)
+        ops::pool(&rows, self.config.divisor(document.tokens.len())) // (1, dim)
     }
 }
 
