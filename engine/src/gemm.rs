@@ -4,9 +4,18 @@
 //! of columns. The one product of the project, [`gemm()`], checks shapes and bounds and hands the
 //! views to matrixmultiply; this file and [`mod@crate::lanes`] are the only places with `unsafe`.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use crate::real::Real;
+
+thread_local!(static MULTIPLY_ADDS: Cell<u64> = const { Cell::new(0) });
+
+/// The multiply-adds of all products on this thread so far: what a stretch of work costs is the
+/// difference of two calls.
+pub fn multiply_adds() -> u64 {
+    MULTIPLY_ADDS.get()
+}
 
 /// A `rows x cols` matrix inside a slice: element (i, j) is `data[i * row_stride + j *
 /// col_stride]`.
@@ -258,6 +267,7 @@ pub fn gemm<T: Real>(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>, beta: T, c: M
             "gemm: view {name} ends at {extent}, its data at {len}"
         );
     }
+    MULTIPLY_ADDS.set(MULTIPLY_ADDS.get() + (a.rows * a.cols * b.cols) as u64);
     let strides = |row: usize, col: usize| (row as isize, col as isize);
     // SAFETY: the three extents were just checked against the slices that back them; C is borrowed
     // mutably, so it overlaps neither A nor B; the rows of a `MatMut` begin row_stride >= cols
@@ -301,6 +311,15 @@ mod tests {
                 assert!((c[i * 8 + j] - want).abs() < 1e-12, "({i}, {j})");
             }
         }
+    }
+
+    #[test]
+    fn products_are_counted() {
+        let before = multiply_adds();
+        let (a, b, mut c) = ([1.0f32; 6], [1.0; 12], [0.0; 8]);
+        let (a, b) = (MatRef::new(&a, 2, 3), MatRef::new(&b, 3, 4));
+        gemm(1.0, a, b, 0.0, MatMut::new(&mut c, 2, 4));
+        assert_eq!(multiply_adds() - before, 24);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::collections::HashSet;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use crate::gemm::multiply_adds;
 use crate::real::Real;
 use crate::tensor::Tensor;
 
@@ -45,7 +46,8 @@ struct Nodes<T: Real> {
     /// Addresses of the buffers that some node of a traced tape has saved.
     saved: HashSet<usize>,
     unclaimed_bytes: usize,
-    last: Instant,
+    /// When the newest node was recorded, and the count of multiply-adds then.
+    last: (Instant, u64),
     ran_backward: bool,
 }
 
@@ -69,6 +71,10 @@ pub struct Record {
     pub forward: Duration,
     /// Time of its pullback and of adding up what it returned.
     pub backward: Duration,
+    /// Multiply-adds of matrix products since the node before it was recorded.
+    pub forward_multiply_adds: u64,
+    /// Multiply-adds of matrix products in its pullback.
+    pub backward_multiply_adds: u64,
     /// Bytes of tensors kept for backward, those that an earlier node keeps already not counted.
     /// Traced tapes only.
     pub saved_bytes: usize,
@@ -110,7 +116,7 @@ impl<T: Real> Tape<T> {
                 records: Vec::new(),
                 saved: HashSet::new(),
                 unclaimed_bytes: 0,
-                last: Instant::now(),
+                last: (Instant::now(), multiply_adds()),
                 ran_backward: false,
             }),
         }
@@ -169,16 +175,18 @@ impl<T: Real> Tape<T> {
         pullback: Option<Pullback<T>>,
     ) -> Var<'_, T> {
         let mut nodes = self.nodes.borrow_mut();
-        let now = Instant::now();
-        let forward = now - nodes.last;
+        let (now, count) = (Instant::now(), multiply_adds());
+        let (then, count_then) = nodes.last;
         let saved_bytes = std::mem::take(&mut nodes.unclaimed_bytes);
         nodes.records.push(Record {
             name,
             shape: value.shape(),
             parents: parents.clone(),
             location: Location::caller(),
-            forward,
+            forward: now - then,
             backward: Duration::ZERO,
+            forward_multiply_adds: count - count_then,
+            backward_multiply_adds: 0,
             saved_bytes,
             value_norm: (self.mode == Mode::Traced).then(|| value.norm()),
             gradient_norm: None,
@@ -188,11 +196,13 @@ impl<T: Real> Tape<T> {
             parents,
             pullback: pullback.filter(|_| self.mode != Mode::Forward),
         });
-        nodes.last = if self.mode == Mode::Traced {
+        // The norms of a traced tape are not the next node's time.
+        let now = if self.mode == Mode::Traced {
             Instant::now()
         } else {
             now
         };
+        nodes.last = (now, count);
         Var {
             tape: self,
             id,
@@ -270,14 +280,16 @@ impl<T: Real> Tape<T> {
             let Some(dy) = of_node[id].take() else {
                 continue;
             }; // nothing of it reached the output
-            let start = Instant::now();
+            let (start, count) = (Instant::now(), multiply_adds());
             for (parent, gradient) in parents.into_iter().zip(pullback(dy)) {
                 of_node[parent] = Some(match of_node[parent].take() {
                     None => gradient,
                     Some(sum) => sum.add_rows(gradient),
                 });
             }
-            self.nodes.borrow_mut().records[id].backward = start.elapsed();
+            let record = &mut self.nodes.borrow_mut().records[id];
+            record.backward = start.elapsed();
+            record.backward_multiply_adds = multiply_adds() - count;
         }
         Gradients { of_node }
     }
