@@ -15,6 +15,7 @@ pub struct ParamId(usize);
 pub struct Params<T: Real> {
     names: Vec<String>,
     values: Vec<Tensor<T>>,
+    frozen: Vec<bool>,
 }
 
 /// All parameters as leaves of one tape.
@@ -25,6 +26,7 @@ impl<T: Real> Default for Params<T> {
         Params {
             names: Vec::new(),
             values: Vec::new(),
+            frozen: Vec::new(),
         }
     }
 }
@@ -42,7 +44,19 @@ impl<T: Real> Params<T> {
         );
         self.names.push(name);
         self.values.push(value);
+        self.frozen.push(false);
         ParamId(self.values.len() - 1)
+    }
+
+    /// Says that a parameter is not trained: a constant that is kept with the others, which no
+    /// optimiser touches (weight decay would, without any gradient).
+    pub fn freeze(&mut self, id: ParamId) {
+        self.frozen[id.0] = true;
+    }
+
+    /// For every parameter, in order, whether it is a constant; see [`Params::freeze`].
+    pub fn frozen(&self) -> &[bool] {
+        &self.frozen
     }
 
     /// Names and values, in order.

@@ -60,7 +60,8 @@ engine::lanes! {
 }
 
 impl<T: Real> AdamW<T> {
-    /// The state before the first step; `weight_decay` is λ, and holds for every parameter.
+    /// The state before the first step; `weight_decay` is λ, and holds for every parameter that is
+    /// not frozen.
     pub fn new(params: &Params<T>, weight_decay: f64) -> AdamW<T> {
         let zeros = || {
             let zeros = |value: &Tensor<T>| vec![T::ZERO; value.data().len()];
@@ -124,9 +125,14 @@ impl<T: Real> AdamW<T> {
             epsilon: T::of(EPSILON),
             rate: T::of(rate / (1.0 - libm::pow(beta1, t))),
         };
-        let state = self.first.iter_mut().zip(&mut self.second);
-        for ((value, grad), (m, v)) in params.values_mut().iter_mut().zip(grads).zip(state) {
-            update(factors, grad.data(), m, v, value.data_mut());
+        let frozen = params.frozen().to_vec();
+        let state = self.first.iter_mut().zip(&mut self.second).zip(frozen);
+        for ((value, grad), ((m, v), frozen)) in
+            params.values_mut().iter_mut().zip(grads).zip(state)
+        {
+            if !frozen {
+                update(factors, grad.data(), m, v, value.data_mut());
+            }
         }
     }
 }
@@ -209,6 +215,17 @@ mod tests {
         again.step(&mut params_again, &grads(1), 0.01, 0.9);
         assert_eq!(params.values()[0].data(), params_again.values()[0].data());
         assert_eq!(adamw, again);
+    }
+
+    #[test]
+    fn a_frozen_parameter_is_not_even_decayed() {
+        let mut params = one(&[1.0, 2.0]);
+        let fixed = params.add("fixed", Tensor::scalar(3.0));
+        params.freeze(fixed);
+        let grads = [Tensor::from_slice(1, 2, &[0.5, 0.0]), Tensor::scalar(0.0)];
+        AdamW::new(&params, 0.1).step(&mut params, &grads, 0.1, 0.9);
+        assert!(params.values()[0].row(0)[1] < 2.0, "decayed");
+        assert_eq!(params[fixed].item(), 3.0);
     }
 
     #[test]

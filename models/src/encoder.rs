@@ -136,7 +136,13 @@ impl Layer {
             own: method
                 .parameters(shape, start.stream.stream(&attention))
                 .into_iter()
-                .map(|(own, value)| start.params.add(format!("{attention}.{own}"), value))
+                .map(|(own, value)| {
+                    let id = start.params.add(format!("{attention}.{own}"), value);
+                    if !method.trains() {
+                        start.params.freeze(id);
+                    }
+                    id
+                })
                 .collect(),
             output: start.linear(&format!("{name}.mha.ff"), dim, dim),
             norm2: start.norm(&format!("{name}.norm2"), dim),
@@ -186,6 +192,7 @@ impl Layer {
             v: &v,
             heads: pass.config.heads,
             positions,
+            padded_length: pass.config.positions,
             parameters: &own,
             draws: pass.draws,
             place: Place {

@@ -254,6 +254,7 @@ fn dropout_on_probabilities_follows_its_mask() {
             v: &v,
             heads: HEADS,
             positions: &positions,
+            padded_length: n,
             parameters: &[],
             draws: &draws,
             place: Place::default(),

@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use engine::{Draws, Seed, Tape, Tensor};
-use ops::attention::{Inputs, Options, Place, registry};
+use ops::attention::{Inputs, LayerShape, Options, Place, registry};
 
 struct Counting;
 
@@ -53,12 +53,22 @@ fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
         let [q, k, v, dy] =
             [0; 4].map(|_| Tensor::from_fn(n, 64, |_, _| generator.normal() as f32));
         let positions: Vec<u32> = (0..n as u32).collect();
+        let shape = LayerShape {
+            positions: n,
+            heads: 2,
+            head_width: 32,
+        };
+        let own = method.parameters(shape, Seed(6).stream("parameters"));
         let draws = Draws::live(Seed(6).stream("draws"));
 
         let (live, total) = (LIVE.load(Relaxed), TOTAL.load(Relaxed));
         PEAK.store(live, Relaxed);
         let tape = Tape::new();
         let [q, k, v] = [q, k, v].map(|x| tape.leaf("input", x));
+        let own: Vec<_> = own
+            .into_iter()
+            .map(|(name, x)| tape.leaf(name, x))
+            .collect();
         let reads = method.reads();
         let y = method.forward(&Inputs {
             q: reads.queries.then_some(&q),
@@ -66,7 +76,8 @@ fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
             v: &v,
             heads: 2,
             positions: &positions,
-            parameters: &[],
+            padded_length: n,
+            parameters: &own,
             draws: &draws,
             place: Place::default(),
             dropout: Some(Seed(6).stream("dropout")),

@@ -43,6 +43,9 @@ pub struct Inputs<'a, 't, T: Real> {
     pub heads: usize,
     /// The position of every token, rising: 0, 1, 2, ... unless some positions hold no token.
     pub positions: &'a [u32],
+    /// The length to which the released code would pad, rows of the position table: no position
+    /// reaches it. For the released behaviours that depend on it; nothing is padded here.
+    pub padded_length: usize,
     /// The method's own parameters on this tape, as [`Attention::parameters`] listed them.
     pub parameters: &'a [Var<'t, T>],
     /// Where random choices come from.
@@ -111,6 +114,12 @@ pub trait Attention<T: Real>: Send + Sync {
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
         let _ = (shape, stream);
         Vec::new()
+    }
+
+    /// Whether its own parameters are trained. If not they are constants, drawn with the model and
+    /// kept with its weights: no parents of its node, left alone by the optimiser.
+    fn trains(&self) -> bool {
+        true
     }
 
     /// The output (n, heads p).

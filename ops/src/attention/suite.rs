@@ -59,6 +59,7 @@ pub fn run<T: Real>(
         v: &v,
         heads: HEADS,
         positions: &positions,
+        padded_length: n,
         parameters: &parameters,
         draws: &draws,
         place: Place::default(),
@@ -96,16 +97,26 @@ pub fn gradients(
         head_width: WIDTH,
     };
     let mut inputs = vec![("q", q), ("k", k), ("v", v)];
-    inputs.extend(method.parameters(shape, stream.stream("parameters")));
-    check(entry.name, stream, &inputs, |_, x| {
+    let mut constants = method.parameters(shape, stream.stream("parameters"));
+    if method.trains() {
+        inputs.append(&mut constants);
+    }
+    check(entry.name, stream, &inputs, |tape, x| {
         let reads = method.reads();
+        let mut own = x[3..].to_vec();
+        own.extend(
+            constants
+                .iter()
+                .map(|(name, value)| tape.leaf(name, value.clone())),
+        );
         method.forward(&Inputs {
             q: reads.queries.then_some(&x[0]),
             k: reads.keys.then_some(&x[1]),
             v: &x[2],
             heads: HEADS,
             positions: &positions,
-            parameters: &x[3..],
+            padded_length: n,
+            parameters: &own,
             draws: &Draws::replay(stream.stream("draws"), frozen.clone()),
             place: Place::default(),
             dropout: dropout.then_some(stream.stream("dropout")),
