@@ -6,13 +6,16 @@
 //!    state as a file that is right or refused) and `whole_file` (how such files are written).
 //! 4. [`progress`] and [`interrupt`]: what is shown while it runs, and how it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
-//! 6. [`error`]: how all of them fail.
+//! 6. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
+//! 7. [`error`]: how all of them fail.
 
 mod checkpoint;
 pub mod config;
+pub mod conformance;
 mod environment;
 pub mod error;
 pub mod experiment;
+pub mod explain;
 pub mod flags;
 pub mod interrupt;
 pub mod progress;

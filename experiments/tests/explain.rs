@@ -1,0 +1,105 @@
+//! What `explain` prints, for every method.
+
+use ops::attention::registry;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_explain"));
+    command.args(args);
+    command
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn every_method_shows_where_each_gradient_is_written() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for entry in registry::<f32>() {
+        let output = command(&["--attn", entry.name]).output().unwrap();
+        assert!(output.status.success());
+        let text = printed(&output);
+        assert!(text.starts_with(&format!("{}: {}\n64 tokens, ", entry.name, entry.about)));
+        for line in text.lines().skip(1) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+        let nodes: Vec<&str> = text.lines().filter(|line| line.contains(".rs:")).collect();
+        // Two layers of about fifteen nodes, what stands before, and what stands after them.
+        assert!(nodes.len() > 30, "{text}");
+        for node in nodes {
+            let place = node.split_whitespace().last().unwrap();
+            let (file, line) = place.split_once(':').unwrap();
+            let source = fs::read_to_string(workspace.join(file)).expect(file);
+            let line = source.lines().nth(line.parse::<usize>().unwrap() - 1);
+            assert!(line.unwrap().contains("record("), "{node}: {line:?}");
+        }
+        let total = text.lines().last().unwrap();
+        assert!(
+            total.contains(" nodes ") && total.contains(" total ("),
+            "{total}"
+        );
+    }
+}
+
+#[test]
+fn numbers_other_than_the_times_are_those_of_the_seed() {
+    let without_times = |seed: &str| {
+        let output = command(&["--attn", "skein", "--seed", seed, "--tokens", "5"]).output();
+        let text = printed(&output.unwrap());
+        let lines = text.lines().take_while(|line| !line.contains("operator"));
+        lines.map(str::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(without_times("7"), without_times("7"));
+    assert_ne!(without_times("7"), without_times("8"));
+}
+
+#[test]
+fn wrong_flags_say_what_was_expected() {
+    let wrong = |args: &[&str]| {
+        let output = command(args).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let message = wrong(&["--attn", "skien"]);
+    assert!(
+        message.contains("\"skien\"; there are softmax, "),
+        "{message}"
+    );
+    let message = wrong(&["--attn", "skein", "--tokens", "0"]);
+    assert!(
+        message.contains("expected a whole number from 1 to 16384"),
+        "{message}"
+    );
+    let message = wrong(&["--attn", "skein", "--features", "many"]);
+    assert!(
+        message.contains("expected a whole number from 1 to 16384"),
+        "{message}"
+    );
+    assert!(wrong(&[]).contains("--attn <NAME>"));
+}
+
+#[test]
+fn help_is_one_text_of_eighty_columns() {
+    let help = |flag| printed(&command(&[flag]).output().unwrap());
+    assert_eq!(help("--help"), help("-h"));
+    assert!(
+        help("-h").lines().all(|line| line.chars().count() <= 80),
+        "{}",
+        help("-h")
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = command(&["--attn", "softmax"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
