@@ -2,8 +2,9 @@
 //! Every fallible function of this crate returns [`Result`]; `main` hands its outcome to [`exit`]. What is a mistake in
 //! the program itself panics instead.
 
+use crate::output::tell;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -96,8 +97,7 @@ impl fmt::Display for Error {
 /// The last line of `main`: prints the error, if it is one, and gives its exit code.
 pub fn exit(outcome: Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        // Nobody is left to be told when standard error is closed.
-        let _ = writeln!(io::stderr(), "{error}");
+        tell(&error.to_string());
         ExitCode::from(error.code)
     })
 }

@@ -1,28 +1,35 @@
 //! A whole experiment: flags, data, the loop of steps, evaluations and checkpoints, the final test.
 //!
-//! Every `exp_*` binary is this with its task and its loader of data.
+//! Every `exp_*` binary is this with its task and its loader of data. What can be wrong with flags,
+//! data and folders is found before anything is written.
 
 use crate::config::{Config, Protocol, Task};
 use crate::error::{Error, Result, exit};
 use crate::flags::{self, Flags};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{INTERRUPTED, Interrupt};
+use crate::output::{answer, tell};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::trainer::{Evaluation, State, Step, Trainer};
-use datasets::{Dataset, baseline};
+use datasets::{DataError, Dataset, baseline};
 use ops::attention;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Between two checkpoints that no evaluation asks for.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
-/// The exit code of a run that Ctrl-C stopped.
-const INTERRUPTED: u8 = 130;
 
-/// A checkpoint: the trainer, and what decides about stopping.
+/// A checkpoint: the trainer, what decides about stopping, and what the run may not change.
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
+    /// The configuration as config.toml has it.
+    config: String,
+    /// [`fingerprint`] of the data.
+    data: String,
     trainer: State,
     watch: Watch,
 }
@@ -38,7 +45,7 @@ struct Watch {
     stopped: bool,
 }
 
-/// A step as metrics.jsonl has it.
+/// An evaluation as metrics.jsonl has it.
 #[derive(Serialize)]
 struct Dev {
     dev: Evaluation,
@@ -55,10 +62,12 @@ struct Timing {
 struct Outcome<'a> {
     task: &'a str,
     attn: &'a str,
+    features: usize,
     seed: u64,
     protocol: Protocol,
     data: &'a str,
     builtin: bool,
+    data_sha256: &'a str,
     parameters: usize,
     steps: usize,
     tested_weights_of_step: usize,
@@ -69,11 +78,17 @@ struct Outcome<'a> {
 }
 
 /// The `main` of a binary: its task, and how its data are loaded.
-pub fn main(task: Task, load: impl Fn(&Config) -> Result<Dataset>) -> ExitCode {
+pub fn main(
+    task: Task,
+    load: impl Fn(&Config) -> std::result::Result<Dataset, DataError>,
+) -> ExitCode {
     exit(experiment(task, load))
 }
 
-fn experiment(task: Task, load: impl Fn(&Config) -> Result<Dataset>) -> Result<ExitCode> {
+fn experiment(
+    task: Task,
+    load: impl Fn(&Config) -> std::result::Result<Dataset, DataError>,
+) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
     let registry = attention::registry::<f32>();
     let methods: Vec<(&str, &str)> = registry
@@ -81,70 +96,231 @@ fn experiment(task: Task, load: impl Fn(&Config) -> Result<Dataset>) -> Result<E
         .map(|entry| (entry.name, entry.about))
         .collect();
     if flags.list {
-        print!("{}", flags::list(&methods));
+        answer(&flags::list(&methods))?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::resolve(task, &flags, &methods)?;
     if flags.print_config {
-        print!("{}", config.to_toml());
+        answer(&config.to_toml())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let interrupt = Interrupt::install()?;
-
-    let data = load(&config)?;
-    eprintln!("data: {}", data.name);
-    for note in &data.notes {
-        eprintln!("      {note}");
+    match &flags.resume {
+        Some(folder) => refuse_ended(folder)?,
+        None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
     }
+    let data = load(&config).map_err(data_error)?;
+    let data_sha256 = fingerprint(&data);
+    introduce(&config, &data);
     let mut trainer = Trainer::new(&config, data, flags.threads())?;
-    let (run, done, watch) = open(&config, &flags, &mut trainer)?;
-    eprintln!(
-        "run:  {} in {}, {} parameters, {} threads",
-        config.attn,
+
+    let interrupt = Interrupt::install()?;
+    let (run, done, watch) = open(&config, &flags, &data_sha256, &mut trainer)?;
+    tell(&format!(
+        "run:    {} ({}), {} parameters, {} threads",
         run.folder().display(),
+        match done {
+            0 => "new".to_string(),
+            _ => format!("goes on after step {done}"),
+        },
         trainer.params().count(),
         flags.threads()
-    );
+    ));
     let mut session = Session {
         config: &config,
+        data_sha256,
         run,
         progress: Progress::new(config.steps, done),
         watch,
+        began: Instant::now(),
+        spent: Spent::default(),
     };
     match session.train(&mut trainer, done, flags.stop_after, &interrupt)? {
         End::Finished(steps) => session.test(&mut trainer, steps, &interrupt),
-        End::Paused(steps) => {
-            let folder = session.run.folder().display();
-            session.progress.note(&format!(
-                "stopped after step {steps}; continue with --resume {folder}"
-            ));
-            Ok(ExitCode::SUCCESS)
-        }
+        End::Paused(steps) => Ok(session.leave("stopped", steps, ExitCode::SUCCESS)),
         End::Interrupted(steps) => Ok(session.interrupted(steps)),
     }
 }
 
-/// A new run, or the continued one: its folder, the steps behind it, and what is known of its evaluations.
-fn open(config: &Config, flags: &Flags, trainer: &mut Trainer) -> Result<(Run, usize, Watch)> {
+/// What is about to be done, with what; the rest of the settings is in config.toml.
+fn introduce(config: &Config, data: &Dataset) {
+    let Config {
+        attn,
+        features,
+        seed,
+        steps,
+        batch,
+        max_len,
+        learning_rate,
+        warmup,
+        ..
+    } = config;
+    let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+    tell(&format!(
+        "config: {}, {attn}, features {features}, seed {seed}, protocol {}, budget {}",
+        config.task.name(),
+        name(&config.protocol),
+        name(&config.budget)
+    ));
+    tell(&format!(
+        "        steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, \
+         warm-up {warmup}"
+    ));
+    tell(&format!("data:   {}", data.name));
+    for note in &data.notes {
+        tell(&format!("        {note}"));
+    }
+}
+
+/// An error of the data in the words of this crate: what is wrong and expected, then what to do.
+fn data_error(error: DataError) -> Error {
+    let hint = error.hint.clone();
+    let text = error.to_string();
+    let message = text
+        .strip_suffix(&format!("; hint: {hint}"))
+        .unwrap_or(&text);
+    Error::failure(message).hint(hint)
+}
+
+/// SHA-256 of every example in its place, cut as it is.
+fn fingerprint(data: &Dataset) -> String {
+    let mut hash = Sha256::new();
+    let number = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());
+    for split in [&data.train, &data.dev, &data.test] {
+        number(&mut hash, split.examples.len());
+        for example in &split.examples {
+            for n in [example.id, example.label, example.documents.len()] {
+                number(&mut hash, n);
+            }
+            for document in &example.documents {
+                number(&mut hash, document.len());
+                hash.update(document);
+            }
+        }
+    }
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn refuse_ended(folder: &Path) -> Result<()> {
+    if !folder.join("result.json").exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "the run in {} has ended: expected one that can go on",
+        folder.display()
+    );
+    Err(Error::usage(message).hint("its outcome is in result.json"))
+}
+
+/// A new run, or the continued one: its folder, the steps behind it, and what is known of its
+/// evaluations.
+fn open(
+    config: &Config,
+    flags: &Flags,
+    data_sha256: &str,
+    trainer: &mut Trainer,
+) -> Result<(Run, usize, Watch)> {
     let Some(folder) = &flags.resume else {
-        let run = Run::create(
+        let mut run = Run::create(
             config,
             flags.out.as_deref(),
             flags.overwrite,
             flags.threads(),
         )?;
-        return Ok((run, 0, Watch::default()));
+        let watch = Watch::default();
+        let first = checkpoint(config, data_sha256, trainer, &watch);
+        run.save(0, &first).inspect_err(|_| {
+            // Without a checkpoint nothing can go on from it.
+            let _ = fs::remove_dir_all(run.folder());
+        })?;
+        return Ok((run, 0, watch));
     };
-    if folder.join("result.json").exists() {
-        let message = format!(
-            "the run in {} has ended: there is nothing to resume",
-            folder.display()
-        );
-        return Err(Error::usage(message).hint("its outcome is in result.json"));
+    let accept = |checkpoint: Checkpoint| {
+        refuse_other_config(config, &checkpoint.config)?;
+        if checkpoint.data != data_sha256 {
+            let message = format!(
+                "the data have changed since this run began: SHA-256 {data_sha256}, expected {}",
+                checkpoint.data
+            );
+            return Err(Error::failure(message).hint("restore them, or start a new run"));
+        }
+        trainer.restore(checkpoint.trainer)?;
+        Ok(checkpoint.watch)
+    };
+    let (run, done, watch) = Run::resume(folder, config, flags.threads(), accept)?;
+    mend_best(config, &run, done, &watch, trainer)?;
+    Ok((run, done, watch))
+}
+
+fn checkpoint(config: &Config, data: &str, trainer: &Trainer, watch: &Watch) -> Checkpoint {
+    Checkpoint {
+        config: config.to_toml(),
+        data: data.to_string(),
+        trainer: trainer.state(),
+        watch: watch.clone(),
     }
-    let (run, done, checkpoint) = Run::resume::<Checkpoint>(folder, config, flags.threads())?;
-    trainer.restore(checkpoint.trainer)?;
-    Ok((run, done, checkpoint.watch))
+}
+
+/// Data may move, and their content is checked; no other setting may differ from `begun`, that of
+/// the checkpoint.
+fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
+    let now = config.to_toml();
+    let differs = |(now, begun): &(&str, &str)| now != begun && !begun.starts_with("data = ");
+    match now.lines().zip(begun.lines()).find(differs) {
+        None => Ok(()),
+        Some((now, begun)) => {
+            let message =
+                format!("config.toml says `{now}`, expected `{begun}` as when the run began");
+            Err(Error::usage(message).hint("restore that line, or start a new run"))
+        }
+    }
+}
+
+/// Sees to it that best.bin holds what the watch says.
+///
+/// It is written right after the checkpoint that knows of it; a process that was killed between the
+/// two has left an older one, and the weights that belong in it are those of the checkpoint. One
+/// that is newer than the checkpoint stands until its evaluation comes again.
+fn mend_best(
+    config: &Config,
+    run: &Run,
+    done: usize,
+    watch: &Watch,
+    trainer: &Trainer,
+) -> Result<()> {
+    let again = "start the run again, with --out FOLDER --overwrite";
+    match watch.best {
+        Some((best, _)) if best == done => run.save_best(done, &trainer.state()),
+        Some((best, _)) if config.protocol == Protocol::Clean => {
+            let (held, _) = run
+                .best::<State>()
+                .map_err(|error| error.hint(format!("the test needs it: {again}")))?;
+            match held == best || held > done {
+                true => Ok(()),
+                false => Err(other_best(held, best).hint(again)),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn other_best(held: usize, best: usize) -> Error {
+    Error::failure(format!(
+        "best.bin holds the weights of step {held}, expected those of step {best}, whose dev loss \
+         was the lowest"
+    ))
+}
+
+fn refuse_not_finite(split: &str, evaluation: &Evaluation, step: usize) -> Result<()> {
+    match evaluation.loss.is_finite() {
+        true => Ok(()),
+        false => Err(
+            Error::failure(format!("step {step}: the {split} loss is not finite"))
+                .hint("a lower --learning-rate or a longer --warmup"),
+        ),
+    }
 }
 
 /// How training ended, and after how many steps.
@@ -157,9 +333,20 @@ enum End {
 /// A run under way.
 struct Session<'a> {
     config: &'a Config,
+    data_sha256: String,
     run: Run,
     progress: Progress,
     watch: Watch,
+    began: Instant,
+    spent: Spent,
+}
+
+/// What the steps of this process have taken.
+#[derive(Default)]
+struct Spent {
+    steps: usize,
+    tokens: usize,
+    time: Duration,
 }
 
 impl Session<'_> {
@@ -172,9 +359,6 @@ impl Session<'_> {
     ) -> Result<End> {
         let config = self.config;
         let mut saved = Instant::now();
-        if done == 0 {
-            self.save(trainer, 0)?;
-        }
         while done < config.steps && !self.watch.stopped {
             if stop_after.is_some_and(|stop| done >= stop) {
                 self.save(trainer, done)?;
@@ -185,9 +369,13 @@ impl Session<'_> {
             done += 1;
             self.log(done, step, start.elapsed())?;
             if done.is_multiple_of(config.eval_every) || done == config.steps {
-                self.evaluate(trainer, done)?;
+                let better = self.evaluate(trainer, done, interrupt)?;
                 self.save(trainer, done)?;
                 saved = Instant::now();
+                if better {
+                    // In this order: see `mend_best`.
+                    self.run.save_best(done, &trainer.state())?;
+                }
             } else if saved.elapsed() >= CHECKPOINT_EVERY {
                 self.save(trainer, done)?;
                 saved = Instant::now();
@@ -201,6 +389,9 @@ impl Session<'_> {
     }
 
     fn log(&mut self, done: usize, step: Step, took: Duration) -> Result<()> {
+        self.spent.steps += 1;
+        self.spent.tokens += step.tokens;
+        self.spent.time += took;
         self.progress
             .step(done, step.loss, step.accuracy, step.tokens);
         self.run.log(done, &step)?;
@@ -215,35 +406,35 @@ impl Session<'_> {
     }
 
     fn save(&mut self, trainer: &Trainer, done: usize) -> Result<()> {
-        self.run.save(
-            done,
-            &Checkpoint {
-                trainer: trainer.state(),
-                watch: self.watch.clone(),
-            },
-        )
+        let checkpoint = checkpoint(self.config, &self.data_sha256, trainer, &self.watch);
+        self.run.save(done, &checkpoint)
     }
 
-    /// The dev split: logs it, keeps the best weights, and notices when patience ends.
-    fn evaluate(&mut self, trainer: &Trainer, done: usize) -> Result<()> {
+    /// The dev split: logs it and notices when patience ends. True if no loss was lower.
+    fn evaluate(&mut self, trainer: &Trainer, done: usize, interrupt: &Interrupt) -> Result<bool> {
         let config = self.config;
         let progress = &mut self.progress;
+        let mut told = false;
         let dev = trainer.evaluate(&trainer.data().dev, config.eval_examples, |seen, all| {
-            progress.examples("dev", seen, all)
+            progress.examples("dev", seen, all);
+            if interrupt.requested() && !told {
+                progress.note("stopping after this evaluation; once more stops at once");
+                told = true;
+            }
         });
+        refuse_not_finite("dev", &dev, done)?;
         self.run.log(done, &Dev { dev })?;
         let better = self.watch.best.is_none_or(|(_, best)| dev.loss < best.loss);
         if better {
             self.watch.best = Some((done, dev));
             self.watch.waited = 0;
-            self.run.save_best(done, &trainer.state())?;
         } else {
             self.watch.waited += 1;
             self.watch.stopped = config.patience > 0 && self.watch.waited >= config.patience;
         }
         let mark = if better { "  (best)" } else { "" };
         self.progress.note(&format!(
-            "step {done}: dev loss {:.4}, accuracy {:.2}% on {} examples{mark}",
+            "step {done}: dev loss {:.4}, accuracy {:.2}% of {} examples{mark}",
             dev.loss,
             100.0 * dev.accuracy,
             dev.examples
@@ -254,10 +445,10 @@ impl Session<'_> {
                 "no lower dev loss in {waited} evaluations: training stops here"
             ));
         }
-        Ok(())
+        Ok(better)
     }
 
-    /// The test split, with the weights of the protocol; then result.json and weights.safetensors.
+    /// The test split, with the weights of the protocol; then weights.safetensors and result.json.
     fn test(
         mut self,
         trainer: &mut Trainer,
@@ -266,10 +457,13 @@ impl Session<'_> {
     ) -> Result<ExitCode> {
         let config = self.config;
         let mut tested_weights_of_step = steps;
-        if config.protocol == Protocol::Clean && self.watch.best.is_some() {
-            let (step, state) = self.run.best::<State>()?;
+        if let (Protocol::Clean, Some((best, _))) = (config.protocol, self.watch.best) {
+            let (held, state) = self.run.best::<State>()?;
+            if held != best {
+                return Err(other_best(held, best).hint("start the run again"));
+            }
             trainer.restore(state)?;
-            tested_weights_of_step = step;
+            tested_weights_of_step = best;
         }
         let progress = &mut self.progress;
         let test = trainer.evaluate(&trainer.data().test, config.test_examples, |seen, all| {
@@ -278,15 +472,18 @@ impl Session<'_> {
         if interrupt.requested() {
             return Ok(self.interrupted(steps));
         }
+        refuse_not_finite("test", &test, tested_weights_of_step)?;
         let data = trainer.data();
         let baseline = baseline::byte_frequencies(data);
         let outcome = Outcome {
             task: config.task.name(),
             attn: &config.attn,
+            features: config.features,
             seed: config.seed,
             protocol: config.protocol,
             data: &data.name,
             builtin: data.builtin,
+            data_sha256: &self.data_sha256,
             parameters: trainer.params().count(),
             steps,
             tested_weights_of_step,
@@ -300,34 +497,78 @@ impl Session<'_> {
             &models::to_safetensors(trainer.params()),
         )?;
         self.run.finish(&outcome)?;
-        let folder = self.run.folder().to_path_buf();
+        let text = self.table(&outcome);
+        let hint = format!(
+            "the run is complete, its outcome is in {}",
+            self.run.folder().join("result.json").display()
+        );
         self.progress.finish();
-        println!("data            {}", data.name);
-        println!(
-            "model           {} with the weights of step {tested_weights_of_step}",
-            config.attn
-        );
-        println!(
-            "test accuracy   {:.2}% of {} examples (loss {:.4})",
-            100.0 * test.accuracy,
-            test.examples,
-            test.loss
-        );
-        println!(
-            "byte frequency  {:.2}% (logistic regression, same data)",
-            100.0 * baseline.logistic
-        );
-        println!("majority class  {:.2}%", 100.0 * baseline.majority);
-        println!("run folder      {}", folder.display());
+        answer(&text).map_err(|error| error.hint(hint))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn interrupted(mut self, steps: usize) -> ExitCode {
-        let folder = self.run.folder().display().to_string();
+    /// The outcome as it is printed.
+    fn table(&self, outcome: &Outcome) -> String {
+        let Outcome { attn, data, .. } = outcome;
+        let percent = |share: f64| format!("{:.2}%", 100.0 * share);
+        let tested = outcome.tested_weights_of_step;
+        let which = match tested == outcome.steps {
+            true => "the last".to_string(),
+            false => format!("of {}, lowest dev loss", outcome.steps),
+        };
+        let whole = self.began.elapsed().as_secs();
+        let rows = [
+            ("data", data.to_string()),
+            (
+                "model",
+                format!("{attn}, the weights after step {tested} ({which})"),
+            ),
+            (
+                "test accuracy",
+                format!(
+                    "{} of {} examples (loss {:.4})",
+                    percent(outcome.test.accuracy),
+                    outcome.test.examples,
+                    outcome.test.loss
+                ),
+            ),
+            (
+                "byte frequency",
+                format!(
+                    "{} (logistic regression, same data)",
+                    percent(outcome.byte_frequency_accuracy)
+                ),
+            ),
+            ("majority class", percent(outcome.majority_accuracy)),
+            (
+                "time",
+                format!(
+                    "{} min {:02} s; {} steps at {:.0} tokens a second",
+                    whole / 60,
+                    whole % 60,
+                    self.spent.steps,
+                    self.spent.tokens as f64 / self.spent.time.as_secs_f64().max(1e-9)
+                ),
+            ),
+            ("run folder", self.run.folder().display().to_string()),
+        ];
+        rows.iter()
+            .map(|(what, value)| format!("{what:15} {value}\n"))
+            .collect()
+    }
+
+    fn interrupted(self, steps: usize) -> ExitCode {
+        self.leave("interrupted", steps, ExitCode::from(INTERRUPTED))
+    }
+
+    /// The end of a process, not of the run.
+    fn leave(mut self, how: &str, steps: usize, code: ExitCode) -> ExitCode {
+        let folder = self.run.folder().display();
         self.progress.note(&format!(
-            "interrupted after step {steps}; continue with --resume {folder}"
+            "{how} after step {steps} of {}; go on with --resume {folder}",
+            self.config.steps
         ));
         self.progress.finish();
-        ExitCode::from(INTERRUPTED)
+        code
     }
 }

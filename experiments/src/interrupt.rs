@@ -14,7 +14,8 @@ pub const INTERRUPTED: u8 = 130;
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Begins to listen; the first thing that `main` does.
+    /// Begins to listen. To be called before anything is written; until then Ctrl-C ends the process,
+    /// as is right while there is nothing to keep.
     pub fn install() -> Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {

@@ -4,7 +4,8 @@
 //! 2. [`config`]: what that resolves to, with the presets of the budgets; all settings of a run in one struct.
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
 //!    state as a file that is right or refused) and `whole_file` (how such files are written).
-//! 4. [`progress`] and [`interrupt`]: what is shown while it runs, and how it is stopped.
+//! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
+//!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
 //! 6. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 7. [`error`]: how all of them fail.
@@ -18,6 +19,7 @@ pub mod experiment;
 pub mod explain;
 pub mod flags;
 pub mod interrupt;
+pub mod output;
 pub mod progress;
 pub mod run;
 pub mod trainer;

@@ -1,8 +1,9 @@
 //! What a training run shows while it works: a bar on a terminal, else plain lines, a few a minute. Both go to
 //! standard error; nothing of it is kept, and nothing computed depends on it.
 
+use crate::output::tell;
 use indicatif::{FormattedDuration, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// Between two plain lines about steps.
@@ -107,11 +108,6 @@ impl Progress {
             self.spoken = Some(Instant::now());
         }
     }
-}
-
-/// `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone.
-fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl Recent {

@@ -8,6 +8,7 @@ use crate::checkpoint;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::output::tell;
 use crate::whole_file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -55,12 +56,7 @@ impl Run {
                 return Err(Error::file("cannot create", &folder, &cause));
             }
             if out.is_some() {
-                let message = format!(
-                    "{} exists: expected the name of a new folder",
-                    folder.display()
-                );
-                return Err(Error::usage(message)
-                    .hint("--overwrite replaces the run in it, --resume FOLDER continues it"));
+                return Err(exists(&folder));
             }
             number += 1;
             folder = format!("{default}-{number}").into();
@@ -69,6 +65,15 @@ impl Run {
             // It holds nothing but the beginnings of this run.
             let _ = fs::remove_dir_all(&folder);
         })
+    }
+
+    /// Refuses at once what [`Run::create`] will refuse, while reading data and building a model are
+    /// still ahead.
+    pub fn refuse_existing(out: Option<&Path>, overwrite: bool) -> Result<()> {
+        match out {
+            Some(folder) if !overwrite && folder.exists() => Err(exists(folder)),
+            _ => Ok(()),
+        }
     }
 
     fn begin(folder: PathBuf, config: &Config, threads: usize) -> Result<Self> {
@@ -84,23 +89,24 @@ impl Run {
     }
 
     /// Continues the run in `folder` from its newest checkpoint: the run, its metrics cut back to there, the steps that
-    /// are behind it, and the state that was saved.
-    pub fn resume<S: DeserializeOwned>(
+    /// are behind it, and what `accept` makes of the state that was saved. Nothing is changed if that refuses it.
+    pub fn resume<S: DeserializeOwned, A>(
         folder: &Path,
         config: &Config,
         threads: usize,
-    ) -> Result<(Self, usize, S)> {
+        accept: impl FnOnce(S) -> Result<A>,
+    ) -> Result<(Self, usize, A)> {
         let mut metrics = Lines::open(folder.join("metrics.jsonl"))?;
         let mut timings = Lines::open(folder.join("timings.jsonl"))?;
         let (step, state) = checkpoint::newest(folder)?;
+        let accepted = accept(state)?;
         metrics.cut_back(step)?;
         timings.cut_back(step)?;
         let here = Environment::current(step, config.seed, threads);
         if here.append(&folder.join("environment.toml"))? {
-            let _ = writeln!(
-                io::stderr(),
-                "note: this run began with another build or kind of CPU (see environment.toml):\n\
-                 its numbers may differ in rounding from those of an uninterrupted run"
+            tell(
+                "note:   this run began with another build or kind of CPU (see environment.toml):\n        \
+                 its numbers may differ in rounding from those of an uninterrupted run",
             );
         }
         let run = Self {
@@ -108,7 +114,7 @@ impl Run {
             metrics,
             timings,
         };
-        Ok((run, step, state))
+        Ok((run, step, accepted))
     }
 
     /// Where the run is.
@@ -156,6 +162,14 @@ impl Run {
         text.push('\n');
         whole_file::write(&self.folder.join("result.json"), &[text.as_bytes()])
     }
+}
+
+fn exists(folder: &Path) -> Error {
+    let message = format!(
+        "{} exists: expected the name of a new folder",
+        folder.display()
+    );
+    Error::usage(message).hint("--overwrite replaces the run in it, --resume FOLDER continues it")
 }
 
 /// Removes the run in `folder`, if there is one; anything else there is refused.
@@ -358,7 +372,8 @@ mod tests {
             train(&mut run, 0, killed_after);
             run.metrics.file.write_all(b"{\"step\":1").unwrap();
             drop(run);
-            let (mut run, step, state) = Run::resume::<String>(&halves, &config(), 1).unwrap();
+            let (mut run, step, state) =
+                Run::resume(&halves, &config(), 1, Ok::<String, _>).unwrap();
             assert_eq!((step, state.as_str()), (5, "5"));
             train(&mut run, step, 12);
             for file in ["metrics.jsonl", "timings.jsonl", "checkpoint-10.bin"] {
@@ -420,7 +435,7 @@ mod tests {
         let out = folder.path().join("mine");
         let mut run = Run::create(&config(), Some(&out), false, 2).unwrap();
         train(&mut run, 0, 5);
-        let resumed = Run::resume::<String>(&out, &config(), 2)
+        let resumed = Run::resume(&out, &config(), 2, Ok::<String, _>)
             .err()
             .unwrap()
             .to_string();
@@ -431,7 +446,7 @@ mod tests {
             .to_string();
         assert!(overwritten.contains("is in use"), "{overwritten}");
         drop(run);
-        assert!(Run::resume::<String>(&out, &config(), 2).is_ok());
+        assert!(Run::resume(&out, &config(), 2, Ok::<String, _>).is_ok());
     }
 
     #[test]
@@ -444,7 +459,7 @@ mod tests {
             5,
         );
         let error = || {
-            Run::resume::<String>(&out, &config(), 2)
+            Run::resume(&out, &config(), 2, Ok::<String, _>)
                 .err()
                 .unwrap()
                 .to_string()

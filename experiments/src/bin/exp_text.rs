@@ -5,9 +5,8 @@
 //!
 //! `cargo run --release --bin exp_text -- --attn skein`
 
-use datasets::text;
+use datasets::{DataError, Dataset, text};
 use experiments::config::{Config, Task};
-use experiments::error::{Error, Result};
 use experiments::experiment;
 use std::process::ExitCode;
 
@@ -18,11 +17,10 @@ fn main() -> ExitCode {
     experiment::main(Task::Text, load)
 }
 
-fn load(config: &Config) -> Result<datasets::Dataset> {
+fn load(config: &Config) -> Result<Dataset, DataError> {
     let protocol = config.protocol.into();
     match config.data_folder() {
         None => Ok(text::builtin(CORPUS, config.max_len, protocol)),
-        Some(folder) => text::load(folder, config.max_len, protocol)
-            .map_err(|error| Error::failure(error.to_string())),
+        Some(folder) => text::load(folder, config.max_len, protocol),
     }
 }

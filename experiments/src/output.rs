@@ -1,0 +1,28 @@
+//! What a command says: its answer on standard output, remarks on standard error. `println!` and
+//! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not.
+
+use crate::error::{Error, Result};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes the answer of a command to standard output. Who closes the pipe early (`| head -1`) has
+/// read enough: no error.
+pub fn answer(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::file(
+            "cannot write to",
+            Path::new("standard output"),
+            &cause,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error; when that is closed, nobody is left to be told.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
