@@ -101,6 +101,52 @@ macro_rules! lanes {
     )+};
 }
 
+/// Multiply-adds of `f32` a second that one core reaches on numbers in registers with fused
+/// instructions: the ceiling that a matrix product is measured against. Takes about 50 ms.
+pub fn peak_multiply_adds() -> f64 {
+    const CHAINS: usize = 256; // enough independent sums to hide the latency of every port
+    const ROUNDS: u64 = 200_000;
+
+    #[inline(always)]
+    fn chains(x: &mut [f32; CHAINS], step: impl Fn(f32) -> f32) {
+        for _ in 0..ROUNDS {
+            for x in &mut *x {
+                *x = step(*x);
+            }
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,fma")]
+    fn avx512(x: &mut [f32; CHAINS], a: f32, b: f32) {
+        chains(x, |x| x.mul_add(a, b));
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(x: &mut [f32; CHAINS], a: f32, b: f32) {
+        chains(x, |x| x.mul_add(a, b));
+    }
+
+    let mut x = [1.0; CHAINS];
+    let (a, b) = std::hint::black_box((0.999, 0.001));
+    let start = std::time::Instant::now();
+    #[cfg(target_arch = "x86_64")]
+    {
+        let fused = is_x86_feature_detected!("fma");
+        match level() {
+            // SAFETY: these features were just found on this machine.
+            Level::Avx512 if fused => unsafe { avx512(&mut x, a, b) },
+            // SAFETY: as above.
+            Level::Avx2 if fused => unsafe { avx2(&mut x, a, b) },
+            // Without the instruction a fused step would be a call; the product has no use for it.
+            _ => chains(&mut x, |x| x * a + b),
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    chains(&mut x, |x| x.mul_add(a, b));
+    std::hint::black_box(x);
+    (CHAINS as u64 * ROUNDS) as f64 / start.elapsed().as_secs_f64()
+}
+
 /// Partial sums run side by side in this many lanes, whatever the width of the machine's vectors.
 pub const LANES: usize = 64;
 

@@ -122,7 +122,7 @@ impl Task {
 
 impl Config {
     /// The settings of a budget, before files and flags.
-    pub(crate) fn preset(task: Task, budget: Budget) -> Self {
+    pub fn preset(task: Task, budget: Budget) -> Self {
         // The released configuration of Text.
         let text = Config {
             task,

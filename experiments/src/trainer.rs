@@ -10,7 +10,8 @@ use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Example, Split, groups};
-use engine::{Draws, Params, Record, Seed, Stream, Tape, Tensor, lanes};
+use engine::gemm::multiply_adds;
+use engine::{Draws, Params, Seed, Stream, Tape, Tensor, lanes};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
 use ops::attention;
 use rayon::prelude::*;
@@ -21,16 +22,21 @@ const SHARE: usize = 256;
 
 /// Everything a run computes with.
 pub struct Trainer {
-    seed: Seed,
-    data: Dataset,
-    model: Model<f32>,
-    params: Params<f32>,
+    learner: Learner,
     optimiser: AdamW<f32>,
     schedule: OneCycle,
     loader: Loader,
     /// Where each group sums its gradients; kept, so that a step allocates nothing large.
     sums: Vec<Vec<Tensor<f32>>>,
     threads: rayon::ThreadPool,
+}
+
+/// What the examples of a step share and do not change.
+struct Learner {
+    seed: Seed,
+    data: Dataset,
+    model: Model<f32>,
+    params: Params<f32>,
 }
 
 /// What a training step reports.
@@ -46,6 +52,9 @@ pub struct Step {
     pub gradient_norm: f64,
     /// Real tokens of the batch.
     pub tokens: usize,
+    /// Multiply-adds of all matrix products, forward and backward.
+    #[serde(skip)]
+    pub multiply_adds: u64,
 }
 
 /// What an evaluation reports.
@@ -71,6 +80,7 @@ pub struct State {
 struct Outcome {
     loss: f64,
     right: bool,
+    multiply_adds: u64,
 }
 
 impl Trainer {
@@ -104,7 +114,6 @@ impl Trainer {
         let (model, params) = Model::new(sizes, method, seed);
         let cycled = config.protocol == Protocol::Paper;
         Ok(Trainer {
-            seed,
             optimiser: AdamW::new(&params, 0.0),
             schedule: OneCycle::new(config.learning_rate, config.warmup, config.steps, cycled)?,
             loader: Loader::new(seed, data.train.examples.len(), config.batch),
@@ -114,26 +123,30 @@ impl Trainer {
             threads: rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()?,
-            data,
-            model,
-            params,
+            learner: Learner {
+                seed,
+                data,
+                model,
+                params,
+            },
         })
     }
 
     /// The data.
     pub fn data(&self) -> &Dataset {
-        &self.data
+        &self.learner.data
     }
 
     /// The parameters as they are.
     pub fn params(&self) -> &Params<f32> {
-        &self.params
+        &self.learner.params
     }
 
     /// What a checkpoint needs to continue from here.
     pub fn state(&self) -> State {
         State {
             params: self
+                .learner
                 .params
                 .values()
                 .iter()
@@ -148,14 +161,27 @@ impl Trainer {
     /// # Errors
     /// If it belongs to another model.
     pub fn restore(&mut self, state: State) -> Result<()> {
-        let lengths = self.params.values().iter().map(|value| value.data().len());
-        if !lengths.eq(state.params.iter().map(Vec::len)) || !state.optimiser.fits(&self.params) {
+        let lengths = self
+            .learner
+            .params
+            .values()
+            .iter()
+            .map(|value| value.data().len());
+        if !lengths.eq(state.params.iter().map(Vec::len))
+            || !state.optimiser.fits(&self.learner.params)
+        {
             return Err(Error::failure(
                 "the checkpoint belongs to another model than the run's configuration",
             )
             .hint("config.toml was altered: restore it, or start again"));
         }
-        for (value, saved) in self.params.values_mut().iter_mut().zip(&state.params) {
+        for (value, saved) in self
+            .learner
+            .params
+            .values_mut()
+            .iter_mut()
+            .zip(&state.params)
+        {
             value.data_mut().copy_from_slice(saved);
         }
         self.optimiser = state.optimiser;
@@ -170,48 +196,27 @@ impl Trainer {
     pub fn step(&mut self, step: usize) -> Result<Step> {
         let batch = self.loader.batch(step).places;
         let Trainer {
-            seed,
-            data,
-            model,
-            params,
+            learner,
             sums,
             threads,
             ..
         } = self;
-        let lengths: Vec<usize> = batch
-            .iter()
-            .map(|place| data.train.examples[place.example].len(&data.encoding))
-            .collect();
+        let lengths: Vec<usize> = batch.iter().map(|&place| learner.tokens(place)).collect();
         let groups = groups::groups(&lengths, sums.len());
         let share = 1.0 / batch.len() as f32;
 
         let outcomes: Vec<Vec<(usize, Outcome)>> = threads.install(|| {
-            let outcomes = groups
-                .par_iter()
-                .zip(&mut *sums)
-                .map(|(group, sums)| {
-                    for sum in &mut *sums {
-                        sum.data_mut().fill(0.0);
-                    }
-                    group
-                        .iter()
-                        .map(|&slot| {
-                            let tape = Tape::new();
-                            let outcome = train_one(
-                                *seed,
-                                data,
-                                model,
-                                params,
-                                batch[slot],
-                                share,
-                                &tape,
-                                sums,
-                            );
-                            (slot, outcome)
-                        })
-                        .collect()
-                })
-                .collect();
+            let visit = |(group, sums): (&Vec<usize>, &mut Vec<Tensor<f32>>)| {
+                for sum in &mut *sums {
+                    sum.data_mut().fill(0.0);
+                }
+                let visit = |&slot: &usize| {
+                    let tape = Tape::new();
+                    (slot, learner.visit(batch[slot], share, &tape, sums))
+                };
+                group.iter().map(visit).collect()
+            };
+            let outcomes = groups.par_iter().zip(&mut *sums).map(visit).collect();
             add_groups(&mut sums[..groups.len()]);
             outcomes
         });
@@ -219,29 +224,27 @@ impl Trainer {
         // In the order of the batch, so that the groups do not matter here either.
         let mut in_order: Vec<(usize, Outcome)> = outcomes.into_iter().flatten().collect();
         in_order.sort_by_key(|&(slot, _)| slot);
-        let loss = in_order
-            .iter()
-            .map(|(_, outcome)| outcome.loss)
-            .sum::<f64>()
-            / batch.len() as f64;
-        let right = in_order.iter().filter(|(_, outcome)| outcome.right).count();
+        let outcomes = || in_order.iter().map(|&(_, outcome)| outcome);
+        let count = batch.len() as f64;
+        let loss = outcomes().map(|outcome| outcome.loss).sum::<f64>() / count;
         let squares: f64 = self.sums[0].iter().map(|sum| sum.norm().powi(2)).sum();
         if !(loss.is_finite() && squares.is_finite()) {
-            return Err(self.broken(step, &batch));
+            return Err(self.learner.broken(step, &batch));
         }
         let learning_rate = self.schedule.rate(step);
         self.optimiser.step(
-            &mut self.params,
+            &mut self.learner.params,
             &self.sums[0],
             learning_rate,
             self.schedule.beta1(step),
         );
         Ok(Step {
             loss,
-            accuracy: right as f64 / batch.len() as f64,
+            accuracy: outcomes().filter(|outcome| outcome.right).count() as f64 / count,
             learning_rate,
             gradient_norm: squares.sqrt(),
             tokens: lengths.iter().sum(),
+            multiply_adds: outcomes().map(|outcome| outcome.multiply_adds).sum(),
         })
     }
 
@@ -254,7 +257,7 @@ impl Trainer {
         count: usize,
         mut seen: impl FnMut(usize, usize),
     ) -> Evaluation {
-        let stream = self.seed.stream("evaluation").stream(split.name);
+        let stream = self.learner.seed.stream("evaluation").stream(split.name);
         let mut order: Vec<usize> = (0..split.examples.len()).collect();
         if count > 0 && count < order.len() {
             stream.stream("order").generator().shuffle(&mut order);
@@ -263,7 +266,7 @@ impl Trainer {
         let (mut loss, mut right) = (0.0, 0);
         for (share, indices) in order.chunks(SHARE).enumerate() {
             let outcomes: Vec<Outcome> = self.threads.install(|| {
-                let judge = |&index: &usize| self.judge(&split.examples[index], stream);
+                let judge = |&index: &usize| self.learner.judge(&split.examples[index], stream);
                 indices.par_iter().with_max_len(1).map(judge).collect()
             });
             for outcome in outcomes {
@@ -282,113 +285,101 @@ impl Trainer {
             examples,
         }
     }
+}
 
+impl Learner {
+    /// Real tokens of a visited example.
+    fn tokens(&self, place: Place) -> usize {
+        self.data.train.examples[place.example].len(&self.data.encoding)
+    }
+
+    fn documents(&self, example: &Example) -> Vec<Document> {
+        let document = |which| {
+            let (positions, tokens) = example.tokens(which, &self.data.encoding);
+            Document { positions, tokens }
+        };
+        (0..example.documents.len()).map(document).collect()
+    }
+
+    /// Forward and backward of one visit to a training example; adds `share` times its gradient to
+    /// `sums`.
+    fn visit(
+        &self,
+        place: Place,
+        share: f32,
+        tape: &Tape<f32>,
+        sums: &mut [Tensor<f32>],
+    ) -> Outcome {
+        let before = multiply_adds();
+        let example = &self.data.train.examples[place.example];
+        let stream = |name| self.seed.stream(name).at(place.epoch).at(example.id);
+        let bound = self.params.bind(tape);
+        let documents = self.documents(example);
+        let draws = Draws::live(stream("draws"));
+        let logits = self
+            .model
+            .logits(&bound, &documents, &draws, Some(stream("dropout")));
+        let loss = ops::cross_entropy(&logits, example.label);
+        let gradients = tape.backward(&loss.clone().scale(share));
+        bound.accumulate(gradients, sums);
+        Outcome {
+            loss: f64::from(loss.item()),
+            right: predicted(logits.value()) == example.label,
+            multiply_adds: multiply_adds() - before,
+        }
+    }
+
+    /// Loss of one example in evaluation.
     fn judge(&self, example: &Example, stream: Stream) -> Outcome {
+        let before = multiply_adds();
         let tape = Tape::forward_only();
         let bound = self.params.bind(&tape);
         let draws = Draws::live(stream.at(example.id));
         let logits = self
             .model
-            .logits(&bound, &documents(example, &self.data), &draws, None);
-        let right = predicted(logits.value()) == example.label;
-        let loss = ops::cross_entropy(&logits, example.label);
+            .logits(&bound, &self.documents(example), &draws, None);
         Outcome {
-            loss: f64::from(loss.item()),
-            right,
+            loss: f64::from(ops::cross_entropy(&logits, example.label).item()),
+            right: predicted(logits.value()) == example.label,
+            multiply_adds: multiply_adds() - before,
         }
     }
 
-    /// Runs the batch of a broken step again, tape by tape with norms, to tell where it broke.
+    /// Runs the batch of a broken step again, on tapes with norms, to tell where it broke.
     fn broken(&self, step: usize, batch: &[Place]) -> Error {
-        let numbers = |record: &Record| (record.value_norm, record.gradient_norm);
+        const HINT: &str = "a lower --learning-rate or a longer --warmup";
+        let infinite = |norm: Option<f64>| norm.is_some_and(|norm| !norm.is_finite());
         for &place in batch {
             let tape = Tape::traced();
-            let mut sums = self.params.zeros();
-            train_one(
-                self.seed,
-                &self.data,
-                &self.model,
-                &self.params,
-                place,
-                1.0,
-                &tape,
-                &mut sums,
-            );
+            self.visit(place, 1.0, &tape, &mut self.params.zeros());
             let records = tape.records();
-            let not_finite = |norm: Option<f64>| norm.is_some_and(|norm| !norm.is_finite());
-            let forward = records
+            let forward = records.iter().find(|node| infinite(node.value_norm));
+            let backward = records
                 .iter()
-                .find(|record| not_finite(numbers(record).0))
-                .map(|node| ("value", node));
-            let backward = || {
-                records
-                    .iter()
-                    .rev()
-                    .find(|record| not_finite(numbers(record).1))
-                    .map(|node| ("gradient", node))
+                .rev()
+                .find(|node| infinite(node.gradient_norm));
+            let what = if forward.is_some() {
+                "value"
+            } else {
+                "gradient"
             };
-            if let Some((what, node)) = forward.or_else(backward) {
+            if let Some(node) = forward.or(backward) {
+                let (step, epoch) = (step + 1, place.epoch);
+                let id = self.data.train.examples[place.example].id;
                 return Error::failure(format!(
-                    "step {}: the loss is not finite; in training example {} (epoch {}) the {what} of `{}` is the first \
-                     that is not ({})",
-                    step + 1,
-                    self.data.train.examples[place.example].id,
-                    place.epoch,
-                    node.name,
-                    node.location
+                    "step {step}: the loss is not finite; in training example {id} (epoch {epoch}) \
+                     the {what} of `{}` is the first that is not ({})",
+                    node.name, node.location
                 ))
-                .hint("a lower --learning-rate or a longer --warmup");
+                .hint(HINT);
             }
         }
+        let step = step + 1;
         Error::failure(format!(
-            "step {}: the sum of the gradients is not finite, though each example's is",
-            step + 1
+            "step {step}: the sum of the gradients is not finite, though each example's is"
         ))
-        .hint("a lower --learning-rate or a longer --warmup")
+        .hint(HINT)
     }
-}
-
-fn documents(example: &Example, data: &Dataset) -> Vec<Document> {
-    (0..example.documents.len())
-        .map(|which| {
-            let (positions, tokens) = example.tokens(which, &data.encoding);
-            Document { positions, tokens }
-        })
-        .collect()
-}
-
-/// Forward and backward of one visit to one training example; adds `share` times its gradient to
-/// `sums`.
-#[allow(clippy::too_many_arguments)] // the parts of a trainer that threads share, and what differs between them
-fn train_one(
-    seed: Seed,
-    data: &Dataset,
-    model: &Model<f32>,
-    params: &Params<f32>,
-    place: Place,
-    share: f32,
-    tape: &Tape<f32>,
-    sums: &mut [Tensor<f32>],
-) -> Outcome {
-    let example = &data.train.examples[place.example];
-    let visit = |name: &str| seed.stream(name).at(place.epoch).at(example.id);
-    let bound = params.bind(tape);
-    let draws = Draws::live(visit("draws"));
-    let logits = model.logits(
-        &bound,
-        &documents(example, data),
-        &draws,
-        Some(visit("dropout")),
-    );
-    let right = predicted(logits.value()) == example.label;
-    let loss = ops::cross_entropy(&logits, example.label);
-    let outcome = Outcome {
-        loss: f64::from(loss.item()),
-        right,
-    };
-    let gradients = tape.backward(&loss.scale(share));
-    bound.accumulate(gradients, sums);
-    outcome
 }
 
 /// Adds the sums of all groups to those of the first, in the order of the groups; parameters side
