@@ -100,6 +100,29 @@ pub fn scatter_add_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], out: MatMut<'_,
     add_rows_at(x, rows, out);
 }
 
+/// The rows x_{r_i} of a view as a tensor of their own.
+pub(crate) fn gathered<T: Real>(x: MatRef<'_, T>, rows: &[u32]) -> Tensor<T> {
+    let mut y = Tensor::stale(rows.len(), x.cols());
+    gather_rows(x, rows, y.view_mut());
+    y
+}
+
+/// out_{r_i} = x_i on views: the inverse of [`gathered`] where no index comes twice.
+pub(crate) fn put_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], mut out: MatMut<'_, T>) {
+    for (i, &row) in rows.iter().enumerate() {
+        out.row(row as usize).copy_from_slice(x.row(i));
+    }
+}
+
+/// The rows of n that `rows` leaves out, rising.
+pub(crate) fn others(n: usize, rows: &[u32]) -> Vec<u32> {
+    let mut taken = vec![false; n];
+    for &row in rows {
+        taken[row as usize] = true;
+    }
+    (0..n as u32).filter(|&i| !taken[i as usize]).collect()
+}
+
 #[track_caller]
 fn assert_below(operator: &str, rows: &[u32], n: usize) {
     if let Some(row) = rows.iter().find(|&&row| row as usize >= n) {

@@ -18,7 +18,8 @@
 //!
 //! since sum_j P_ij (dy_i · v_j) = dy_i · y_i and d lse_i / d s_ij = P_ij. Dropout on the
 //! probabilities (v_j weighted by P_ij M_ij with the mask M) leaves D_i as it is and multiplies
-//! dy_i · v_j by M_ij.
+//! dy_i · v_j by M_ij. A query's own key may have a constant in place of its logit ([`Own`]); its
+//! ds is 0 then.
 //!
 //! These are plain functions on views. A method gathers its rows and columns, calls them, and
 //! records one node.
@@ -31,7 +32,7 @@ use crate::dropout::Dropout;
 
 /// Rows of a tile: enough that packing the keys for the product is repaid, few enough that a tile
 /// stays in cache.
-const TILE_ROWS: usize = 128;
+pub(super) const TILE_ROWS: usize = 128;
 /// Rows of a tile that spans all keys (forward with energies).
 const FULL_TILE_ROWS: usize = 64;
 /// Up to this many keys are one block; more are taken in blocks of `KEY_BLOCK` with a running
@@ -54,18 +55,31 @@ pub struct Attend<'a, T: Real> {
     pub scale: T,
     /// Dropout on the probabilities, by query row and key.
     pub dropout: Option<Dropout>,
+    /// A logit of its own for a query's own key.
+    pub own: Option<Own<'a, T>>,
+}
+
+/// A constant logit wherever a query meets its own key.
+#[derive(Clone, Copy)]
+pub struct Own<'a, T> {
+    /// Who each query is (n).
+    pub queries: &'a [u32],
+    /// Who each key is (m).
+    pub keys: &'a [u32],
+    /// The logit where the two are the same; no gradient goes through it.
+    pub logit: T,
 }
 
 /// Scratch of one call: the tile of logits, and what goes with its rows.
-struct Tile<T: Real> {
-    stride: usize,
-    s: Buffer<T>,
+pub(super) struct Tile<T: Real> {
+    pub(super) stride: usize,
+    pub(super) s: Buffer<T>,
     max: Vec<T>,
     sum: Vec<T>,
 }
 
 impl<T: Real> Tile<T> {
-    fn new(rows: usize, block: usize) -> Self {
+    pub(super) fn new(rows: usize, block: usize) -> Self {
         // Rows whose distance is a power of two would compete for the same few cache lines.
         let mut stride = block.next_multiple_of(16);
         if stride.is_multiple_of(64) {
@@ -79,17 +93,17 @@ impl<T: Real> Tile<T> {
         }
     }
 
-    fn view(&self, rows: usize, cols: usize) -> MatRef<'_, T> {
+    pub(super) fn view(&self, rows: usize, cols: usize) -> MatRef<'_, T> {
         MatRef::new(&self.s[..rows * self.stride], rows, self.stride).cols_in(0..cols)
     }
 
-    fn view_mut(&mut self, rows: usize, cols: usize) -> MatMut<'_, T> {
+    pub(super) fn view_mut(&mut self, rows: usize, cols: usize) -> MatMut<'_, T> {
         MatMut::strided(&mut self.s, rows, cols, self.stride)
     }
 }
 
 /// `0..n` in pieces of `size`.
-fn pieces(n: usize, size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub(super) fn pieces(n: usize, size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..n)
         .step_by(size)
         .map(move |start| start..(start + size).min(n))
@@ -106,6 +120,7 @@ impl<'a, T: Real> Attend<'a, T> {
             bias: &[],
             scale,
             dropout: None,
+            own: None,
         }
     }
 
@@ -137,6 +152,27 @@ impl<'a, T: Real> Attend<'a, T> {
             T::ZERO,
             s,
         );
+        if let Some(Own { logit, .. }) = self.own {
+            self.set_own(rows, keys, tile, logit);
+        }
+    }
+
+    /// `value` where a query of the tile meets its own key.
+    fn set_own(
+        &self,
+        rows: &std::ops::Range<usize>,
+        keys: &std::ops::Range<usize>,
+        tile: &mut Tile<T>,
+        value: T,
+    ) {
+        if let Some(own) = self.own {
+            set_same(
+                tile,
+                &own.queries[rows.clone()],
+                &own.keys[keys.clone()],
+                value,
+            );
+        }
     }
 
     /// p = P M for a tile of rows and a block of keys.
@@ -324,6 +360,7 @@ impl<'a, T: Real> Attend<'a, T> {
                         lanes::scale(-d, &mut s[..width]);
                     }
                 }
+                self.set_own(&rows, &keys, &mut tile, T::ZERO);
                 // s = scale q kᵀ:  dq += scale ds k,  dk += scale dsᵀ q
                 let beta = if keys.start == 0 { T::ZERO } else { T::ONE };
                 let ds = tile.view(height, width);
@@ -346,6 +383,15 @@ lanes! {
     fn scaled_copy<T>(a: T, x: &[T], y: &mut [T]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = a * x;
+        }
+    }
+
+    /// `value` where a row and a column of the tile have the same name.
+    fn set_same<T>(tile: &mut Tile<T>, rows: &[u32], cols: &[u32], value: T) {
+        for (s, row) in tile.s.chunks_exact_mut(tile.stride).zip(rows) {
+            for (s, col) in s.iter_mut().zip(cols) {
+                *s = if row == col { value } else { *s };
+            }
         }
     }
 

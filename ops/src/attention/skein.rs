@@ -29,7 +29,7 @@ use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
 use super::{Attention, Entry, Inputs, Laws};
-use crate::gather::{gather_rows, scatter_add_rows};
+use crate::gather::{gather_rows, gathered, others, put_rows, scatter_add_rows};
 use crate::sample::{uniform, weighted};
 
 /// How columns are chosen.
@@ -178,7 +178,7 @@ impl Skein {
                 &mut energies,
             );
             if let Some(pilot_y) = pilot_y {
-                scatter_rows(pilot_y.view(), &rows, y.view_mut().cols_in(range.clone()));
+                put_rows(pilot_y.view(), &rows, y.view_mut().cols_in(range.clone()));
                 (pilots, pilots_lse) = (rows, x.v.tape().save(&lse));
             }
             // Equation 5, up to its denominator.
@@ -221,7 +221,7 @@ impl Skein {
                 lanes::scale((selected - all).exp(), other_y.row_mut(i));
             }
         }
-        scatter_rows(other_y.view(), &others, y.view_mut().cols_in(range.clone()));
+        put_rows(other_y.view(), &others, y.view_mut().cols_in(range.clone()));
         let others_lse = x.v.tape().save(&others_lse);
         Head {
             range,
@@ -256,7 +256,7 @@ impl Skein {
                 pilot_dq.view_mut(),
                 dk.reborrow(),
             );
-            scatter_rows(pilot_dq.view(), rows, dq.reborrow());
+            put_rows(pilot_dq.view(), rows, dq.reborrow());
         }
 
         let rows = &head.others;
@@ -302,7 +302,7 @@ impl Skein {
             );
             other_dq = other_dq.add_rows(more_dq);
         }
-        scatter_rows(other_dq.view(), rows, dq);
+        put_rows(other_dq.view(), rows, dq);
         self.select_backward(&dselected, &head.columns, dk, dv);
     }
 }
@@ -344,28 +344,6 @@ fn distinct<T: Real>(drawn: &[u32], n: usize) -> (Vec<u32>, Vec<T>) {
         .map(|&i| T::of(f64::from(counts[i as usize])))
         .collect();
     (rows, multiplicity)
-}
-
-/// The numbers below n that are not in `indices`, rising.
-fn others(n: usize, indices: &[u32]) -> Vec<u32> {
-    let mut taken = vec![false; n];
-    for &i in indices {
-        taken[i as usize] = true;
-    }
-    (0..n as u32).filter(|&i| !taken[i as usize]).collect()
-}
-
-fn gathered<T: Real>(x: MatRef<'_, T>, rows: &[u32]) -> Tensor<T> {
-    let mut y = Tensor::stale(rows.len(), x.cols());
-    gather_rows(x, rows, y.view_mut());
-    y
-}
-
-/// Writes row j of `x` to row `rows[j]` of `out`.
-fn scatter_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], mut out: MatMut<'_, T>) {
-    for (j, &i) in rows.iter().enumerate() {
-        out.row(i as usize).copy_from_slice(x.row(j));
-    }
 }
 
 const LAWS: Laws = Laws {
