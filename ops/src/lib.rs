@@ -7,8 +7,9 @@
 //! 3. [`mod@embedding`], [`pooling`], [`mod@pair`], [`mod@cross_entropy`]: from tokens to rows, from rows to one row,
 //!    from that to a loss;
 //! 4. [`mod@gather`]: rows by their index, and back;
-//! 5. [`sample`]: how indices are drawn;
-//! 6. [`attention`]: the kernel, the methods and their registry.
+//! 5. [`sample`]: how indices are drawn, and gradients through draws;
+//! 6. [`sketch`]: a random matrix in the place of the identity in a product;
+//! 7. [`attention`]: the kernel, the methods and their registry.
 //!
 //! An operator that can be misused stands in two functions: the public one says what fits, and panics at its caller's
 //! line; `node` below it computes, and records this crate's line as the place where the gradient is written.
@@ -25,6 +26,7 @@ pub mod pair;
 pub mod pooling;
 pub mod relu;
 pub mod sample;
+pub mod sketch;
 
 use engine::check::Case;
 
