@@ -8,7 +8,14 @@
 //! [`skein`], the method of the paper and its ablations; [`suite`], what every entry has to pass.
 
 pub mod attend;
+mod gaussian;
+pub mod kernelized;
+pub mod linformer;
+pub mod linformer_jlt;
+pub mod nystrom;
+mod pseudo_inverse;
 pub mod skein;
+pub mod skyformer;
 pub mod softmax;
 pub mod suite;
 pub mod vmean;
@@ -182,11 +189,17 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         softmax::entry(),
         softmax::entry_nodrop(),
         vmean::entry(),
+        nystrom::entry(),
+        linformer::entry(),
+        linformer::entry_fixed(),
+        linformer_jlt::entry(),
         skein::entry(),
         skein::entry_uniform(),
         skein::entry_nonorm(),
         skein::entry_simplenorm(),
         skein::entry_nopilot(),
+        skyformer::entry(),
+        kernelized::entry(),
     ]
 }
 

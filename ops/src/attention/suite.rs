@@ -31,11 +31,22 @@ pub fn example(stream: Stream, n: usize) -> [Tensor<f64>; 3] {
     ["q", "k", "v"].map(|name| normal(stream.stream(name), n, HEADS * WIDTH))
 }
 
-/// Runs a method on tensors with HEADS heads, without gradient; draws from `stream`.
-pub fn run<T: Real>(
+/// Runs a method on tensors with HEADS heads, without gradient; parameters and draws from `stream`.
+pub fn run<T: Real>(method: &dyn Attention<T>, x: &[Tensor<T>; 3], stream: Stream) -> Run<T> {
+    run_with(
+        method,
+        x,
+        stream.stream("parameters"),
+        stream.stream("draws"),
+    )
+}
+
+/// As [`run`], with a stream of its own for the method's parameters, which every example shares.
+fn run_with<T: Real>(
     method: &dyn Attention<T>,
     [q, k, v]: &[Tensor<T>; 3],
-    stream: Stream,
+    parameters: Stream,
+    draws: Stream,
 ) -> Run<T> {
     let tape = Tape::forward_only();
     let [q, k, v] = [q, k, v].map(|x| tape.leaf("input", x.clone()));
@@ -47,12 +58,12 @@ pub fn run<T: Real>(
         head_width: v.cols() / HEADS,
     };
     let parameters: Vec<_> = method
-        .parameters(shape, stream.stream("parameters"))
+        .parameters(shape, parameters)
         .into_iter()
         .map(|(name, value)| tape.leaf(name, value))
         .collect();
     let reads = method.reads();
-    let draws = Draws::recording(stream.stream("draws"));
+    let draws = Draws::recording(draws);
     let output = method.forward(&Inputs {
         q: reads.queries.then_some(&q),
         k: reads.keys.then_some(&k),
@@ -203,8 +214,8 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
 
     let n = 14;
     let x = example(stream.at(n), n);
-    let one = run(&*build(FEATURES), &x, stream.at(1)).output;
-    let other = run(&*build(FEATURES), &x, stream.at(2)).output;
+    let [one, other] =
+        [1, 2].map(|seed| run_with(&*build(FEATURES), &x, stream, stream.at(seed)).output);
     let differ = one.data() != other.data();
     assert_eq!(
         differ, entry.laws.random,
