@@ -8,6 +8,7 @@
 //! [`skein`], the method of the paper and its ablations; [`suite`], what every entry has to pass.
 
 pub mod attend;
+pub mod bigbird;
 mod gaussian;
 pub mod kernelized;
 pub mod linformer;
@@ -189,6 +190,7 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         softmax::entry(),
         softmax::entry_nodrop(),
         vmean::entry(),
+        bigbird::entry(),
         nystrom::entry(),
         linformer::entry(),
         linformer::entry_fixed(),
