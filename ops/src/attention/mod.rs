@@ -14,6 +14,7 @@ pub mod kernelized;
 pub mod linformer;
 pub mod linformer_jlt;
 pub mod nystrom;
+pub mod performer;
 mod pseudo_inverse;
 pub mod skein;
 pub mod skyformer;
@@ -191,6 +192,7 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         softmax::entry_nodrop(),
         vmean::entry(),
         bigbird::entry(),
+        performer::entry(),
         nystrom::entry(),
         linformer::entry(),
         linformer::entry_fixed(),

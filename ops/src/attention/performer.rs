@@ -1,0 +1,562 @@
+//! Performer (Choromanski et al. 2021, FAVOR+): positive random features of the softmax kernel,
+//! linear time.
+//!
+//! With x̃ = p^-1/4 x, exp(q · k / √p) = exp(q̃ · k̃) is the mean over Gaussian w of exp(w · q̃ -
+//! |q̃|²/2) exp(w · k̃ - |k̃|²/2) (their lemma 1). So with m rows w_r of W and
+//!
+//! ```text
+//! φ_r(x) = exp(w_r · x̃ - |x̃|²/2 - c) + ε        y_i = φ(q_i) · sum_j φ(k_j) v_jᵀ / φ(q_i) · sum_j φ(k_j)
+//! ```
+//!
+//! (a factor m^-½ cancels). c keeps the exponential at or below 1: for a query it is the largest of
+//! its own w_r · q̃_i, for all keys together the largest w_r · k̃_j; ε = 1e-4 is added after it. So c
+//! would cancel but for ε, and is differentiated like everything else. With U = [V 1] and rows of E
+//! = φ - ε:
+//!
+//! ```text
+//! A = E_kᵀ U + ε 1 (sum_j u_j)ᵀ    (m, p + 1)         B = E_q A + ε 1 (sum_r A_r)ᵀ    (n, p + 1)
+//! y_i = B_i[..p] / B_i[p]
+//!
+//! dB_i = (dy_i, -dy_i · y_i) / B_i[p]                 dA = E_qᵀ dB + ε 1 (sum_i dB_i)ᵀ
+//! dE_q = dB Aᵀ        dE_k = U dAᵀ                    dU = E_k dA + ε 1 (sum_r dA_r)ᵀ
+//! dS = dE * E, minus its sum at the place of the maximum that c is
+//! dx̃_i = sum_r dS_ir w_r - (sum_r dE_ir E_ir) x̃_i
+//! ```
+//!
+//! Forward and backward go by tiles of rows; nothing n x m is held.
+//!
+//! *W* is block-orthogonal (their section 3.2): blocks of p orthogonal rows, uniform, each row with
+//! the length of an independent Gaussian vector. Draw `w` (m, p), anew for every example, layer and
+//! head. The places of the maxima are constants of the backward pass (`query_maxima`, `key_maximum`).
+//!
+//! Not reproduced: in the released code c of the keys is a maximum over the whole batch, and padded
+//! keys, zeros, count in the denominator (`--pad` for that).
+
+use std::ops::Range;
+
+use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, gemm, lanes};
+
+use super::attend::{TILE_ROWS, Tile, pieces};
+use super::{Attention, Entry, Inputs, Laws, LayerShape};
+
+/// Added to every feature.
+const EPSILON: f64 = 1e-4;
+
+/// Attention by positive random features.
+#[derive(Clone, Copy, Debug)]
+pub struct Performer {
+    /// m.
+    pub features: usize,
+    /// As released: x̃ = p^-1/2 x, so that the kernel is exp(q · k / p), √p times too flat.
+    pub scaled_twice: bool,
+    /// As released: W is drawn once with the model, one for all heads of a layer, kept with its
+    /// weights and never redrawn. It is not trained.
+    pub fixed: bool,
+    /// As released: c of the keys is the largest of all heads together.
+    pub joint_maximum: bool,
+}
+
+/// What backward needs of one head.
+struct Head<T: Real> {
+    range: Range<usize>,
+    w: Tensor<T>,
+    /// For every query the r of its largest w_r · q̃.
+    query_maxima: Vec<u32>,
+    /// j and r of the largest w_r · k̃_j of this head.
+    key_maximum: (usize, usize),
+    /// The head whose maximum is c of these keys.
+    owner: usize,
+    key_c: T,
+}
+
+/// The exponentials of some rows: queries or keys of one head.
+#[derive(Clone, Copy)]
+struct Rows<'a, T: Real> {
+    x: MatRef<'a, T>,
+    w: &'a Tensor<T>,
+    scale: T,
+}
+
+/// What c is.
+#[derive(Clone, Copy)]
+enum Maximum<'a, T> {
+    /// For every row the product with this feature.
+    OfRow(&'a [u32]),
+    /// This number.
+    OfAll(T),
+}
+
+impl<'a, T: Real> Rows<'a, T> {
+    fn features(&self) -> usize {
+        self.w.rows()
+    }
+
+    /// w_r · x̃_i for a tile of rows.
+    fn products(&self, rows: &Range<usize>, tile: &mut Tile<T>) {
+        gemm(
+            self.scale,
+            self.x.rows_in(rows.clone()),
+            self.w.view().t(),
+            T::ZERO,
+            tile.view_mut(rows.len(), self.features()),
+        );
+    }
+
+    /// E for a tile of rows.
+    fn exponentials(&self, rows: &Range<usize>, maximum: Maximum<'_, T>, tile: &mut Tile<T>) {
+        self.products(rows, tile);
+        let half = T::of(0.5) * self.scale * self.scale;
+        for (r, i) in rows.clone().enumerate() {
+            let x = self.x.row(i);
+            let row = &mut tile.s[r * tile.stride..r * tile.stride + self.features()];
+            let c = match maximum {
+                Maximum::OfRow(places) => row[places[i] as usize],
+                Maximum::OfAll(c) => c,
+            };
+            exp_minus(c, half * lanes::dot(x, x), row);
+        }
+    }
+
+    /// The feature with the largest product of every row, ties to the first, and the products.
+    fn maxima(&self) -> Vec<(u32, T)> {
+        let mut tile = Tile::new(TILE_ROWS.min(self.x.rows()), self.features());
+        let mut maxima = Vec::with_capacity(self.x.rows());
+        for rows in pieces(self.x.rows(), TILE_ROWS) {
+            self.products(&rows, &mut tile);
+            maxima.extend(tile.s.chunks_exact(tile.stride).take(rows.len()).map(|s| {
+                let s = &s[..self.features()];
+                let max = largest(s);
+                let place = s.iter().position(|&s| s == max).unwrap_or(0); // NaN: any will do
+                (place as u32, max)
+            }));
+        }
+        maxima
+    }
+
+    /// dx of a tile from dS, its plain row sums and x: scale (dS W - sum x̃).
+    fn backward(&self, rows: &Range<usize>, ds: &Tile<T>, sums: &[T], mut dx: MatMut<'_, T>) {
+        let (height, m) = (rows.len(), self.features());
+        let ds = ds.view(height, m);
+        let mut dx = dx.reborrow().rows_in(rows.clone());
+        gemm(self.scale, ds, self.w.view(), T::ZERO, dx.reborrow());
+        for (r, i) in rows.clone().enumerate() {
+            lanes::add_scaled(-sums[r] * self.scale * self.scale, self.x.row(i), dx.row(r));
+        }
+    }
+}
+
+/// Columns [x 1] of a tile of rows, (rows, p + 1).
+fn with_one<T: Real>(x: MatRef<'_, T>, rows: &Range<usize>, out: &mut Tensor<T>) {
+    for (r, i) in rows.clone().enumerate() {
+        let (last, row) = out.row_mut(r).split_last_mut().expect("p + 1 columns");
+        row.copy_from_slice(x.row(i));
+        *last = T::ONE;
+    }
+}
+
+/// The sum of the first `rows` rows of `x`.
+fn sum_of_rows<T: Real>(x: &Tensor<T>, rows: usize) -> Vec<T> {
+    let mut sum = vec![T::ZERO; x.cols()];
+    for i in 0..rows {
+        lanes::add(x.row(i), &mut sum);
+    }
+    sum
+}
+
+/// Adds ε times `row` to every row of `x`: the constant part of every feature.
+fn add_constant<T: Real>(row: &[T], x: &mut Tensor<T>) {
+    for i in 0..x.rows() {
+        lanes::add_scaled(T::of(EPSILON), row, x.row_mut(i));
+    }
+}
+
+impl Performer {
+    /// x̃ = scale x.
+    fn scale<T: Real>(&self, p: usize) -> T {
+        let once = T::ONE / T::of(p as f64).sqrt().sqrt();
+        if self.scaled_twice { once * once } else { once }
+    }
+
+    /// W of one head.
+    fn projection<T: Real>(&self, x: &Inputs<'_, '_, T>, h: usize) -> Tensor<T> {
+        if self.fixed {
+            return x.parameters[0].value().clone();
+        }
+        let p = x.head(h).len();
+        let w = x.draws.numbers(&x.place.draw("w", h), |generator| {
+            orthogonal_gaussian(self.features, p, generator)
+        });
+        assert!(
+            !w.is_empty() && w.len().is_multiple_of(p),
+            "performer: {} numbers are no features for p = {p}",
+            w.len()
+        );
+        Tensor::from_fn(w.len() / p, p, |r, c| T::of(w[r * p + c]))
+    }
+
+    /// Projections and maxima of all heads.
+    fn heads<T: Real>(&self, x: &Inputs<'_, '_, T>) -> Vec<Head<T>> {
+        let mut heads: Vec<Head<T>> = (0..x.heads)
+            .map(|h| {
+                let (range, w) = (x.head(h), self.projection(x, h));
+                let scale = self.scale(range.len());
+                let rows = |x: &'_ Var<'_, T>| {
+                    let x = x.value().cols_in(range.clone());
+                    Rows { x, w: &w, scale }.maxima()
+                };
+                let query_maxima = x.draws.indices(&x.place.draw("query_maxima", h), |_| {
+                    rows(x.q()).into_iter().map(|(r, _)| r).collect()
+                });
+                let place = x.draws.indices(&x.place.draw("key_maximum", h), |_| {
+                    let (mut j, mut best) = (0, None);
+                    for (i, (r, max)) in rows(x.k()).into_iter().enumerate() {
+                        if best.is_none_or(|(_, largest)| max > largest) {
+                            (j, best) = (i as u32, Some((r, max)));
+                        }
+                    }
+                    vec![j, best.map_or(0, |(r, _)| r)]
+                });
+                let (j, r) = (place[0] as usize, place[1] as usize);
+                let key_c =
+                    scale * lanes::dot(x.k().value().cols_in(range.clone()).row(j), w.row(r));
+                Head {
+                    range,
+                    w,
+                    query_maxima,
+                    key_maximum: (j, r),
+                    owner: h,
+                    key_c,
+                }
+            })
+            .collect();
+        if self.joint_maximum {
+            let owner = x.draws.indices(&x.place.draw("key_head", 0), |_| {
+                let larger = |a: usize, b: usize| {
+                    if heads[b].key_c > heads[a].key_c {
+                        b
+                    } else {
+                        a
+                    }
+                };
+                vec![(1..heads.len()).fold(0, larger) as u32]
+            });
+            let owner = owner[0] as usize;
+            let key_c = heads[owner].key_c;
+            for head in &mut heads {
+                (head.owner, head.key_c) = (owner, key_c);
+            }
+        }
+        heads
+    }
+
+    /// A (m, p + 1): the features of all keys times [V 1].
+    fn context<T: Real>(&self, keys: Rows<'_, T>, c: T, v: MatRef<'_, T>) -> Tensor<T> {
+        let (n, m) = (v.rows(), keys.features());
+        let mut tile = Tile::new(TILE_ROWS.min(n), m);
+        let mut u = Tensor::stale(TILE_ROWS.min(n), v.cols() + 1);
+        let mut a = Tensor::zeros(m, v.cols() + 1);
+        let mut sum = vec![T::ZERO; v.cols() + 1];
+        for rows in pieces(n, TILE_ROWS) {
+            keys.exponentials(&rows, Maximum::OfAll(c), &mut tile);
+            with_one(v, &rows, &mut u);
+            lanes::add(&sum_of_rows(&u, rows.len()), &mut sum);
+            let u = u.view().rows_in(0..rows.len());
+            gemm(
+                T::ONE,
+                tile.view(rows.len(), m).t(),
+                u,
+                T::ONE,
+                a.view_mut(),
+            );
+        }
+        add_constant(&sum, &mut a);
+        a
+    }
+
+    /// Writes y (n, p) and the denominators (n).
+    fn outputs<T: Real>(
+        &self,
+        queries: Rows<'_, T>,
+        maxima: &[u32],
+        a: &Tensor<T>,
+        mut y: MatMut<'_, T>,
+        denominators: &mut [T],
+    ) {
+        let (n, m, p) = (y.rows(), queries.features(), y.cols());
+        let mut tile = Tile::new(TILE_ROWS.min(n), m);
+        let mut b = Tensor::stale(TILE_ROWS.min(n), p + 1);
+        let constant = sum_of_rows(a, m);
+        for rows in pieces(n, TILE_ROWS) {
+            queries.exponentials(&rows, Maximum::OfRow(maxima), &mut tile);
+            let e = tile.view(rows.len(), m);
+            gemm(
+                T::ONE,
+                e,
+                a.view(),
+                T::ZERO,
+                b.view_mut().rows_in(0..rows.len()),
+            );
+            add_constant(&constant, &mut b);
+            for (r, i) in rows.clone().enumerate() {
+                let b = b.row(r);
+                denominators[i] = b[p];
+                y.row(i).copy_from_slice(&b[..p]);
+                lanes::scale(T::ONE / b[p], y.row(i));
+            }
+        }
+    }
+
+    /// Writes dq (n, p) and returns dA (m, p + 1).
+    fn outputs_backward<T: Real>(
+        &self,
+        queries: Rows<'_, T>,
+        maxima: &[u32],
+        a: &Tensor<T>,
+        [y, dy]: [MatRef<'_, T>; 2],
+        denominators: &[T],
+        mut dq: MatMut<'_, T>,
+    ) -> Tensor<T> {
+        let (n, m, p) = (y.rows(), queries.features(), y.cols());
+        let [mut e, mut de] = [0; 2].map(|_| Tile::new(TILE_ROWS.min(n), m));
+        let mut db = Tensor::stale(TILE_ROWS.min(n), p + 1);
+        let mut da = Tensor::zeros(m, p + 1);
+        let mut sum = vec![T::ZERO; p + 1];
+        for rows in pieces(n, TILE_ROWS) {
+            let height = rows.len();
+            // y = B[..p] / B[p]
+            for (r, i) in rows.clone().enumerate() {
+                let db = db.row_mut(r);
+                db[..p].copy_from_slice(dy.row(i));
+                db[p] = -lanes::dot(dy.row(i), y.row(i));
+                lanes::scale(T::ONE / denominators[i], db);
+            }
+            lanes::add(&sum_of_rows(&db, height), &mut sum);
+            queries.exponentials(&rows, Maximum::OfRow(maxima), &mut e);
+            // B = E A + ε 1 (sum A)ᵀ:  dA += Eᵀ dB,  dE = dB Aᵀ
+            let db = db.view().rows_in(0..height);
+            gemm(T::ONE, e.view(height, m).t(), db, T::ONE, da.view_mut());
+            gemm(T::ONE, db, a.view().t(), T::ZERO, de.view_mut(height, m));
+            let mut sums = vec![T::ZERO; height];
+            product_gradients(&mut e, &de, m, &mut sums);
+            for ((r, i), &sum) in rows.clone().enumerate().zip(&sums) {
+                e.s[r * e.stride + maxima[i] as usize] += -sum; // c is that product
+            }
+            queries.backward(&rows, &e, &sums, dq.reborrow());
+        }
+        add_constant(&sum, &mut da);
+        da
+    }
+
+    /// Writes dk and dv (n, p), all but the gradient of c, which is returned.
+    fn context_backward<T: Real>(
+        &self,
+        keys: Rows<'_, T>,
+        c: T,
+        v: MatRef<'_, T>,
+        da: &Tensor<T>,
+        [mut dk, mut dv]: [MatMut<'_, T>; 2],
+    ) -> T {
+        let (n, m, p) = (v.rows(), keys.features(), v.cols());
+        let [mut e, mut de] = [0; 2].map(|_| Tile::new(TILE_ROWS.min(n), m));
+        let mut u = Tensor::stale(TILE_ROWS.min(n), p + 1);
+        let constant = sum_of_rows(da, m);
+        let mut total = T::ZERO;
+        for rows in pieces(n, TILE_ROWS) {
+            let height = rows.len();
+            keys.exponentials(&rows, Maximum::OfAll(c), &mut e);
+            // A = Eᵀ [V 1] + ε 1 (sum [V 1])ᵀ:  dV = E dA + ε 1 (sum dA)ᵀ,  dE = [V 1] dAᵀ
+            gemm(
+                T::ONE,
+                e.view(height, m),
+                da.view().cols_in(0..p),
+                T::ZERO,
+                dv.reborrow().rows_in(rows.clone()),
+            );
+            for i in rows.clone() {
+                lanes::add_scaled(T::of(EPSILON), &constant[..p], dv.row(i));
+            }
+            with_one(v, &rows, &mut u);
+            let u = u.view().rows_in(0..height);
+            gemm(T::ONE, u, da.view().t(), T::ZERO, de.view_mut(height, m));
+            let mut sums = vec![T::ZERO; height];
+            product_gradients(&mut e, &de, m, &mut sums);
+            total += lanes::sum(&sums);
+            keys.backward(&rows, &e, &sums, dk.reborrow());
+        }
+        -total
+    }
+}
+
+impl<T: Real> Attention<T> for Performer {
+    fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
+        if !self.fixed {
+            return Vec::new();
+        }
+        let p = shape.head_width;
+        let w = orthogonal_gaussian(self.features, p, &mut stream.stream("w").generator());
+        let w = Tensor::from_fn(self.features, p, |r, c| T::of(w[r * p + c]));
+        vec![("w", w)]
+    }
+
+    fn trains(&self) -> bool {
+        false
+    }
+
+    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+        let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
+        let (n, width) = x.v.shape();
+        let heads = self.heads(x);
+        let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
+        let performer = *self;
+        let scale = self.scale(width / x.heads);
+        let mut y = Tensor::stale(n, width); // (n, heads p)
+        let mut denominators = Tensor::stale(x.heads, n);
+        let mut contexts = Vec::with_capacity(x.heads);
+        for (h, head) in heads.iter().enumerate() {
+            let [q, k, v] = [&q, &k, &v].map(|x| x.cols_in(head.range.clone())); // (n, p)
+            let [queries, keys] = [q, k].map(|x| Rows {
+                x,
+                w: &head.w,
+                scale,
+            });
+            let a = self.context(keys, head.key_c, v);
+            self.outputs(
+                queries,
+                &head.query_maxima,
+                &a,
+                y.view_mut().cols_in(head.range.clone()),
+                denominators.row_mut(h),
+            );
+            contexts.push(tape.save(&a));
+        }
+        let (saved_y, denominators) = (tape.save(&y), tape.save(&denominators));
+
+        tape.record("performer", parents, y, move |dy| {
+            let [mut dq, mut dk, mut dv] = [0; 3].map(|_| Tensor::stale(n, width));
+            let mut dc = vec![T::ZERO; heads.len()];
+            for (h, (head, a)) in heads.iter().zip(&contexts).enumerate() {
+                let [q, k, v, y, dy] =
+                    [&q, &k, &v, &saved_y, &dy].map(|x| x.cols_in(head.range.clone()));
+                let [dq, dk, dv] =
+                    [&mut dq, &mut dk, &mut dv].map(|x| x.view_mut().cols_in(head.range.clone()));
+                let [queries, keys] = [q, k].map(|x| Rows {
+                    x,
+                    w: &head.w,
+                    scale,
+                });
+                let (maxima, denominators) = (&head.query_maxima, denominators.row(h));
+                let da = performer.outputs_backward(queries, maxima, a, [y, dy], denominators, dq);
+                dc[head.owner] += performer.context_backward(keys, head.key_c, v, &da, [dk, dv]);
+            }
+            // c = w_r · k̃_j
+            for (head, dc) in heads.iter().zip(dc) {
+                let (j, r) = head.key_maximum;
+                let dk = &mut dk.row_mut(j)[head.range.clone()];
+                lanes::add_scaled(dc * scale, head.w.row(r), dk);
+            }
+            [dq, dk, dv]
+        })
+    }
+}
+
+/// W (m, p), row by row: blocks of p rows that are an orthogonal matrix, uniformly distributed, each
+/// row as long as an independent Gaussian vector.
+///
+/// Gaussian rows are made orthogonal one after the other (Gram-Schmidt), which leaves the uniform
+/// law; the released code takes the Q of a library's QR, whose signs are the library's.
+fn orthogonal_gaussian(m: usize, p: usize, generator: &mut Generator) -> Vec<f64> {
+    let mut w: Vec<f64> = (0..m * p).map(|_| generator.normal()).collect();
+    for block in w.chunks_mut(p * p) {
+        for r in 0..block.len() / p {
+            let (before, row) = block.split_at_mut(r * p);
+            let row = &mut row[..p];
+            // Twice: once leaves rounding along the earlier rows where little is left.
+            for before in before.chunks_exact(p).chain(before.chunks_exact(p)) {
+                lanes::add_scaled(-lanes::dot(before, row), before, row);
+            }
+            lanes::scale(1.0 / lanes::dot(row, row).sqrt(), row);
+        }
+    }
+    let mut gaussian = vec![0.0; p];
+    for row in w.chunks_exact_mut(p) {
+        gaussian.fill_with(|| generator.normal());
+        lanes::scale(lanes::dot(&gaussian, &gaussian).sqrt(), row);
+    }
+    w
+}
+
+lanes! {
+    /// s becomes exp(s - c - half).
+    fn exp_minus<T>(c: T, half: T, s: &mut [T]) {
+        for s in s {
+            *s = (*s - c - half).exp();
+        }
+    }
+
+    fn largest<T>(s: &[T]) -> T {
+        lanes::fold(s, s[0], |a, b| a.larger(b), |s| s)
+    }
+
+    /// E becomes dS = dE * E, with its row sums.
+    fn product_gradients<T>(e: &mut Tile<T>, de: &Tile<T>, cols: usize, sums: &mut [T]) {
+        let rows = e.s.chunks_exact_mut(e.stride).zip(de.s.chunks_exact(de.stride));
+        for ((e, de), sum) in rows.zip(sums) {
+            let e = &mut e[..cols];
+            for (e, &de) in e.iter_mut().zip(de) {
+                *e *= de;
+            }
+            *sum = lanes::fold(e, T::ZERO, |a, b| a + b, |x| x);
+        }
+    }
+}
+
+/// `performer`.
+pub fn entry<T: Real>() -> Entry<T> {
+    Entry {
+        name: "performer",
+        about: "d positive random features of the softmax kernel, block-orthogonal",
+        cites: "Choromanski et al. 2021, lemma 1 and section 3.2",
+        laws: Laws {
+            rows_sum_to_one: true,
+            exact_at_full_budget: false,
+            linear_memory: true,
+            linear_time: true,
+            random: true,
+        },
+        build: |options| {
+            Box::new(Performer {
+                features: options.features,
+                scaled_twice: options.released,
+                fixed: options.released,
+                joint_maximum: options.released,
+            })
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::Seed;
+
+    #[test]
+    fn rows_of_a_block_are_orthogonal_and_as_long_as_gaussian_ones() {
+        let (m, p) = (21, 8);
+        let mut squares = 0.0;
+        for seed in 0..200 {
+            let w = orthogonal_gaussian(m, p, &mut Seed(seed).stream("w").generator());
+            let row = |r: usize| &w[r * p..(r + 1) * p];
+            for r in 0..m {
+                squares += lanes::dot(row(r), row(r));
+                for other in r / p * p..r {
+                    let cosine = lanes::dot(row(r), row(other))
+                        / (lanes::dot(row(r), row(r)) * lanes::dot(row(other), row(other))).sqrt();
+                    assert!(cosine.abs() < 1e-14, "rows {other} and {r}: {cosine:e}");
+                }
+            }
+        }
+        // 4200 chi-square numbers of mean p and variance 2 p; four standard errors.
+        let (mean, error) = (squares / 4200.0, (2.0 * p as f64 / 4200.0).sqrt());
+        assert!((mean - p as f64).abs() < 4.0 * error, "{mean}");
+    }
+}
