@@ -16,6 +16,7 @@ pub mod linformer_jlt;
 pub mod nystrom;
 pub mod performer;
 mod pseudo_inverse;
+pub mod reformer;
 pub mod skein;
 pub mod skyformer;
 pub mod softmax;
@@ -194,6 +195,7 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         bigbird::entry(),
         performer::entry(),
         nystrom::entry(),
+        reformer::entry(),
         linformer::entry(),
         linformer::entry_fixed(),
         linformer_jlt::entry(),
