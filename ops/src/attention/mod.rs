@@ -10,6 +10,7 @@
 pub mod attend;
 pub mod bigbird;
 mod gaussian;
+pub mod informer;
 pub mod kernelized;
 pub mod linformer;
 pub mod linformer_jlt;
@@ -199,6 +200,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         linformer::entry(),
         linformer::entry_fixed(),
         linformer_jlt::entry(),
+        informer::entry(),
+        informer::entry_mask(),
         skein::entry(),
         skein::entry_uniform(),
         skein::entry_nonorm(),
