@@ -54,6 +54,8 @@ pub fn cases() -> Vec<Case> {
     cases.extend(pair::cases());
     cases.extend(cross_entropy::cases());
     cases.extend(gather::cases());
+    cases.extend(sample::cases());
+    cases.extend(sketch::cases());
     cases.extend(attention::suite::cases());
     cases
 }
