@@ -214,3 +214,17 @@ fn a_methods_own_parameters_are_named_below_its_layer() {
         );
     }
 }
+
+#[test]
+fn the_parameters_of_a_method_that_does_not_train_them_are_frozen() {
+    for (attn, trains) in [("linformer", true), ("linformer-fixed", false)] {
+        let params = start::<f64>(small(2), attn);
+        let mut own = 0;
+        for ((name, _), &frozen) in params.iter().zip(params.frozen()) {
+            let is_own = name.ends_with(".mha.attn.e");
+            assert_eq!(frozen, is_own && !trains, "{attn}: {name}");
+            own += usize::from(is_own);
+        }
+        assert_eq!(own, 2);
+    }
+}

@@ -9,14 +9,14 @@
 
 pub mod attend;
 pub mod bigbird;
-mod gaussian;
+pub mod gaussian;
 pub mod informer;
 pub mod kernelized;
 pub mod linformer;
 pub mod linformer_jlt;
 pub mod nystrom;
 pub mod performer;
-mod pseudo_inverse;
+pub mod pseudo_inverse;
 pub mod reformer;
 pub mod skein;
 pub mod skyformer;
