@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Since κ = exp(q · k / √p) / (exp(|q|² / 2√p) exp(|k|² / 2√p)), C is the unnormalised softmax
-//! matrix A scaled from both sides, D_Q^-½ A D_K^-½ with (D_Q)_ii = exp(|q_i|² / √p): bounded by
-//! one, with a bounded condition. O(n²) time; its approximation in O(n) is [`super::skyformer`].
+//! matrix A scaled from both sides, D_Q^-½ A D_K^-½ with (D_Q)_ii = exp(|q_i|² / √p), no entry of
+//! which exceeds one. O(n²) time; its approximation in O(n) is [`super::skyformer`].
 //! The gradient is the kernel's, [`super::gaussian`].
 //!
 //! The released code drops entries of C in training, at the rate of the attention probabilities;

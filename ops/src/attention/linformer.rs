@@ -19,8 +19,8 @@
 //! example, as E's shape says.
 //!
 //! `linformer` trains E from N(0, 0.02²). `linformer-fixed` never does: E is drawn with the model, a
-//! constant, with the standard deviation 1/√r of a Johnson-Lindenstrauss projection (E Eᵀ near
-//! length/r I). The released code meant to train E, but on a GPU its E is no parameter: the paper's
+//! constant, with the standard deviation 1/√r of a Johnson-Lindenstrauss projection (the mean of
+//! Eᵀ E is I). The released code meant to train E, but on a GPU its E is no parameter: the paper's
 //! Linformer is a fixed projection, and since it starts at 0.02 (not 1/√r = 0.0625 for r = 256) its
 //! keys and values are shrunk. That is `linformer-fixed` with
 //! [`Options::released`](super::Options). Nothing couples an example to its batch mates.

@@ -1,14 +1,16 @@
 //! Pseudo-inverses of small matrices by matrix products alone, one a head, for [`super::nystrom`]
 //! and [`super::skyformer`].
 //!
-//! Xiong et al. 2021 (Nyströmformer), Lemma 1: for a matrix A (m, m) whose rows sum to at most one,
+//! Xiong et al. 2021 (Nyströmformer), after Razavi et al. 2014: for a matrix A (m, m),
 //!
 //! ```text
 //! Z_0 = Aᵀ / c,  c = the largest column sum of A        Z_t+1 = Z_t (13 I - X (15 I - X (7 I - X))) / 4,  X = A Z_t
 //! ```
 //!
-//! converges to the pseudo-inverse, to third order; six steps are taken, whether they are enough or
-//! not, and Z_6 is what the methods use. With
+//! converges to the pseudo-inverse, to third order, since no eigenvalue of A Z_0 = A Aᵀ / c is above
+//! one: if the rows of A sum to one (Nyströmformer), |A|² <= |A|_1 |A|_∞ = c; if A is symmetric with
+//! spectral radius one (Skyformer), c >= 1. Six steps are taken, whether they are enough or not, and
+//! Z_6 is what the methods use. With
 //!
 //! ```text
 //! X = A Z        P = 7 I - X        Q = 15 I - X P        R = 13 I - X Q        Z' = Z R / 4
