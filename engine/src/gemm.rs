@@ -17,6 +17,11 @@ pub fn multiply_adds() -> u64 {
     MULTIPLY_ADDS.get()
 }
 
+/// Counts multiply-adds of products that [`gemm()`] did not compute.
+pub fn count_multiply_adds(more: usize) {
+    MULTIPLY_ADDS.set(MULTIPLY_ADDS.get() + more as u64);
+}
+
 /// A `rows x cols` matrix inside a slice: element (i, j) is `data[i * row_stride + j *
 /// col_stride]`.
 #[derive(Clone, Copy)]
@@ -267,7 +272,7 @@ pub fn gemm<T: Real>(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>, beta: T, c: M
             "gemm: view {name} ends at {extent}, its data at {len}"
         );
     }
-    MULTIPLY_ADDS.set(MULTIPLY_ADDS.get() + (a.rows * a.cols * b.cols) as u64);
+    count_multiply_adds(a.rows * a.cols * b.cols);
     let strides = |row: usize, col: usize| (row as isize, col as isize);
     // SAFETY: the three extents were just checked against the slices that back them; C is borrowed
     // mutably, so it overlaps neither A nor B; the rows of a `MatMut` begin row_stride >= cols

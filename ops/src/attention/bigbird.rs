@@ -20,7 +20,7 @@ use std::ops::Range;
 use engine::{Generator, MatRef, Real, Seed, Tensor, Var};
 
 use super::attend::Attend;
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws};
 use crate::gather::{gathered, scatter_add_rows};
 use crate::sample::uniform;
 
@@ -221,6 +221,13 @@ pub fn entry<T: Real>() -> Entry<T> {
             linear_memory: true,
             linear_time: true,
             random: true,
+        },
+        time: "n d p",
+        cost: |options, n, p| {
+            // The first and the last block see all keys, their neighbours 7 blocks, the rest 8.
+            let b = (options.features / 4).max(1) as f64;
+            let pairs = 2.0 * b * n + 2.0 * b * 7.0 * b + (n - 4.0 * b) * 8.0 * b;
+            Cost::new(2.0 * pairs.min(n * n) * p, 4.0 * n * p + n)
         },
         build: |options| {
             Box::new(BigBird {

@@ -19,10 +19,11 @@
 //! Not reproduced: the released code draws one table for all examples of a batch. `informer` sees
 //! padding there, keys, values and rows (`--pad` for that); `informer-mask` does not.
 
+use engine::gemm::count_multiply_adds;
 use engine::{MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws, Options};
 use crate::gather::{gathered, others, put_rows};
 use crate::sample::top_k::top_k;
 use crate::sample::uniform;
@@ -34,6 +35,27 @@ pub enum Budget {
     Logarithmic,
     /// d.
     Features,
+}
+
+impl Budget {
+    /// u = U, for n tokens and `length` in the logarithms.
+    fn of(self, features: usize, n: usize, length: usize) -> usize {
+        match self {
+            Budget::Features => features.min(n),
+            Budget::Logarithmic => {
+                // ln 1 is 0; one token is a budget of one whatever the factor.
+                let ln = (length.max(2) as f64).ln();
+                let factor = (features as f64 / ln).ceil();
+                n.min((factor * ln.ceil()) as usize)
+            }
+        }
+    }
+
+    /// Sampled dots, and the two products of the exact rows.
+    fn cost(self, options: &Options, n: f64, p: f64) -> Cost {
+        let u = self.of(options.features, n as usize, n as usize) as f64;
+        Cost::new(3.0 * n * u * p, 4.0 * n * p + 2.0 * n)
+    }
 }
 
 /// ProbSparse attention.
@@ -65,19 +87,6 @@ impl Informer {
         if self.padded { padded_length.max(n) } else { n }
     }
 
-    /// u = U, for n tokens and `length` in the logarithms.
-    fn budget(&self, n: usize, length: usize) -> usize {
-        match self.budget {
-            Budget::Features => self.features.min(n),
-            Budget::Logarithmic => {
-                // ln 1 is 0; one token is a budget of one whatever the factor.
-                let ln = (length.max(2) as f64).ln();
-                let factor = (self.features as f64 / ln).ceil();
-                n.min((factor * ln.ceil()) as usize)
-            }
-        }
-    }
-
     /// Forward of one head: writes its columns of y, and the normalisers of its exact rows.
     fn head<T: Real>(
         &self,
@@ -92,7 +101,7 @@ impl Informer {
         let length = self.length(n, x.padded_length);
         let table = x.place.draw("sampled", if self.shared { 0 } else { h });
         let sampled = x.draws.indices(&table, |generator| {
-            uniform::with_replacement(n, n * self.budget(n, length), generator)
+            uniform::with_replacement(n, n * self.budget.of(self.features, n, length), generator)
         }); // (n, U)
         assert!(
             sampled.len().is_multiple_of(n) && sampled.len() <= n * n,
@@ -103,6 +112,7 @@ impl Informer {
         let rows = x.draws.indices(&x.place.draw("rows", h), |_| {
             let mut measures = vec![T::ZERO; n];
             measure(q, k, &sampled, T::of(length as f64), &mut measures);
+            count_multiply_adds(sampled.len() * k.cols());
             top_k(&measures, u)
         });
 
@@ -238,6 +248,8 @@ pub fn entry<T: Real>() -> Entry<T> {
         about: "exact attention for about d queries that stand out on a sample of keys, mean of the values elsewhere",
         cites: "Zhou et al. 2021, section 3.2",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| Budget::Logarithmic.cost(options, n, p),
         build: |options| {
             Box::new(Informer {
                 features: options.features,
@@ -256,6 +268,8 @@ pub fn entry_mask<T: Real>() -> Entry<T> {
         about: "informer with d exact queries and keys, padding left out",
         cites: "Zhou et al. 2021, section 3.2; Chen et al. 2022, table 1, \"Informer w/ padding mask\"",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| Budget::Features.cost(options, n, p),
         build: |options| {
             Box::new(Informer {
                 features: options.features,

@@ -17,7 +17,7 @@
 use engine::{Real, Tensor, Var};
 
 use super::gaussian::Gaussian;
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws};
 use crate::dropout::Dropout;
 
 /// Kernelized Attention.
@@ -79,6 +79,8 @@ pub fn entry<T: Real>() -> Entry<T> {
             linear_time: false,
             random: false,
         },
+        time: "n² p",
+        cost: |_, n, p| Cost::new(2.0 * n * n * p, 4.0 * n * p),
         build: |options| {
             let dropout = if options.released {
                 options.dropout

@@ -28,7 +28,7 @@
 use engine::{MatMut, MatRef, Real, Stream, Tensor, Var, gemm};
 
 use super::attend::{Attend, pieces};
-use super::{Attention, Entry, Inputs, Laws, LayerShape};
+use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape};
 
 /// Tokens whose columns of E are gathered at a time where positions have gaps.
 const BLOCK: usize = 256;
@@ -254,6 +254,11 @@ pub fn entry<T: Real>() -> Entry<T> {
         about: "softmax attention over learned mixtures of keys and values",
         cites: "Wang et al. 2020, equation 7",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| {
+            let r = options.features as f64;
+            Cost::new(4.0 * n * r * p, 4.0 * n * p + n * r) // dE is as large as E
+        },
         build: |options| {
             Box::new(Linformer {
                 features: options.features,
@@ -271,6 +276,11 @@ pub fn entry_fixed<T: Real>() -> Entry<T> {
         about: "softmax attention over random mixtures of keys and values, never trained",
         cites: "Wang et al. 2020, equation 7, as the experiments of Chen et al. 2022 ran it",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| {
+            let r = options.features as f64;
+            Cost::new(4.0 * n * r * p, 4.0 * n * p)
+        },
         build: |options| {
             let meant = 1.0 / (options.features as f64).sqrt();
             Box::new(Linformer {

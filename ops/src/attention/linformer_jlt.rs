@@ -18,7 +18,7 @@ use engine::{MatMut, MatRef, Real, Tensor, Var, gemm};
 
 use super::attend::Attend;
 use super::pseudo_inverse::product;
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws};
 
 /// Softmax attention over sketched values.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +104,11 @@ pub fn entry<T: Real>() -> Entry<T> {
             linear_memory: true,
             linear_time: false,
             random: true,
+        },
+        time: "n² p + n d p",
+        cost: |options, n, p| {
+            let r = options.features as f64;
+            Cost::new(2.0 * n * n * p + 2.0 * n * r * p, 6.0 * n * p + n * r)
         },
         build: |options| {
             Box::new(LinformerJlt {

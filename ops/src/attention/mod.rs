@@ -1,11 +1,20 @@
 //! Attention: what a method is, and the list of them all.
 //!
-//! A method is a struct with its options and an implementation of [`Attention`]: one node on the tape over all heads of
-//! a layer. It stands in one file with its derivation and one [`Entry`]; one line in [`registry`] makes it known to the
-//! flags, the tables, the reference cases and the suite of laws. An ablation is another value of the same struct.
+//! A method is a struct with its options and an implementation of [`Attention`]: one node on the
+//! tape over all heads of a layer. It stands in one file with its derivation and one [`Entry`]; one
+//! line in [`registry`] makes it known to the flags, the tables, the reference cases and the suite
+//! of laws. An ablation is another value of the same struct.
 //!
-//! Reading order: [`attend`], the kernel nearly everything is made of; [`softmax`] and [`vmean`], the two ends;
-//! [`skein`], the method of the paper and its ablations; [`suite`], what every entry has to pass.
+//! Reading order:
+//!
+//! 1. [`attend`], the kernel that nearly everything is made of;
+//! 2. [`softmax`] and [`vmean`], the two ends;
+//! 3. [`skein`], the method of the paper, and its ablations;
+//! 4. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
+//!    [`bigbird`], [`reformer`], [`nystrom`];
+//! 5. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
+//!    iteration `pseudo_inverse` serves nystrom and skyformer;
+//! 6. [`suite`], what every entry has to pass.
 
 pub mod attend;
 pub mod bigbird;
@@ -173,6 +182,27 @@ pub struct Laws {
     pub random: bool,
 }
 
+/// What one head costs, as a function of the tokens n, the head's columns p and d.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// Multiply-adds of forward: matrix products and sampled dots, not exponentials. Backward takes
+    /// two to three times as many.
+    pub multiply_adds: f64,
+    /// The most bytes of f32 that forward and backward hold at once beside q, k, v and dy and
+    /// tiles of a fixed size.
+    pub bytes: f64,
+}
+
+impl Cost {
+    /// From multiply-adds and the count of numbers held.
+    fn new(multiply_adds: f64, numbers: f64) -> Cost {
+        Cost {
+            multiply_adds,
+            bytes: 4.0 * numbers,
+        }
+    }
+}
+
 /// One line of the registry.
 pub struct Entry<T: Real> {
     /// The name for `--attn`.
@@ -183,6 +213,10 @@ pub struct Entry<T: Real> {
     pub cites: &'static str,
     /// What it claims.
     pub laws: Laws,
+    /// How its time grows, leading terms.
+    pub time: &'static str,
+    /// What one head costs with these options, n tokens and p columns: `cost(options, n, p)`.
+    pub cost: fn(&Options, f64, f64) -> Cost,
     /// Makes the method.
     pub build: fn(&Options) -> Box<dyn Attention<T>>,
 }

@@ -33,7 +33,7 @@ use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 use super::attend::Attend;
 use super::pseudo_inverse::{PseudoInverses, identity, product};
 use super::softmax::Softmax;
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws};
 
 /// Nyströmformer.
 #[derive(Clone, Copy, Debug)]
@@ -238,6 +238,13 @@ pub fn entry<T: Real>() -> Entry<T> {
             linear_memory: true,
             linear_time: true,
             random: false,
+        },
+        time: "n d p + d³",
+        cost: |options, n, p| {
+            // Four products with n rows; 24 of the iteration, A times I, and what is small.
+            let m = options.features as f64;
+            let small = 25.0 * m.powi(3) + 2.0 * m * m * p;
+            Cost::new(4.0 * n * m * p + small, 4.0 * n * p + n + 31.0 * m * m)
         },
         build: |options| {
             Box::new(Nystrom {

@@ -37,7 +37,7 @@ use std::ops::Range;
 use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, gemm, lanes};
 
 use super::attend::{TILE_ROWS, Tile, pieces};
-use super::{Attention, Entry, Inputs, Laws, LayerShape};
+use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape};
 
 /// Added to every feature.
 const EPSILON: f64 = 1e-4;
@@ -522,6 +522,15 @@ pub fn entry<T: Real>() -> Entry<T> {
             linear_memory: true,
             linear_time: true,
             random: true,
+        },
+        time: "n d p",
+        cost: |options, n, p| {
+            // The products with W are computed twice: for the maxima, then for the features.
+            let d = options.features as f64;
+            Cost::new(
+                4.0 * n * d * p + 2.0 * n * d * (p + 1.0),
+                4.0 * n * p + 2.0 * n,
+            )
         },
         build: |options| {
             Box::new(Performer {

@@ -36,7 +36,7 @@ use std::ops::Range;
 use engine::{MatRef, Real, Tensor, Var, gemm, lanes};
 
 use super::attend::{Attend, Own, TILE_ROWS, pieces};
-use super::{Attention, Entry, Inputs, Laws, Reads};
+use super::{Attention, Cost, Entry, Inputs, Laws, Reads};
 use crate::gather::{gathered, put_rows, scatter_add_rows};
 
 /// Added to a mean square before its root is divided by.
@@ -342,6 +342,14 @@ pub fn entry<T: Real>() -> Entry<T> {
             // Buckets fill half a chunk, so the rotations take n² p / c multiply-adds.
             linear_time: false,
             random: true,
+        },
+        time: "n d p + n² p / d",
+        cost: |options, n, p| {
+            // Two rounds of n queries on two chunks of d/4 keys; two rounds of hashing to so many
+            // buckets.
+            let c = (options.features as f64 / 4.0).max(1.0);
+            let buckets = (2.0 * n / c).max(2.0).log2().floor().exp2();
+            Cost::new(8.0 * n * c * p + n * p * buckets, 7.3 * n * p)
         },
         build: |options| {
             Box::new(Reformer {

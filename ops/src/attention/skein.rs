@@ -28,7 +28,7 @@
 use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws, Options};
 use crate::gather::{gather_rows, gathered, others, put_rows, scatter_add_rows};
 use crate::sample::{uniform, weighted};
 
@@ -360,6 +360,16 @@ const SKEIN: Skein = Skein {
     reuse: true,
 };
 
+/// d of an example of n tokens.
+fn budget(options: &Options, n: f64) -> f64 {
+    n.min(options.features as f64)
+}
+
+/// How many distinct ones d draws from n are, on average.
+fn distinct_of(d: f64, n: f64) -> f64 {
+    n * (1.0 - (1.0 - 1.0 / n).powf(d))
+}
+
 /// `skein`.
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
@@ -367,6 +377,13 @@ pub fn entry<T: Real>() -> Entry<T> {
         about: "Skeinformer: sampled columns, adaptive row normalisation, exact pilot rows",
         cites: "Chen et al. 2022, Algorithm 1",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| {
+            // Pilot rows see all keys; the others, d + 1.
+            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let columns = 2.0 * (n - pilots) * (d + 1.0) * p;
+            Cost::new(2.0 * pilots * n * p + columns, 8.0 * n * p + 40.0 * n)
+        },
         build: |options| {
             Box::new(Skein {
                 features: options.features,
@@ -383,6 +400,13 @@ pub fn entry_uniform<T: Real>() -> Entry<T> {
         about: "Skeinformer with uniform columns: no pilots at all",
         cites: "Chen et al. 2022, table 1, \"w/o column sampling\"",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| {
+            Cost::new(
+                2.0 * n * (budget(options, n) + 1.0) * p,
+                8.0 * n * p + 8.0 * n,
+            )
+        },
         build: |options| {
             Box::new(Skein {
                 features: options.features,
@@ -405,6 +429,12 @@ pub fn entry_nonorm<T: Real>() -> Entry<T> {
             linear_time: false,
             ..LAWS
         },
+        time: "n² p + n d p",
+        cost: |options, n, p| {
+            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let products = pilots * n * p + 2.0 * n * d * p + n * n * p;
+            Cost::new(products, 9.0 * n * p + 45.0 * n)
+        },
         build: |options| {
             let normalisation = Normalisation::Exact;
             Box::new(Skein {
@@ -424,6 +454,11 @@ pub fn entry_simplenorm<T: Real>() -> Entry<T> {
         about: "softmax over the sampled columns, no pilot rows",
         cites: "Chen et al. 2022, table 1, \"w/ simple row normalization\"",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| {
+            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            Cost::new(pilots * n * p + 2.0 * n * d * p, 8.0 * n * p + 40.0 * n)
+        },
         build: |options| {
             let normalisation = Normalisation::Simple;
             Box::new(Skein {
@@ -443,6 +478,14 @@ pub fn entry_nopilot<T: Real>() -> Entry<T> {
         about: "Skeinformer without the exact pilot rows in the output",
         cites: "Chen et al. 2022, table 1, \"w/o pilot sampling reutilization\"",
         laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| {
+            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            Cost::new(
+                pilots * n * p + 2.0 * n * (d + 1.0) * p,
+                8.0 * n * p + 40.0 * n,
+            )
+        },
         build: |options| {
             Box::new(Skein {
                 features: options.features,

@@ -38,7 +38,7 @@ use engine::{Real, Tensor, Var, lanes};
 
 use super::gaussian::Gaussian;
 use super::pseudo_inverse::{PseudoInverses, identity, plus_diagonal, product};
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws};
 use crate::sample::uniform;
 
 /// γ, what keeps M regular.
@@ -259,6 +259,12 @@ pub fn entry<T: Real>() -> Entry<T> {
             linear_memory: true,
             linear_time: true,
             random: true,
+        },
+        time: "n d p + d³",
+        cost: |options, n, p| {
+            let s = options.features as f64 / 2.0;
+            let small = 25.0 * s.powi(3) + 2.0 * s * s * p;
+            Cost::new(4.0 * n * s * p + small, 4.0 * n * p + 31.0 * s * s)
         },
         build: |options| {
             Box::new(Skyformer {

@@ -6,7 +6,7 @@
 use engine::{Real, Tensor, Var};
 
 use super::attend::Attend;
-use super::{Attention, Entry, Inputs, Laws};
+use super::{Attention, Cost, Entry, Inputs, Laws};
 use crate::dropout::Dropout;
 
 /// Softmax attention over all keys.
@@ -77,6 +77,8 @@ pub fn entry<T: Real>() -> Entry<T> {
         cites: "Vaswani et al. 2017, equation 1",
         // Dropped probabilities do not sum to one, but an evaluation drops none.
         laws: LAWS,
+        time: "n² p",
+        cost: |_, n, p| Cost::new(2.0 * n * n * p, 4.0 * n * p + n),
         build: |options| {
             Box::new(Softmax {
                 dropout: options.dropout,
@@ -92,6 +94,8 @@ pub fn entry_nodrop<T: Real>() -> Entry<T> {
         about: "exact attention",
         cites: "Vaswani et al. 2017, equation 1",
         laws: LAWS,
+        time: "n² p",
+        cost: |_, n, p| Cost::new(2.0 * n * n * p, 4.0 * n * p + n),
         build: |_| Box::new(Softmax { dropout: 0.0 }),
     }
 }

@@ -6,7 +6,7 @@
 
 use engine::{Real, Tensor, Var, lanes};
 
-use super::{Attention, Entry, Inputs, Laws, Reads};
+use super::{Attention, Cost, Entry, Inputs, Laws, Reads};
 
 /// The mean of the values.
 pub struct VMean;
@@ -53,6 +53,8 @@ pub fn entry<T: Real>() -> Entry<T> {
             linear_time: true,
             random: false,
         },
+        time: "n p",
+        cost: |_, n, p| Cost::new(0.0, 2.0 * n * p),
         build: |_| Box::new(VMean),
     }
 }

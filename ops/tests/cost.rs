@@ -1,16 +1,21 @@
-//! Nothing n x n and nothing n x d is ever held: the bytes of one forward and backward grow like n.
+//! What methods cost: nothing n x n and nothing n x d is ever held, the bytes of one forward and
+//! backward grow like n, and the formulas of the registry say how many bytes and multiply-adds.
 //!
 //! Measured at the system's allocator, so that no memory escapes the count; each measurement runs
 //! on a thread of its own, whose free list of buffers starts empty.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
+use engine::gemm::multiply_adds;
 use engine::{Draws, Seed, Tape, Tensor};
 use ops::attention::{Inputs, LayerShape, Options, Place, registry};
 
 struct Counting;
 
+/// The counts are the process's: one measurement at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -36,9 +41,18 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes of one forward and backward of a method on n tokens: the most that live at once, and all
-/// that are asked for.
-fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
+/// One forward and backward of a method.
+struct Spent {
+    /// The most bytes that live at once.
+    peak: usize,
+    /// All bytes that are asked for.
+    total: usize,
+    /// Multiply-adds of forward.
+    multiply_adds: u64,
+}
+
+fn spend(name: &'static str, n: usize, features: usize, heads: usize, head_width: usize) -> Spent {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::spawn(move || {
         let entry = registry::<f32>()
             .into_iter()
@@ -50,19 +64,20 @@ fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
             ..Options::default()
         });
         let mut generator = Seed(6).stream("memory").generator();
-        let [q, k, v, dy] =
-            [0; 4].map(|_| Tensor::from_fn(n, 64, |_, _| generator.normal() as f32));
+        let [q, k, v, dy] = [0; 4]
+            .map(|_| Tensor::from_fn(n, heads * head_width, |_, _| generator.normal() as f32));
         let positions: Vec<u32> = (0..n as u32).collect();
         let shape = LayerShape {
             positions: n,
-            heads: 2,
-            head_width: 32,
+            heads,
+            head_width,
         };
         let own = method.parameters(shape, Seed(6).stream("parameters"));
         let draws = Draws::live(Seed(6).stream("draws"));
 
         let (live, total) = (LIVE.load(Relaxed), TOTAL.load(Relaxed));
         PEAK.store(live, Relaxed);
+        let products = multiply_adds();
         let tape = Tape::new();
         let [q, k, v] = [q, k, v].map(|x| tape.leaf("input", x));
         let own: Vec<_> = own
@@ -74,7 +89,7 @@ fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
             q: reads.queries.then_some(&q),
             k: reads.keys.then_some(&k),
             v: &v,
-            heads: 2,
+            heads,
             positions: &positions,
             padded_length: n,
             parameters: &own,
@@ -82,8 +97,13 @@ fn bytes(name: &'static str, n: usize, features: usize) -> (usize, usize) {
             place: Place::default(),
             dropout: Some(Seed(6).stream("dropout")),
         });
+        let products = multiply_adds() - products;
         drop(tape.backward_from(&y, dy));
-        (PEAK.load(Relaxed) - live, TOTAL.load(Relaxed) - total)
+        Spent {
+            peak: PEAK.load(Relaxed) - live,
+            total: TOTAL.load(Relaxed) - total,
+            multiply_adds: products,
+        }
     })
     .join()
     .unwrap()
@@ -96,10 +116,10 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
             continue;
         }
         let (name, n, features) = (entry.name, 2048, 64);
-        let (peak, total) = bytes(name, n, features);
-        let (peak_twice, total_twice) = bytes(name, 2 * n, features);
+        let Spent { peak, total, .. } = spend(name, n, features, 2, 32);
+        let twice = spend(name, 2 * n, features, 2, 32);
+        let (peak_twice, total_twice) = (twice.peak, twice.total);
         let ratio = |twice: usize, once: usize| twice as f64 / once as f64;
-        println!("{name}: peak {peak} -> {peak_twice}, total {total} -> {total_twice}");
         assert!(
             ratio(peak_twice, peak) <= 2.1,
             "{name}: peak {peak} at n, {peak_twice} at 2 n"
@@ -114,5 +134,45 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
         }
         // One n x n matrix of f32 alone has 16 MiB.
         assert!(peak < n * n * 4 / 2, "{name}: {peak} bytes at n = {n}");
+    }
+}
+
+#[test]
+fn multiply_adds_are_those_of_the_formulas() {
+    for entry in registry::<f32>() {
+        for (n, features, p) in [(2048, 64, 32), (2048, 32, 32), (1000, 100, 16)] {
+            let got = spend(entry.name, n, features, 1, p).multiply_adds as f64;
+            let options = Options {
+                features,
+                ..Options::default()
+            };
+            let want = (entry.cost)(&options, n as f64, p as f64).multiply_adds;
+            // How many pilots are distinct is chance.
+            let name = entry.name;
+            assert!(
+                (got - want).abs() <= 0.04 * want,
+                "{name}, n {n}, d {features}, p {p}: {got}, by its formula {want}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bytes_are_those_of_the_formulas() {
+    for entry in registry::<f32>() {
+        // Long enough that tiles and packing buffers of fixed size do not count.
+        for (n, features, p) in [(8192, 64, 32), (8192, 32, 16)] {
+            let got = spend(entry.name, n, features, 1, p).peak as f64;
+            let options = Options {
+                features,
+                ..Options::default()
+            };
+            let want = (entry.cost)(&options, n as f64, p as f64).bytes;
+            let name = entry.name;
+            assert!(
+                (got - want).abs() <= 0.25 * want,
+                "{name}, n {n}, d {features}, p {p}: {got}, by its formula {want}"
+            );
+        }
     }
 }
