@@ -468,7 +468,8 @@ fn a_run_keeps_its_configuration_and_its_data() {
 
 #[test]
 fn bad_flags_leave_nothing_behind() {
-    let names = "expected one of softmax, softmax-nodrop, vmean, skein, skein-uniform";
+    let names =
+        "unknown attention method `skien`: expected one of softmax, softmax-nodrop, vmean, ";
     let folder = tempfile::tempdir().unwrap();
     for (flags, expected) in [
         ("--attn skien", names),
