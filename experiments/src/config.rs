@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::flags::{Flags, Settings};
 use crate::whole_file;
+use ops::attention::find;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -54,6 +55,9 @@ pub struct Config {
     pub max_len: usize,
     /// Probability of dropout, wherever the model drops.
     pub dropout: f64,
+    /// Padding is rows of its own (token 0 at its position) for the attention to see, as in the
+    /// released code; the pooling still counts real tokens.
+    pub pad: bool,
     /// Groups that a batch is spread over; their gradients are added in a fixed order, so this may change rounding.
     pub groups: usize,
 }
@@ -142,6 +146,7 @@ impl Config {
             patience: 10,
             max_len: 4000,
             dropout: 0.1,
+            pad: false,
             groups: 16,
         };
         match (task, budget) {
@@ -172,8 +177,8 @@ impl Config {
     }
 
     /// The configuration that the flags ask for: that of the folder under `--resume`, else preset, then file, then
-    /// flags. `methods` are the registered ones, as (name, about).
-    pub fn resolve(task: Task, flags: &Flags, methods: &[(&str, &str)]) -> Result<Self> {
+    /// flags.
+    pub fn resolve(task: Task, flags: &Flags) -> Result<Self> {
         let config = match &flags.resume {
             Some(folder) => Self::of_run(folder)?,
             None => {
@@ -191,7 +196,7 @@ impl Config {
                     .overlaid(&flags.settings)
             }
         };
-        config.checked(task, methods)
+        config.checked(task)
     }
 
     /// The configuration of the run in `folder`.
@@ -228,12 +233,13 @@ impl Config {
             patience: given.patience.unwrap_or(self.patience),
             max_len: given.max_len.unwrap_or(self.max_len),
             dropout: given.dropout.unwrap_or(self.dropout),
+            pad: given.pad.unwrap_or(self.pad),
             groups: given.groups.unwrap_or(self.groups),
         }
     }
 
     /// This configuration if every setting is one that the run can honour; the first that is not, otherwise.
-    fn checked(mut self, task: Task, methods: &[(&str, &str)]) -> Result<Self> {
+    fn checked(mut self, task: Task) -> Result<Self> {
         let wrong = |setting: &str, value: &dyn std::fmt::Display, expected: &str| {
             let flag = setting.replace('_', "-");
             Error::usage(format!("{setting} = {value}: expected {expected}")).hint(format!(
@@ -253,15 +259,8 @@ impl Config {
             );
             return Err(Error::usage(message).hint(format!("run exp_{}", self.task.name())));
         }
-        if !methods.iter().any(|(name, _)| *name == self.attn) {
-            let names: Vec<&str> = methods.iter().map(|(name, _)| *name).collect();
-            let message = format!(
-                "unknown attention method `{}`: expected one of {}",
-                self.attn,
-                names.join(", ")
-            );
-            return Err(Error::usage(message).hint("--list says what each is"));
-        }
+        find::<f32>(&self.attn)
+            .map_err(|error| Error::usage(error.to_string()).hint("--list says what each is"))?;
         within("features", self.features, 1, LARGEST)?;
         if i64::try_from(self.seed).is_err() {
             return Err(wrong("seed", &self.seed, &format!("at most {}", i64::MAX)));
@@ -349,11 +348,9 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
 mod tests {
     use super::*;
 
-    const METHODS: [(&str, &str); 2] = [("skein", "sketched"), ("vmean", "no attention")];
-
     fn resolve(args: &[&str]) -> Result<Config> {
         let flags = Flags::parse_from(Task::Text, [&["exp_text"], args].concat())?;
-        Config::resolve(Task::Text, &flags, &METHODS)
+        Config::resolve(Task::Text, &flags)
     }
 
     fn error(args: &[&str]) -> String {
@@ -416,6 +413,7 @@ mod tests {
             "--patience=11",
             "--max-len=12",
             "--dropout=0.13",
+            "--pad",
             "--groups=14",
         ];
         let expected = Config {
@@ -436,6 +434,7 @@ mod tests {
             patience: 11,
             max_len: 12,
             dropout: 0.13,
+            pad: true,
             groups: 14,
         };
         assert_eq!(resolve(&every).unwrap(), expected);
@@ -497,7 +496,7 @@ mod tests {
         let cases: [(&[&str], &str); 21] = [
             (
                 &["--attn", "skin"],
-                "unknown attention method `skin`: expected one of skein, vmean",
+                "unknown attention method `skin`: expected one of softmax, softmax-nodrop, vmean, ",
             ),
             (&["--features", "0"], "features = 0: expected at least 1"),
             (

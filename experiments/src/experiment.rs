@@ -12,7 +12,6 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::trainer::{Evaluation, State, Step, Trainer};
 use datasets::{DataError, Dataset, baseline};
-use ops::attention;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -90,16 +89,11 @@ fn experiment(
     load: impl Fn(&Config) -> std::result::Result<Dataset, DataError>,
 ) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
-    let registry = attention::registry::<f32>();
-    let methods: Vec<(&str, &str)> = registry
-        .iter()
-        .map(|entry| (entry.name, entry.about))
-        .collect();
     if flags.list {
-        answer(&flags::list(&methods))?;
+        answer(&flags::methods())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::resolve(task, &flags, &methods)?;
+    let config = Config::resolve(task, &flags)?;
     if flags.print_config {
         answer(&config.to_toml())?;
         return Ok(ExitCode::SUCCESS);

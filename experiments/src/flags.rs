@@ -8,6 +8,8 @@ use crate::config::{Budget, Config, Protocol, Task};
 use crate::error::{Error, Result};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
+use engine::Seed;
+use ops::attention::{LayerShape, Options, registry};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -126,6 +128,16 @@ pub struct Settings {
     /// Probability of dropout
     #[arg(long, value_name = "P", value_parser = parse_number, help_heading = "Budget")]
     pub dropout: Option<f64>,
+    /// Padding is rows of its own, for the attention to see [default: false]
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "What"
+    )]
+    pub pad: Option<bool>,
     /// Groups of examples whose gradients are added in a fixed order
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
     pub groups: Option<usize>,
@@ -171,7 +183,7 @@ impl Flags {
                 "Trains one attention method on {} and tests it",
                 task.about()
             ))
-            .after_help(budgets(task))
+            .after_help(format!("{}\n{}", budgets(task), costs()))
             .mut_args(|arg| {
                 // -1 is a wrong value, not an unknown flag.
                 let takes_value = arg.get_action().takes_values();
@@ -186,19 +198,48 @@ impl Flags {
     }
 }
 
-/// The methods of `--list`, a line each.
-pub fn list(methods: &[(&str, &str)]) -> String {
-    let width = methods
-        .iter()
-        .map(|(name, _)| name.len())
-        .max()
-        .unwrap_or(0);
-    methods
-        .iter()
-        .fold(String::new(), |mut lines, (name, about)| {
-            writeln!(lines, "{name:width$}  {about}").expect("writing to a string");
-            lines
-        })
+/// The methods of `--list` and of the README, a line each, from the registry: how time grows with
+/// n tokens, p columns of a head and d features; learned parameters of a layer of its own at
+/// d = 256 and 4,096 positions; whether it draws random numbers when it is evaluated.
+pub fn methods() -> String {
+    let shape = LayerShape {
+        positions: 4096,
+        heads: 2,
+        head_width: 32,
+    };
+    let mut table = format!(
+        "{:17} {:16} {:>9}  {:6}  {}\n",
+        "method", "time", "learned", "random", "what it is"
+    );
+    for entry in registry::<f32>() {
+        let method = (entry.build)(&Options::default());
+        let parameters = method.parameters(shape, Seed(0).stream("size"));
+        let numbers: usize = parameters.iter().map(|(_, value)| value.data().len()).sum();
+        let learned = if method.trains() { numbers } else { 0 };
+        let random = if entry.laws.random { "yes" } else { "no" };
+        let (name, time, about) = (entry.name, entry.time, entry.about);
+        writeln!(
+            table,
+            "{name:17} {time:16} {learned:9}  {random:6}  {about}"
+        )
+        .expect("writing to a string");
+    }
+    table
+}
+
+/// Methods and how their time grows, for `--help`.
+fn costs() -> String {
+    let mut text =
+        "Methods, and how their time grows with n tokens, p columns a head, d features:\n"
+            .to_string();
+    for pair in registry::<f32>().chunks(2) {
+        let cells = pair
+            .iter()
+            .map(|entry| format!("{:17} {:16}", entry.name, entry.time));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        writeln!(text, "  {}", line.trim_end()).expect("writing to a string");
+    }
+    text
 }
 
 /// The presets of `--budget` as a table.
@@ -388,7 +429,7 @@ mod tests {
             .get_arguments()
             .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()))
             .collect();
-        assert_eq!(others.len(), 17 + 3); // The settings; --out, --overwrite, --config.
+        assert_eq!(others.len(), 18 + 3); // The settings; --out, --overwrite, --config.
         for arg in others {
             let flag = format!("--{}", arg.get_long().unwrap());
             // "paper" and "1" are right for whatever takes a value.
@@ -407,11 +448,13 @@ mod tests {
 
     #[test]
     fn methods_are_listed_a_line_each() {
-        let methods = [("skein", "sketched"), ("softmax-nodrop", "exact")];
-        assert_eq!(
-            list(&methods),
-            "skein           sketched\nsoftmax-nodrop  exact\n"
-        );
-        assert_eq!(list(&[]), "");
+        let table = methods();
+        assert_eq!(table.lines().count(), registry::<f32>().len() + 1);
+        for line in table.lines() {
+            assert!(line.chars().count() <= 120, "{line}");
+        }
+        let linformer = table.lines().find(|line| line.starts_with("linformer "));
+        let words: Vec<_> = linformer.unwrap().split_whitespace().collect();
+        assert_eq!(words[..6], ["linformer", "n", "d", "p", "2097152", "no"]);
     }
 }

@@ -97,6 +97,7 @@ impl Trainer {
                 Protocol::Paper => Pooling::Padded,
             },
             dropout: config.dropout,
+            pad: config.pad,
             ..ModelConfig::new(
                 data.encoding.vocabulary,
                 config.position_rows(),

@@ -53,7 +53,7 @@ struct Loss {
 
 fn child(folder: &Path, steps: usize, pause: u64) -> Result<ExitCode> {
     let interrupt = Interrupt::install()?;
-    let config = Config::resolve(Task::Text, &Flags::default(), &[("skein", "")])?;
+    let config = Config::resolve(Task::Text, &Flags::default())?;
     let out = Some(folder).filter(|folder| *folder != Path::new(UNNAMED));
     let mut run = Run::create(&config, out, false, 1)?;
     let mut progress = Progress::new(steps, 0);

@@ -76,7 +76,7 @@ fn an_unknown_name_lists_the_known_ones() {
         .expect("no such method")
         .to_string();
     assert!(
-        message.contains("\"skien\"") && message.contains("skein, skein-uniform"),
+        message.contains("`skien`") && message.contains("skein, skein-uniform"),
         "{message}"
     );
 }

@@ -211,7 +211,7 @@ impl<T: Real> Attention<T> for BigBird {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "bigbird",
-        about: "every block of d/4 rows sees the first and the last block, its neighbours and 3 random ones",
+        about: "blocks of d/4 rows see first, last, neighbour and 3 random blocks",
         cites: "Zaheer et al. 2020, section 2 and appendix D",
         laws: Laws {
             rows_sum_to_one: true,

@@ -245,7 +245,7 @@ const LAWS: Laws = Laws {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "informer",
-        about: "exact attention for about d queries that stand out on a sample of keys, mean of the values elsewhere",
+        about: "about d queries exact, chosen on a sample; the mean elsewhere",
         cites: "Zhou et al. 2021, section 3.2",
         laws: LAWS,
         time: "n d p",
@@ -265,7 +265,7 @@ pub fn entry<T: Real>() -> Entry<T> {
 pub fn entry_mask<T: Real>() -> Entry<T> {
     Entry {
         name: "informer-mask",
-        about: "informer with d exact queries and keys, padding left out",
+        about: "d queries exact, chosen on a sample; the mean elsewhere",
         cites: "Zhou et al. 2021, section 3.2; Chen et al. 2022, table 1, \"Informer w/ padding mask\"",
         laws: LAWS,
         time: "n d p",

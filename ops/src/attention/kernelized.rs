@@ -70,7 +70,7 @@ impl<T: Real> Attention<T> for Kernelized {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "kernelized",
-        about: "a Gaussian kernel of queries and keys, rows not normalised",
+        about: "Gaussian kernel in place of the softmax, rows not normalised",
         cites: "Chen et al. 2021 (Skyformer), Kernelized Attention",
         laws: Laws {
             rows_sum_to_one: false,

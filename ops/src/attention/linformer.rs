@@ -251,7 +251,7 @@ const LAWS: Laws = Laws {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "linformer",
-        about: "softmax attention over learned mixtures of keys and values",
+        about: "d learned mixtures of keys and values",
         cites: "Wang et al. 2020, equation 7",
         laws: LAWS,
         time: "n d p",
@@ -273,7 +273,7 @@ pub fn entry<T: Real>() -> Entry<T> {
 pub fn entry_fixed<T: Real>() -> Entry<T> {
     Entry {
         name: "linformer-fixed",
-        about: "softmax attention over random mixtures of keys and values, never trained",
+        about: "d random mixtures of keys and values, drawn once, not trained",
         cites: "Wang et al. 2020, equation 7, as the experiments of Chen et al. 2022 ran it",
         laws: LAWS,
         time: "n d p",

@@ -96,7 +96,7 @@ impl<T: Real> Attention<T> for LinformerJlt {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "linformer-jlt",
-        about: "exact attention over values sketched by a random projection; O(n²) time",
+        about: "exact probabilities on values sketched to d rows",
         cites: "Wang et al. 2020, equation 5; Chen et al. 2022, table 1, \"w/ unreduced JLT\"",
         laws: Laws {
             rows_sum_to_one: false,

@@ -266,11 +266,10 @@ pub struct UnknownMethod {
 impl std::fmt::Display for UnknownMethod {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = registry::<f32>().iter().map(|entry| entry.name).collect();
+        let (name, names) = (&self.name, names.join(", "));
         write!(
             f,
-            "there is no attention called {:?}; there are {}",
-            self.name,
-            names.join(", ")
+            "unknown attention method `{name}`: expected one of {names}"
         )
     }
 }

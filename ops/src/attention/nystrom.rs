@@ -230,7 +230,7 @@ impl<T: Real> Attention<T> for Nystrom {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "nystrom",
-        about: "attention by way of landmarks, means of neighbouring rows",
+        about: "through d landmarks and a pseudo-inverse by iteration",
         cites: "Xiong et al. 2021 (Nyströmformer)",
         laws: Laws {
             rows_sum_to_one: false,

@@ -514,7 +514,7 @@ lanes! {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "performer",
-        about: "d positive random features of the softmax kernel, block-orthogonal",
+        about: "d positive random features of the softmax kernel",
         cites: "Choromanski et al. 2021, lemma 1 and section 3.2",
         laws: Laws {
             rows_sum_to_one: true,

@@ -333,7 +333,7 @@ impl<T: Real> Attention<T> for Reformer {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "reformer",
-        about: "tokens sorted by 2 random hashes see those in their chunk of d/4 and the one before; queries are keys",
+        about: "tokens see those that hash alike: 2 rounds, chunks of d/4",
         cites: "Kitaev et al. 2020, section 2",
         laws: Laws {
             rows_sum_to_one: true,

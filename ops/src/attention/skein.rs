@@ -374,7 +374,7 @@ fn distinct_of(d: f64, n: f64) -> f64 {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "skein",
-        about: "Skeinformer: sampled columns, adaptive row normalisation, exact pilot rows",
+        about: "d sampled columns, adaptive row normalisation, d exact pilot rows",
         cites: "Chen et al. 2022, Algorithm 1",
         laws: LAWS,
         time: "n d p",
@@ -397,7 +397,7 @@ pub fn entry<T: Real>() -> Entry<T> {
 pub fn entry_uniform<T: Real>() -> Entry<T> {
     Entry {
         name: "skein-uniform",
-        about: "Skeinformer with uniform columns: no pilots at all",
+        about: "skein with uniform columns and no pilots",
         cites: "Chen et al. 2022, table 1, \"w/o column sampling\"",
         laws: LAWS,
         time: "n d p",
@@ -422,7 +422,7 @@ pub fn entry_uniform<T: Real>() -> Entry<T> {
 pub fn entry_nonorm<T: Real>() -> Entry<T> {
     Entry {
         name: "skein-nonorm",
-        about: "sampled columns of exact attention, nothing for the others, no pilot rows; O(n²) time",
+        about: "sampled columns of exact attention, nothing for the others",
         cites: "Chen et al. 2022, table 1, \"w/o row normalization\"",
         laws: Laws {
             rows_sum_to_one: false,
@@ -451,7 +451,7 @@ pub fn entry_nonorm<T: Real>() -> Entry<T> {
 pub fn entry_simplenorm<T: Real>() -> Entry<T> {
     Entry {
         name: "skein-simplenorm",
-        about: "softmax over the sampled columns, no pilot rows",
+        about: "softmax over the sampled columns",
         cites: "Chen et al. 2022, table 1, \"w/ simple row normalization\"",
         laws: LAWS,
         time: "n d p",
@@ -475,7 +475,7 @@ pub fn entry_simplenorm<T: Real>() -> Entry<T> {
 pub fn entry_nopilot<T: Real>() -> Entry<T> {
     Entry {
         name: "skein-nopilot",
-        about: "Skeinformer without the exact pilot rows in the output",
+        about: "skein without the exact pilot rows in the output",
         cites: "Chen et al. 2022, table 1, \"w/o pilot sampling reutilization\"",
         laws: LAWS,
         time: "n d p",

@@ -251,7 +251,7 @@ impl<T: Real> Attention<T> for Skyformer {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "skyformer",
-        about: "Nyström approximation of the Gaussian kernel of queries and keys",
+        about: "Gaussian kernel through d/2 sampled rows",
         cites: "Chen et al. 2021 (Skyformer)",
         laws: Laws {
             rows_sum_to_one: false,
