@@ -1,0 +1,113 @@
+//! Every registered method trains, gives the same bits on one thread and on two, and goes on from a
+//! saved state as if it had never stopped; following the released code or not.
+
+use datasets::{Dataset, Encoding, Example, Split};
+use engine::Seed;
+use experiments::config::{Budget, Config, Protocol, Task};
+use experiments::trainer::Trainer;
+use ops::attention::registry;
+
+/// A few random texts of ragged lengths, the shortest of one byte.
+fn data() -> Dataset {
+    let generator = &mut Seed(4).stream("texts").generator();
+    let split = |name, count, generator: &mut engine::Generator| Split {
+        name,
+        examples: (0..count)
+            .map(|id| {
+                let length = [1, 2, 37, 64, 50, 9][id % 6];
+                let text = (0..length).map(|_| generator.below(256) as u8).collect();
+                Example {
+                    id,
+                    label: id % 2,
+                    documents: vec![text],
+                }
+            })
+            .collect(),
+    };
+    Dataset {
+        name: "random texts".into(),
+        builtin: true,
+        encoding: Encoding {
+            offset: 1,
+            vocabulary: 512,
+            mask_zero: false,
+        },
+        classes: vec!["neg".into(), "pos".into()],
+        train: split("train", 12, generator),
+        dev: split("dev", 6, generator),
+        test: split("test", 6, generator),
+        notes: Vec::new(),
+    }
+}
+
+fn bits(trainer: &Trainer) -> Vec<u32> {
+    let values = trainer.params().values().iter();
+    values
+        .flat_map(|value| value.data().iter().map(|x| x.to_bits()))
+        .collect()
+}
+
+#[test]
+fn every_method_trains_resumes_and_gives_the_same_bits_on_one_thread_and_two() {
+    for entry in registry::<f32>() {
+        for (protocol, pad) in [(Protocol::Clean, false), (Protocol::Paper, true)] {
+            let config = Config {
+                attn: entry.name.into(),
+                features: 8,
+                steps: 3,
+                batch: 5,
+                warmup: 1,
+                max_len: 64,
+                protocol,
+                pad,
+                ..Config::preset(Task::Text, Budget::Smoke)
+            };
+            let what = format!("{}, {protocol:?}", entry.name);
+            let trainer = |threads| Trainer::new(&config, data(), threads).unwrap();
+
+            let mut one = trainer(1);
+            let start = bits(&one);
+            let losses: Vec<f64> = (0..3).map(|step| one.step(step).unwrap().loss).collect();
+            assert!(
+                losses.iter().all(|loss| loss.is_finite()),
+                "{what}: {losses:?}"
+            );
+            assert!(bits(&one) != start, "{what}: training changes nothing");
+
+            let mut two = trainer(2);
+            let mut resumed = trainer(2);
+            for step in 0..3 {
+                assert_eq!(
+                    two.step(step).unwrap().loss,
+                    losses[step],
+                    "{what}: two threads"
+                );
+                if step == 0 {
+                    resumed.restore(two.state()).unwrap();
+                } else {
+                    resumed.step(step).unwrap();
+                }
+            }
+            assert!(
+                bits(&two) == bits(&one),
+                "{what}: two threads give other bits than one"
+            );
+            assert!(
+                bits(&resumed) == bits(&one),
+                "{what}: a restored state gives other bits"
+            );
+
+            let dev = &one.data().dev;
+            let evaluation = one.evaluate(dev, 0, |_, _| ());
+            assert!(
+                evaluation.loss.is_finite() && evaluation.examples == 6,
+                "{what}"
+            );
+            assert_eq!(
+                two.evaluate(dev, 0, |_, _| ()),
+                evaluation,
+                "{what}: evaluation"
+            );
+        }
+    }
+}
