@@ -9,14 +9,17 @@
 //! 2. `protocol`: which examples are for training, development and testing;
 //! 3. [`text`]: the Text task, from a folder of reviews, or built in (`text/reviews.rs`, its grammar in
 //!    `text/reviews.grammar`, the expansion of grammars in `text/grammar.rs`);
-//! 4. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
-//! 5. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
-//! 6. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy.
+//! 4. [`listops`]: the ListOps task, from the benchmark's TSV files (`listops/tsv.rs`), or grown (`listops/generator.rs`),
+//!    each checked by the other's means (`listops/evaluator.rs`);
+//! 5. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
+//! 6. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
+//! 7. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy.
 
 pub mod baseline;
 mod dataset;
 mod error;
 pub mod groups;
+pub mod listops;
 pub mod loader;
 mod protocol;
 pub mod text;

@@ -1,0 +1,480 @@
+//! The ListOps task: the value, 0..9, of an expression of nested lists.
+//!
+//! `[MAX 2 9 [MIN 4 7 ] 0 ]` is 9. The operators are MIN, MAX, MED (the median, of an even number of arguments the mean
+//! of the two in the middle, truncated) and SM (the sum modulo 10); there are 2 to 10 arguments, up to 10 levels, and
+//! 500 to 2000 words. [`builtin`] grows such trees by the procedure of the Long Range Arena (`listops/generator.rs`), so
+//! these are its task and not a stand-in, though not its files; [`load`] reads the benchmark's TSV files
+//! (`listops/tsv.rs`), and [`verify`] computes every value of one anew (`listops/evaluator.rs`).
+//!
+//! A document is a row of codes, one byte a word: 0 MIN, 1 MAX, 2 MED, 3 SM, 4..13 the digits 0..9, 14 the closing bracket.
+//! Token id = code + 1. There are two published tokenisations, and the protocol chooses: [`Protocol::Paper`] has ids
+//! 1..=14 and no brackets, as the copy of the benchmark that the paper used, whose tokeniser keeps letters and digits
+//! only (where a list ends can then not be told, so neither can the value be, in general); [`Protocol::Clean`] has
+//! 1..=15, with the closing bracket, as the benchmark has it today. Opening brackets are part of the operator's word
+//! and parentheses of the printed form are dropped, in both.
+
+mod evaluator;
+mod generator;
+mod tsv;
+
+use crate::dataset::{Dataset, Encoding, Example, Split};
+use crate::protocol::{Digest, Protocol, digest};
+use crate::{DataError, listops::tsv::Row};
+use engine::rng::Seed;
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The words of each expression that the reference keeps. Trees of [`Shape::LRA`] are shorter.
+pub const MAX_LEN: usize = 2000;
+
+/// Token id = code + 1; the reference's table has 32 rows.
+const ENCODING: Encoding = Encoding {
+    offset: 1,
+    vocabulary: 32,
+    mask_zero: false,
+};
+
+const MIN: u8 = 0;
+const MAX: u8 = 1;
+const MED: u8 = 2;
+const SUM: u8 = 3;
+/// Code of the digit 0; the other digits follow.
+const DIGIT: u8 = 4;
+const CLOSE: u8 = 14;
+
+/// Names of the operators, by code.
+const OPERATORS: [&str; 4] = ["MIN", "MAX", "MED", "SM"];
+/// Files of the benchmark, in the order train, dev, test.
+const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
+
+/// How many trees are grown, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Trees for training.
+    pub train: usize,
+    /// Trees for development.
+    pub dev: usize,
+    /// Trees for testing.
+    pub test: usize,
+    /// Levels of the deepest tree; on the last one stand digits only.
+    pub max_depth: usize,
+    /// The most arguments that an operator has; the fewest are 2.
+    pub max_args: usize,
+    /// Trees are longer than this; the length counts operators, digits and closing brackets.
+    pub min_length: usize,
+    /// Trees are shorter than this.
+    pub max_length: usize,
+}
+
+impl Shape {
+    /// The benchmark's.
+    pub const LRA: Shape = Shape {
+        train: 96_000,
+        dev: 2_000,
+        test: 2_000,
+        max_depth: 10,
+        max_args: 10,
+        min_length: 500,
+        max_length: 2000,
+    };
+
+    /// What is wrong with the numbers, if anything is: (problem, expected).
+    fn fault(&self) -> Option<(String, &'static str)> {
+        let sizes = [self.train, self.dev, self.test];
+        let total = sizes.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
+        if sizes.contains(&0) {
+            Some((
+                format!("a split of {sizes:?} is empty"),
+                "at least 1 tree a split",
+            ))
+        } else if !(1..=100).contains(&self.max_depth) {
+            let problem = format!("max_depth is {}", self.max_depth);
+            Some((problem, "1 to 100 levels"))
+        } else if !(2..=1000).contains(&self.max_args) {
+            let problem = format!("max_args is {}", self.max_args);
+            Some((problem, "2 to 1000 arguments"))
+        } else if self.max_length > 1 << 15 || self.max_length < self.min_length.saturating_add(2) {
+            let (from, to) = (self.min_length, self.max_length);
+            Some((
+                format!(
+                    "no tree is kept with min_length {from} and max_length {to}, or it is huge"
+                ),
+                "room for a length strictly between the two, and max_length at most 32768",
+            ))
+        } else if total.is_none_or(|n| n.saturating_mul(self.max_length) > 1 << 32) {
+            Some((
+                format!("{sizes:?} trees of up to {} words", self.max_length),
+                "no more than 4 GiB of words in all",
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+/// A tree and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tree {
+    /// With brackets, in the order in which they are printed.
+    codes: Box<[u8]>,
+    value: u8,
+}
+
+/// Grows the trees of `seed`: `shape` says how many and which, `protocol` how they become tokens.
+///
+/// An error says what is wrong with the shape, or that it allows too few distinct trees.
+pub fn builtin(seed: u64, shape: &Shape, protocol: Protocol) -> Result<Dataset, DataError> {
+    let (splits, found) = grow(seed, shape)?;
+    let Shape {
+        max_depth,
+        max_args,
+        min_length,
+        max_length,
+        ..
+    } = shape;
+    let name = format!(
+        "generated ListOps (the benchmark's procedure, not its files), {min_length} < length < {max_length}, seed {seed}"
+    );
+    let mut notes = vec![format!(
+        "depth to {max_depth}, arguments to {max_args}; {found}"
+    )];
+    let mut first = 0;
+    let splits = splits.map(|trees| {
+        let sources = (first..).zip(trees).map(|(id, tree)| Source {
+            id,
+            label: tree.value,
+            codes: tree.codes,
+        });
+        let sources: Vec<Source> = sources.collect();
+        first += sources.len();
+        sources
+    });
+    let splits = assemble(splits, MAX_LEN, protocol, &mut notes);
+    Ok(dataset(name, true, splits, notes))
+}
+
+/// A document as people read it: `[MAX 2 9 ]`. Whatever is no code of a word is shown as `?`.
+pub fn words(codes: &[u8]) -> String {
+    let word = |&code: &u8| match code {
+        MIN..=SUM => format!("[{}", OPERATORS[usize::from(code)]),
+        DIGIT..CLOSE => (code - DIGIT).to_string(),
+        CLOSE => "]".into(),
+        _ => "?".into(),
+    };
+    codes.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes the trees of `seed` as the benchmark's three files, `basic_{train,val,test}.tsv`, into an existing folder. A file has
+/// its final name only once it is whole. [`Shape::LRA`] takes about 660 MB.
+pub fn write(folder: &Path, seed: u64, shape: &Shape) -> Result<(), DataError> {
+    let (splits, _) = grow(seed, shape)?;
+    for (file, trees) in FILES.iter().zip(splits) {
+        let (part, whole) = (folder.join(format!("{file}.part")), folder.join(file));
+        let written = fs::File::create(&part).and_then(|out| {
+            let mut out = io::BufWriter::with_capacity(1 << 20, out);
+            tsv::write(&mut out, &trees)?;
+            out.flush()?;
+            fs::rename(&part, &whole)
+        });
+        written.map_err(|e| {
+            let _ = fs::remove_file(&part); // It may not even exist.
+            DataError::new(
+                &whole,
+                "cannot be written",
+                "a folder that can be written to, with room for about 7 bytes a word",
+                "check its permissions and the free space",
+            )
+            .caused_by(e)
+        })?;
+    }
+    Ok(())
+}
+
+/// The trees of train, dev and test, and a line on how they were found.
+fn grow(seed: u64, shape: &Shape) -> Result<([Vec<Tree>; 3], String), DataError> {
+    let hint = "the benchmark has 96000, 2000 and 2000 trees of 500 to 2000 words, 10 levels and up to 10 arguments";
+    let place = Path::new("generated ListOps");
+    if let Some((problem, expected)) = shape.fault() {
+        return Err(DataError::new(place, problem, expected, hint));
+    }
+    let count = shape.train + shape.dev + shape.test;
+    let harvest = generator::trees(Seed(seed), shape, count);
+    let got = harvest.trees.len();
+    if got < count {
+        return Err(DataError::new(
+            place,
+            format!("{got} distinct trees were found within the limits, then hardly any more"),
+            format!("limits that allow {count}"),
+            hint,
+        ));
+    }
+    let found = format!(
+        "{count} distinct trees among {} candidates, {} copies dropped",
+        harvest.candidates, harvest.copies
+    );
+    let mut trees = harvest.trees.into_iter();
+    let splits =
+        [shape.train, shape.dev, shape.test].map(|n| trees.by_ref().take(n).collect::<Vec<_>>());
+    Ok((splits, found))
+}
+
+/// Reads the folder of `basic_{train,val,test}.tsv`, or a single such file, and keeps `max_len` words of each expression
+/// (the reference keeps [`MAX_LEN`]).
+///
+/// The ids are the places in train, dev and test, one after the other. A single file is divided by the SHA-256 of each
+/// expression's codes (with brackets), its first 8 bytes as a number modulo 10: 0 is for development, 1 for testing. Under
+/// [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in test. A
+/// Target that is not the value of its expression is kept as it is, and told in the notes; [`verify`] tells all of them.
+pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
+    if max_len == 0 {
+        return Err(DataError::new(
+            path,
+            "no word of an expression would be kept",
+            "a maximal length of at least 1",
+            format!("the reference keeps {MAX_LEN}"),
+        ));
+    }
+    let mut notes = Vec::new();
+    let mut splits: [Vec<Source>; 3] = Default::default();
+    let mut id = 0;
+    let mut source = |row: Row| {
+        id += 1;
+        Source {
+            id: id - 1,
+            label: row.target,
+            codes: row.tree.codes,
+        }
+    };
+    if path.is_dir() {
+        let inner = path.join("listops-1000");
+        if !FILES.iter().any(|file| path.join(file).exists()) && inner.is_dir() {
+            return Err(DataError::new(
+                path,
+                "there is no basic_train.tsv in it",
+                "the files basic_train.tsv, basic_val.tsv and basic_test.tsv",
+                format!("did you mean {inner:?}?"),
+            ));
+        }
+        for (split, file) in splits.iter_mut().zip(FILES) {
+            let file = path.join(file);
+            let found = scan(&file, |row| split.push(source(row)))?;
+            notes.push(found.to_string());
+        }
+    } else {
+        let found = scan(path, |row| {
+            let place = match modulo_ten(&digest(&row.tree.codes)) {
+                0 => 1,
+                1 => 2,
+                _ => 0,
+            };
+            splits[place].push(source(row));
+        })?;
+        notes.push(found.to_string());
+        notes.push(
+            "a single file, divided by the SHA-256 of the codes, first 8 bytes, modulo 10: 0 is dev, 1 is test".into(),
+        );
+    }
+    let splits = assemble(splits, max_len, protocol, &mut notes);
+    for split in &splits {
+        if split.examples.is_empty() {
+            return Err(DataError::new(
+                path,
+                format!("no expression is left for the {} split", split.name),
+                "expressions for train, dev and test",
+                "give the folder of the three files, or a larger single file",
+            ));
+        }
+    }
+    let name = format!("ListOps at {}", path.display());
+    Ok(dataset(name, false, splits, notes))
+}
+
+/// What [`verify`] found in one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Expressions read.
+    pub expressions: usize,
+    /// How many have a Target that is not their value.
+    pub wrong: usize,
+    /// The first of these, [`Verified::SHOWN`] at most.
+    pub mismatches: Vec<Mismatch>,
+    /// Name of the file.
+    file: String,
+}
+
+/// A Target that is not the value of its expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Number of the line, counted from 1; the header's is 1.
+    pub line: usize,
+    /// The value of the expression.
+    pub expected: u8,
+    /// The Target in the file.
+    pub got: u8,
+}
+
+impl Verified {
+    /// The most mismatches that are kept.
+    pub const SHOWN: usize = 1000;
+}
+
+impl std::fmt::Display for Verified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Verified {
+            expressions, wrong, ..
+        } = self;
+        let confirmed = expressions - wrong;
+        write!(
+            f,
+            "{}: {confirmed} of {expressions} Targets confirmed",
+            self.file
+        )?;
+        for (i, mismatch) in self.mismatches.iter().take(5).enumerate() {
+            let Mismatch {
+                line,
+                expected,
+                got,
+            } = mismatch;
+            let comma = if i == 0 { "; wrong: " } else { ", " };
+            write!(f, "{comma}line {line} (expected {expected}, got {got})")?;
+        }
+        if *wrong > 5 {
+            write!(f, " and {} more", wrong - 5)?;
+        }
+        Ok(())
+    }
+}
+
+/// Computes the value of every expression of a TSV file anew and compares it with the Target.
+///
+/// An error is a file that cannot be read or a line that is no expression; a wrong Target is a finding, not an error.
+pub fn verify(path: &Path) -> Result<Verified, DataError> {
+    scan(path, |_| ())
+}
+
+/// Reads a file, confirms its Targets, and hands on its rows.
+fn scan(path: &Path, mut take: impl FnMut(Row)) -> Result<Verified, DataError> {
+    let file = path.file_name().unwrap_or_default();
+    let mut found = Verified {
+        expressions: 0,
+        wrong: 0,
+        mismatches: Vec::new(),
+        file: file.display().to_string(),
+    };
+    tsv::read(path, |row| {
+        found.expressions += 1;
+        if row.target != row.tree.value {
+            found.wrong += 1;
+            if found.mismatches.len() < Verified::SHOWN {
+                found.mismatches.push(Mismatch {
+                    line: row.line,
+                    expected: row.tree.value,
+                    got: row.target,
+                });
+            }
+        }
+        take(row);
+    })?;
+    Ok(found)
+}
+
+/// An expression on its way into a split.
+struct Source {
+    id: usize,
+    label: u8,
+    /// With brackets, whole.
+    codes: Box<[u8]>,
+}
+
+fn modulo_ten(digest: &Digest) -> u64 {
+    let (first, _) = digest.split_at(8);
+    first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % 10
+}
+
+/// The three splits under `protocol`: copies reported (and removed where it says so), tokens chosen, cut.
+fn assemble(
+    splits: [Vec<Source>; 3],
+    max_len: usize,
+    protocol: Protocol,
+    notes: &mut Vec<String>,
+) -> [Split; 3] {
+    // From test to train, so that the later split keeps what both have.
+    let mut later: HashSet<Digest> = HashSet::new();
+    let [train, dev, test] = splits;
+    let mut made = [("test", test), ("dev", dev), ("train", train)].map(|(name, sources)| {
+        let total = sources.len();
+        let mut here: HashSet<Digest> = HashSet::new();
+        let (mut shared, mut cut, mut words, mut longest) = (0, 0, 0, 0);
+        let mut labels = [0usize; 10];
+        let mut examples = Vec::with_capacity(total);
+        for source in sources {
+            let digest = digest(&source.codes);
+            here.insert(digest);
+            if later.contains(&digest) {
+                shared += 1;
+                if protocol == Protocol::Clean {
+                    continue;
+                }
+            }
+            let mut codes = source.codes;
+            if protocol == Protocol::Paper {
+                codes = codes.iter().copied().filter(|&c| c != CLOSE).collect();
+            }
+            words += codes.len();
+            longest = longest.max(codes.len());
+            if codes.len() > max_len {
+                cut += 1;
+                codes = codes[..max_len].into();
+            }
+            let label = usize::from(source.label);
+            labels[label] += 1;
+            examples.push(Example {
+                id: source.id,
+                label,
+                documents: vec![codes],
+            });
+        }
+        let kept = match (shared, protocol) {
+            (0, _) => "",
+            (_, Protocol::Clean) => " (removed)",
+            (_, Protocol::Paper) => " (none removed)",
+        };
+        let note = format!(
+            "{name}: {total} expressions, {} distinct, {shared} also in a later split{kept}; words: mean {}, longest \
+             {longest}; cut at {max_len}: {cut}; labels 0..9: {labels:?}",
+            here.len(),
+            words / examples.len().max(1),
+        );
+        later.extend(here);
+        (Split { name, examples }, note)
+    });
+    made.reverse();
+    let made = made.map(|(split, note)| {
+        notes.push(note);
+        split
+    });
+    notes.push(match protocol {
+        Protocol::Clean => "protocol clean: ids 1..4 MIN MAX MED SM, 5..14 digits, 15 the closing bracket".into(),
+        Protocol::Paper => {
+            "protocol paper: ids 1..4 MIN MAX MED SM, 5..14 digits, no brackets, so that lists have no visible end"
+                .into()
+        }
+    });
+    made
+}
+
+fn dataset(name: String, builtin: bool, splits: [Split; 3], notes: Vec<String>) -> Dataset {
+    let [train, dev, test] = splits;
+    Dataset {
+        name,
+        builtin,
+        encoding: ENCODING,
+        classes: (0..10).map(|digit| digit.to_string()).collect(),
+        train,
+        dev,
+        test,
+        notes,
+    }
+}

@@ -1,0 +1,236 @@
+//! The benchmark's files of ListOps: `basic_{train,val,test}.tsv`.
+//!
+//! The first line is `Source<TAB>Target`; each other line is an expression as printed (`evaluator.rs` tells how) and its
+//! value as one digit. Lines end in LF or in CRLF (Python's `csv.writer` writes CRLF, and so does [`write`]). No field is
+//! quoted. A line has 256 KiB at most, so that a file that is something else cannot fill the memory.
+
+use super::evaluator::evaluate;
+use super::{CLOSE, DIGIT, OPERATORS, Tree};
+use crate::DataError;
+use rayon::prelude::*;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+
+const HEADER: &[u8] = b"Source\tTarget";
+/// Bytes of the longest line that is read. The benchmark's longest have about 14,000.
+const LONGEST: usize = 1 << 18;
+/// Bytes of lines that are gathered and then read in parallel.
+const CHUNK: usize = 4 << 20;
+
+const EXPECTED: &str =
+    "lines of an expression, a tab and its value, after a line Source<TAB>Target";
+const AGAIN: &str =
+    "unpack lra_release.gz again and give the folder listops-1000, or use the built-in trees";
+
+/// One line of a file.
+pub(super) struct Row {
+    /// Counted from 1, the header's.
+    pub(super) line: usize,
+    /// The tree; its value is the one computed here.
+    pub(super) tree: Tree,
+    /// The value that the file gives.
+    pub(super) target: u8,
+}
+
+/// Writes the file of `trees`, as the benchmark has it.
+pub(super) fn write(out: &mut impl Write, trees: &[Tree]) -> io::Result<()> {
+    out.write_all(HEADER)?;
+    out.write_all(b"\r\n")?;
+    let mut line = Vec::new();
+    for tree in trees {
+        line.clear();
+        print(&tree.codes, &mut line);
+        line.extend_from_slice(&[b'\t', b'0' + tree.value, b'\r', b'\n']);
+        out.write_all(&line)?;
+    }
+    Ok(())
+}
+
+/// Appends the printed form. What opens an operator of k arguments is k + 1 parentheses, so the codes are read from the
+/// end, and the bytes turned round.
+pub(super) fn print(codes: &[u8], line: &mut Vec<u8>) {
+    let start = line.len();
+    // Arguments met so far, of each operator that is open (seen from the end).
+    let mut arguments: Vec<usize> = Vec::new();
+    let words = |word: &[u8], line: &mut Vec<u8>| {
+        if line.len() > start {
+            line.push(b' ');
+        }
+        line.extend(word.iter().rev());
+    };
+    for (place, &code) in codes.iter().enumerate().rev() {
+        // The root is nobody's argument; everything else but a bracket is one, and is closed as a pair with it.
+        if code == CLOSE {
+            if place + 1 < codes.len() {
+                words(b")", line);
+            }
+            words(b")", line);
+            words(b"]", line);
+            arguments.push(0);
+            continue;
+        }
+        if code >= DIGIT {
+            if !arguments.is_empty() {
+                words(b")", line);
+            }
+            words(&[b'0' + (code - DIGIT)], line);
+        } else {
+            words(
+                format!("[{}", OPERATORS[usize::from(code)]).as_bytes(),
+                line,
+            );
+            for _ in 0..=arguments.pop().unwrap_or(0) {
+                words(b"(", line);
+            }
+        }
+        if let Some(count) = arguments.last_mut() {
+            *count += 1;
+        }
+    }
+    line[start..].reverse();
+}
+
+/// Hands each row of the file to `take`, in the order of lines.
+pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataError> {
+    let unreadable =
+        |e| DataError::new(path, "cannot be read", EXPECTED, "check its permissions").caused_by(e);
+    let wrong = |line: usize, what: &str| {
+        DataError::new(path, format!("line {line}: {what}"), EXPECTED, AGAIN)
+    };
+    if path.is_dir() {
+        return Err(DataError::new(
+            path,
+            "this is a folder, not a file",
+            EXPECTED,
+            AGAIN,
+        ));
+    }
+    let file = File::open(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => DataError::new(path, "there is no such file", EXPECTED, AGAIN),
+        _ => unreadable(e),
+    })?;
+    let mut file = BufReader::with_capacity(1 << 16, file);
+
+    let mut header = Vec::new();
+    next(&mut file, &mut header).map_err(unreadable)?;
+    if header.is_empty() {
+        return Err(DataError::new(path, "the file is empty", EXPECTED, AGAIN));
+    }
+    if header.starts_with(b"\xef\xbb\xbf") {
+        let what = "the file begins with a byte order mark (EF BB BF)";
+        let hint = "remove the first three bytes: an editor has put them there";
+        return Err(DataError::new(
+            path,
+            format!("line 1: {what}"),
+            EXPECTED,
+            hint,
+        ));
+    }
+    if stripped(&header) != HEADER {
+        let start = &header[..header.len().min(40)];
+        return Err(wrong(
+            1,
+            &format!("the header is \"{}\"", start.escape_ascii()),
+        ));
+    }
+
+    let (mut line, mut ended) = (1, false);
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    while !ended {
+        bytes.clear();
+        ends.clear();
+        while bytes.len() < CHUNK {
+            let before = bytes.len();
+            next(&mut file, &mut bytes).map_err(unreadable)?;
+            if bytes.len() == before {
+                ended = true;
+                break;
+            }
+            ends.push(bytes.len());
+            if bytes.len() - before > LONGEST {
+                break; // Refused below, after the lines before it.
+            }
+        }
+        let rows: Vec<Result<Row, (usize, String)>> = (0..ends.len())
+            .into_par_iter()
+            .map(|i| {
+                let start = i.checked_sub(1).map_or(0, |before| ends[before]);
+                let number = line + 1 + i;
+                row(&bytes[start..ends[i]], number).map_err(|what| (number, what))
+            })
+            .collect();
+        line += ends.len();
+        for row in rows {
+            take(row.map_err(|(number, what)| wrong(number, &what))?);
+        }
+    }
+    Ok(())
+}
+
+/// Appends the next line with its end, of which no more than a byte over [`LONGEST`] is read.
+fn next(file: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    file.by_ref()
+        .take(LONGEST as u64 + 1)
+        .read_until(b'\n', bytes)
+}
+
+/// The line without its end.
+fn stripped(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn row(line: &[u8], number: usize) -> Result<Row, String> {
+    if line.len() > LONGEST {
+        return Err(format!("more than {LONGEST} bytes long"));
+    }
+    let text = stripped(line);
+    if text.is_empty() {
+        return Err("the line is empty".into());
+    }
+    let mut fields = text.split(|&byte| byte == b'\t');
+    let (source, target, more) = (fields.next(), fields.next(), fields.count());
+    let (Some(source), Some(target), 0) = (source, target, more) else {
+        let found = text.iter().filter(|&&byte| byte == b'\t').count() + 1;
+        return Err(format!("columns: {found}, not 2"));
+    };
+    let &[target @ b'0'..=b'9'] = target else {
+        let start = &target[..target.len().min(20)];
+        return Err(format!(
+            "the Target is \"{}\", not a digit",
+            start.escape_ascii()
+        ));
+    };
+    let (codes, value) =
+        evaluate(source).map_err(|(column, what)| format!("byte {column}: {what}"))?;
+    Ok(Row {
+        line: number,
+        tree: Tree {
+            codes: codes.into(),
+            value,
+        },
+        target: target - b'0',
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_what_is_read() {
+        for text in [
+            "7",
+            "( ( ( [MAX 2 ) 9 ) ] )",
+            "( ( ( [MIN ( ( ( [SM 5 ) 5 ) ] ) ) 3 ) ] )",
+            "( ( ( ( [SM 3 ) ( ( ( [MAX 2 ) ( ( ( [MED 1 ) 6 ) ] ) ) ] ) ) 4 ) ] )",
+        ] {
+            let (codes, _) = evaluate(text.as_bytes()).unwrap();
+            let mut line = Vec::new();
+            print(&codes, &mut line);
+            assert_eq!(String::from_utf8(line).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! ListOps as its users see it: what is grown, what is read, and what is refused with which words.
+
+use datasets::listops::{self, Mismatch, Shape};
+use datasets::{DataError, Dataset, Protocol};
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+/// The benchmark's limits, 2,000 trees.
+const SMALL: Shape = Shape {
+    train: 1600,
+    dev: 200,
+    test: 200,
+    ..Shape::LRA
+};
+static CLEAN: LazyLock<Dataset> = LazyLock::new(|| grown(7, &SMALL, Protocol::Clean));
+
+fn grown(seed: u64, shape: &Shape, protocol: Protocol) -> Dataset {
+    listops::builtin(seed, shape, protocol).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// SHA-256 over labels and documents of all splits, the first 8 bytes.
+fn fingerprint(dataset: &Dataset) -> String {
+    let mut hash = Sha256::new();
+    for split in [&dataset.train, &dataset.dev, &dataset.test] {
+        for example in &split.examples {
+            hash.update([example.label as u8]);
+            hash.update(&example.documents[0]);
+        }
+    }
+    hash.finalize()[..8]
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
+
+/// If this test fails, every number measured on generated ListOps has lost its meaning.
+#[test]
+fn the_trees_of_a_seed_are_pinned() {
+    assert_eq!(fingerprint(&CLEAN), "364fe07e71cd39cf");
+    let paper = grown(7, &SMALL, Protocol::Paper);
+    assert_eq!(fingerprint(&paper), "8eb09cba4cc7c28b");
+    assert_ne!(grown(8, &SMALL, Protocol::Clean), *CLEAN);
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let found = pool.install(|| grown(7, &SMALL, Protocol::Clean));
+        assert_eq!(found, *CLEAN, "{threads} threads");
+    }
+}
+
+#[test]
+fn trees_are_distinct_within_the_limits_and_their_splits_nest_in_the_order_of_candidates() {
+    let all = || [&CLEAN.train, &CLEAN.dev, &CLEAN.test].map(|s| s.examples.iter());
+    let examples: Vec<_> = all().into_iter().flatten().collect();
+    let distinct: HashSet<&[u8]> = examples.iter().map(|e| &*e.documents[0]).collect();
+    assert_eq!(distinct.len(), 2000);
+    assert!(examples.iter().enumerate().all(|(i, e)| e.id == i));
+    assert!(
+        examples
+            .iter()
+            .all(|e| (501..2000).contains(&e.documents[0].len()))
+    );
+    let sizes = [&CLEAN.train, &CLEAN.dev, &CLEAN.test].map(|s| (s.name, s.examples.len()));
+    assert_eq!(sizes, [("train", 1600), ("dev", 200), ("test", 200)]);
+    assert!(CLEAN.builtin && CLEAN.name.contains("not its files"));
+    // A larger set of the same seed begins with the same trees.
+    let longer = Shape {
+        train: 1700,
+        ..SMALL
+    };
+    let longer = grown(7, &longer, Protocol::Clean);
+    assert_eq!(longer.train.examples[..1600], CLEAN.train.examples[..]);
+}
+
+#[test]
+fn the_two_tokenisations_differ_by_the_closing_bracket() {
+    let paper = grown(7, &SMALL, Protocol::Paper);
+    for (with, without) in CLEAN.train.examples.iter().zip(&paper.train.examples) {
+        let (_, with) = with.tokens(0, &CLEAN.encoding);
+        let (_, without) = without.tokens(0, &paper.encoding);
+        assert!(with.iter().all(|id| (1..=15).contains(id)));
+        assert_eq!(with.last(), Some(&15), "the root closes last");
+        let dropped: Vec<u32> = with.into_iter().filter(|&id| id != 15).collect();
+        assert_eq!(dropped, without);
+    }
+    assert_eq!(CLEAN.encoding.vocabulary, 32);
+}
+
+#[test]
+fn shorter_trees_can_be_had() {
+    let shape = Shape {
+        train: 3000,
+        dev: 300,
+        test: 300,
+        min_length: 50,
+        max_length: 200,
+        ..Shape::LRA
+    };
+    let short = grown(0, &shape, Protocol::Clean);
+    let lengths: Vec<usize> = short
+        .train
+        .examples
+        .iter()
+        .map(|e| e.documents[0].len())
+        .collect();
+    assert_eq!(
+        (lengths.iter().min(), lengths.iter().max()),
+        (Some(&51), Some(&199))
+    );
+}
+
+#[test]
+fn absurd_shapes_are_refused_in_words() {
+    let refused = |shape: Shape, words: &str| match listops::builtin(0, &shape, Protocol::Clean) {
+        Err(e) => assert!(e.to_string().contains(words), "{e}"),
+        Ok(_) => panic!("{shape:?} was taken"),
+    };
+    refused(Shape { dev: 0, ..SMALL }, "empty");
+    refused(
+        Shape {
+            train: usize::MAX,
+            ..SMALL
+        },
+        "4 GiB",
+    );
+    refused(
+        Shape {
+            train: 1 << 40,
+            ..SMALL
+        },
+        "4 GiB",
+    );
+    refused(
+        Shape {
+            max_depth: 0,
+            ..SMALL
+        },
+        "levels",
+    );
+    refused(
+        Shape {
+            max_depth: 101,
+            ..SMALL
+        },
+        "levels",
+    );
+    refused(
+        Shape {
+            max_args: 1,
+            ..SMALL
+        },
+        "arguments",
+    );
+    refused(
+        Shape {
+            max_length: 501,
+            ..SMALL
+        },
+        "between",
+    );
+    refused(
+        Shape {
+            max_length: usize::MAX,
+            ..SMALL
+        },
+        "32768",
+    );
+    refused(
+        Shape {
+            min_length: usize::MAX,
+            ..SMALL
+        },
+        "between",
+    );
+    let few = Shape {
+        min_length: 0,
+        max_length: 3,
+        ..SMALL
+    };
+    refused(few, "10 distinct trees");
+}
+
+#[test]
+fn what_is_written_is_read_back_and_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let shape = Shape {
+        train: 60,
+        dev: 20,
+        test: 20,
+        ..Shape::LRA
+    };
+    listops::write(folder.path(), 3, &shape).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    for protocol in [Protocol::Clean, Protocol::Paper] {
+        let read = listops::load(folder.path(), listops::MAX_LEN, protocol).unwrap();
+        let made = grown(3, &shape, protocol);
+        assert_eq!(read.train, made.train);
+        assert_eq!(read.dev, made.dev);
+        assert_eq!(read.test, made.test);
+        assert!(!read.builtin);
+        assert!(
+            read.notes[0].contains("basic_train.tsv: 60 of 60 Targets confirmed"),
+            "{}",
+            read.notes[0]
+        );
+    }
+    // With LF the same.
+    let file = folder.path().join("basic_test.tsv");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("Source\tTarget\r\n( "));
+    let before = listops::verify(&file).unwrap();
+    fs::write(&file, text.replace("\r\n", "\n")).unwrap();
+    assert_eq!(listops::verify(&file).unwrap(), before);
+    assert_eq!((before.expressions, before.wrong), (20, 0));
+    let missing = listops::write(&folder.path().join("none"), 3, &shape).unwrap_err();
+    assert!(missing.to_string().contains("cannot be written"));
+}
+
+#[test]
+fn a_single_file_is_divided_and_copies_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shape = Shape {
+        train: 200,
+        dev: 1,
+        test: 1,
+        min_length: 10,
+        max_length: 100,
+        ..Shape::LRA
+    };
+    listops::write(folder.path(), 3, &shape).unwrap();
+    let file = folder.path().join("basic_train.tsv");
+    let whole = listops::load(&file, listops::MAX_LEN, Protocol::Clean).unwrap();
+    let sizes = [&whole.train, &whole.dev, &whole.test].map(|s| s.examples.len());
+    assert_eq!(sizes.iter().sum::<usize>(), 200);
+    // Four standard deviations of a binomial(200, 1/10) are 17.
+    assert!(sizes[1].abs_diff(20) <= 17 && sizes[2].abs_diff(20) <= 17);
+    // The whole train file as test file: everything is in both.
+    fs::copy(&file, folder.path().join("basic_test.tsv")).unwrap();
+    let paper = listops::load(folder.path(), listops::MAX_LEN, Protocol::Paper).unwrap();
+    assert_eq!(paper.train.examples.len(), 200);
+    assert!(
+        paper
+            .notes
+            .iter()
+            .any(|n| n.contains("200 also in a later split (none removed)"))
+    );
+    let clean = listops::load(folder.path(), listops::MAX_LEN, Protocol::Clean).unwrap_err();
+    assert!(
+        clean
+            .to_string()
+            .contains("no expression is left for the train split")
+    );
+    // Cut at 20 words.
+    let cut = listops::load(&file, 20, Protocol::Clean).unwrap();
+    assert!(
+        cut.train
+            .examples
+            .iter()
+            .all(|e| e.documents[0].len() <= 20)
+    );
+    assert!(listops::load(&file, 0, Protocol::Clean).is_err());
+}
+
+#[test]
+fn a_wrong_target_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("some.tsv");
+    let text = "Source\tTarget\n( ( ( [MED 2 ) 1 ) ] )\t1\n( ( ( [MED 2 ) 1 ) ] )\t2\n7\t7\n7\t0\n";
+    fs::write(&file, text).unwrap();
+    let found = listops::verify(&file).unwrap();
+    let mismatch = |line, expected, got| Mismatch {
+        line,
+        expected,
+        got,
+    };
+    assert_eq!(found.mismatches, [mismatch(3, 1, 2), mismatch(5, 7, 0)]);
+    assert_eq!(
+        found.to_string(),
+        "some.tsv: 2 of 4 Targets confirmed; wrong: line 3 (expected 1, got 2), line 5 (expected 7, got 0)"
+    );
+}
+
+fn malformed(bytes: &[u8]) -> (TempDir, DataError) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("basic_train.tsv");
+    fs::write(&file, bytes).unwrap();
+    let error =
+        listops::verify(&file).expect_err(&bytes[..bytes.len().min(80)].escape_ascii().to_string());
+    assert_eq!(error.path, file);
+    let line = error.to_string();
+    assert!(!line.contains('\n') && line.len() < 600, "{line}");
+    assert!(listops::load(&file, 2000, Protocol::Clean).is_err());
+    (folder, error)
+}
+
+#[test]
+fn malformed_files_are_refused_with_file_and_line() {
+    let good = "( ( ( [MAX 2 ) 9 ) ] )";
+    let after = |rest: &str| format!("Source\tTarget\n{good}\t9\n{rest}");
+    for (text, words) in [
+        (String::new(), "the file is empty"),
+        (
+            format!("\u{feff}Source\tTarget\n{good}\t9\n"),
+            "line 1: the file begins with a byte order mark",
+        ),
+        (format!("{good}\t9\n"), "line 1: the header is"),
+        ("\n".into(), "line 1: the header is \"\\n\""),
+        (after(good), "line 3: columns: 1, not 2"),
+        (after("\n"), "line 3: the line is empty"),
+        (
+            after(&format!("{good}\t9\t1\n")),
+            "line 3: columns: 3, not 2",
+        ),
+        (
+            after(&format!("{good}\t10\n")),
+            "line 3: the Target is \"10\", not a digit",
+        ),
+        (
+            after(&format!("{good}\t\n")),
+            "line 3: the Target is \"\", not a digit",
+        ),
+        (
+            after("( ( ( [MAX 2 ) 9 ) ]\t9\n"),
+            "line 3: byte 20: the expression ends with parentheses open: 1",
+        ),
+        (
+            after("( ( ( [MAX 2 ) 9 ) ] ) )\t9\n"),
+            "line 3: byte 24: this parenthesis does not close",
+        ),
+        (
+            after("( ( ( [MAX 2 ) x ) ] )\t9\n"),
+            "line 3: byte 16: no word: \"x\"",
+        ),
+        (
+            after("( ( ( [MAX 2 ) \0 ) ] )\t9\n"),
+            "line 3: byte 16: a NUL byte",
+        ),
+        (after("\t9\n"), "line 3: byte 1: there is no expression"),
+        (after("( ( ( [MA"), "line 3: columns: 1, not 2"),
+        (
+            after(&format!("{}\t9\n", "( ".repeat(1 << 18))),
+            "line 3: more than 262144 bytes long",
+        ),
+        (
+            after(&format!("{}\t9\n", "( ".repeat(1 << 16))),
+            "line 3: byte 131072: the expression ends with parentheses open: 65536",
+        ),
+        (
+            format!("Source\tTarget{}", " ".repeat(1 << 24)),
+            "line 1: the header is",
+        ),
+    ] {
+        let (_folder, error) = malformed(text.as_bytes());
+        let line = error.to_string();
+        assert!(line.contains(words), "{words:?} is not in {line}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let told = |path: &Path| {
+        listops::load(path, 2000, Protocol::Clean)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(told(folder.path()).contains("basic_train.tsv\": there is no such file"));
+    assert!(told(&folder.path().join("none.tsv")).contains("there is no such file"));
+    fs::create_dir_all(folder.path().join("listops-1000")).unwrap();
+    assert!(told(folder.path()).contains("did you mean"));
+    assert!(
+        listops::verify(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("a folder, not a file")
+    );
+}
+
+// The sample that the benchmark's own program made, where it is at hand.
+
+/// What the two-sample tests compare.
+#[derive(Default)]
+struct Frequencies {
+    lengths: Vec<f64>,
+    /// Of each tree, the mean level of its operators.
+    levels: Vec<f64>,
+    depths: HashMap<usize, f64>,
+    labels: HashMap<usize, f64>,
+    operators: HashMap<usize, f64>,
+    digits: HashMap<usize, f64>,
+    arguments: HashMap<usize, f64>,
+}
+
+impl Frequencies {
+    fn of(datasets: &[Dataset]) -> Self {
+        let mut found = Frequencies::default();
+        let splits = datasets.iter().flat_map(|d| [&d.train, &d.dev, &d.test]);
+        for example in splits.flat_map(|split| &split.examples) {
+            let codes = &example.documents[0];
+            found.lengths.push(codes.len() as f64);
+            *found.labels.entry(example.label).or_default() += 1.0;
+            let (mut open, mut deepest) = (vec![0], 0);
+            let (mut operators, mut levels) = (0, 0);
+            for &code in codes {
+                if code == 14 {
+                    let arguments = open.pop().unwrap();
+                    *found.arguments.entry(arguments).or_default() += 1.0;
+                    continue;
+                }
+                *open.last_mut().unwrap() += 1;
+                if code < 4 {
+                    *found.operators.entry(usize::from(code)).or_default() += 1.0;
+                    open.push(0);
+                    deepest = deepest.max(open.len() - 1);
+                    operators += 1;
+                    levels += open.len() - 1;
+                } else {
+                    *found.digits.entry(usize::from(code)).or_default() += 1.0;
+                }
+            }
+            found.levels.push(levels as f64 / f64::from(operators));
+            *found.depths.entry(deepest).or_default() += 1.0;
+        }
+        found
+    }
+}
+
+/// Two-sample chi-squared over the cells with at least 10 counts in all, the rest pooled: (statistic, degrees of freedom).
+fn chi_squared(a: &HashMap<usize, f64>, b: &HashMap<usize, f64>) -> (f64, f64) {
+    let keys: HashSet<usize> = a.keys().chain(b.keys()).copied().collect();
+    let get = |m: &HashMap<usize, f64>, k| m.get(&k).copied().unwrap_or(0.0);
+    let mut cells = Vec::new();
+    let mut rest = (0.0, 0.0);
+    for key in keys {
+        let cell = (get(a, key), get(b, key));
+        if cell.0 + cell.1 < 10.0 {
+            rest = (rest.0 + cell.0, rest.1 + cell.1);
+        } else {
+            cells.push(cell);
+        }
+    }
+    if rest.0 + rest.1 > 0.0 {
+        cells.push(rest);
+    }
+    let (m, n): (f64, f64) = (a.values().sum(), b.values().sum());
+    let statistic = cells
+        .iter()
+        .map(|(x, y)| (x * (n / m).sqrt() - y * (m / n).sqrt()).powi(2) / (x + y))
+        .sum();
+    (statistic, cells.len() as f64 - 1.0)
+}
+
+/// Two-sample Kolmogorov-Smirnov: the statistic times sqrt(mn/(m+n)), whose 0.1% point is 1.95.
+fn kolmogorov(a: &[f64], b: &[f64]) -> f64 {
+    let (mut a, mut b) = (a.to_vec(), b.to_vec());
+    a.sort_unstable_by(f64::total_cmp);
+    b.sort_unstable_by(f64::total_cmp);
+    let (m, n) = (a.len() as f64, b.len() as f64);
+    let below = |row: &[f64], x: f64| row.partition_point(|&v| v <= x) as f64;
+    let gap = a
+        .iter()
+        .chain(&b)
+        .map(|&x| (below(&a, x) / m - below(&b, x) / n).abs());
+    gap.fold(0.0, f64::max) * (m * n / (m + n)).sqrt()
+}
+
+#[test]
+fn generated_trees_have_the_frequencies_of_the_benchmarks_program() {
+    let Some((_folder, files)) = sample() else {
+        return;
+    };
+    // The generator's own 1,500 against 8,000 of ours.
+    let theirs: Vec<Dataset> = files
+        .iter()
+        .map(|file| {
+            let found = listops::verify(file).unwrap();
+            println!("{found}");
+            assert_eq!(found.wrong, 0);
+            listops::load(file, listops::MAX_LEN, Protocol::Clean).unwrap()
+        })
+        .collect();
+    let theirs = Frequencies::of(&theirs);
+    assert_eq!(theirs.lengths.len(), 1500);
+    let shape = Shape {
+        train: 7000,
+        dev: 500,
+        test: 500,
+        ..Shape::LRA
+    };
+    let ours = Frequencies::of(&[grown(1, &shape, Protocol::Clean)]);
+    let mean = |row: &[f64]| row.iter().sum::<f64>() / row.len() as f64;
+    println!(
+        "mean length {:.1} and {:.1}",
+        mean(&ours.lengths),
+        mean(&theirs.lengths)
+    );
+    for (name, a, b) in [
+        ("length", &ours.lengths, &theirs.lengths),
+        ("mean level of operators", &ours.levels, &theirs.levels),
+    ] {
+        let statistic = kolmogorov(a, b);
+        println!("{name}: Kolmogorov-Smirnov {statistic:.3}");
+        assert!(statistic < 1.95, "{name}");
+    }
+    // Trees of this length reach the last level but one, every one of them: deeper than nine operators they cannot be.
+    for found in [&ours, &theirs] {
+        assert!(found.depths.keys().all(|&depth| (8..=9).contains(&depth)));
+        let share = found.depths[&9] / found.lengths.len() as f64;
+        println!("share of depth 9: {share:.4}");
+        assert!(share > 0.999);
+    }
+    for (name, a, b) in [
+        ("label", &ours.labels, &theirs.labels),
+        ("operator", &ours.operators, &theirs.operators),
+        ("digit", &ours.digits, &theirs.digits),
+        ("arguments", &ours.arguments, &theirs.arguments),
+    ] {
+        let (statistic, freedom) = chi_squared(a, b);
+        // Wilson and Hilferty: the cube root of chi-squared / k is nearly normal. 3.09 is the 0.1% point.
+        let v = 2.0 / (9.0 * freedom);
+        let z = ((statistic / freedom).cbrt() - (1.0 - v)) / v.sqrt();
+        println!(
+            "{name}: chi-squared {statistic:.1} with {freedom} degrees of freedom, z = {z:.2}"
+        );
+        assert!(z < 3.09, "{name}");
+    }
+    // The tests can fail: trees of nine arguments at most are told apart.
+    let fewer = Shape {
+        max_args: 9,
+        ..shape
+    };
+    let fewer = Frequencies::of(&[grown(1, &fewer, Protocol::Clean)]);
+    assert!(chi_squared(&fewer.arguments, &theirs.arguments).0 > 1000.0);
+}
+
+/// The unpacked sample: `basic_test.tsv` and `basic_val.tsv`.
+fn sample() -> Option<(TempDir, [PathBuf; 2])> {
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data/listops-generated-sample.tar.gz");
+    let folder = tempfile::tempdir().unwrap();
+    let skip = |reason: String| {
+        // To the terminal itself: what a passing test prints by the macros is not shown.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED the comparison with the ListOps sample: {reason}"
+        );
+    };
+    if !archive.is_file() {
+        skip(format!("there is no {}", archive.display()));
+        return None;
+    }
+    let tar = Command::new("tar")
+        .arg("xzf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(folder.path())
+        .status();
+    if !tar.is_ok_and(|status| status.success()) {
+        skip(format!("tar cannot unpack {}", archive.display()));
+        return None;
+    }
+    let inner = folder.path().join("listops-generated");
+    let files = ["basic_test.tsv", "basic_val.tsv"].map(|file| inner.join(file));
+    Some((folder, files))
+}
