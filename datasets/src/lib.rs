@@ -11,14 +11,16 @@
 //!    `text/reviews.grammar`, the expansion of grammars in `text/grammar.rs`);
 //! 4. [`listops`]: the ListOps task, from the benchmark's TSV files (`listops/tsv.rs`), or grown (`listops/generator.rs`),
 //!    each checked by the other's means (`listops/evaluator.rs`);
-//! 5. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
-//! 6. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
-//! 7. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy.
+//! 5. [`image`]: the Image task, CIFAR-10 in grey, or drawings (`image/drawings.rs`);
+//! 6. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
+//! 7. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
+//! 8. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy.
 
 pub mod baseline;
 mod dataset;
 mod error;
 pub mod groups;
+pub mod image;
 pub mod listops;
 pub mod loader;
 mod protocol;

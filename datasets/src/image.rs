@@ -1,0 +1,361 @@
+//! The Image task: what does a small picture show, pixel by pixel?
+//!
+//! [`load`] reads CIFAR-10 (Krizhevsky 2009) in its binary version, <https://www.cs.toronto.edu/~kriz/cifar.html>, from
+//! the folder `cifar-10-batches-bin` or from inside the published `cifar-10-binary.tar.gz`; [`builtin`] draws pictures of
+//! its own where there is no data (`image/drawings.rs`). A picture becomes the 1,024 grey values of its rows.
+//!
+//! # Format
+//! Six files, `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, of 10,000 records each. A record is 3,073
+//! bytes: the label (0 to 9), then the planes R, G and B, 32 rows of 32 bytes each. There is no header and no checksum.
+//!
+//! # Splits
+//! Train is the first 45,000 records of the five files in their order, dev the last 5,000, test the sixth file, under
+//! both protocols. The reference takes the first nine tenths as well, but of TensorFlow Datasets' order, which is
+//! another one: same sizes, other pictures.
+
+mod drawings;
+
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
+use engine::rng::Seed;
+use flate2::read::GzDecoder;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+/// Width and height of a picture.
+pub const SIDE: usize = 32;
+/// Pixels of a picture, which are its tokens.
+pub const PIXELS: usize = SIDE * SIDE;
+
+/// The names of the classes, by label, as `batches.meta.txt` has them.
+const CLASSES: [&str; 10] = [
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+];
+
+/// The files in the order of their records; the last is the test set.
+pub(crate) const FILES: [&str; 6] = [
+    "data_batch_1.bin",
+    "data_batch_2.bin",
+    "data_batch_3.bin",
+    "data_batch_4.bin",
+    "data_batch_5.bin",
+    "test_batch.bin",
+];
+/// Bytes of a record: the label and three planes.
+pub(crate) const RECORD: usize = 1 + 3 * PIXELS;
+/// Records of a file.
+const RECORDS: usize = 10_000;
+/// Bytes of a file.
+const FILE: u64 = (RECORDS * RECORD) as u64;
+/// The first so many of the 50,000 records are for training, the others for development.
+const TRAIN: usize = 45_000;
+/// No more is unpacked of an archive; the published one holds 184 MB.
+const UNPACKED: u64 = 256 << 20;
+
+const LAYOUT: &str = "the folder cifar-10-batches-bin of six .bin files, or cifar-10-binary.tar.gz";
+const GET: &str = "get cifar-10-binary.tar.gz, or use the built-in drawings, which need no data";
+const AGAIN: &str = "the file is damaged or incomplete; get it again";
+
+/// Reads CIFAR-10 from the folder of its binary files or from the published archive.
+///
+/// The ids are the places of the records in the five files of train, and in the file of test.
+pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
+    let mut batches: [Vec<(usize, Box<[u8]>)>; FILES.len()] = Default::default();
+    records(path, &mut |file, record| {
+        batches[file].push((usize::from(record[0]), grey(&record[1..])));
+    })?;
+    let [.., test] = &mut batches;
+    let test = std::mem::take(test);
+    let mut train = examples(batches.into_iter().flatten());
+    let dev = train.split_off(TRAIN);
+    let name = format!("CIFAR-10 in grey at {}", path.display());
+    let classes = CLASSES.map(String::from).to_vec();
+    let splits = [train, dev, examples(test.into_iter())];
+    let rule = "train is the first 45000 records of the training files, dev the last 5000";
+    Ok(dataset(name, false, classes, splits, rule, protocol))
+}
+
+/// Makes the built-in drawings of `seed`: 20,000 + 2,000 + 5,000 pictures of ten shapes among litter
+/// (`image/drawings.rs` says how, and why the frequencies of grey values do not tell the shape).
+pub fn builtin(seed: u64, protocol: Protocol) -> Dataset {
+    let split = |name, count| examples((0..count).map(|id| drawings::draw(Seed(seed), name, id)));
+    let splits = [
+        split("train", drawings::TRAIN),
+        split("dev", drawings::DEV),
+        split("test", drawings::TEST),
+    ];
+    let name = format!("built-in drawings (seeded, not CIFAR-10), seed {seed}");
+    let classes = drawings::SHAPES.map(String::from).to_vec();
+    let rule = "the three splits are drawn from streams of their own";
+    dataset(name, true, classes, splits, rule, protocol)
+}
+
+fn examples(pictures: impl Iterator<Item = (usize, Box<[u8]>)>) -> Vec<Example> {
+    let example = |(id, (label, pixels))| Example {
+        id,
+        label,
+        documents: vec![pixels],
+    };
+    (0..).zip(pictures).map(example).collect()
+}
+
+fn dataset(
+    name: String,
+    builtin: bool,
+    classes: Vec<String>,
+    [train, mut dev, test]: [Vec<Example>; 3],
+    rule: &str,
+    protocol: Protocol,
+) -> Dataset {
+    let masked = protocol == Protocol::Paper;
+    if !builtin {
+        // Dev goes on counting where train ends: they share a source.
+        (TRAIN..).zip(&mut dev).for_each(|(id, e)| e.id = id);
+    }
+    let all = [&train, &dev, &test];
+    let [train_count, dev_count, test_count] = all.map(|examples| examples.len());
+    let black: usize = all
+        .iter()
+        .flat_map(|examples| examples.iter())
+        .map(|example| example.documents[0].iter().filter(|&&p| p == 0).count())
+        .sum();
+    let pixels = PIXELS * (train_count + dev_count + test_count);
+    let notes = vec![
+        format!(
+            "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values"
+        ),
+        rule.to_string(),
+        format!(
+            "protocol {protocol}: black pixels ({:.2}%) are {}",
+            100.0 * black as f64 / pixels as f64,
+            match masked {
+                true => "no tokens, as in the reference, whose padding has the same id 0",
+                false => "tokens like all others",
+            }
+        ),
+    ];
+    let split = |name, examples| Split { name, examples };
+    Dataset {
+        name,
+        builtin,
+        encoding: Encoding {
+            offset: 0,
+            vocabulary: 256,
+            mask_zero: masked,
+        },
+        classes,
+        train: split("train", train),
+        dev: split("dev", dev),
+        test: split("test", test),
+        notes,
+    }
+}
+
+/// The grey values of three planes: floor(255.5 (0.2989 R + 0.5870 G + 0.1140 B) / 255), in whole numbers.
+///
+/// It is `tf.image.rgb_to_grayscale` of bytes: to [0, 1], the weights (their sum is 0.9999), and back by 255.5 and
+/// truncation. TensorFlow rounds to f32 on the way; no colour is a whole number of greys but black, so that only values
+/// within 2e-5 of one can come out differently.
+fn grey(planes: &[u8]) -> Box<[u8]> {
+    let (red, rest) = planes.split_at(PIXELS);
+    let (green, blue) = rest.split_at(PIXELS);
+    let pixel = |((&r, &g), &b): ((&u8, &u8), &u8)| {
+        let [r, g, b] = [r, g, b].map(u64::from);
+        // 255.5/255 = 511/510; at most 255.47.
+        (511 * (2989 * r + 5870 * g + 1140 * b) / 5_100_000) as u8
+    };
+    red.iter().zip(green).zip(blue).map(pixel).collect()
+}
+
+/// Calls `each` with every record and the number of its file in [`FILES`]; in an archive, files come in its own order.
+/// A record's label has been checked.
+pub(crate) fn records(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
+    let found = fs::metadata(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => {
+            DataError::new(path, "there is no such file or folder", LAYOUT, GET)
+        }
+        _ => DataError::new(path, "cannot be read", LAYOUT, "check its permissions").caused_by(e),
+    })?;
+    match found.is_dir() {
+        true => folder(path, each),
+        false => archive(path, each),
+    }
+}
+
+fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
+    // All sizes first: what is wrong is found before 180 MB have been read.
+    for name in FILES {
+        let file = path.join(name);
+        let found = match fs::metadata(&file) {
+            Ok(found) => found,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let hint = ["cifar-10-batches-bin", "cifar-10-binary.tar.gz"]
+                    .iter()
+                    .map(|inner| path.join(inner))
+                    .find(|inner| inner.exists())
+                    .map_or(GET.to_string(), |inner| format!("did you mean {inner:?}?"));
+                return Err(DataError::new(&file, "there is no such file", LAYOUT, hint));
+            }
+            Err(e) => return Err(unreadable(&file, e)),
+        };
+        if !found.is_file() {
+            return Err(DataError::new(&file, "this is not a file", LAYOUT, GET));
+        }
+        check_size(&file, name, found.len())?;
+    }
+    for (number, name) in FILES.iter().enumerate() {
+        let file = path.join(name);
+        let open = File::open(&file).map_err(|e| unreadable(&file, e))?;
+        read_batch(BufReader::new(open), &file, name, &mut |record| {
+            each(number, record);
+        })?;
+    }
+    Ok(())
+}
+
+/// The files inside the archive. Entries are taken as they stand in it (no long names, no links), so that no header of
+/// it can ask for memory.
+fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
+    let broken =
+        |e: io::Error| DataError::new(path, "cannot be unpacked", LAYOUT, AGAIN).caused_by(e);
+    let file = File::open(path).map_err(|e| unreadable(path, e))?;
+    let unpacked = GzDecoder::new(BufReader::new(file)).take(UNPACKED);
+    let mut archive = tar::Archive::new(unpacked);
+    let mut found = [false; FILES.len()];
+    for entry in archive.entries().map_err(broken)?.raw(true) {
+        let entry = entry.map_err(broken)?;
+        let name = entry.path_bytes();
+        let name = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let Some(number) = FILES.iter().position(|file| file.as_bytes() == name) else {
+            continue;
+        };
+        let name = FILES[number];
+        if found[number] {
+            let problem = format!("{name} stands in it twice");
+            return Err(DataError::new(path, problem, "six different files", AGAIN));
+        }
+        found[number] = true;
+        check_size(path, name, entry.size())?;
+        read_batch(entry, path, name, &mut |record| each(number, record))?;
+    }
+    match found.iter().position(|&found| !found) {
+        None => Ok(()),
+        Some(number) => {
+            let problem = format!("{} is not in it", FILES[number]);
+            Err(DataError::new(path, problem, LAYOUT, AGAIN))
+        }
+    }
+}
+
+fn unreadable(path: &Path, e: io::Error) -> DataError {
+    DataError::new(path, "cannot be read", LAYOUT, "check its permissions").caused_by(e)
+}
+
+fn size_expected() -> String {
+    format!("{FILE} bytes: {RECORDS} records of {RECORD}")
+}
+
+fn check_size(path: &Path, name: &str, size: u64) -> Result<(), DataError> {
+    if size == FILE {
+        return Ok(());
+    }
+    let problem = match size < FILE {
+        true => {
+            let record = size / RECORD as u64;
+            format!("{name} ends at byte {size}, in record {record}")
+        }
+        false => format!("{name} goes on after byte {FILE}: it has {size}"),
+    };
+    Err(DataError::new(path, problem, size_expected(), AGAIN))
+}
+
+/// Calls `each` with every record of one file; `path` is the file itself or the archive around it.
+fn read_batch(
+    mut bytes: impl Read,
+    path: &Path,
+    name: &str,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<(), DataError> {
+    let mut record = [0; RECORD];
+    for number in 0..RECORDS {
+        let offset = number * RECORD;
+        bytes.read_exact(&mut record).map_err(|e| {
+            let problem = format!("{name} cannot be read in record {number}, from byte {offset}");
+            DataError::new(path, problem, size_expected(), AGAIN).caused_by(e)
+        })?;
+        if usize::from(record[0]) >= CLASSES.len() {
+            let label = record[0];
+            return Err(DataError::new(
+                path,
+                format!("{name} has the label {label} at byte {offset} (record {number})"),
+                format!("a label from 0 to {}", CLASSES.len() - 1),
+                "is it the binary version of CIFAR-10 (not of CIFAR-100, whose records have two labels)?",
+            ));
+        }
+        each(&record);
+    }
+    Ok(())
+}
+
+/// A PNG of the first `columns` pictures of each class, a row a class, each pixel two by two.
+pub fn contact_sheet(split: &Split, classes: usize, columns: usize) -> io::Result<Vec<u8>> {
+    const ZOOM: usize = 2;
+    const STEP: usize = ZOOM * SIDE + 2; // a gap of two
+    let (width, height) = (STEP * columns.max(1), STEP * classes.max(1));
+    let mut sheet = vec![255; width * height];
+    for class in 0..classes {
+        let pictures = split.examples.iter().filter(|e| e.label == class);
+        for (column, picture) in pictures.take(columns).enumerate() {
+            let pixels = picture.documents[0].iter().take(PIXELS);
+            for (place, &pixel) in pixels.enumerate() {
+                let top = class * STEP + ZOOM * (place / SIDE);
+                let left = column * STEP + ZOOM * (place % SIDE);
+                for line in top..top + ZOOM {
+                    sheet[line * width + left..][..ZOOM].fill(pixel);
+                }
+            }
+        }
+    }
+    let mut bytes = Vec::new();
+    let (width, height) = (u32::try_from(width), u32::try_from(height));
+    let (Ok(width), Ok(height)) = (width, height) else {
+        return Err(io::Error::other("the contact sheet is too large"));
+    };
+    let mut png = png::Encoder::new(&mut bytes, width, height);
+    png.set_color(png::ColorType::Grayscale);
+    png.set_depth(png::BitDepth::Eight);
+    png.write_header()?.write_image_data(&sheet)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against the formula in f64, which is exact enough: no colour but black is a whole number of greys.
+    #[test]
+    fn grey_is_the_formula() {
+        for r in (0..=255u8).step_by(5) {
+            for g in (0..=255u8).step_by(3) {
+                // A plane of 1,024 blues holds each value four times.
+                let mut planes = vec![r; PIXELS];
+                planes.extend([g; PIXELS]);
+                planes.extend((0..PIXELS).map(|place| place as u8));
+                for (place, &value) in grey(&planes).iter().enumerate() {
+                    let [r, g, b] = [r, g, place as u8].map(f64::from);
+                    let wanted = 255.5 * (0.2989 * r + 0.587 * g + 0.114 * b) / 255.0;
+                    assert_eq!(value, wanted as u8, "{r} {g} {b}");
+                }
+            }
+        }
+    }
+}
