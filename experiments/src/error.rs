@@ -60,6 +60,14 @@ impl Error {
         }
     }
 
+    /// The same error with its place before the message.
+    pub fn at(self, place: &str) -> Self {
+        Self {
+            message: format!("{place}: {}", self.message),
+            ..self
+        }
+    }
+
     /// The same error with what to do about it, in place of an earlier hint.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {

@@ -12,9 +12,11 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::trainer::{Evaluation, State, Step, Trainer};
 use datasets::{DataError, Dataset, baseline};
+use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -307,16 +309,6 @@ fn other_best(held: usize, best: usize) -> Error {
     ))
 }
 
-fn refuse_not_finite(split: &str, evaluation: &Evaluation, step: usize) -> Result<()> {
-    match evaluation.loss.is_finite() {
-        true => Ok(()),
-        false => Err(
-            Error::failure(format!("step {step}: the {split} loss is not finite"))
-                .hint("a lower --learning-rate or a longer --warmup"),
-        ),
-    }
-}
-
 /// How training ended, and after how many steps.
 enum End {
     Finished(usize),
@@ -415,8 +407,11 @@ impl Session<'_> {
                 progress.note("stopping after this evaluation; once more stops at once");
                 told = true;
             }
+            ControlFlow::Continue(())
         });
-        refuse_not_finite("dev", &dev, done)?;
+        let dev = dev
+            .map_err(|error| error.at(&format!("step {done}")))?
+            .expect("it never breaks off");
         self.run.log(done, &Dev { dev })?;
         let better = self.watch.best.is_none_or(|(_, best)| dev.loss < best.loss);
         if better {
@@ -461,12 +456,16 @@ impl Session<'_> {
         }
         let progress = &mut self.progress;
         let test = trainer.evaluate(&trainer.data().test, config.test_examples, |seen, all| {
-            progress.examples("test", seen, all)
+            progress.examples("test", seen, all);
+            match interrupt.requested() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         });
-        if interrupt.requested() {
+        let step = format!("step {tested_weights_of_step}");
+        let Some(test) = test.map_err(|error| error.at(&step))? else {
             return Ok(self.interrupted(steps));
-        }
-        refuse_not_finite("test", &test, tested_weights_of_step)?;
+        };
         let data = trainer.data();
         let baseline = baseline::byte_frequencies(data);
         let outcome = Outcome {
@@ -511,6 +510,14 @@ impl Session<'_> {
             false => format!("of {}, lowest dev loss", outcome.steps),
         };
         let whole = self.began.elapsed().as_secs();
+        let mut time = format!("{} min {:02} s in all", whole / 60, whole % 60);
+        if self.spent.steps > 0 {
+            time += &format!(
+                "; {} steps at {} tokens a second",
+                self.spent.steps,
+                HumanCount((self.spent.tokens as f64 / self.spent.time.as_secs_f64()) as u64)
+            );
+        }
         let rows = [
             ("data", data.to_string()),
             (
@@ -534,16 +541,7 @@ impl Session<'_> {
                 ),
             ),
             ("majority class", percent(outcome.majority_accuracy)),
-            (
-                "time",
-                format!(
-                    "{} min {:02} s; {} steps at {:.0} tokens a second",
-                    whole / 60,
-                    whole % 60,
-                    self.spent.steps,
-                    self.spent.tokens as f64 / self.spent.time.as_secs_f64().max(1e-9)
-                ),
-            ),
+            ("time", time),
             ("run folder", self.run.folder().display().to_string()),
         ];
         rows.iter()

@@ -16,6 +16,7 @@ use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
 use ops::attention;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
@@ -251,13 +252,16 @@ impl Trainer {
 
     /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order
     /// of `split` (0: all); an example is judged with the same draws every time. `seen` is told how
-    /// many are done.
+    /// many are done and may break off: then there is no outcome.
+    ///
+    /// # Errors
+    /// If the loss is not finite: the example and the operator that broke.
     pub fn evaluate(
         &self,
         split: &Split,
         count: usize,
-        mut seen: impl FnMut(usize, usize),
-    ) -> Evaluation {
+        mut seen: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Option<Evaluation>> {
         let stream = self.learner.seed.stream("evaluation").stream(split.name);
         let mut order: Vec<usize> = (0..split.examples.len()).collect();
         if count > 0 && count < order.len() {
@@ -267,25 +271,38 @@ impl Trainer {
         let (mut loss, mut right) = (0.0, 0);
         for (share, indices) in order.chunks(SHARE).enumerate() {
             let outcomes: Vec<Outcome> = self.threads.install(|| {
-                let judge = |&index: &usize| self.learner.judge(&split.examples[index], stream);
+                let judge = |&index: &usize| {
+                    let tape = Tape::forward_only();
+                    self.learner.judge(&split.examples[index], stream, &tape)
+                };
                 indices.par_iter().with_max_len(1).map(judge).collect()
             });
             for outcome in outcomes {
                 loss += outcome.loss;
                 right += usize::from(outcome.right);
             }
-            seen(
-                (share * SHARE + indices.len()).min(order.len()),
-                order.len(),
-            );
+            if !loss.is_finite() {
+                return Err(self.learner.broken_evaluation(split, indices, stream));
+            }
+            let done = share * SHARE + indices.len();
+            if done < order.len() && seen(done, order.len()).is_break() {
+                return Ok(None);
+            }
         }
         let examples = order.len();
-        Evaluation {
+        Ok(Some(Evaluation {
             loss: loss / examples as f64,
             accuracy: right as f64 / examples as f64,
             examples,
-        }
+        }))
     }
+}
+
+/// What to do about a loss that is not finite.
+const HINT: &str = "a lower --learning-rate or a longer --warmup";
+
+fn infinite(norm: Option<f64>) -> bool {
+    norm.is_some_and(|norm| !norm.is_finite())
 }
 
 impl Learner {
@@ -331,10 +348,9 @@ impl Learner {
     }
 
     /// Loss of one example in evaluation.
-    fn judge(&self, example: &Example, stream: Stream) -> Outcome {
+    fn judge(&self, example: &Example, stream: Stream, tape: &Tape<f32>) -> Outcome {
         let before = multiply_adds();
-        let tape = Tape::forward_only();
-        let bound = self.params.bind(&tape);
+        let bound = self.params.bind(tape);
         let draws = Draws::live(stream.at(example.id));
         let logits = self
             .model
@@ -346,10 +362,30 @@ impl Learner {
         }
     }
 
+    /// Judges the examples of a broken evaluation again, on tapes with norms, to tell where it broke.
+    fn broken_evaluation(&self, split: &Split, indices: &[usize], stream: Stream) -> Error {
+        let name = split.name;
+        for &index in indices {
+            let (tape, example) = (Tape::traced(), &split.examples[index]);
+            self.judge(example, stream, &tape);
+            let records = tape.records();
+            if let Some(node) = records.iter().find(|node| infinite(node.value_norm)) {
+                return Error::failure(format!(
+                    "the {name} loss is not finite; in {name} example {} the value of `{}` is the \
+                     first that is not ({})",
+                    example.id, node.name, node.location
+                ))
+                .hint(HINT);
+            }
+        }
+        Error::failure(format!(
+            "the sum of the {name} losses is not finite, though each is"
+        ))
+        .hint(HINT)
+    }
+
     /// Runs the batch of a broken step again, on tapes with norms, to tell where it broke.
     fn broken(&self, step: usize, batch: &[Place]) -> Error {
-        const HINT: &str = "a lower --learning-rate or a longer --warmup";
-        let infinite = |norm: Option<f64>| norm.is_some_and(|norm| !norm.is_finite());
         for &place in batch {
             let tape = Tape::traced();
             self.visit(place, 1.0, &tape, &mut self.params.zeros());

@@ -671,7 +671,7 @@ fn a_loss_that_is_not_finite_names_step_example_and_operator() {
     // After the last step only an evaluation can notice.
     let out = folder.path().join("one step");
     let error = refuse(new_run(&out, "--steps 1 --warmup 1 --lr 1e30"), 1);
-    let start = "error: step 1: the dev loss is not finite";
+    let start = "error: step 1: the dev loss is not finite; in dev example ";
     assert!(error.starts_with(start), "{error}");
     assert!(!out.join("result.json").exists());
 }
