@@ -165,7 +165,7 @@ fn dataset(
 /// It is `tf.image.rgb_to_grayscale` of bytes: to [0, 1], the weights (their sum is 0.9999), and back by 255.5 and
 /// truncation. TensorFlow rounds to f32 on the way; no colour is a whole number of greys but black, so that only values
 /// within 2e-5 of one can come out differently.
-fn grey(planes: &[u8]) -> Box<[u8]> {
+pub(crate) fn grey(planes: &[u8]) -> Box<[u8]> {
     let (red, rest) = planes.split_at(PIXELS);
     let (green, blue) = rest.split_at(PIXELS);
     let pixel = |((&r, &g), &b): ((&u8, &u8), &u8)| {

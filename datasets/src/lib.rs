@@ -11,10 +11,13 @@
 //!    `text/reviews.grammar`, the expansion of grammars in `text/grammar.rs`);
 //! 4. [`listops`]: the ListOps task, from the benchmark's TSV files (`listops/tsv.rs`), or grown (`listops/generator.rs`),
 //!    each checked by the other's means (`listops/evaluator.rs`);
-//! 5. [`image`]: the Image task, CIFAR-10 in grey, or drawings (`image/drawings.rs`);
-//! 6. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
-//! 7. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
-//! 8. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy.
+//! 5. [`retrieval`]: the Retrieval task, pairs of papers from the benchmark's TSV files (`retrieval/row.rs`), or made up
+//!    (`retrieval/papers.rs`);
+//! 6. [`image`]: the Image task, CIFAR-10 in grey, or drawings (`image/drawings.rs`);
+//! 7. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
+//! 8. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
+//! 9. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy;
+//! 10. [`verify`]: what is in files on disk, and whether it is what was published.
 
 pub mod baseline;
 mod dataset;
@@ -24,7 +27,9 @@ pub mod image;
 pub mod listops;
 pub mod loader;
 mod protocol;
+pub mod retrieval;
 pub mod text;
+pub mod verify;
 
 pub use dataset::{Dataset, Encoding, Example, Split};
 pub use error::DataError;

@@ -1,0 +1,223 @@
+//! The Retrieval task: does one of two documents cite the other, byte by byte?
+//!
+//! [`load`] reads the pairs of the Long Range Arena (papers of the ACL Anthology Network, Radev et al. 2013) from the
+//! folder of `new_aan_pairs.{train,eval,test}.tsv`; [`builtin`] makes pairs of its own where there is no data
+//! (`retrieval/papers.rs`). How one line is read is in `retrieval/row.rs`.
+//!
+//! # Format
+//! No header; five columns between tabs; quotes mean nothing. Label (`1.0` or `0.0`), two ids, two texts. A text is a
+//! Python bytes literal, `b'...'` or `b"..."`, or stands as it is. Literals are decoded under both protocols: what the
+//! released preparation made of them is not recorded, and undecoded, every line break would be two tokens.
+//!
+//! # Splits
+//! Train, dev and test are the three files, under both protocols. Under `clean`, a pair of train or dev of which a later
+//! split has an exact copy (both whole texts, in this order) is removed.
+
+mod papers;
+mod row;
+
+use crate::protocol::{Digest, digest};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
+use engine::rng::Seed;
+pub(crate) use row::rows;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// The bytes of each document that the reference keeps.
+pub const MAX_LEN: usize = 4000;
+
+/// As in Text: token id = byte + 1, in a table of 512 rows.
+const ENCODING: Encoding = Encoding {
+    offset: 1,
+    vocabulary: 512,
+    mask_zero: false,
+};
+
+/// The names of the classes, by label.
+const CLASSES: [&str; 2] = ["unrelated", "related"];
+
+/// The files of train, dev and test.
+pub(crate) const FILES: [&str; 3] = [
+    "new_aan_pairs.train.tsv",
+    "new_aan_pairs.eval.tsv",
+    "new_aan_pairs.test.tsv",
+];
+
+const LAYOUT: &str = "the folder of new_aan_pairs.train.tsv, .eval.tsv and .test.tsv";
+const GET: &str = "take tsv_data of lra_release.gz, or use the built-in pairs, which need no data";
+
+/// Reads the pairs in the folder `path` and keeps `max_len` bytes of each document (the reference keeps [`MAX_LEN`]).
+///
+/// The ids are the places in the files, from 0.
+pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
+    if max_len == 0 {
+        return Err(DataError::new(
+            path,
+            "no byte of a text would be kept",
+            "a maximal length of at least 1",
+            format!("the reference keeps {MAX_LEN}"),
+        ));
+    }
+    check_folder(path)?;
+    let mut splits = Vec::with_capacity(FILES.len());
+    for file in FILES {
+        splits.push(read(&path.join(file), max_len)?);
+    }
+    let notes = FILES.iter().zip(&splits).map(|(file, pairs)| {
+        let related = pairs.iter().filter(|pair| pair.example.label == 1).count();
+        let cut = pairs.iter().map(|pair| pair.cut).sum::<usize>();
+        let empty = pairs.iter().filter(|pair| pair.empty).count();
+        let mut line = format!(
+            "{file}: {} pairs, {related} related; documents cut at {max_len}: {:.1}%",
+            pairs.len(),
+            100.0 * cut as f64 / (2 * pairs.len()).max(1) as f64
+        );
+        if empty > 0 {
+            line += &format!("; pairs with an empty document: {empty}");
+        }
+        line
+    });
+    let mut notes: Vec<String> = notes.collect();
+    notes.push(copies(&mut splits, protocol));
+    for (pairs, file) in splits.iter().zip(FILES) {
+        if pairs.is_empty() {
+            return Err(DataError::new(
+                &path.join(file),
+                "no pair is left of this file",
+                "at least one pair, of which no later file has a copy",
+                GET,
+            ));
+        }
+    }
+    let name = format!("AAN pairs at {}", path.display());
+    let splits = splits
+        .into_iter()
+        .map(|pairs| pairs.into_iter().map(|pair| pair.example).collect());
+    Ok(dataset(name, false, splits.collect(), notes, protocol))
+}
+
+/// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are kept
+/// (`retrieval/papers.rs` says what relates them, and why no function of byte frequencies tells it).
+///
+/// # Panics
+/// If `max_len` is 0.
+pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
+    assert!(max_len > 0, "builtin: no byte of a text would be kept");
+    let split = |(name, count)| {
+        let example = |id| {
+            let (label, texts) = papers::pair(Seed(seed), name, id);
+            let kept = |text: Vec<u8>| text[..text.len().min(max_len)].into();
+            Example {
+                id,
+                label,
+                documents: texts.map(kept).into(),
+            }
+        };
+        (0..count).map(example).collect()
+    };
+    let splits = [
+        ("train", papers::TRAIN),
+        ("dev", papers::DEV),
+        ("test", papers::TEST),
+    ];
+    let name = format!("built-in pairs of papers (seeded, not AAN), seed {seed}");
+    let notes = vec!["the three splits are drawn from streams of their own".to_string()];
+    dataset(name, true, splits.map(split).into(), notes, protocol)
+}
+
+fn dataset(
+    name: String,
+    builtin: bool,
+    splits: Vec<Vec<Example>>,
+    mut notes: Vec<String>,
+    protocol: Protocol,
+) -> Dataset {
+    let mut splits = splits.into_iter();
+    let mut split = |name| Split {
+        name,
+        examples: splits.next().unwrap_or_default(),
+    };
+    let (train, dev, test) = (split("train"), split("dev"), split("test"));
+    let [a, b, c] = [&train, &dev, &test].map(|split| split.examples.len());
+    notes.push(format!(
+        "protocol {protocol}: train {a}, dev {b}, test {c} pairs"
+    ));
+    Dataset {
+        name,
+        builtin,
+        encoding: ENCODING,
+        classes: CLASSES.map(String::from).to_vec(),
+        train,
+        dev,
+        test,
+        notes,
+    }
+}
+
+/// A pair with what is known of its whole texts.
+struct Pair {
+    example: Example,
+    /// Of both whole texts, in order.
+    digests: [Digest; 2],
+    /// How many of its documents were cut.
+    cut: usize,
+    empty: bool,
+}
+
+fn read(file: &Path, max_len: usize) -> Result<Vec<Pair>, DataError> {
+    let mut pairs = Vec::new();
+    rows(file, &mut |row| {
+        let kept = |text: &[u8]| text[..text.len().min(max_len)].into();
+        pairs.push(Pair {
+            example: Example {
+                id: pairs.len(),
+                label: row.label,
+                documents: row.texts.iter().map(|text| kept(text)).collect(),
+            },
+            digests: [digest(&row.texts[0]), digest(&row.texts[1])],
+            cut: row.texts.iter().filter(|text| text.len() > max_len).count(),
+            empty: row.texts.iter().any(Vec::is_empty),
+        });
+    })?;
+    Ok(pairs)
+}
+
+/// Counts the pairs of which a later split has a copy, and removes them under `clean`.
+fn copies(splits: &mut [Vec<Pair>], protocol: Protocol) -> String {
+    let clean = protocol == Protocol::Clean;
+    let mut later: HashSet<[Digest; 2]> = HashSet::new();
+    let mut found = 0;
+    for pairs in splits.iter_mut().rev() {
+        let here: Vec<[Digest; 2]> = pairs.iter().map(|pair| pair.digests).collect();
+        found += here.iter().filter(|pair| later.contains(*pair)).count();
+        if clean {
+            pairs.retain(|pair| !later.contains(&pair.digests));
+        }
+        later.extend(here);
+    }
+    match (found, clean) {
+        (0, _) => "no pair has a copy in a later split".to_string(),
+        (_, true) => format!("pairs with a copy in a later split: {found} (all removed)"),
+        (_, false) => format!("pairs with a copy in a later split: {found} (none removed)"),
+    }
+}
+
+/// Refuses what is not the folder of the three files, and says where they may be.
+pub(crate) fn check_folder(path: &Path) -> Result<(), DataError> {
+    let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
+    if !path.exists() {
+        return wrong("there is no such folder", GET.into());
+    }
+    if !path.is_dir() {
+        return wrong("this is a file, not a folder", GET.into());
+    }
+    if let Some(missing) = FILES.iter().find(|file| !path.join(file).is_file()) {
+        let inner = ["tsv_data", "lra_release_format"].map(|inner| path.join(inner));
+        let hint = match inner.iter().find(|inner| inner.join(missing).is_file()) {
+            Some(inner) => format!("did you mean {inner:?}?"),
+            None => GET.to_string(),
+        };
+        return wrong(&format!("there is no file {missing} in it"), hint);
+    }
+    Ok(())
+}

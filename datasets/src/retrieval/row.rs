@@ -1,0 +1,311 @@
+//! One line of the benchmark's five-column TSV, and the bytes literals in it.
+//!
+//! Called by `retrieval.rs` and `verify.rs`. Whatever stands in a file, it is one error with the line, and no more than
+//! one line is held.
+
+use crate::DataError;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// The longest line taken, in bytes; those of the benchmark are a hundred times shorter.
+const LONGEST: usize = 16 << 20;
+
+const COLUMNS: &str = "five columns between tabs: label, id, id, text, text";
+const AGAIN: &str = "the file is damaged or not of this form; get it again";
+
+/// A line, decoded.
+pub(crate) struct Row {
+    pub(crate) label: usize,
+    /// The ids of the two papers.
+    pub(crate) ids: [String; 2],
+    /// The whole texts.
+    pub(crate) texts: [Vec<u8>; 2],
+    /// How many of the texts were bytes literals.
+    pub(crate) literals: usize,
+}
+
+/// Calls `each` with every line of `file`.
+pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
+    let failed = |problem: String| DataError::new(file, problem, COLUMNS, AGAIN);
+    let open = File::open(file).map_err(|e| {
+        DataError::new(file, "cannot be read", COLUMNS, "check its permissions").caused_by(e)
+    })?;
+    let mut bytes = BufReader::with_capacity(1 << 16, open);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let mut limited = (&mut bytes).take(LONGEST as u64 + 1);
+        let read = limited
+            .read_until(b'\n', &mut line)
+            .map_err(|e| failed(format!("line {number} cannot be read")).caused_by(e))?;
+        if read == 0 {
+            break;
+        }
+        if read > LONGEST {
+            return Err(failed(format!(
+                "line {number} is over {LONGEST} bytes long"
+            )));
+        }
+        let ended = line.strip_suffix(b"\n").unwrap_or(&line);
+        let ended = ended.strip_suffix(b"\r").unwrap_or(ended);
+        match parse(ended) {
+            Ok(row) => each(row),
+            Err(wrong) => {
+                return Err(DataError::new(
+                    file,
+                    format!("line {number}: {}", wrong.problem),
+                    wrong.expected,
+                    AGAIN,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq)]
+struct Wrong {
+    problem: String,
+    expected: &'static str,
+}
+
+impl Wrong {
+    fn new(problem: impl Into<String>, expected: &'static str) -> Self {
+        let problem = problem.into();
+        Wrong { problem, expected }
+    }
+}
+
+fn parse(line: &[u8]) -> Result<Row, Wrong> {
+    if line.starts_with(b"\xef\xbb\xbf") {
+        let problem = "the line begins with a byte order mark";
+        return Err(Wrong::new(problem, "the label as the first character"));
+    }
+    if let Some(place) = line.iter().position(|&b| b == 0) {
+        let problem = format!("a NUL byte at byte {place} of the line");
+        return Err(Wrong::new(
+            problem,
+            "text; a bytes literal writes NUL as \\x00",
+        ));
+    }
+    let mut columns = line.split(|&b| b == b'\t');
+    let five: [Option<&[u8]>; 5] = std::array::from_fn(|_| columns.next());
+    let [
+        Some(label),
+        Some(first),
+        Some(second),
+        Some(text),
+        Some(other),
+    ] = five
+    else {
+        let problem = match line.is_empty() {
+            true => "the line is empty".to_string(),
+            false => format!("{} columns", five.iter().flatten().count()),
+        };
+        return Err(Wrong::new(problem, COLUMNS));
+    };
+    let more = columns.count();
+    if more > 0 {
+        return Err(Wrong::new(format!("{} columns", 5 + more), COLUMNS));
+    }
+    let label = match label {
+        b"0.0" | b"0" => 0,
+        b"1.0" | b"1" => 1,
+        _ => {
+            let problem = format!("the label is {}", quoted(label));
+            return Err(Wrong::new(problem, "0.0 (unrelated) or 1.0 (related)"));
+        }
+    };
+    let id = |column: usize, id: &[u8]| match std::str::from_utf8(id) {
+        Ok(id) if !id.is_empty() => Ok(id.to_string()),
+        _ => {
+            let problem = format!("the id in column {column} is {}", quoted(id));
+            Err(Wrong::new(problem, "the id of a paper"))
+        }
+    };
+    let ids = [id(2, first)?, id(3, second)?];
+    let decoded = |column: usize, text: &[u8]| {
+        decode(text).map_err(|wrong| Wrong {
+            problem: format!("column {column}: {}", wrong.problem),
+            ..wrong
+        })
+    };
+    let (first, second) = (decoded(4, text)?, decoded(5, other)?);
+    let literals = usize::from(first.1) + usize::from(second.1);
+    Ok(Row {
+        label,
+        ids,
+        texts: [first.0, second.0],
+        literals,
+    })
+}
+
+/// The beginning of a field, for a message.
+fn quoted(field: &[u8]) -> String {
+    let shown = field[..field.len().min(20)].escape_ascii();
+    match field.len() {
+        0..=20 => format!("\"{shown}\""),
+        _ => format!("\"{shown}...\""),
+    }
+}
+
+/// The bytes of a text, and whether it was a literal. What does not begin as a bytes literal stands for itself.
+///
+/// Escapes are those of Python's `ast.literal_eval`: `\\ \' \" \a \b \f \n \r \t \v`, `\ooo` in octal digits (modulo 256)
+/// and `\xhh`; of any other pair, the backslash stays, as there.
+fn decode(text: &[u8]) -> Result<(Vec<u8>, bool), Wrong> {
+    let quote = match text {
+        [b'b', quote @ (b'\'' | b'"'), ..] => *quote,
+        _ => return Ok((text.to_vec(), false)),
+    };
+    let expected = "a bytes literal of Python, b'...'";
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = &text[2..];
+    // Where `rest` begins in the text.
+    let place = |rest: &[u8]| text.len() - rest.len();
+    loop {
+        let (&byte, after) = rest
+            .split_first()
+            .ok_or_else(|| Wrong::new("the bytes literal has no closing quote", expected))?;
+        if byte == quote {
+            if after.is_empty() {
+                return Ok((bytes, true));
+            }
+            let problem = format!(
+                "{} more bytes after the bytes literal, which ends at byte {}",
+                after.len(),
+                place(rest)
+            );
+            return Err(Wrong::new(problem, expected));
+        }
+        if !byte.is_ascii() {
+            let problem = format!("byte {} of the bytes literal is not ASCII", place(rest));
+            return Err(Wrong::new(problem, expected));
+        }
+        if byte != b'\\' {
+            bytes.push(byte);
+            rest = after;
+            continue;
+        }
+        let (&escape, after) = after
+            .split_first()
+            .ok_or_else(|| Wrong::new("the bytes literal ends in a backslash", expected))?;
+        let plain = match escape {
+            b'\\' | b'\'' | b'"' => Some(escape),
+            b'a' => Some(7),
+            b'b' => Some(8),
+            b't' => Some(b'\t'),
+            b'n' => Some(b'\n'),
+            b'v' => Some(11),
+            b'f' => Some(12),
+            b'r' => Some(b'\r'),
+            _ => None,
+        };
+        rest = after;
+        if let Some(byte) = plain {
+            bytes.push(byte);
+        } else if escape == b'x' {
+            let digit = |at: usize| rest.get(at).and_then(|&d| char::from(d).to_digit(16));
+            let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+                let problem = format!("byte {}: \\x without two digits", place(rest) - 2);
+                return Err(Wrong::new(problem, expected));
+            };
+            bytes.push((high << 4 | low) as u8);
+            rest = &rest[2..];
+        } else if let Some(first) = char::from(escape).to_digit(8) {
+            let mut value = first;
+            for _ in 0..2 {
+                let Some((&next, after)) = rest.split_first() else {
+                    break;
+                };
+                let Some(digit) = char::from(next).to_digit(8) else {
+                    break;
+                };
+                value = value << 3 | digit;
+                rest = after;
+            }
+            bytes.push(value as u8);
+        } else {
+            // Not an escape; the backslash stands for itself, and what follows is read again (it may be the end).
+            bytes.push(b'\\');
+            rest = &text[place(after) - 1..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(text: &str) -> Vec<u8> {
+        decode(text.as_bytes()).unwrap().0
+    }
+
+    /// Each against Python 3.11: `ast.literal_eval`.
+    #[test]
+    fn literals_are_what_python_makes_of_them() {
+        assert_eq!(decoded(r"b'plain'"), b"plain");
+        assert_eq!(decoded(r#"b"it's""#), b"it's");
+        assert_eq!(decoded(r#"b'say "no"'"#), b"say \"no\"");
+        assert_eq!(decoded(r"b'it\'s'"), b"it's");
+        assert_eq!(decoded(r"b'a\tb\nc\rd\\e\\n'"), b"a\tb\nc\rd\\e\\n");
+        assert_eq!(decoded(r"b'\x00\xe2\x80\x9Cx'"), b"\x00\xe2\x80\x9cx");
+        assert_eq!(decoded(r"b'\a\b\f\v'"), [7, 8, 12, 11]);
+        assert_eq!(decoded(r"b'\0\12\1234\777'"), [0, 10, 83, b'4', 255]);
+        assert_eq!(decoded(r"b'\q\8\ '"), br"\q\8\ ");
+        assert_eq!(decoded(r"b''"), b"");
+        assert_eq!(decoded("plain \\n stays"), b"plain \\n stays");
+        assert_eq!(decoded("bare b'x'"), b"bare b'x'");
+    }
+
+    #[test]
+    fn literals_that_python_refuses_are_refused() {
+        for (text, problem) in [
+            ("b'open", "no closing quote"),
+            ("b'", "no closing quote"),
+            (r"b'\'", "no closing quote"),
+            (r"b'\", "ends in a backslash"),
+            ("b'a'b", "1 more bytes"),
+            (
+                "b'a' b'b'",
+                "5 more bytes after the bytes literal, which ends at byte 3",
+            ),
+            ("b'caf\u{e9}'", "byte 5 of the bytes literal is not ASCII"),
+            (r"b'\x4'", "byte 2: \\x without two digits"),
+            (r"b'abc\xg0'", "byte 5: \\x without two digits"),
+            ("b'\\\u{e9}'", "is not ASCII"),
+        ] {
+            let wrong = decode(text.as_bytes()).unwrap_err();
+            assert!(wrong.problem.contains(problem), "{text}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn rows_have_five_columns() {
+        let row = parse(b"1.0\tA\tB\tb'x\\n'\ty").unwrap();
+        assert_eq!((row.label, row.literals), (1, 1));
+        assert_eq!(row.ids, ["A", "B"]);
+        assert_eq!(row.texts, [b"x\n".to_vec(), b"y".to_vec()]);
+        for (line, problem) in [
+            (&b""[..], "the line is empty"),
+            (b"1.0", "1 columns"),
+            (b"1.0\tA\tB\tx", "4 columns"),
+            (b"1.0\tA\tB\tx\ty\tz", "6 columns"),
+            (b"2.0\tA\tB\tx\ty", "the label is \"2.0\""),
+            (b"1.0 \tA\tB\tx\ty", "the label is \"1.0 \""),
+            (b"nan\tA\tB\tx\ty", "the label is \"nan\""),
+            (b"\xef\xbb\xbf1.0\tA\tB\tx\ty", "byte order mark"),
+            (b"1.0\tA\tB\tx\0\ty", "a NUL byte at byte 9"),
+            (b"1.0\t\tB\tx\ty", "the id in column 2 is \"\""),
+            (b"1.0\tA\t\xff\tx\ty", "the id in column 3 is \"\\xff\""),
+            (b"1.0\tA\tB\tx\tb'y", "column 5: the bytes literal has no"),
+        ] {
+            match parse(line) {
+                Err(wrong) => assert!(wrong.problem.contains(problem), "{wrong:?}"),
+                Ok(_) => panic!("{} was taken", line.escape_ascii()),
+            }
+        }
+    }
+}

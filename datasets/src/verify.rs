@@ -1,0 +1,273 @@
+//! One page about files on disk: what is in them, and whether it is what was published.
+//!
+//! Every function here reads a set as its loader does, so that whatever the loader refuses is the same [`DataError`], and
+//! counts what the loader does not look at. A set may be in perfect form and still not be the published one: that is said
+//! line by line under "not as published", and is no error. Called by whoever wants to know before training.
+
+use crate::protocol::{Digest, digest};
+use crate::{DataError, Protocol, image, retrieval, text};
+use md5::{Digest as _, Md5};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::Path;
+
+/// What was found. It prints as one page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What was read.
+    pub title: String,
+    /// What is in it, a line each.
+    pub facts: Vec<String>,
+    /// What differs from the published set, a line each; empty for the published one.
+    pub differences: Vec<String>,
+}
+
+impl Report {
+    /// Whether it is the published set, as far as counts and checksums tell.
+    pub fn as_published(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    fn new(title: String) -> Self {
+        Report {
+            title,
+            facts: vec![],
+            differences: vec![],
+        }
+    }
+
+    fn fact(&mut self, line: impl Into<String>) {
+        self.facts.push(line.into());
+    }
+
+    /// Notes a difference if `found` is not `published`.
+    fn compare<V: PartialEq + fmt::Display>(&mut self, what: &str, found: V, published: V) {
+        if found != published {
+            let line = format!("{what}: {found}, published: {published}");
+            self.differences.push(line);
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title)?;
+        for fact in &self.facts {
+            writeln!(f, "  {fact}")?;
+        }
+        if self.as_published() {
+            return writeln!(f, "as published: yes");
+        }
+        writeln!(f, "not as published:")?;
+        for difference in &self.differences {
+            writeln!(f, "  {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts of bytes that tell an encoding.
+#[derive(Default)]
+struct Encodings {
+    texts: usize,
+    ascii: usize,
+    utf8: usize,
+    /// Texts with U+FFFD, the trace of an earlier wrong decoding.
+    replaced: usize,
+    empty: usize,
+    nul: usize,
+}
+
+impl Encodings {
+    fn add(&mut self, text: &[u8]) {
+        self.texts += 1;
+        self.ascii += usize::from(text.is_ascii());
+        self.empty += usize::from(text.is_empty());
+        self.nul += usize::from(text.contains(&0));
+        if let Ok(text) = std::str::from_utf8(text) {
+            self.utf8 += 1;
+            self.replaced += usize::from(text.contains('\u{fffd}'));
+        }
+    }
+}
+
+impl fmt::Display for Encodings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} texts: {} ASCII, {} more UTF-8, {} neither; {} hold U+FFFD, {} hold NUL, {} are empty",
+            self.texts,
+            self.ascii,
+            self.utf8 - self.ascii,
+            self.texts - self.utf8,
+            self.replaced,
+            self.nul,
+            self.empty
+        )
+    }
+}
+
+/// The folder of the IMDb reviews (see [`text::load`]).
+pub fn text(path: &Path) -> Result<Report, DataError> {
+    let data = text::load(path, usize::MAX, Protocol::Paper)?;
+    let mut report = Report::new(data.name.clone());
+    // The loader's notes are about the halves, as published; the last is about the protocol.
+    let halves = data.notes.len().saturating_sub(1);
+    let cut = format!("; cut at {}: 0 (0.0%)", usize::MAX);
+    let uncut = data.notes.iter().map(|note| note.replace(&cut, ""));
+    report.facts.extend(uncut.take(halves));
+    let mut seen = vec![];
+    for (split, distinct) in [(&data.train, 24_904), (&data.test, 24_801)] {
+        let mut encodings = Encodings::default();
+        let mut texts: HashSet<Digest> = HashSet::new();
+        for example in &split.examples {
+            encodings.add(&example.documents[0]);
+            texts.insert(digest(&example.documents[0]));
+        }
+        report.fact(format!("{}: {encodings}", split.name));
+        let name = |what: &str| format!("{} {what}", split.name);
+        report.compare(&name("texts"), split.examples.len(), 25_000);
+        for (label, class) in data.classes.iter().enumerate() {
+            let of_class = split.examples.iter().filter(|e| e.label == label).count();
+            report.compare(&name(&format!("texts of class {class}")), of_class, 12_500);
+        }
+        report.compare(&name("distinct texts"), texts.len(), distinct);
+        seen.push(texts);
+    }
+    let both = seen[0].intersection(&seen[1]).count();
+    report.compare("texts in both halves", both, 123);
+    Ok(report)
+}
+
+/// MD5 of the six files of CIFAR-10, as public loaders have them.
+const CIFAR_MD5: [&str; 6] = [
+    "5dd7e06a14cb22eb9f671a540d1b7c25",
+    "5ea93a67294ea407fff1d09f752e9692",
+    "942cd6a4bcdd0dd3c604fbe906cb4421",
+    "ae636b3ba5c66a11e91e8cb52e771fcb",
+    "53f37980c15c3d472c316c40844f3f0d",
+    "803d5f7f4d78ea53de84dbe85f74fb6d",
+];
+
+/// The folder or the archive of CIFAR-10 (see [`image::load`]).
+pub fn image(path: &Path) -> Result<Report, DataError> {
+    let mut report = Report::new(format!("CIFAR-10 at {}", path.display()));
+    let mut sums: [Md5; 6] = Default::default();
+    let mut labels = [[0usize; 10]; 6];
+    let mut colour: HashMap<Digest, usize> = HashMap::new();
+    let mut grey: HashMap<Digest, (usize, bool)> = HashMap::new();
+    let (mut planes, mut black, mut pictures) = ([0u64; 3], 0, 0usize);
+    image::records(path, &mut |file, record| {
+        sums[file].update(record);
+        labels[file][usize::from(record[0])] += 1;
+        *colour.entry(digest(&record[1..])).or_default() += 1;
+        let pixels = image::grey(&record[1..]);
+        black += pixels.iter().filter(|&&pixel| pixel == 0).count();
+        let (count, test) = grey.entry(digest(&pixels)).or_default();
+        *count += 1;
+        *test |= file + 1 == image::FILES.len();
+        for (sum, plane) in planes
+            .iter_mut()
+            .zip(record[1..].chunks_exact(image::PIXELS))
+        {
+            *sum += plane.iter().map(|&value| u64::from(value)).sum::<u64>();
+        }
+        pictures += 1;
+    })?;
+    for (((name, sum), labels), published) in
+        image::FILES.iter().zip(sums).zip(labels).zip(CIFAR_MD5)
+    {
+        let sum: String = sum.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        report.fact(format!("{name}: md5 {sum}; of each class {labels:?}"));
+        report.compare(&format!("md5 of {name}"), sum.as_str(), published);
+    }
+    let mean = |sum: u64| sum as f64 / (255 * image::PIXELS * pictures.max(1)) as f64;
+    let [r, g, b] = planes.map(mean);
+    report.fact(format!("mean of R, G, B over all: {r:.5} {g:.5} {b:.5}"));
+    report.fact(format!(
+        "{pictures} pictures: {} distinct in colour, {} in grey",
+        colour.len(),
+        grey.len()
+    ));
+    let share = 100.0 * black as f64 / (image::PIXELS * pictures.max(1)) as f64;
+    report.fact(format!("black pixels, in grey: {share:.2}%"));
+    report.compare("distinct pictures", colour.len(), 60_000);
+    Ok(report)
+}
+
+/// The folder of the Retrieval pairs (see [`retrieval::load`]).
+///
+/// Counts are compared with those of the Long Range Arena's own files.
+pub fn retrieval(path: &Path) -> Result<Report, DataError> {
+    retrieval::check_folder(path)?;
+    let mut report = Report::new(format!("pairs at {}", path.display()));
+    struct Earlier {
+        file: &'static str,
+        pairs: HashSet<[Digest; 2]>,
+        documents: HashSet<Digest>,
+    }
+    let mut earlier: Vec<Earlier> = vec![];
+    // The same id with another text is a mistake of whoever made the pairs.
+    let mut texts_of: HashMap<String, Digest> = HashMap::new();
+    let mut two_texts: HashSet<String> = HashSet::new();
+    for (file, published) in retrieval::FILES.iter().zip([147_086, 18_090, 17_437]) {
+        let mut encodings = Encodings::default();
+        let (mut labels, mut literals, mut longest, mut over) = ([0usize; 2], 0, 0, 0);
+        let mut pairs: HashMap<[Digest; 2], usize> = HashMap::new();
+        let mut contradictory = HashSet::new();
+        let mut documents = HashSet::new();
+        retrieval::rows(&path.join(file), &mut |row| {
+            labels[row.label] += 1;
+            literals += row.literals;
+            let digests = [digest(&row.texts[0]), digest(&row.texts[1])];
+            if *pairs.entry(digests).or_insert(row.label) != row.label {
+                contradictory.insert(digests);
+            }
+            for ((text, digest), id) in row.texts.iter().zip(digests).zip(row.ids) {
+                encodings.add(text);
+                longest = longest.max(text.len());
+                over += usize::from(text.len() > retrieval::MAX_LEN);
+                documents.insert(digest);
+                if *texts_of.entry(id.clone()).or_insert(digest) != digest {
+                    two_texts.insert(id);
+                }
+            }
+        })?;
+        let rows: usize = labels.iter().sum();
+        let [unrelated, related] = labels;
+        report.fact(format!(
+            "{file}: {rows} pairs, {related} related, {unrelated} unrelated; {} distinct, {} of them with both labels",
+            pairs.len(),
+            contradictory.len()
+        ));
+        report.fact(format!(
+            "  {} distinct documents, longest {longest} bytes; {:.1}% of the texts are over {} bytes; {literals} bytes \
+             literals",
+            documents.len(),
+            100.0 * over as f64 / (2 * rows).max(1) as f64,
+            retrieval::MAX_LEN
+        ));
+        report.fact(format!("  {encodings}"));
+        let pairs: HashSet<[Digest; 2]> = pairs.into_keys().collect();
+        for before in &earlier {
+            report.fact(format!(
+                "  in common with {}: {} pairs, {} documents",
+                before.file,
+                pairs.intersection(&before.pairs).count(),
+                documents.intersection(&before.documents).count()
+            ));
+        }
+        report.compare(&format!("pairs in {file}"), rows, published);
+        earlier.push(Earlier {
+            file,
+            pairs,
+            documents,
+        });
+    }
+    report.fact(format!(
+        "{} papers by id; with more than one text: {}",
+        texts_of.len(),
+        two_texts.len()
+    ));
+    Ok(report)
+}

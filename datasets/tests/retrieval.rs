@@ -1,0 +1,262 @@
+//! The Retrieval task as its users see it: the built-in pairs, files in the benchmark's form, and what is refused with
+//! which words.
+
+use datasets::{Dataset, Example, Protocol, baseline, retrieval};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+static PAIRS: LazyLock<Dataset> =
+    LazyLock::new(|| retrieval::builtin(0, retrieval::MAX_LEN, Protocol::Clean));
+
+fn sha256(dataset: &Dataset) -> String {
+    let mut hash = Sha256::new();
+    for split in [&dataset.train, &dataset.dev, &dataset.test] {
+        for example in &split.examples {
+            hash.update([example.label as u8]);
+            for document in &example.documents {
+                hash.update(document);
+                hash.update([0]);
+            }
+        }
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[test]
+fn the_pairs_keep_their_bits() {
+    let golden = "bc4ddce6a981a4b4deb11ce5999f8a95a2294bb2d3f77a4e5401874df113378c";
+    assert_eq!(sha256(&PAIRS), golden);
+    let other = retrieval::builtin(1, retrieval::MAX_LEN, Protocol::Clean);
+    assert_ne!(sha256(&other), golden);
+}
+
+#[test]
+fn the_pairs_are_balanced_and_byte_frequencies_do_not_tell_them() {
+    let splits = [&PAIRS.train, &PAIRS.dev, &PAIRS.test];
+    assert_eq!(
+        splits.map(|split| split.examples.len()),
+        [20_000, 2_000, 5_000]
+    );
+    for split in splits {
+        let related = split.examples.iter().filter(|e| e.label == 1).count();
+        assert_eq!(2 * related, split.examples.len());
+        assert!(split.examples.iter().all(|e| e.documents.len() == 2));
+    }
+    let longest = PAIRS.train.examples.iter().flat_map(|e| &e.documents);
+    assert!(longest.map(|d| d.len()).max() < Some(320));
+    let found = baseline::byte_frequencies(&PAIRS);
+    println!("differences: {found}");
+    // Four standard errors of a fair coin, 5,000 times.
+    assert!((found.logistic - 0.5).abs() < 0.029, "{found}");
+    // The same of both documents one after the other.
+    let mut joined = PAIRS.clone();
+    for split in [&mut joined.train, &mut joined.dev, &mut joined.test] {
+        for example in &mut split.examples {
+            example.documents = vec![example.documents.concat().into()];
+        }
+    }
+    let found = baseline::byte_frequencies(&joined);
+    println!("both: {found}");
+    assert!((found.logistic - 0.5).abs() < 0.029, "{found}");
+}
+
+/// What is there to be found: capitals that the first halves have in common, and the whole documents.
+#[test]
+fn the_first_parts_tell_what_the_whole_documents_do_not() {
+    let capitals = |text: &[u8]| {
+        let mut there = [false; 26];
+        for &byte in text.iter().filter(|b| b.is_ascii_uppercase()) {
+            there[usize::from(byte - b'A')] = true;
+        }
+        there
+    };
+    let common = |example: &Example, kept: fn(&[u8]) -> &[u8]| {
+        let [a, b] = [0, 1].map(|which| capitals(kept(&example.documents[which])));
+        (0..26).filter(|&letter| a[letter] && b[letter]).count()
+    };
+    for example in &PAIRS.test.examples {
+        // Four with a probability of 1 - 1e-6 or so.
+        let whole = common(example, |text| text);
+        assert!((3..=4).contains(&whole), "{whole} of both");
+        let first = common(example, |text| &text[..100]);
+        assert!(if example.label == 1 {
+            first >= 3
+        } else {
+            first == 0
+        });
+    }
+}
+
+/// The folder of three files of these contents.
+fn folder(contents: [&[u8]; 3]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (name, content) in ["train", "eval", "test"].iter().zip(contents) {
+        let file = root.path().join(format!("new_aan_pairs.{name}.tsv"));
+        fs::write(file, content).unwrap();
+    }
+    root
+}
+
+const ONE: &[u8] = b"1.0\tA\tB\tb'one'\tb'other'\n";
+
+#[test]
+fn rows_become_examples() {
+    let train = b"0.0\tA\tB\tb'a\\tb\\xff'\t\"quoted\"\r\n1.0\tA\tC\tplain\tb\"it's\"\n1.0\tA\tD\tb''\tlast";
+    let root = folder([train, b"1.0\tE\tF\tx\ty\n", ONE]);
+    let dataset = retrieval::load(root.path(), 4, Protocol::Clean).unwrap();
+    let texts = |example: &Example| [0, 1].map(|d| example.documents[d].to_vec());
+    let examples = &dataset.train.examples;
+    assert_eq!(examples.len(), 3);
+    assert_eq!(
+        texts(&examples[0]),
+        [b"a\tb\xff".to_vec(), b"\"quo".to_vec()]
+    );
+    assert_eq!(texts(&examples[1]), [b"plai".to_vec(), b"it's".to_vec()]);
+    assert_eq!(texts(&examples[2]), [b"".to_vec(), b"last".to_vec()]);
+    let labels: Vec<(usize, usize)> = examples.iter().map(|e| (e.id, e.label)).collect();
+    assert_eq!(labels, [(0, 0), (1, 1), (2, 1)]);
+    assert_eq!(
+        (dataset.encoding.offset, dataset.encoding.vocabulary),
+        (1, 512)
+    );
+    let notes = dataset.notes.join("\n");
+    let line = "new_aan_pairs.train.tsv: 3 pairs, 2 related; documents cut at 4: 33.3%; pairs with an empty document: 1";
+    assert!(notes.contains(line), "{notes}");
+}
+
+#[test]
+fn clean_removes_copies_of_later_pairs() {
+    let two = [ONE, b"1.0\tA\tB\tb'other'\tb'one'\n0.0\tX\tY\tv\tw\n"].concat();
+    let root = folder([&two, b"0.0\tE\tF\tv\tw\n", ONE]);
+    let clean = retrieval::load(root.path(), 9, Protocol::Clean).unwrap();
+    let ids: Vec<usize> = clean.train.examples.iter().map(|e| e.id).collect();
+    assert_eq!(ids, [1]);
+    assert!(
+        clean
+            .notes
+            .join("\n")
+            .contains("later split: 2 (all removed)")
+    );
+    let paper = retrieval::load(root.path(), 9, Protocol::Paper).unwrap();
+    assert_eq!(paper.train.examples.len(), 3);
+    assert!(
+        paper
+            .notes
+            .join("\n")
+            .contains("later split: 2 (none removed)")
+    );
+    // Nothing left.
+    let root = folder([ONE, b"0.0\tE\tF\tv\tw\n", ONE]);
+    let refused = retrieval::load(root.path(), 9, Protocol::Clean)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("train.tsv\": no pair is left"),
+        "{refused}"
+    );
+}
+
+fn refusal(path: &Path) -> String {
+    match retrieval::load(path, retrieval::MAX_LEN, Protocol::Clean) {
+        Err(error) => {
+            let line = error.to_string();
+            assert!(!line.contains('\n') && line.contains("; hint: "), "{line}");
+            assert!(line.len() < 600, "{line}");
+            line
+        }
+        Ok(dataset) => panic!("{} was taken", dataset.name),
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_with_file_and_line() {
+    let long = [b"1.0\tA\tB\t".as_slice(), &vec![b'x'; 17 << 20]].concat();
+    for (second, problem) in [
+        (&b"\n"[..], "line 2: the line is empty"),
+        (b"1.0\tA\tB\tx\n", "line 2: 4 columns"),
+        (b"7.0\tA\tB\tx\ty\n", "line 2: the label is \"7.0\""),
+        (
+            b"1.0\tA\tB\tx\tb'y\n",
+            "line 2: column 5: the bytes literal has no closing quote",
+        ),
+        (
+            b"1.0\tA\tB\tb'\\xz'\ty\n",
+            "line 2: column 4: byte 2: \\x without two digits",
+        ),
+        (b"\0\0\0", "line 2: a NUL byte at byte 0"),
+        (b"\x1f\x8b\x08\xff\xfe", "line 2: 1 columns"),
+        (&long, "line 2 is over 16777216 bytes long"),
+    ] {
+        let root = folder([ONE, &[ONE, second].concat(), ONE]);
+        let refused = refusal(root.path());
+        assert!(refused.contains("new_aan_pairs.eval.tsv\": "), "{refused}");
+        assert!(refused.contains(problem), "{refused}");
+    }
+    let root = folder([b"\xef\xbb\xbf1.0\tA\tB\tx\ty\n", ONE, ONE]);
+    assert!(refusal(root.path()).contains("line 1: the line begins with a byte order mark"));
+    let root = folder([b"0.0\tE\tF\tv\tw\n", b"", ONE]);
+    assert!(refusal(root.path()).contains("eval.tsv\": no pair is left"));
+}
+
+#[test]
+fn what_is_no_folder_of_pairs_is_refused() {
+    let root = folder([ONE, ONE, ONE]);
+    assert!(refusal(&root.path().join("none")).contains("there is no such folder"));
+    let file = root.path().join("new_aan_pairs.test.tsv");
+    assert!(refusal(&file).contains("this is a file"));
+    fs::remove_file(&file).unwrap();
+    assert!(refusal(root.path()).contains("there is no file new_aan_pairs.test.tsv in it"));
+    let outer = tempfile::tempdir().unwrap();
+    fs::rename(root.path(), outer.path().join("tsv_data")).unwrap();
+    assert!(refusal(outer.path()).contains("there is no file new_aan_pairs.train.tsv in it"));
+    let inner = outer.path().join("tsv_data/new_aan_pairs.train.tsv");
+    assert!(inner.is_file() && refusal(outer.path()).contains("did you mean"));
+    let error = retrieval::load(outer.path(), 0, Protocol::Clean).unwrap_err();
+    assert!(error.to_string().contains("a maximal length of at least 1"));
+}
+
+/// The pairs made from papers of AAN, where they are at hand: `../../shared/data` seen from this crate.
+#[test]
+fn pairs_of_real_papers_have_their_known_counts() {
+    let archive =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/aan-citation-pairs.tar.xz");
+    if !archive.is_file() {
+        return skip(format!("there is no {}", archive.display()));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tar = std::process::Command::new("tar")
+        .arg("xf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(folder.path())
+        .status();
+    if !tar.is_ok_and(|status| status.success()) {
+        return skip(format!("tar cannot unpack {}", archive.display()));
+    }
+    let path = folder.path().join("aan-citation-pairs");
+    assert!(refusal(&path).contains("did you mean"));
+    let path = path.join("lra_release_format");
+    let dataset = retrieval::load(&path, retrieval::MAX_LEN, Protocol::Clean).unwrap();
+    let splits = [&dataset.train, &dataset.dev, &dataset.test];
+    assert_eq!(
+        splits.map(|split| split.examples.len()),
+        [12_724, 1_558, 1_554]
+    );
+    for split in splits {
+        let related = split.examples.iter().filter(|e| e.label == 1).count();
+        assert_eq!(2 * related, split.examples.len());
+    }
+    let found = baseline::byte_frequencies(&dataset);
+    println!("{found}");
+    // 63.26% when this was written.
+    assert!((0.625..0.64).contains(&found.logistic), "{found}");
+}
+
+/// To the terminal itself: what a passing test prints by the macros is not shown.
+fn skip(reason: String) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED the pairs of papers: {reason}");
+}

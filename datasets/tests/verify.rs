@@ -1,0 +1,150 @@
+//! Reports about files on disk: sets made for the test, and the published ones where they are at hand.
+
+use datasets::{DataError, verify};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+#[test]
+fn a_small_set_of_reviews_is_described_and_is_not_the_published_one() {
+    let root = tempfile::tempdir().unwrap();
+    for (half, class, name, text) in [
+        ("train", "neg", "0_1.txt", &b"caf\xc3\xa9"[..]),
+        ("train", "pos", "0_9.txt", b"caf\xe9"),
+        ("train", "pos", "1_9.txt", b"plain"),
+        ("test", "neg", "0_1.txt", b"plain"),
+        ("test", "pos", "0_9.txt", b"\xef\xbf\xbd\0"),
+    ] {
+        let folder = root.path().join(half).join(class);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let report = verify::text(root.path()).unwrap();
+    let page = report.to_string();
+    for line in [
+        "train: 3 texts: 1 ASCII, 1 more UTF-8, 1 neither; 0 hold U+FFFD, 0 hold NUL, 0 are empty",
+        "test: 2 texts: 1 ASCII, 1 more UTF-8, 0 neither; 1 hold U+FFFD, 1 hold NUL, 0 are empty",
+        "longest 5\n",
+        "not as published:",
+        "train texts: 3, published: 25000",
+        "texts in both halves: 1, published: 123",
+    ] {
+        assert!(page.contains(line), "{line:?} is not in\n{page}");
+    }
+    assert!(!report.as_published());
+    assert!(verify::text(&root.path().join("none")).is_err());
+}
+
+#[test]
+fn a_small_set_of_pairs_is_described() {
+    let root = tempfile::tempdir().unwrap();
+    let one = "1.0\tA\tB\tb'one'\tother\n";
+    for (name, content) in [
+        (
+            "train",
+            format!("{one}0.0\tA\tB\tone\tb'other'\n0.0\tA\tC\tchanged\tx\n"),
+        ),
+        ("eval", "0.0\tD\tE\tx\tone\n".to_string()),
+        ("test", one.to_string()),
+    ] {
+        fs::write(
+            root.path().join(format!("new_aan_pairs.{name}.tsv")),
+            content,
+        )
+        .unwrap();
+    }
+    let page = verify::retrieval(root.path()).unwrap().to_string();
+    for line in [
+        "train.tsv: 3 pairs, 1 related, 2 unrelated; 2 distinct, 1 of them with both labels",
+        "4 distinct documents, longest 7 bytes; 0.0% of the texts are over 4000 bytes; 2 bytes literals",
+        "in common with new_aan_pairs.train.tsv: 1 pairs, 2 documents",
+        "in common with new_aan_pairs.eval.tsv: 0 pairs, 1 documents",
+        "5 papers by id; with more than one text: 1",
+    ] {
+        assert!(page.contains(line), "{line:?} is not in\n{page}");
+    }
+    fs::remove_file(root.path().join("new_aan_pairs.eval.tsv")).unwrap();
+    assert!(verify::retrieval(root.path()).is_err());
+    assert!(verify::image(root.path()).is_err());
+}
+
+/// Unpacks `archive` of `../../shared/data`, seen from this crate; where it is missing, says so and returns `None`.
+fn unpacked(archive: &str, folder: &str) -> Option<(TempDir, PathBuf)> {
+    let skip = |reason: String| {
+        // To the terminal itself: what a passing test prints by the macros is not shown.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED the report about {folder}: {reason}"
+        );
+    };
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let archive = data.join(archive);
+    if !archive.is_file() {
+        skip(format!("there is no {}", archive.display()));
+        return None;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let tar = std::process::Command::new("tar")
+        .arg("xf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(root.path())
+        .status();
+    if !tar.is_ok_and(|status| status.success()) {
+        skip(format!("tar cannot unpack {}", archive.display()));
+        return None;
+    }
+    let path = root.path().join(folder);
+    Some((root, path))
+}
+
+fn published(report: Result<verify::Report, DataError>) -> String {
+    let report = report.unwrap();
+    println!("{report}");
+    assert!(report.as_published(), "{report}");
+    report.to_string()
+}
+
+#[test]
+fn the_published_reviews_are_as_published() {
+    if let Some((_root, path)) = unpacked("aclImdb.tar.gz", "aclImdb") {
+        published(verify::text(&path));
+    }
+}
+
+#[test]
+fn the_published_pictures_are_as_published() {
+    let Some((_root, path)) = unpacked("cifar-10-batches-bin.tar.xz", "cifar-10-batches-bin")
+    else {
+        return;
+    };
+    let page = published(verify::image(&path));
+    assert!(
+        page.contains("60000 pictures: 60000 distinct in colour"),
+        "{page}"
+    );
+    // One byte changed is another file.
+    let file = path.join("data_batch_4.bin");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[12_345_678] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let report = verify::image(&path).unwrap();
+    assert_eq!(report.differences.len(), 1, "{report}");
+    assert!(report.differences[0].starts_with("md5 of data_batch_4.bin: "));
+}
+
+#[test]
+fn pairs_of_real_papers_are_counted() {
+    let Some((_root, path)) = unpacked("aan-citation-pairs.tar.xz", "aan-citation-pairs") else {
+        return;
+    };
+    let report = verify::retrieval(&path.join("lra_release_format")).unwrap();
+    println!("{report}");
+    // It is no part of the benchmark's release, and the report says so.
+    let counts = ["train.tsv: 12724,", "eval.tsv: 1558,", "test.tsv: 1554,"];
+    assert_eq!(report.differences.len(), counts.len());
+    for (line, count) in report.differences.iter().zip(counts) {
+        assert!(line.contains(count), "{line}");
+    }
+}
