@@ -24,3 +24,8 @@ pub mod progress;
 pub mod run;
 pub mod trainer;
 mod whole_file;
+
+/// The README's Rust code is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
