@@ -125,8 +125,8 @@ fn describe(records: &[Record], params: &Params<f32>) -> String {
         "shape",
         "parents",
         "saved",
-        "fwd us",
-        "bwd us",
+        "fwd",
+        "bwd",
         "|value|",
         "|grad|",
         "its gradient is written at",
@@ -205,7 +205,7 @@ fn bytes(bytes: usize) -> String {
 
 fn micros(time: Duration) -> String {
     match time.as_secs_f64() * 1e6 {
-        few @ ..1000.0 => format!("{few:.1}"),
+        few @ ..10.0 => format!("{few:.1}"),
         many => format!("{many:.0}"),
     }
 }

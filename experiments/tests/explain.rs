@@ -65,7 +65,7 @@ fn wrong_flags_say_what_was_expected() {
     };
     let message = wrong(&["--attn", "skien"]);
     assert!(
-        message.contains("\"skien\"; there are softmax, "),
+        message.contains("`skien`: expected one of softmax, "),
         "{message}"
     );
     let message = wrong(&["--attn", "skein", "--tokens", "0"]);
