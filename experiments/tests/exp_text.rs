@@ -1,7 +1,7 @@
 //! exp_text from outside: a process, its exit code, what it prints and what it leaves on the disk.
 //!
-//! Runs are tiny, on texts that this file writes; the built-in corpus, which takes a second to make,
-//! is for `losses.rs`.
+//! Runs are tiny, on texts that this file writes; the built-in corpus, which takes a second to
+//! make, is for `losses.rs`.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -615,8 +615,8 @@ fn an_unwritable_folder_is_refused() {
     }
 }
 
-/// The same command under a limit on the size of files, in blocks of 512 or 1024 bytes, as the shell
-/// has it.
+/// The same command under a limit on the size of files, in blocks of 512 or 1024 bytes, as the
+/// shell has it.
 fn limited(command: &Command, blocks: usize) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("ulimit -f {blocks} && exec \"$0\" \"$@\"")]);

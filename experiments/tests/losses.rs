@@ -1,19 +1,20 @@
 //! Thirty steps on the built-in corpus give the losses that are stored here, on every kind of CPU.
 //!
-//! Whatever changes what is computed (a gradient, a draw, the order of the data, the corpus) changes a
-//! number by more than the tolerance; whatever only changes rounding does not. A gradient of gelu that
-//! is 0.1 % too large moves the first gradient norm by 6e-4 and the losses of the last ten steps by up
-//! to 3e-4. If a change is meant, the message of the failure says how to store the new numbers.
+//! Whatever changes what is computed (a gradient, a draw, the order of the data, the corpus)
+//! changes a number by more than the tolerance; whatever only changes rounding does not. A gradient
+//! of gelu that is 0.1 % too large moves the first gradient norm by 6e-4 and the losses of the last
+//! ten steps by up to 3e-4. If a change is meant, the message of the failure says how to store the
+//! new numbers.
 
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Of a loss, relative. Between kinds of CPU only the matrix product rounds differently: its kernels
-/// for AVX-512, for AVX and for none of them (`MMTEST_FEATURE=none cargo build`, a setting of
-/// matrixmultiply) differ by at most 1.3e-7 in twelve such runs (three methods, seven seeds), and no
-/// other column is sampled.
+/// Of a loss, relative. Between kinds of CPU only the matrix product rounds differently: its
+/// kernels for AVX-512, for AVX and for none of them (`MMTEST_FEATURE=none cargo build`, a setting
+/// of matrixmultiply) differ by at most 1.3e-7 in twelve such runs (three methods, seven seeds),
+/// and no other column is sampled.
 const LOSS: f64 = 1e-5;
 /// Of the norm of a gradient, relative: at most 2.8e-6 in the same runs.
 const NORM: f64 = 1e-4;
