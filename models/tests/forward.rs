@@ -2,7 +2,7 @@
 
 use engine::{Draws, Params, Real, Seed, Stream, Tape, Tensor};
 use models::{Document, Model, ModelConfig, Pooling};
-use ops::attention::{Options, find};
+use ops::attention::{Options, find, registry};
 
 const OPTIONS: Options = Options {
     features: 3,
@@ -56,7 +56,7 @@ fn trained(model: &Model<f32>, params: &Params<f32>, documents: &[Document]) -> 
 #[test]
 fn an_example_alone_and_after_another_gives_the_same_bits() {
     let stream = Seed(3).stream("documents");
-    for attn in ["softmax", "skein", "vmean"] {
+    for attn in registry::<f32>().iter().map(|entry| entry.name) {
         for count in [1, 2] {
             let (model, params) = model(attn, small(count));
             let example = |n: usize| -> Vec<Document> {

@@ -5,7 +5,7 @@
 //! in the same way.
 
 use engine::check::{Case, Checked, Failure, check, normal};
-use engine::{Draw, Draws, Real, Stream, Tape, Tensor};
+use engine::{Draw, Draws, Real, Stream, Tape, Tensor, Var};
 use std::collections::BTreeMap;
 
 use super::{Attention, Entry, Inputs, LayerShape, Options, Place, registry};
@@ -44,12 +44,26 @@ pub fn run<T: Real>(method: &dyn Attention<T>, x: &[Tensor<T>; 3], stream: Strea
 /// As [`run`], with a stream of its own for the method's parameters, which every example shares.
 fn run_with<T: Real>(
     method: &dyn Attention<T>,
-    [q, k, v]: &[Tensor<T>; 3],
+    x: &[Tensor<T>; 3],
     parameters: Stream,
     draws: Stream,
 ) -> Run<T> {
-    let tape = Tape::forward_only();
-    let [q, k, v] = [q, k, v].map(|x| tape.leaf("input", x.clone()));
+    let (tape, draws) = (Tape::forward_only(), Draws::recording(draws));
+    let leaves = x.each_ref().map(|x| tape.leaf("input", x.clone()));
+    let output = on_tape(method, &leaves, parameters, &draws);
+    Run {
+        output: output.into_value(),
+        draws: draws.recorded(),
+    }
+}
+
+/// The output of a method on the leaves q, k, v of a tape.
+fn on_tape<'t, T: Real>(
+    method: &dyn Attention<T>,
+    [q, k, v]: &[Var<'t, T>; 3],
+    parameters: Stream,
+    draws: &Draws,
+) -> Var<'t, T> {
     let n = v.rows();
     let positions: Vec<u32> = (0..n as u32).collect();
     let shape = LayerShape {
@@ -60,26 +74,21 @@ fn run_with<T: Real>(
     let parameters: Vec<_> = method
         .parameters(shape, parameters)
         .into_iter()
-        .map(|(name, value)| tape.leaf(name, value))
+        .map(|(name, value)| v.tape().leaf(name, value))
         .collect();
     let reads = method.reads();
-    let draws = Draws::recording(draws);
-    let output = method.forward(&Inputs {
-        q: reads.queries.then_some(&q),
-        k: reads.keys.then_some(&k),
-        v: &v,
+    method.forward(&Inputs {
+        q: reads.queries.then_some(q),
+        k: reads.keys.then_some(k),
+        v,
         heads: HEADS,
         positions: &positions,
         padded_length: n,
         parameters: &parameters,
-        draws: &draws,
+        draws,
         place: Place::default(),
         dropout: None,
-    });
-    Run {
-        output: output.into_value(),
-        draws: draws.recorded(),
-    }
+    })
 }
 
 /// Checks the gradient of an entry with respect to q, k, v and its own parameters at length `n`,
@@ -232,19 +241,36 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
             |i, j| if t.row(i)[j] > 0.0 { big } else { -big },
         )
     });
-    let single = |t: &Tensor<f64>| Tensor::from_fn(n, HEADS * WIDTH, |i, j| t.row(i)[j] as f32);
-    let method = super::find::<f32>(name).map(|entry| {
-        (entry.build)(&Options {
+    let x = [q, k, v];
+    finite(name, &*build(FEATURES), &x, stream);
+    if let Ok(entry) = super::find::<f32>(name) {
+        let method = (entry.build)(&Options {
             features: FEATURES,
-            dropout: 0.0,
             ..Options::default()
-        })
-    });
-    if let Ok(method) = method {
-        let output = run(&*method, &[single(&q), single(&k), single(&v)], stream).output;
+        });
+        let x = x.map(|t| Tensor::from_fn(n, HEADS * WIDTH, |i, j| t.row(i)[j] as f32));
+        finite(name, &*method, &x, stream);
+    }
+}
+
+/// The output and the gradients of q, k and v are finite.
+fn finite<T: Real>(name: &str, method: &dyn Attention<T>, x: &[Tensor<T>; 3], stream: Stream) {
+    let (tape, draws) = (Tape::new(), Draws::live(stream.stream("draws")));
+    let leaves = x.each_ref().map(|x| tape.leaf("input", x.clone()));
+    let y = on_tape(method, &leaves, stream.stream("parameters"), &draws);
+    let mut generator = stream.stream("cotangent").generator();
+    let dy = Tensor::from_fn(y.rows(), y.cols(), |_, _| T::of(generator.normal()));
+    let gradients = tape.backward_from(&y, dy);
+    let all = leaves.each_ref().map(|leaf| gradients.of(leaf));
+    for (what, tensor) in ["output", "dq", "dk", "dv"]
+        .iter()
+        .zip([y.value()].into_iter().chain(&all))
+    {
+        let finite = tensor.data().iter().all(|x| x.is_finite());
         assert!(
-            output.data().iter().all(|y| y.is_finite()),
-            "{name}: not finite in f32 at logits of +-80"
+            finite,
+            "{name}: {what} is not finite in {} at logits of +-80",
+            T::NAME
         );
     }
 }
