@@ -22,8 +22,8 @@ const MOST: usize = 16384;
 const COLUMNS: &str = "\
 Prints the parameters, then every operator in the order of the forward pass:
 its parents, the bytes it saves for backward, microseconds forward and
-backward, the Euclidean norms of its value and of the gradient that reached it,
-and where it and its gradient are written.";
+backward, the Euclidean norms of its value y and of the gradient dy that reached
+it, and where it and its gradient are written.";
 
 /// Shows the tape of one tiny training step of the Text model, node by node
 #[derive(Parser, Debug)]
@@ -105,7 +105,7 @@ fn describe(records: &[Record], params: &Params<f32>) -> String {
     let norm = |norm: Option<f64>| norm.map_or("-".to_string(), number);
     let shape = |record: &Record| format!("{}x{}", record.shape.0, record.shape.1);
 
-    let title = ["#", "shape", "|value|", "|grad|", "parameter"].map(str::to_string);
+    let title = ["#", "shape", "|y|", "|dy|", "parameter"].map(str::to_string);
     let mut rows = vec![title.to_vec()];
     for (i, (leaf, (name, _))) in leaves.iter().zip(params.iter()).enumerate() {
         rows.push(vec![
@@ -127,8 +127,8 @@ fn describe(records: &[Record], params: &Params<f32>) -> String {
         "saved",
         "fwd",
         "bwd",
-        "|value|",
-        "|grad|",
+        "|y|",
+        "|dy|",
         "its gradient is written at",
     ];
     let mut rows = vec![title.map(str::to_string).to_vec()];
@@ -203,10 +203,12 @@ fn bytes(bytes: usize) -> String {
     }
 }
 
+/// Four places at most, on a slow machine too.
 fn micros(time: Duration) -> String {
     match time.as_secs_f64() * 1e6 {
-        few @ ..10.0 => format!("{few:.1}"),
-        many => format!("{many:.0}"),
+        few @ ..9.95 => format!("{few:.1}"),
+        many @ ..9999.5 => format!("{many:.0}"),
+        many => format!("{:.0}ms", many / 1e3),
     }
 }
 
