@@ -47,7 +47,7 @@ const CLOSE: u8 = 14;
 /// Names of the operators, by code.
 const OPERATORS: [&str; 4] = ["MIN", "MAX", "MED", "SM"];
 /// Files of the benchmark, in the order train, dev, test.
-const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
+pub(crate) const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
 
 /// How many trees are grown, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,6 +352,14 @@ impl std::fmt::Display for Verified {
 /// An error is a file that cannot be read or a line that is no expression; a wrong Target is a finding, not an error.
 pub fn verify(path: &Path) -> Result<Verified, DataError> {
     scan(path, |_| ())
+}
+
+/// As [`verify`]; `each` sees the codes of every expression, with brackets, and its Target.
+pub(crate) fn expressions(
+    path: &Path,
+    each: &mut dyn FnMut(&[u8], u8),
+) -> Result<Verified, DataError> {
+    scan(path, |row| each(&row.tree.codes, row.target))
 }
 
 /// Reads a file, confirms its Targets, and hands on its rows.

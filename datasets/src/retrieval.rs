@@ -6,7 +6,7 @@
 //!
 //! # Format
 //! No header; five columns between tabs; quotes mean nothing. Label (`1.0` or `0.0`), two ids, two texts. A text is a
-//! Python bytes literal, `b'...'` or `b"..."`, or stands as it is. Literals are decoded under both protocols: what the
+//! Python bytes literal, `b'...'` or `b"..."`, or stands as it is ([`write()`] writes literals). Literals are decoded under both protocols: what the
 //! released preparation made of them is not recorded, and undecoded, every line break would be two tokens.
 //!
 //! # Splits
@@ -21,10 +21,15 @@ use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
 use engine::rng::Seed;
 pub(crate) use row::rows;
 use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// The bytes of each document that the reference keeps.
 pub const MAX_LEN: usize = 4000;
+
+/// Pairs of [`builtin`] in train, dev and test.
+pub const COUNTS: [usize; 3] = [papers::TRAIN, papers::DEV, papers::TEST];
 
 /// As in Text: token id = byte + 1, in a table of 512 rows.
 const ENCODING: Encoding = Encoding {
@@ -123,6 +128,41 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
     let name = format!("built-in pairs of papers (seeded, not AAN), seed {seed}");
     let notes = vec!["the three splits are drawn from streams of their own".to_string()];
     dataset(name, true, splits.map(split).into(), notes, protocol)
+}
+
+/// Writes the built-in pairs of `seed`, whole, as the benchmark's three files into an existing folder: so many for train,
+/// dev and test. A file has its final name only once it is whole. The ids are `A<split><number>` and `B<split><number>`.
+///
+/// The first pairs of each file are those of [`builtin`], which has as many as [`COUNTS`] says.
+pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataError> {
+    let names = ["train", "dev", "test"];
+    for ((file, split), count) in FILES.iter().zip(names).zip(counts) {
+        let (part, whole) = (folder.join(format!("{file}.part")), folder.join(file));
+        let written = File::create(&part).and_then(|out| {
+            let mut out = BufWriter::with_capacity(1 << 20, out);
+            for id in 0..count {
+                let (label, [one, other]) = papers::pair(Seed(seed), split, id);
+                write!(out, "{label}.0\tA{split}{id}\tB{split}{id}\t")?;
+                out.write_all(&row::literal(&one))?;
+                out.write_all(b"\t")?;
+                out.write_all(&row::literal(&other))?;
+                out.write_all(b"\n")?;
+            }
+            out.flush()?;
+            fs::rename(&part, &whole)
+        });
+        written.map_err(|e| {
+            let _ = fs::remove_file(&part); // It may not even exist.
+            DataError::new(
+                &whole,
+                "cannot be written",
+                "a folder that can be written to, with room for about 600 bytes a pair",
+                "check its permissions and the free space",
+            )
+            .caused_by(e)
+        })?;
+    }
+    Ok(())
 }
 
 fn dataset(

@@ -2,14 +2,15 @@
 //!
 //! Every function here reads a set as its loader does, so that whatever the loader refuses is the same [`DataError`], and
 //! counts what the loader does not look at. A set may be in perfect form and still not be the published one: that is said
-//! line by line under "not as published", and is no error. Called by whoever wants to know before training.
+//! line by line under "not as published", and is no error. What contradicts itself, such as a Target that is not the
+//! value of its expression, is said under "wrong". Called by `data verify`, and by whoever wants to know before training.
 
 use crate::protocol::{Digest, digest};
-use crate::{DataError, Protocol, image, retrieval, text};
+use crate::{DataError, Protocol, image, listops, retrieval, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What was found. It prints as one page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +21,14 @@ pub struct Report {
     pub facts: Vec<String>,
     /// What differs from the published set, a line each; empty for the published one.
     pub differences: Vec<String>,
+    /// What contradicts itself, a line each, whoever has made it.
+    pub faults: Vec<String>,
 }
 
 impl Report {
     /// Whether it is the published set, as far as counts and checksums tell.
     pub fn as_published(&self) -> bool {
-        self.differences.is_empty()
+        self.differences.is_empty() && self.faults.is_empty()
     }
 
     fn new(title: String) -> Self {
@@ -33,6 +36,7 @@ impl Report {
             title,
             facts: vec![],
             differences: vec![],
+            faults: vec![],
         }
     }
 
@@ -58,9 +62,16 @@ impl fmt::Display for Report {
         if self.as_published() {
             return writeln!(f, "as published: yes");
         }
-        writeln!(f, "not as published:")?;
-        for difference in &self.differences {
-            writeln!(f, "  {difference}")?;
+        for (heading, lines) in [
+            ("wrong:", &self.faults),
+            ("not as published:", &self.differences),
+        ] {
+            if !lines.is_empty() {
+                writeln!(f, "{heading}")?;
+            }
+            for line in lines {
+                writeln!(f, "  {line}")?;
+            }
         }
         Ok(())
     }
@@ -192,6 +203,86 @@ pub fn image(path: &Path) -> Result<Report, DataError> {
     let share = 100.0 * black as f64 / (image::PIXELS * pictures.max(1)) as f64;
     report.fact(format!("black pixels, in grey: {share:.2}%"));
     report.compare("distinct pictures", colour.len(), 60_000);
+    Ok(report)
+}
+
+/// The folder of the ListOps files, whole or in part, or one of them (see [`listops::load`]).
+///
+/// The value of every expression is computed anew; a Target that is another is a fault, with its line. Counts are compared
+/// with those of the Long Range Arena's own files.
+pub fn listops(path: &Path) -> Result<Report, DataError> {
+    let mut report = Report::new(format!("ListOps at {}", path.display()));
+    let here: Vec<(PathBuf, Option<usize>)> = match path.is_dir() {
+        false => {
+            let known = |file| Path::new(file) == Path::new(path.file_name().unwrap_or_default());
+            vec![(
+                path.to_path_buf(),
+                listops::FILES.into_iter().position(known),
+            )]
+        }
+        true => {
+            let all = (0..)
+                .zip(listops::FILES)
+                .map(|(i, f)| (path.join(f), Some(i)));
+            all.filter(|(file, _)| file.exists()).collect()
+        }
+    };
+    if here.is_empty() {
+        // The loader says what is missing, and where it may be.
+        listops::load(path, listops::MAX_LEN, Protocol::Paper)?;
+    }
+    let published = [96_000, 2_000, 2_000];
+    let mut earlier: Vec<(String, HashSet<Digest>)> = vec![];
+    for (file, place) in &here {
+        let name = file.file_name().unwrap_or_default().display().to_string();
+        let (mut labels, mut words, mut longest) = ([0usize; 10], 0, 0);
+        let mut shortest = usize::MAX;
+        let mut distinct = HashSet::new();
+        let found = listops::expressions(file, &mut |codes, target| {
+            labels[usize::from(target)] += 1;
+            words += codes.len();
+            longest = longest.max(codes.len());
+            shortest = shortest.min(codes.len());
+            distinct.insert(digest(codes));
+        })?;
+        report.fact(found.to_string());
+        report.fact(format!(
+            "  {} distinct; words: mean {}, {} to {longest}; Targets 0..9: {labels:?}",
+            distinct.len(),
+            words / found.expressions.max(1),
+            shortest.min(longest)
+        ));
+        for (before, seen) in &earlier {
+            let both = distinct.intersection(seen).count();
+            report.fact(format!("  in common with {before}: {both}"));
+        }
+        for wrong in &found.mismatches {
+            report.faults.push(format!(
+                "{name}, line {}: the Target is {}, the value of the expression {}",
+                wrong.line, wrong.got, wrong.expected
+            ));
+        }
+        let more = found.wrong - found.mismatches.len();
+        if more > 0 {
+            report
+                .faults
+                .push(format!("{name}: {more} more such lines"));
+        }
+        if let Some(place) = *place {
+            let what = format!("expressions in {name}");
+            report.compare(&what, found.expressions, published[place]);
+        } else {
+            report
+                .differences
+                .push(format!("{name} is none of the published files"));
+        }
+        earlier.push((name, distinct));
+    }
+    for (file, count) in listops::FILES.iter().zip(published) {
+        if !earlier.iter().any(|(name, _)| name == file) {
+            report.compare(&format!("expressions in {file}"), 0, count);
+        }
+    }
     Ok(report)
 }
 

@@ -1,6 +1,6 @@
 //! Reports about files on disk: sets made for the test, and the published ones where they are at hand.
 
-use datasets::{DataError, verify};
+use datasets::{DataError, Protocol, retrieval, verify};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -147,4 +147,69 @@ fn pairs_of_real_papers_are_counted() {
     for (line, count) in report.differences.iter().zip(counts) {
         assert!(line.contains(count), "{line}");
     }
+}
+
+#[test]
+fn a_target_that_is_not_the_value_is_a_fault_with_its_line() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("basic_val.tsv");
+    fs::write(
+        &file,
+        "Source\tTarget\n( ( ( [MAX 2 ) 9 ) ] )\t9\n( ( ( [MIN 2 ) 9 ) ] )\t9\n( ( ( [MAX 2 ) 9 ) ] )\t9\n",
+    )
+    .unwrap();
+    for path in [root.path(), &file] {
+        let report = verify::listops(path).unwrap();
+        let fault = "basic_val.tsv, line 3: the Target is 9, the value of the expression 2";
+        assert_eq!(report.faults, [fault]);
+        let page = report.to_string();
+        for line in [
+            "basic_val.tsv: 2 of 3 Targets confirmed",
+            "2 distinct; words: mean 4, 4 to 4; Targets 0..9: [0, 0, 0, 0, 0, 0, 0, 0, 0, 3]",
+            "wrong:\n  basic_val.tsv, line 3",
+            "expressions in basic_val.tsv: 3, published: 2000",
+            "expressions in basic_train.tsv: 0, published: 96000",
+        ] {
+            assert!(page.contains(line), "{line:?} is not in\n{page}");
+        }
+    }
+    fs::remove_file(&file).unwrap();
+    let error = verify::listops(root.path()).unwrap_err().to_string();
+    assert!(error.contains("basic_train.tsv"), "{error}");
+}
+
+#[test]
+fn expressions_made_elsewhere_are_confirmed() {
+    let sample = unpacked("listops-generated-sample.tar.gz", "listops-generated");
+    let Some((_root, path)) = sample else {
+        return;
+    };
+    for (name, count) in [("basic_test.tsv", 1000), ("basic_val.tsv", 500)] {
+        let report = verify::listops(&path.join(name)).unwrap();
+        assert_eq!(report.faults, [""; 0], "{report}");
+        let confirmed = format!("{name}: {count} of {count} Targets confirmed");
+        assert!(report.facts[0].starts_with(&confirmed), "{report}");
+    }
+}
+
+#[test]
+fn written_pairs_are_read_as_the_built_in_ones() {
+    let root = tempfile::tempdir().unwrap();
+    retrieval::write(root.path(), 7, [6, 3, 4]).unwrap();
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
+    let read = retrieval::load(root.path(), 300, Protocol::Paper).unwrap();
+    let built = retrieval::builtin(7, 300, Protocol::Paper);
+    for (read, built) in [
+        (read.train, &built.train.examples[..6]),
+        (read.dev, &built.dev.examples[..3]),
+        (read.test, &built.test.examples[..4]),
+    ] {
+        assert_eq!(read.examples, built);
+    }
+    let report = verify::retrieval(root.path()).unwrap();
+    let literals = "0.0% of the texts are over 4000 bytes; 12 bytes literals";
+    assert!(report.to_string().contains(literals), "{report}");
+    assert!(report.faults.is_empty());
+    let error = retrieval::write(&root.path().join("none"), 7, [1, 1, 1]).unwrap_err();
+    assert!(error.to_string().contains("cannot be written"), "{error}");
 }

@@ -142,6 +142,15 @@ fn parse(line: &[u8]) -> Result<Row, Wrong> {
     })
 }
 
+/// The bytes literal of a text, in ASCII and without tabs and line breaks: [`rows`] reads the same bytes.
+pub(super) fn literal(text: &[u8]) -> Vec<u8> {
+    // The escapes of Rust are among those of Python.
+    let mut literal = b"b'".to_vec();
+    literal.extend(text.escape_ascii());
+    literal.push(b'\'');
+    literal
+}
+
 /// The beginning of a field, for a message.
 fn quoted(field: &[u8]) -> String {
     let shown = field[..field.len().min(20)].escape_ascii();
@@ -258,6 +267,14 @@ mod tests {
         assert_eq!(decoded(r"b''"), b"");
         assert_eq!(decoded("plain \\n stays"), b"plain \\n stays");
         assert_eq!(decoded("bare b'x'"), b"bare b'x'");
+    }
+
+    #[test]
+    fn a_literal_is_read_as_what_was_written() {
+        let all: Vec<u8> = (0..=255).collect();
+        let written = literal(&all);
+        assert!(written.iter().all(|b| (b' '..=b'~').contains(b)));
+        assert_eq!(decode(&written).unwrap(), (all, true));
     }
 
     #[test]
