@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 /// The bytes of each text that the reference keeps.
 pub const MAX_LEN: usize = 4000;
 
+/// Texts of [`builtin`] in train and test.
+pub const COUNTS: [usize; 2] = [reviews::TRAIN, reviews::TEST];
+
 /// Token id = byte + 1; the reference's table has 512 rows, of which 257 can occur.
 const ENCODING: Encoding = Encoding {
     offset: 1,

@@ -1,5 +1,5 @@
 //! A file under its final name is whole: it is written under a temporary name in the same folder, synced and renamed.
-//! Used for every file of a run that is not appended to.
+//! Used for every file of a run that is not appended to, and for data that are downloaded or made.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
@@ -24,6 +24,11 @@ fn write_and_rename(temporary: &Path, path: &Path, parts: &[&[u8]]) -> io::Resul
         file.write_all(part)?;
     }
     file.sync_all()?;
+    rename(temporary, path)
+}
+
+/// Gives what is on the disk under a temporary name its final one, in the same folder.
+pub(crate) fn rename(temporary: &Path, path: &Path) -> io::Result<()> {
     fs::rename(temporary, path)?;
     // The new name itself is on the disk only when the folder is; Windows has no such call.
     #[cfg(unix)]

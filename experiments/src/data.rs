@@ -1,0 +1,184 @@
+//! The binary `data`: where the data of the five tasks come from, and what is in them. Its flags and its `main`; the work
+//! of each subcommand is in a file of its own:
+//!
+//! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are published), `download` (one
+//!    file from the network), `unpack` (members of an archive) and `gauge` (how far they have come);
+//! 2. `make`: sets made by this program, in the layout of the published ones;
+//! 3. `verify`: a page about what is on the disk, and whether it is right;
+//! 4. `show`: a few examples, for the eye.
+//!
+//! A run needs none of this: without data it makes its own, and [`cached`] finds what has been fetched.
+
+mod download;
+mod gauge;
+mod get;
+mod make;
+mod manifest;
+mod show;
+mod unpack;
+mod verify;
+
+pub use get::Get;
+pub use manifest::{Archive, Manifest, Set};
+
+use crate::error::{Error, Result, exit};
+use crate::interrupt::{INTERRUPTED, Interrupt};
+use crate::output::answer;
+use crate::task::Task;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use datasets::DataError;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Downloads, makes, verifies and shows the data of the tasks
+#[derive(Parser, Debug)]
+#[command(version, max_term_width = 80, arg_required_else_help = false)]
+struct Flags {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Download the published data into the cache, where runs find them
+    Get(GetFlags),
+    /// Write a generated set in the layout of the published one
+    Make(make::Flags),
+    /// Read data as a run would, and say on one page what they are
+    Verify(verify::Flags),
+    /// Print a few examples, or draw them
+    Show(show::Flags),
+}
+
+/// The archive comes as NAME.part, which a later call goes on with. Stop with
+/// Ctrl-C. Retrieval, listops and pathfinder are in one archive of about 7.7 GB.
+#[derive(clap::Args, Debug)]
+struct GetFlags {
+    /// Whose data: text, listops, retrieval, pathfinder or image
+    #[arg(value_name = "TASK", hide_possible_values = true)]
+    task: Task,
+    /// Address of another copy of the archive, or, ending in /, of a folder that has
+    /// it; tried before the published one; may be given more than once
+    #[arg(long, value_name = "URL")]
+    mirror: Vec<String>,
+    /// Where archives and data are kept [default: skein-lab in $XDG_CACHE_HOME or
+    /// ~/.cache]; runs look only there
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(run())
+}
+
+fn run() -> Result<ExitCode> {
+    let command = Flags::command().mut_subcommands(|command| command.max_term_width(80));
+    let matches = match command.try_get_matches() {
+        Ok(matches) => matches,
+        Err(help) if !help.use_stderr() => help.exit(),
+        Err(error) => return Err(usage_error(&error)),
+    };
+    match Flags::from_arg_matches(&matches)
+        .map_err(|error| usage_error(&error))?
+        .command
+    {
+        Command::Get(flags) => get(flags),
+        Command::Make(flags) => make::make(&flags),
+        Command::Verify(flags) => verify::verify(&flags),
+        Command::Show(flags) => show::show(&flags),
+    }
+}
+
+fn get(flags: GetFlags) -> Result<ExitCode> {
+    let no_home = || {
+        Error::usage("there is no home folder for the cache").hint("say where with --cache FOLDER")
+    };
+    let get = Get {
+        manifest: Manifest::published(),
+        cache: flags.cache.or_else(cache_folder).ok_or_else(no_home)?,
+        mirrors: flags.mirror,
+        pause: Duration::from_secs(1),
+    };
+    let interrupt = Interrupt::install()?;
+    let Some(place) = get.run(flags.task, &|| interrupt.requested())? else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let report = verify::report(flags.task, &place)?;
+    answer(&format!("{report}{}\n", place.display()))?;
+    if report.as_published() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let message = format!("{} is not as published", place.display());
+    Err(Error::failure(message).hint("remove it and its archive to get them again"))
+}
+
+/// The folder in which downloaded data are kept, if there is a home folder for it. It may not exist.
+pub fn cache_folder() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let caches = named.filter(|folder| folder.is_absolute());
+    let caches = caches.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    Some(caches.join("skein-lab"))
+}
+
+/// Where the published data of a task are in the cache, if `data get` has put them there.
+pub fn cached(task: Task) -> Option<PathBuf> {
+    let manifest = Manifest::published();
+    let (set, _) = manifest.of(task)?;
+    Some(cache_folder()?.join(&set.place)).filter(|place| place.exists())
+}
+
+/// An error of the data in the words of this crate: what is wrong and expected, then what to do.
+fn data_error(error: DataError) -> Error {
+    let text = error.to_string();
+    let end = format!("; hint: {}", error.hint);
+    Error::failure(text.strip_suffix(&end).unwrap_or(&text)).hint(error.hint)
+}
+
+/// clap's message without its usage text: the first paragraph is what was wrong, a tip is the hint.
+fn usage_error(error: &clap::Error) -> Error {
+    let text = error.render().to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let message = message.trim_start_matches("error: ");
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let tip = rest
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "));
+    Error::usage(words.join(" "))
+        .hint(tip.unwrap_or("data --help lists the commands, data get --help the flags of one"))
+}
+
+/// Refuses a file or folder that is there already.
+fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
+    if overwrite || path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let message = format!("{} exists: nothing was written", path.display());
+    Err(Error::usage(message).hint("--overwrite replaces it; --out names another place"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_sound() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_eighty_columns() {
+        let mut command = Flags::command();
+        command.build();
+        let mut texts = vec![command.render_long_help().to_string()];
+        for inner in command.get_subcommands_mut() {
+            texts.push(inner.render_long_help().to_string());
+            texts.push(inner.render_help().to_string());
+        }
+        assert_eq!(texts.len(), 1 + 2 * 5); // With `help`.
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}

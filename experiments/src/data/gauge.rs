@@ -1,0 +1,101 @@
+//! How far a download, a checksum or an unpacking has come: a bar on a terminal, else a plain line now and then. Both go
+//! to standard error.
+
+use crate::output::tell;
+use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+/// Between two plain lines.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The display of one piece of work that is counted in bytes. It disappears with its value.
+pub(super) struct Gauge {
+    /// A bar that is hidden prints plain lines.
+    bar: ProgressBar,
+    what: String,
+    spoken: Option<Instant>,
+}
+
+impl Gauge {
+    /// `what` is done or read, such as "checking reviews.tar.gz"; how many bytes that are, if it is known.
+    pub(super) fn new(what: String, bytes: Option<u64>) -> Self {
+        let target = match io::stderr().is_terminal() {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        Self::on(target, what, bytes)
+    }
+
+    fn on(target: ProgressDrawTarget, what: String, bytes: Option<u64>) -> Self {
+        let template = match bytes {
+            Some(_) => {
+                "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
+            }
+            None => "{msg} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}",
+        };
+        let style = ProgressStyle::with_template(template).expect("a valid template");
+        let bar = ProgressBar::with_draw_target(bytes, target).with_style(style);
+        bar.set_message(what.clone());
+        let spoken = None;
+        Self { bar, what, spoken }
+    }
+
+    /// Counts from here when it tells how fast it goes.
+    pub(super) fn begin(&mut self, done: u64) {
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+    }
+
+    /// Shows that `done` bytes are done.
+    pub(super) fn set(&mut self, done: u64) {
+        self.bar.set_position(done);
+        if !self.bar.is_hidden() || self.spoken.is_some_and(|at| at.elapsed() < PAUSE) {
+            return;
+        }
+        let shown = DecimalBytes(done);
+        match self.bar.length() {
+            Some(all) => {
+                let share = 100 * u128::from(done) / u128::from(all.max(1));
+                let all = DecimalBytes(all);
+                tell(&format!("{}: {shown} of {all} ({share}%)", self.what));
+            }
+            None => tell(&format!("{}: {shown}", self.what)),
+        }
+        self.spoken = Some(Instant::now());
+    }
+
+    /// Prints a line that stays.
+    pub(super) fn note(&self, line: &str) {
+        self.bar.suspend(|| tell(line));
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::InMemoryTerm;
+
+    #[test]
+    fn the_bar_fits_eighty_columns() {
+        let screen = InMemoryTerm::new(5, 80);
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let what = "cifar-10-binary.tar.gz".to_string();
+        let mut gauge = Gauge::on(target, what, Some(170_052_171));
+        gauge.begin(100_000_000);
+        gauge.set(123_456_789);
+        gauge.bar.force_draw();
+        let shown = screen.contents();
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+        assert!(shown.contains("123.46 MB/170.05 MB"), "{shown}");
+        assert!(shown.ends_with(" left"), "{shown}");
+        drop(gauge);
+        assert_eq!(screen.contents(), "");
+    }
+}

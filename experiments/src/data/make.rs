@@ -1,0 +1,221 @@
+//! `data make`: sets made by this program, in the layout of the published ones, for other programs or for `--data`.
+//!
+//! A set appears whole: it is written under a temporary name beside its own, and renamed. With it goes `made.toml`, which
+//! says what it is; only a folder that has one is replaced by `--overwrite`.
+
+use super::{data_error, refuse_existing};
+use crate::error::{Error, Result};
+use crate::output::answer;
+use crate::task::Task;
+use crate::whole_file;
+use datasets::listops::{self, Shape};
+use datasets::{Dataset, Protocol, Split, retrieval, text};
+use serde::Serialize;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What makes a folder one of this program's.
+const RECORD: &str = "made.toml";
+
+/// Listops: the benchmark's own procedure, its TSV files. Retrieval: the built-in
+/// pairs as the benchmark's TSV files. Text: the built-in reviews as files, a review
+/// each. Image: nothing, its built-in drawings are no CIFAR-10.
+#[derive(clap::Args, Debug)]
+pub(super) struct Flags {
+    /// Whose data: text, listops, retrieval or pathfinder
+    #[arg(value_name = "TASK", hide_possible_values = true)]
+    task: Task,
+    /// Folder of the set, new [default: made/TASK-sSEED]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Seed of the set; that of the built-in sets of runs is the default
+    #[arg(long, value_name = "N", default_value = "2022", value_parser = parse_seed)]
+    seed: u64,
+    /// How many for train, dev and test; for text, train and test [default: as many
+    /// as the benchmark or the built-in set has]
+    #[arg(long, value_name = "N,N,N", value_delimiter = ',', value_parser = parse_count)]
+    count: Vec<usize>,
+    /// Replace the set in that folder
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// What `made.toml` says.
+#[derive(Serialize)]
+struct Record<'a> {
+    task: Task,
+    seed: u64,
+    count: &'a [usize],
+    program: &'a str,
+}
+
+fn parse_count(text: &str) -> std::result::Result<usize, String> {
+    let count = text.parse().ok().filter(|&n| n >= 1);
+    count.ok_or_else(|| "expected a whole number from 1".to_string())
+}
+
+fn parse_seed(text: &str) -> std::result::Result<u64, String> {
+    // As a setting of a run, so that TOML can hold it.
+    let seed = text.parse().ok().filter(|&seed| seed < 1 << 63);
+    seed.ok_or_else(|| "expected a whole number below 2^63".to_string())
+}
+
+pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
+    let task = flags.task;
+    let count = counts(task, &flags.count)?;
+    let default = || PathBuf::from(format!("made/{}-s{}", task.name(), flags.seed));
+    let folder = flags.out.clone().unwrap_or_else(default);
+    let name = folder.file_name().ok_or_else(|| {
+        Error::usage(format!(
+            "{}: expected the name of a folder",
+            folder.display()
+        ))
+        .hint("--out FOLDER names it")
+    })?;
+    refuse_existing(&folder, flags.overwrite)?;
+    if flags.overwrite {
+        refuse_foreign(&folder)?;
+    }
+    let temporary = folder.with_file_name(format!(".{}.tmp", name.display()));
+    let cannot = |doing: &str, path: &Path, cause: io::Error| {
+        Error::file(&format!("cannot {doing}"), path, &cause)
+    };
+    remove(&temporary)?;
+    fs::create_dir_all(&temporary).map_err(|cause| cannot("create", &temporary, cause))?;
+    let written = fill(task, &temporary, flags.seed, &count).and_then(|()| {
+        let record = Record {
+            task,
+            seed: flags.seed,
+            count: &count,
+            program: concat!("skein-lab ", env!("CARGO_PKG_VERSION"), ", data make"),
+        };
+        let record = toml::to_string(&record)?;
+        whole_file::write(&temporary.join(RECORD), &[record.as_bytes()])
+    });
+    let renamed = written.and_then(|()| {
+        if flags.overwrite {
+            remove(&folder)?;
+        }
+        whole_file::rename(&temporary, &folder).map_err(|cause| cannot("create", &folder, cause))
+    });
+    if let Err(error) = renamed {
+        let _ = remove(&temporary); // What went wrong first is the error worth telling.
+        return Err(error);
+    }
+    let numbers: Vec<String> = count.iter().map(usize::to_string).collect();
+    answer(&format!(
+        "{}: {} examples of {}, seed {}\n",
+        folder.display(),
+        numbers.join(" + "),
+        task.name(),
+        flags.seed
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many examples each file or folder of the set has.
+fn counts(task: Task, given: &[usize]) -> Result<Vec<usize>> {
+    let full = match task {
+        Task::Text => vec![text::COUNTS[0], text::COUNTS[1]],
+        Task::ListOps => vec![Shape::LRA.train, Shape::LRA.dev, Shape::LRA.test],
+        Task::Retrieval => retrieval::COUNTS.to_vec(),
+        Task::Pathfinder => {
+            return Err(Error::failure("pathfinder cannot be made yet"));
+        }
+        Task::Image => {
+            let message = "image: there is nothing to write: the built-in drawings are grey and have classes of \
+                           their own, so CIFAR-10's files cannot hold them";
+            let hint =
+                "runs draw them when they begin (--data builtin); data show image draws some";
+            return Err(Error::usage(message).hint(hint));
+        }
+    };
+    if given.is_empty() {
+        return Ok(full);
+    }
+    if given.len() != full.len() {
+        let message = format!(
+            "--count has {} numbers, expected {} for {}",
+            given.len(),
+            full.len(),
+            task.name()
+        );
+        let example: Vec<String> = full.iter().map(usize::to_string).collect();
+        return Err(Error::usage(message).hint(format!("such as --count {}", example.join(","))));
+    }
+    let few = |(given, full): (&usize, &usize)| given <= full;
+    if task == Task::Text && !(given.iter().zip(&full).all(few) && given.iter().all(|&n| n >= 2)) {
+        let [train, test] = text::COUNTS;
+        let message = format!(
+            "--count {},{}: expected 2 to {train} and 2 to {test} for text",
+            given[0], given[1]
+        );
+        return Err(Error::usage(message).hint("the built-in reviews are so many"));
+    }
+    Ok(given.to_vec())
+}
+
+/// Writes the set into an empty folder.
+fn fill(task: Task, folder: &Path, seed: u64, count: &[usize]) -> Result<()> {
+    match (task, count) {
+        (Task::ListOps, &[train, dev, test]) => {
+            let shape = Shape {
+                train,
+                dev,
+                test,
+                ..Shape::LRA
+            };
+            listops::write(folder, seed, &shape).map_err(data_error)
+        }
+        (Task::Retrieval, &[train, dev, test]) => {
+            retrieval::write(folder, seed, [train, dev, test]).map_err(data_error)
+        }
+        (Task::Text, &[train, test]) => {
+            // This protocol removes nothing, so that train and test are the source.
+            let data = text::builtin(seed, usize::MAX, Protocol::Paper);
+            write_texts(folder, &data, &data.train, train)?;
+            write_texts(folder, &data, &data.test, test)
+        }
+        _ => unreachable!("counts() refuses other tasks"),
+    }
+}
+
+/// The first texts of a split, as `{train,test}/{neg,pos}/ID.txt`; ids of one length, so that names sort as ids do.
+fn write_texts(folder: &Path, data: &Dataset, split: &Split, count: usize) -> Result<()> {
+    let folder = |label: usize| folder.join(split.name).join(&data.classes[label]);
+    for label in 0..data.classes.len() {
+        let folder = folder(label);
+        fs::create_dir_all(&folder)
+            .map_err(|cause| Error::file("cannot create", &folder, &cause))?;
+    }
+    for example in &split.examples[..count] {
+        let file = folder(example.label).join(format!("{:05}.txt", example.id));
+        fs::write(&file, &example.documents[0])
+            .map_err(|cause| Error::file("cannot write", &file, &cause))?;
+    }
+    Ok(())
+}
+
+/// Refuses to replace what this program has not made.
+fn refuse_foreign(folder: &Path) -> Result<()> {
+    let empty = || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    if folder.join(RECORD).is_file() || folder.symlink_metadata().is_err() || empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot overwrite {}: there is no {RECORD} in it, so data make has not made it",
+        folder.display()
+    );
+    Err(Error::usage(message).hint("choose another --out"))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("cannot remove", folder, &cause))
+        }
+        _ => Ok(()),
+    }
+}

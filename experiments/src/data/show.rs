@@ -1,0 +1,247 @@
+//! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as characters or as a PNG.
+
+use super::{cached, data_error, refuse_existing};
+use crate::config::{Budget, Config};
+use crate::error::{Error, Result};
+use crate::output::answer;
+use crate::task::Task;
+use crate::whole_file;
+use datasets::{Dataset, Example, image, listops};
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Lines of a text that are shown.
+const LINES: usize = 4;
+/// Columns of what is not written to a terminal.
+const COLUMNS: usize = 80;
+/// From black to white.
+const GREYS: &[u8; 10] = b" .:-=+*#%@";
+
+/// Texts are cut; of bytes that are no text, their escapes are shown.
+#[derive(clap::Args, Debug)]
+pub(super) struct Flags {
+    /// Whose data: text, listops, retrieval, pathfinder or image
+    #[arg(value_name = "TASK", hide_possible_values = true)]
+    task: Task,
+    /// builtin; the path of a data set; or auto: what `data get` has put into the
+    /// cache, else builtin
+    #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
+    data: String,
+    /// How many examples; with --out, how many of each class [default: 3; 8]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    count: Option<usize>,
+    /// Of which split: train, dev or test
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "train",
+        hide_possible_values = true,
+        value_parser = ["train", "dev", "test"]
+    )]
+    split: String,
+    /// Draw pictures as a PNG, a row a class
+    #[arg(long, value_name = "FILE.png")]
+    out: Option<PathBuf>,
+    /// Replace that file
+    #[arg(long)]
+    overwrite: bool,
+}
+
+fn parse_count(text: &str) -> std::result::Result<usize, String> {
+    let count = text.parse().ok().filter(|n| (1..=1000).contains(n));
+    count.ok_or_else(|| "expected a whole number from 1 to 1000".to_string())
+}
+
+pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
+    let task = flags.task;
+    let pictures = matches!(task, Task::Image | Task::Pathfinder);
+    if let Some(out) = &flags.out {
+        if !pictures {
+            let message = format!("--out draws pictures; {} has none", task.name());
+            return Err(Error::usage(message).hint("image and pathfinder have"));
+        }
+        refuse_existing(out, flags.overwrite)?;
+    }
+    let data = load(flags)?;
+    let split = match flags.split.as_str() {
+        "train" => &data.train,
+        "dev" => &data.dev,
+        _ => &data.test,
+    };
+    if let Some(out) = &flags.out {
+        if out.file_name().is_none() {
+            let message = format!("--out {}: expected the name of a file", out.display());
+            return Err(Error::usage(message).hint("such as --out pictures.png"));
+        }
+        let columns = flags.count.unwrap_or(8);
+        let sheet = image::contact_sheet(split, data.classes.len(), columns)?;
+        whole_file::write(out, &[&sheet])?;
+        let mut text = format!("{}: {}\n", out.display(), data.name);
+        for (row, class) in data.classes.iter().enumerate() {
+            let _ = writeln!(text, "  row {}: {class}", row + 1); // A string takes all.
+        }
+        answer(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let width = match terminal_size::terminal_size() {
+        Some((width, _)) => usize::from(width.0).max(20),
+        None => COLUMNS,
+    };
+    let mut text = format!("{}\n", data.name);
+    let count = flags.count.unwrap_or(3).min(split.examples.len());
+    for number in 0..count {
+        // From all over the split: files are often in the order of their labels.
+        let example = &split.examples[number * split.examples.len() / count];
+        let _ = write!(
+            text,
+            "\n{} {}, {}",
+            split.name, example.id, data.classes[example.label]
+        );
+        text.push_str(&describe(task, example, width));
+    }
+    answer(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The data as a run would have them, as long as they are; built-in ListOps is short, to be readable.
+fn load(flags: &Flags) -> Result<Dataset> {
+    let task = flags.task;
+    let data = match flags.data.as_str() {
+        "auto" => match cached(task).map(|path| path.into_os_string().into_string()) {
+            Some(Ok(path)) => path,
+            _ => "builtin".to_string(),
+        },
+        given => given.to_string(),
+    };
+    let quick = task.preset(Budget::Quick);
+    let short = task == Task::ListOps && data == "builtin";
+    let config = Config {
+        data,
+        max_len: if short {
+            quick.max_len
+        } else {
+            *task.lengths().end()
+        },
+        ..quick
+    };
+    task.load(&config).map_err(data_error)
+}
+
+/// What follows the label: sizes, and what the documents say.
+fn describe(task: Task, example: &Example, width: usize) -> String {
+    let mut text = String::new();
+    for (number, document) in example.documents.iter().enumerate() {
+        let start = if number == 0 { ": " } else { "\nand " };
+        let _ = match task {
+            Task::Image | Task::Pathfinder => writeln!(text, "\n{}", picture(document)),
+            Task::ListOps => writeln!(
+                text,
+                "{start}{} words\n{}",
+                document.len(),
+                lines(&listops::words(document), width)
+            ),
+            Task::Text | Task::Retrieval => writeln!(
+                text,
+                "{start}{} bytes\n{}",
+                document.len(),
+                lines(&printable(document), width)
+            ),
+        };
+        text.truncate(text.trim_end_matches('\n').len());
+    }
+    text.push('\n');
+    text
+}
+
+/// A text in one line: what is no printable character as its escape.
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\'' | '"' | '\\' => text.push(letter),
+                _ => text.extend(letter.escape_debug()),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// The first lines of a text, cut at the width of the screen.
+fn lines(text: &str, width: usize) -> String {
+    let room = width - 2;
+    let mut letters = text.chars().peekable();
+    let mut shown = Vec::new();
+    for number in 1..=LINES {
+        let line: String = letters.by_ref().take(room).collect();
+        if line.is_empty() {
+            break;
+        }
+        match number == LINES && letters.peek().is_some() {
+            true => {
+                let cut: String = line.chars().take(room - 3).collect();
+                shown.push(format!("  {cut}..."));
+            }
+            false => shown.push(format!("  {line}")),
+        }
+    }
+    shown.join("\n")
+}
+
+/// A picture in characters, two rows of pixels a line: letters are about twice as high as they are wide.
+fn picture(pixels: &[u8]) -> String {
+    let side = image::SIDE;
+    let mut lines = Vec::new();
+    for rows in pixels.chunks_exact(2 * side) {
+        let grey = |column: usize| {
+            let sum = usize::from(rows[column]) + usize::from(rows[side + column]);
+            char::from(GREYS[sum * (GREYS.len() - 1) / 510])
+        };
+        let line: String = (0..side).map(grey).collect();
+        lines.push(format!("  |{line}|"));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_shown_as_escapes() {
+        let text = b"caf\xc3\xa9 \"x\" \\ \x1b[31m\t\n\xff\x00\xe2\x80\xae";
+        let shown = "caf\u{e9} \"x\" \\ \\u{1b}[31m\\t\\n\\xff\\0\\u{202e}";
+        assert_eq!(printable(text), shown);
+    }
+
+    #[test]
+    fn texts_are_cut_at_the_width() {
+        assert_eq!(lines("abc", 20), "  abc");
+        let long = lines(&"x".repeat(1000), 20);
+        assert_eq!(long.lines().count(), LINES);
+        assert!(long.lines().all(|line| line.len() == 20), "{long}");
+        assert!(long.ends_with("xxx..."));
+        let exact = lines(&"x".repeat(18 * LINES), 20);
+        assert!(exact.ends_with("xxxx") && exact.lines().count() == LINES);
+    }
+
+    #[test]
+    fn pictures_have_half_as_many_lines_as_rows() {
+        let mut pixels = vec![0; image::PIXELS];
+        pixels[..64].fill(255);
+        let shown = picture(&pixels);
+        assert_eq!(shown.lines().count(), 16);
+        assert_eq!(
+            shown.lines().next().unwrap(),
+            format!("  |{}|", "@".repeat(32))
+        );
+        assert_eq!(
+            shown.lines().last().unwrap(),
+            format!("  |{}|", " ".repeat(32))
+        );
+    }
+}
