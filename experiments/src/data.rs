@@ -1,13 +1,15 @@
-//! The binary `data`: where the data of the five tasks come from, and what is in them. Its flags and its `main`; the work
-//! of each subcommand is in a file of its own:
+//! The binary `data`: where the data of the five tasks come from, and what is in them. Its flags
+//! and its `main`; the work of each subcommand is in a file of its own:
 //!
-//! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are published), `download` (one
-//!    file from the network), `unpack` (members of an archive) and `gauge` (how far they have come);
+//! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are
+//!    published), `download` (one file from the network), `unpack` (members of an archive) and
+//!    `gauge` (how far they have come);
 //! 2. `make`: sets made by this program, in the layout of the published ones;
 //! 3. `verify`: a page about what is on the disk, and whether it is right;
 //! 4. `show`: a few examples, for the eye.
 //!
-//! A run needs none of this: without data it makes its own, and [`cached`] finds what has been fetched.
+//! A run needs none of this: without data it makes its own, and [`cached`] finds what has been
+//! fetched.
 
 mod download;
 mod gauge;
@@ -42,17 +44,28 @@ struct Flags {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Download the published data into the cache, where runs find them
+    #[command(after_help = GET)]
     Get(GetFlags),
     /// Write a generated set in the layout of the published one
+    #[command(after_help = make::HELP)]
     Make(make::Flags),
     /// Read data as a run would, and say on one page what they are
+    #[command(after_help = verify::HELP)]
     Verify(verify::Flags),
     /// Print a few examples, or draw them
+    #[command(after_help = show::HELP)]
     Show(show::Flags),
 }
 
-/// The archive comes as NAME.part, which a later call goes on with. Stop with
-/// Ctrl-C. Retrieval, listops and pathfinder are in one archive of about 7.7 GB.
+/// Below the flags of `get`.
+const GET: &str = "\
+The published archive comes as NAME.part: Ctrl-C stops, and the same command goes
+on from there. It has its name when size and checksum are right, is unpacked where
+need be, and what is there is verified. listops, retrieval and pathfinder are in
+one archive of about 7.7 GB, of which no checksum is published: gzip's own and the
+contents are checked. An archive that is in the cache already is used as it is.";
+
+/// The flags of `get`.
 #[derive(clap::Args, Debug)]
 struct GetFlags {
     /// Whose data: text, listops, retrieval, pathfinder or image
@@ -114,7 +127,8 @@ fn get(flags: GetFlags) -> Result<ExitCode> {
     Err(Error::failure(message).hint("remove it and its archive to get them again"))
 }
 
-/// The folder in which downloaded data are kept, if there is a home folder for it. It may not exist.
+/// The folder in which downloaded data are kept, if there is a home folder for it. It may not
+/// exist.
 pub fn cache_folder() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let caches = named.filter(|folder| folder.is_absolute());

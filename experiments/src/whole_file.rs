@@ -32,7 +32,12 @@ pub(crate) fn rename(temporary: &Path, path: &Path) -> io::Result<()> {
     fs::rename(temporary, path)?;
     // The new name itself is on the disk only when the folder is; Windows has no such call.
     #[cfg(unix)]
-    File::open(path.parent().expect("a file has a folder"))?.sync_all()?;
+    {
+        let folder = path.parent().expect("a file has a folder");
+        // The folder of `name` alone is the current one.
+        let here = folder.as_os_str().is_empty();
+        File::open(if here { Path::new(".") } else { folder })?.sync_all()?;
+    }
     Ok(())
 }
 

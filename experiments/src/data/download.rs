@@ -1,9 +1,10 @@
-//! One file from the network into the cache folder: it comes as `NAME.part`, which a later call goes on with, and has its
-//! name only when its size and checksums are the published ones. Called by [`get`](super::get).
+//! One file from the network into the cache folder: it comes as `NAME.part`, which a later call
+//! goes on with, and has its name only when its size and checksums are the published ones. Called
+//! by [`get`](super::get).
 //!
-//! An address that fails is left for the next one. A connection that breaks is made again, from the byte after the last
-//! that has come: `Range` asks for the rest, `If-Range` for the rest of the same file. What comes instead of the rest (a
-//! server may ignore both) is taken from its start.
+//! An address that fails is left for the next one. A connection that breaks is made again, from the
+//! byte after the last that has come: `Range` asks for the rest, `If-Range` for the rest of the
+//! same file. What comes instead of the rest (a server may ignore both) is taken from its start.
 
 use super::gauge::Gauge;
 use super::manifest::Archive;
@@ -50,7 +51,8 @@ enum End {
     Refused(String),
 }
 
-/// Where the bytes of a `.part` come from, beside it in `.part.from`: address, validator, size ("" where unknown).
+/// Where the bytes of a `.part` come from, beside it in `.part.from`: address, validator, size (""
+/// where unknown).
 #[derive(Default)]
 struct Origin {
     url: String,
@@ -65,7 +67,8 @@ pub(super) fn part_size(archive: &Archive, cache: &Path) -> u64 {
 }
 
 impl Download<'_> {
-    /// Downloads the file if it is not there yet. `None`: it was stopped, and what has come is kept.
+    /// Downloads the file if it is not there yet. `None`: it was stopped, and what has come is
+    /// kept.
     pub(super) fn run(&self) -> Result<Option<PathBuf>> {
         let path = self.cache.join(&self.archive.file);
         if path.exists() {
@@ -445,7 +448,8 @@ fn number(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// The first byte and the size of the whole file, of `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10` (the first byte is 0).
+/// The first byte and the size of the whole file, of `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10`
+/// (the first byte is 0).
 fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;

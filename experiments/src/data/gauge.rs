@@ -1,5 +1,5 @@
-//! How far a download, a checksum or an unpacking has come: a bar on a terminal, else a plain line now and then. Both go
-//! to standard error.
+//! How far a download, a checksum or an unpacking has come: a bar on a terminal, else a plain line
+//! now and then. Both go to standard error.
 
 use crate::output::tell;
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +18,8 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
-    /// `what` is done or read, such as "checking reviews.tar.gz"; how many bytes that are, if it is known.
+    /// `what` is done or read, such as "checking reviews.tar.gz"; how many bytes that are, if it is
+    /// known.
     pub(super) fn new(what: String, bytes: Option<u64>) -> Self {
         let target = match io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),

@@ -1,8 +1,9 @@
 //! `data get`: the published data of a task into the cache folder.
 //!
-//! The archive is downloaded if it is not there ([`download`](super::download)), and what the task reads is unpacked if it
-//! is not there ([`unpack`](super::unpack)). Both appear under their names only whole, so that what is there is used
-//! without another look, by [`cached`](super::cached) too.
+//! The archive is downloaded if it is not there ([`download`](super::download)), and what the task
+//! reads is unpacked if it is not there ([`unpack`](super::unpack)). Both appear under their names
+//! only whole, so that what is there is used without another look, by [`cached`](super::cached)
+//! too.
 
 use super::download::{Download, part_size};
 use super::manifest::{Archive, Manifest, Set};
@@ -21,18 +22,20 @@ pub struct Get {
     pub manifest: Manifest,
     /// The folder for archives and sets; it is made if need be.
     pub cache: PathBuf,
-    /// Addresses that are tried before the published one, in this order: of the file, or, with a `/` at the end, of a
-    /// folder that has it.
+    /// Addresses that are tried before the published one, in this order: of the file, or, with a
+    /// `/` at the end, of a folder that has it.
     pub mirrors: Vec<String>,
     /// Before a connection that broke is made again.
     pub pause: Duration,
 }
 
 impl Get {
-    /// Fetches the data of `task` and returns where they are. `None`: `stop` said so, and what has come is kept.
+    /// Fetches the data of `task` and returns where they are. `None`: `stop` said so, and what has
+    /// come is kept.
     ///
     /// # Errors
-    /// Whatever stands in the way: too little space, no address that works, contents that are not the published ones.
+    /// Whatever stands in the way: too little space, no address that works, contents that are not
+    /// the published ones.
     pub fn run(&self, task: Task, stop: &dyn Fn() -> bool) -> Result<Option<PathBuf>> {
         let Some((set, archive)) = self.manifest.of(task) else {
             let message = format!("there is nothing to download for {}", task.name());
@@ -44,7 +47,8 @@ impl Get {
             return Ok(Some(place));
         }
         fs::create_dir_all(&self.cache)
-            .map_err(|cause| Error::file("cannot create", &self.cache, &cause))?;
+            .map_err(|cause| Error::file("cannot create", &self.cache, &cause))
+            .map_err(|error| error.hint("--cache FOLDER names another place"))?;
         self.refuse_full_disk(set, archive)?;
         let download = Download {
             archive,

@@ -1,7 +1,9 @@
-//! `data make`: sets made by this program, in the layout of the published ones, for other programs or for `--data`.
+//! `data make`: sets made by this program, in the layout of the published ones, for other programs
+//! or for `--data`.
 //!
-//! A set appears whole: it is written under a temporary name beside its own, and renamed. With it goes `made.toml`, which
-//! says what it is; only a folder that has one is replaced by `--overwrite`.
+//! A set appears whole: it is written under a temporary name beside its own, and renamed. With it
+//! goes `made.toml`, which says what it is; only a folder that has one is replaced by
+//! `--overwrite`.
 
 use super::{data_error, refuse_existing};
 use crate::error::{Error, Result};
@@ -19,9 +21,14 @@ use std::process::ExitCode;
 /// What makes a folder one of this program's.
 const RECORD: &str = "made.toml";
 
-/// Listops: the benchmark's own procedure, its TSV files. Retrieval: the built-in
-/// pairs as the benchmark's TSV files. Text: the built-in reviews as files, a review
-/// each. Image: nothing, its built-in drawings are no CIFAR-10.
+/// Below the flags.
+pub(super) const HELP: &str = "\
+listops: expressions by the benchmark's own procedure, as its TSV files
+retrieval: the built-in pairs of papers, as the benchmark's TSV files
+text: the built-in reviews, a file each, as {train,test}/{neg,pos}/ID.txt
+image has no such set: runs draw its pictures themselves.";
+
+/// The flags of `make`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Flags {
     /// Whose data: text, listops, retrieval or pathfinder
@@ -182,7 +189,8 @@ fn fill(task: Task, folder: &Path, seed: u64, count: &[usize]) -> Result<()> {
     }
 }
 
-/// The first texts of a split, as `{train,test}/{neg,pos}/ID.txt`; ids of one length, so that names sort as ids do.
+/// The first texts of a split, as `{train,test}/{neg,pos}/ID.txt`; ids of one length, so that names
+/// sort as ids do.
 fn write_texts(folder: &Path, data: &Dataset, split: &Split, count: usize) -> Result<()> {
     let folder = |label: usize| folder.join(split.name).join(&data.classes[label]);
     for label in 0..data.classes.len() {

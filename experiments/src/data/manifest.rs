@@ -44,8 +44,8 @@ pub struct Set {
     pub archive: String,
     /// Their file or folder, below the cache folder.
     pub place: String,
-    /// The members of the archive that make up the folder: paths below `place`, in which `*` is any part of a name. If
-    /// there are none, the archive itself is what the task reads.
+    /// The members of the archive that make up the folder: paths below `place`, in which `*` is any
+    /// part of a name. If there are none, the archive itself is what the task reads.
     #[serde(default)]
     pub files: Vec<String>,
     /// Room for these, roughly.

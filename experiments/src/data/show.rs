@@ -1,4 +1,5 @@
-//! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as characters or as a PNG.
+//! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as
+//! characters or as a PNG.
 
 use super::{cached, data_error, refuse_existing};
 use crate::config::{Budget, Config};
@@ -18,7 +19,12 @@ const COLUMNS: usize = 80;
 /// From black to white.
 const GREYS: &[u8; 10] = b" .:-=+*#%@";
 
-/// Texts are cut; of bytes that are no text, their escapes are shown.
+/// Below the flags.
+pub(super) const HELP: &str = "\
+Texts are cut to four lines; control characters and bytes that are no text are
+shown as escapes. Pictures are drawn in characters, or with --out as a PNG.";
+
+/// The flags of `show`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Flags {
     /// Whose data: text, listops, retrieval, pathfinder or image
@@ -104,7 +110,8 @@ pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The data as a run would have them, as long as they are; built-in ListOps is short, to be readable.
+/// The data as a run would have them, as long as they are; built-in ListOps is short, to be
+/// readable.
 fn load(flags: &Flags) -> Result<Dataset> {
     let task = flags.task;
     let data = match flags.data.as_str() {
@@ -192,7 +199,8 @@ fn lines(text: &str, width: usize) -> String {
     shown.join("\n")
 }
 
-/// A picture in characters, two rows of pixels a line: letters are about twice as high as they are wide.
+/// A picture in characters, two rows of pixels a line: letters are about twice as high as they are
+/// wide.
 fn picture(pixels: &[u8]) -> String {
     let side = image::SIDE;
     let mut lines = Vec::new();

@@ -1,9 +1,10 @@
-//! Members of a `.tar.gz` into a folder: those that a manifest names, under their own names, and nothing else. Called by
-//! [`get`](super::get).
+//! Members of a `.tar.gz` into a folder: those that a manifest names, under their own names, and
+//! nothing else. Called by [`get`](super::get).
 //!
-//! What an archive says is not trusted: only plain files are taken, no link; the path of a member is matched by its last
-//! names against patterns, and is written where the pattern says, so that no member can lead out of the folder; sizes and
-//! numbers have bounds. The folder has its name only when all members are in it and gzip's checksum has been reached.
+//! What an archive says is not trusted: only plain files are taken, no link; the path of a member
+//! is matched by its last names against patterns, and is written where the pattern says, so that no
+//! member can lead out of the folder; sizes and numbers have bounds. The folder has its name only
+//! when all members are in it and gzip's checksum has been reached.
 
 use super::gauge::Gauge;
 use super::manifest::{Set, is_plain};
@@ -19,7 +20,8 @@ const EXPANSION: u64 = 64;
 /// The most members that are written; Pathfinder has 200,200.
 const MEMBERS: usize = 1_000_000;
 
-/// Unpacks what `set` names of `archive` as a folder of `cache`. `None`: it was stopped, and nothing is left.
+/// Unpacks what `set` names of `archive` as a folder of `cache`. `None`: it was stopped, and
+/// nothing is left.
 pub(super) fn unpack(
     archive: &Path,
     set: &Set,

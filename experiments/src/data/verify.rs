@@ -8,9 +8,13 @@ use datasets::verify::{self, Report};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Exit code 0: the data can be used. 1: they cannot be read, or contradict
-/// themselves (of listops, every Target is computed anew), or, with --published,
-/// are not the published ones.
+/// Below the flags.
+pub(super) const HELP: &str = "\
+Exit code 0: the data can be used. 1: they cannot be read, or they contradict
+themselves (every Target of listops is computed anew, and lines with a wrong one
+are named), or, with --published, they are not the published ones.";
+
+/// The flags of `verify`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Flags {
     /// Whose data: text, listops, retrieval, pathfinder or image
