@@ -59,11 +59,11 @@ enum Command {
 
 /// Below the flags of `get`.
 const GET: &str = "\
-The published archive comes as NAME.part: Ctrl-C stops, and the same command goes
-on from there. It has its name when size and checksum are right, is unpacked where
-need be, and what is there is verified. listops, retrieval and pathfinder are in
-one archive of about 7.7 GB, of which no checksum is published: gzip's own and the
-contents are checked. An archive that is in the cache already is used as it is.";
+The published archive comes as NAME.part: Ctrl-C stops, and the same command
+goes on from there. It gets its name when size and checksum are right; what the
+task needs of it is unpacked, and verified. listops, retrieval and pathfinder
+are in one archive of about 7.7 GB without a published checksum: gzip's own and
+the contents are checked. An archive put into the cache by hand is used as well.";
 
 /// The flags of `get`.
 #[derive(clap::Args, Debug)]
