@@ -145,12 +145,25 @@ impl Download<'_> {
     fn persist(&self, url: &str, file: &mut File) -> Result<End> {
         let part = self.path("part");
         let mut most = size(file, &part)?;
+        // Whether all bytes are from this call: then there is no use in beginning again.
+        let mut fresh = most == 0;
         let mut in_vain = 0;
         let agent = agent();
         let mut gauge = Gauge::new(self.archive.file.clone(), Some(self.archive.size()));
         loop {
             let reason = match self.connect(&agent, url, file, &mut gauge)? {
-                End::Whole => break,
+                End::Whole => match self.check(file, &part)? {
+                    End::Refused(reason) => {
+                        // It is as long as it should be, so no later call could make it right.
+                        self.begin_again(file)?;
+                        if fresh {
+                            return Ok(End::Refused(reason));
+                        }
+                        (fresh, most, in_vain) = (true, 0, 0);
+                        reason
+                    }
+                    end => return Ok(end),
+                },
                 End::Broken(reason) => reason,
                 end => return Ok(end),
             };
@@ -166,13 +179,6 @@ impl Download<'_> {
                 return Ok(End::Stopped);
             }
         }
-        drop(gauge);
-        let end = self.check(file, &part)?;
-        if let End::Refused(_) = end {
-            // It is as long as it should be, so no later call could make it right.
-            self.begin_again(file)?;
-        }
-        Ok(end)
     }
 
     /// Waits; true if it was told to stop.
@@ -288,7 +294,7 @@ impl Download<'_> {
         file.seek(SeekFrom::Start(here)).map_err(failed)?;
         let mut body = response.body_mut().as_reader();
         let mut bytes = vec![0; 1 << 16];
-        gauge.begin(here);
+        gauge.begin(here, total);
         loop {
             gauge.set(here);
             if (self.stop)() {

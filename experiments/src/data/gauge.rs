@@ -42,8 +42,11 @@ impl Gauge {
         Self { bar, what, spoken }
     }
 
-    /// Counts from here when it tells how fast it goes.
-    pub(super) fn begin(&mut self, done: u64) {
+    /// Counts from here when it tells how fast it goes; `bytes` if their number has become known.
+    pub(super) fn begin(&mut self, done: u64, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            self.bar.set_length(bytes);
+        }
         self.bar.set_position(done);
         self.bar.reset_eta();
     }
@@ -89,7 +92,7 @@ mod tests {
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
         let what = "cifar-10-binary.tar.gz".to_string();
         let mut gauge = Gauge::on(target, what, Some(170_052_171));
-        gauge.begin(100_000_000);
+        gauge.begin(100_000_000, None);
         gauge.set(123_456_789);
         gauge.bar.force_draw();
         let shown = screen.contents();
