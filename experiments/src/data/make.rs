@@ -11,6 +11,7 @@ use crate::output::answer;
 use crate::task::Task;
 use crate::whole_file;
 use datasets::listops::{self, Shape};
+use datasets::pathfinder::{self, Settings};
 use datasets::{Dataset, Protocol, Split, retrieval, text};
 use serde::Serialize;
 use std::fs;
@@ -20,12 +21,15 @@ use std::process::ExitCode;
 
 /// What makes a folder one of this program's.
 const RECORD: &str = "made.toml";
+/// The pictures of Pathfinder if no others are asked for.
+const SETTINGS: &str = "lra";
 
 /// Below the flags.
 pub(super) const HELP: &str = "\
 listops: expressions by the benchmark's own procedure, as its TSV files
 retrieval: the built-in pairs of papers, as the benchmark's TSV files
 text: the built-in reviews, a file each, as {train,test}/{neg,pos}/ID.txt
+pathfinder: pictures by the benchmark's own procedure, in its layout
 image has no such set: runs draw its pictures themselves.";
 
 /// The flags of `make`.
@@ -44,6 +48,10 @@ pub(super) struct Flags {
     /// as the benchmark or the built-in set has]
     #[arg(long, value_name = "N,N,N", value_delimiter = ',', value_parser = parse_count)]
     count: Vec<usize>,
+    /// Which pictures of pathfinder: lra (the benchmark's hard ones), lra-9, lra-6,
+    /// sample or easy [default: lra]
+    #[arg(long, value_name = "NAME")]
+    settings: Option<String>,
     /// Replace the set in that folder
     #[arg(long)]
     overwrite: bool,
@@ -55,6 +63,8 @@ struct Record<'a> {
     task: Task,
     seed: u64,
     count: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<&'a str>,
     program: &'a str,
 }
 
@@ -72,6 +82,7 @@ fn parse_seed(text: &str) -> std::result::Result<u64, String> {
 pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     let task = flags.task;
     let count = counts(task, &flags.count)?;
+    let settings = settings(flags)?;
     let default = || PathBuf::from(format!("made/{}-s{}", task.name(), flags.seed));
     let folder = flags.out.clone().unwrap_or_else(default);
     let name = folder.file_name().ok_or_else(|| {
@@ -91,11 +102,13 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     };
     remove(&temporary)?;
     fs::create_dir_all(&temporary).map_err(|cause| cannot("create", &temporary, cause))?;
-    let written = fill(task, &temporary, flags.seed, &count).and_then(|()| {
+    let written = fill(task, &temporary, flags.seed, &settings, &count).and_then(|()| {
         let record = Record {
             task,
             seed: flags.seed,
             count: &count,
+            settings: (task == Task::Pathfinder)
+                .then(|| flags.settings.as_deref().unwrap_or(SETTINGS)),
             program: concat!("skein-lab ", env!("CARGO_PKG_VERSION"), ", data make"),
         };
         let record = toml::to_string(&record)?;
@@ -128,9 +141,7 @@ fn counts(task: Task, given: &[usize]) -> Result<Vec<usize>> {
         Task::Text => vec![text::COUNTS[0], text::COUNTS[1]],
         Task::ListOps => vec![Shape::LRA.train, Shape::LRA.dev, Shape::LRA.test],
         Task::Retrieval => retrieval::COUNTS.to_vec(),
-        Task::Pathfinder => {
-            return Err(Error::failure("pathfinder cannot be made yet"));
-        }
+        Task::Pathfinder => pathfinder::COUNTS.to_vec(),
         Task::Image => {
             let message = "image: there is nothing to write: the built-in drawings are grey and have classes of \
                            their own, so CIFAR-10's files cannot hold them";
@@ -164,8 +175,18 @@ fn counts(task: Task, given: &[usize]) -> Result<Vec<usize>> {
     Ok(given.to_vec())
 }
 
+/// How pictures of Pathfinder are drawn.
+fn settings(flags: &Flags) -> Result<Settings> {
+    if flags.settings.is_some() && flags.task != Task::Pathfinder {
+        let message = format!("--settings: {} has none", flags.task.name());
+        return Err(Error::usage(message).hint("leave it out; pathfinder has"));
+    }
+    let name = flags.settings.as_deref().unwrap_or(SETTINGS);
+    Settings::named(name).map_err(|message| Error::usage(message).hint("see data make --help"))
+}
+
 /// Writes the set into an empty folder.
-fn fill(task: Task, folder: &Path, seed: u64, count: &[usize]) -> Result<()> {
+fn fill(task: Task, folder: &Path, seed: u64, settings: &Settings, count: &[usize]) -> Result<()> {
     match (task, count) {
         (Task::ListOps, &[train, dev, test]) => {
             let shape = Shape {
@@ -178,6 +199,10 @@ fn fill(task: Task, folder: &Path, seed: u64, count: &[usize]) -> Result<()> {
         }
         (Task::Retrieval, &[train, dev, test]) => {
             retrieval::write(folder, seed, [train, dev, test]).map_err(data_error)
+        }
+        (Task::Pathfinder, &[train, dev, test]) => {
+            pathfinder::write(folder, seed, settings, [train, dev, test]).map_err(data_error)?;
+            Ok(())
         }
         (Task::Text, &[train, test]) => {
             // This protocol removes nothing, so that train and test are the source.
