@@ -14,10 +14,12 @@
 //! 5. [`retrieval`]: the Retrieval task, pairs of papers from the benchmark's TSV files (`retrieval/row.rs`), or made up
 //!    (`retrieval/papers.rs`);
 //! 6. [`image`]: the Image task, CIFAR-10 in grey, or drawings (`image/drawings.rs`);
-//! 7. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
-//! 8. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
-//! 9. [`baseline`]: what can be had from byte frequencies alone, to be printed beside a model's accuracy;
-//! 10. [`verify`]: what is in files on disk, and whether it is what was published.
+//! 7. [`pathfinder`]: the Pathfinder task, from the benchmark's folder (`pathfinder/folder.rs`), or drawn by its process
+//!    (`pathfinder/generator.rs`, the dashes in `pathfinder/paddle.rs`);
+//! 8. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
+//! 9. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
+//! 10. [`baseline`]: what can be had from token frequencies alone, to be printed beside a model's accuracy;
+//! 11. [`verify`]: what is in files on disk, and whether it is what was published.
 
 pub mod baseline;
 mod dataset;
@@ -26,6 +28,7 @@ pub mod groups;
 pub mod image;
 pub mod listops;
 pub mod loader;
+pub mod pathfinder;
 mod protocol;
 pub mod retrieval;
 pub mod text;

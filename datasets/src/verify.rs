@@ -6,7 +6,7 @@
 //! value of its expression, is said under "wrong". Called by `data verify`, and by whoever wants to know before training.
 
 use crate::protocol::{Digest, digest};
-use crate::{DataError, Protocol, image, listops, retrieval, text};
+use crate::{DataError, Protocol, image, listops, pathfinder, retrieval, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -366,5 +366,77 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
         two_texts.len()
     ));
     report.fact(COUNTS_ONLY);
+    Ok(report)
+}
+
+/// The folder of the Pathfinder pictures (see [`pathfinder::load`]).
+///
+/// Counts are compared with those of the Long Range Arena's own files: 200 batches of 1,000, one of them with an empty file.
+pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
+    let folder = pathfinder::locate(path)?;
+    let mut report = Report::new(format!("Pathfinder at {}", folder.display()));
+    let batches = pathfinder::batches(&folder)?;
+    let (mut lines, mut empty, mut uneven) = (0usize, vec![], 0);
+    let mut labels = [0usize; 2];
+    let (mut named, mut twice) = (HashSet::new(), 0);
+    let mut distinct: HashMap<Digest, usize> = HashMap::new();
+    let mut contradictory = HashSet::new();
+    let (mut lit, mut least, mut most, mut grey) = (0, usize::MAX, 0, 0u64);
+    for batch in &batches {
+        let rows = pathfinder::rows(&folder, batch)?;
+        uneven += usize::from(rows.len() != 1000);
+        lines += rows.len();
+        for row in rows {
+            match pathfinder::image(&row.file)? {
+                None => empty.push(row.file.clone()),
+                Some(pixels) => {
+                    labels[row.label] += 1;
+                    let here = pixels.iter().filter(|&&pixel| pixel > 0).count();
+                    (lit, least, most) = (lit + here, least.min(here), most.max(here));
+                    grey += pixels.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
+                    let digest = digest(&pixels);
+                    if *distinct.entry(digest).or_insert(row.label) != row.label {
+                        contradictory.insert(digest);
+                    }
+                }
+            }
+            twice += usize::from(!named.insert(row.file));
+        }
+    }
+    let pictures = labels[0] + labels[1];
+    let share = |part: f64| part / pictures.max(1) as f64;
+    report.fact(format!(
+        "{} batches, {} to {}; {lines} lines; batches of more or less than 1000: {uneven}",
+        batches.len(),
+        batches[0].number,
+        batches[batches.len() - 1].number
+    ));
+    report.fact(format!(
+        "{pictures} pictures, {} connected ({:.1}%), {} distinct; with both labels: {}; empty files: {}",
+        labels[1],
+        100.0 * share(labels[1] as f64),
+        distinct.len(),
+        contradictory.len(),
+        empty.len()
+    ));
+    report.fact(format!(
+        "pixels that are not black: mean {:.1}, {} to {most}; mean of all grey values: {:.2}",
+        share(lit as f64),
+        least.min(most),
+        share(grey as f64) / pathfinder::PIXELS as f64
+    ));
+    for file in empty.iter().take(5) {
+        report.fact(format!("empty: {}", file.display()));
+    }
+    if twice > 0 {
+        let line = format!("lines that name a picture of an earlier line: {twice}");
+        report.faults.push(line);
+    }
+    if !contradictory.is_empty() {
+        let line = format!("pictures with both labels: {}", contradictory.len());
+        report.faults.push(line);
+    }
+    report.compare("batches", batches.len(), 200);
+    report.compare("lines", lines, 200_000);
     Ok(report)
 }

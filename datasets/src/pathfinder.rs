@@ -1,0 +1,310 @@
+//! The Pathfinder task: do two marked ends belong to one path of dashes, or to two?
+//!
+//! [`load`] reads the pictures of the Long Range Arena (made by the generator of Linsley et al. 2018) from their folder;
+//! [`builtin`] draws pictures by the same process (`pathfinder/generator.rs`, its dashes in `pathfinder/paddle.rs`), so
+//! these are the task and not a stand-in, though not the benchmark's files; [`write()`] writes them in the benchmark's
+//! layout. A picture becomes the 1,024 grey values of its rows.
+//!
+//! # Format
+//! A folder for each difficulty, named by the number of dashes in a target (`curv_contour_length_14` is the one in use),
+//! with `imgs/K/sample_I.png`, 32 x 32 pixels of 8 bits of grey, and `metadata/K.npy`, which is text in spite of its name:
+//! a line a picture, 11 words (`pathfinder/folder.rs`). Files of pictures that are empty, as the benchmark has one, are
+//! passed over and counted.
+//!
+//! # Splits
+//! The pictures in the order of their batches and lines: the first 80% are for training, then 10% for development and 10%
+//! for testing, under both protocols. The release that the paper used shuffles them without a seed first, which nobody can
+//! do again; the pictures are independent of each other, so that any such division has the same law.
+
+mod folder;
+mod generator;
+mod paddle;
+
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
+use engine::rng::Seed;
+pub(crate) use folder::{batches, image, locate, rows};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Width and height of a picture.
+pub const SIDE: usize = 32;
+/// Pixels of a picture, which are its tokens.
+pub const PIXELS: usize = SIDE * SIDE;
+/// Pictures of the train, dev and test splits of the benchmark, about: 200 batches of 1,000.
+pub const COUNTS: [usize; 3] = [160_000, 20_000, 20_000];
+
+/// The names of the classes, by label.
+pub(crate) const CLASSES: [&str; 2] = ["not connected", "connected"];
+
+/// How pictures are drawn. At 32 x 32 pixels everything else is fixed: dashes of 2 pixels with a margin of 1, half a pixel
+/// thick, ends of radius 1.5.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Dashes of each of the two targets: 6, 9 or 14 in the benchmark.
+    pub contour_length: usize,
+    /// Paths that are none of the targets; fewer where they have no room.
+    pub distractors: usize,
+    /// Dashes of each of these, at most.
+    pub distractor_length: usize,
+    /// Brightness of the targets, where that of the marked ends is 1.
+    pub target_contrast: f32,
+    /// Brightness of the distractors.
+    pub distractor_contrast: f32,
+}
+
+impl Settings {
+    /// The benchmark's hard pictures, those in use: distractors are a third as long as targets, and 20 divided by their
+    /// length many; contrasts are those of the benchmark's script.
+    pub const LRA: Settings = Settings {
+        contour_length: 14,
+        distractors: 5,
+        distractor_length: 4,
+        target_contrast: 1.5,
+        distractor_contrast: 2.0,
+    };
+    /// The benchmark's pictures of middle difficulty.
+    pub const LRA_9: Settings = Settings {
+        contour_length: 9,
+        distractors: 7,
+        distractor_length: 3,
+        ..Settings::LRA
+    };
+    /// The benchmark's easy pictures.
+    pub const LRA_6: Settings = Settings {
+        contour_length: 6,
+        distractors: 10,
+        distractor_length: 2,
+        ..Settings::LRA
+    };
+    /// Hard pictures of one brightness with one distractor less, for comparison with pictures of the original generator.
+    pub const SAMPLE: Settings = Settings {
+        distractors: 4,
+        target_contrast: 1.0,
+        distractor_contrast: 1.0,
+        ..Settings::LRA
+    };
+    /// Easier than anything in the benchmark, for short training: short targets, little else, one brightness.
+    pub const EASY: Settings = Settings {
+        contour_length: 6,
+        distractors: 2,
+        distractor_length: 2,
+        ..Settings::SAMPLE
+    };
+
+    /// The settings with a name, for flags and files.
+    pub const NAMED: [(&str, Settings); 5] = [
+        ("lra", Settings::LRA),
+        ("lra-9", Settings::LRA_9),
+        ("lra-6", Settings::LRA_6),
+        ("sample", Settings::SAMPLE),
+        ("easy", Settings::EASY),
+    ];
+
+    /// The settings called `name`, or which names there are.
+    pub fn named(name: &str) -> Result<Settings, String> {
+        let found = Settings::NAMED.iter().find(|(known, _)| *known == name);
+        found.map(|(_, settings)| *settings).ok_or_else(|| {
+            let names = Settings::NAMED.map(|(name, _)| name).join(", ");
+            format!("no Pathfinder settings {name:?}: there are {names}")
+        })
+    }
+
+    /// What is wrong with the numbers, if anything is: (problem, expected).
+    fn fault(&self, counts: [usize; 3]) -> Option<(String, &'static str)> {
+        let total = counts.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
+        let contrasts = [self.target_contrast, self.distractor_contrast];
+        if counts.contains(&0) || total.is_none_or(|n| n > 4_000_000) {
+            let problem = format!("{counts:?} pictures");
+            Some((problem, "at least 1 a split, and 4000000 in all at most"))
+        } else if !(1..=16).contains(&self.contour_length) {
+            let problem = format!("targets of {} dashes", self.contour_length);
+            Some((problem, "1 to 16, which have room"))
+        } else if self.distractors > 100 || !(1..=16).contains(&self.distractor_length) {
+            let (many, length) = (self.distractors, self.distractor_length);
+            let problem = format!("{many} distractors of {length} dashes");
+            Some((problem, "100 at most, of 1 to 16 dashes"))
+        } else if !contrasts.iter().all(|c| (0.1..=10.0).contains(c)) {
+            Some((format!("contrasts of {contrasts:?}"), "0.1 to 10"))
+        } else {
+            None
+        }
+    }
+
+    fn check(&self, counts: [usize; 3]) -> Result<(), DataError> {
+        let hint = "the benchmark's hard pictures have 14 dashes, 5 distractors of 4, and contrasts of 1.5 and 2";
+        let place = Path::new("generated Pathfinder");
+        self.fault(counts).map_or(Ok(()), |(problem, expected)| {
+            Err(DataError::new(place, problem, expected, hint))
+        })
+    }
+}
+
+/// Reads the pictures of one difficulty: `path` is its folder, or that around it if there is no other difficulty in it.
+///
+/// The ids are the places of the pictures in the order of batches and lines, those passed over included.
+pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
+    let folder = locate(path)?;
+    let mut examples = Vec::new();
+    let (mut empty, mut id) = (0, 0);
+    let batches = batches(&folder)?;
+    for batch in &batches {
+        let rows = rows(&folder, batch)?;
+        let pictures: Vec<Result<Option<Box<[u8]>>, DataError>> =
+            rows.par_iter().map(|row| image(&row.file)).collect();
+        // In order, so that among several faults the first is told.
+        for (row, picture) in rows.iter().zip(pictures) {
+            match picture? {
+                None => empty += 1,
+                Some(pixels) => examples.push(Example {
+                    id,
+                    label: row.label,
+                    documents: vec![pixels],
+                }),
+            }
+            id += 1;
+        }
+    }
+    let count = examples.len();
+    if count < 10 {
+        return Err(DataError::new(
+            &folder,
+            format!("{count} pictures cannot be divided into three splits"),
+            "at least 10 pictures that are not empty",
+            folder::GET,
+        ));
+    }
+    let test = examples.split_off(count * 9 / 10);
+    let dev = examples.split_off(count * 8 / 10);
+    let notes = vec![
+        format!(
+            "{} batches, {id} lines; empty files passed over: {empty}",
+            batches.len()
+        ),
+        "in the order of batches and lines, the first 80% are train, then 10% dev and 10% test"
+            .into(),
+        "(the split behind the published numbers was shuffled without a seed and cannot be had)"
+            .into(),
+    ];
+    let name = format!("Pathfinder at {}", folder.display());
+    Ok(dataset(name, false, [examples, dev, test], notes, protocol))
+}
+
+/// Draws the pictures of `seed`, so many for train, dev and test (the benchmark has [`COUNTS`]).
+///
+/// Picture i of a split is a function of the seed, the split, i and the settings: of nothing else, so that a larger set
+/// begins with the pictures of a smaller one. An error says what is wrong with the settings.
+pub fn builtin(
+    seed: u64,
+    settings: &Settings,
+    counts: [usize; 3],
+    protocol: Protocol,
+) -> Result<Dataset, DataError> {
+    settings.check(counts)?;
+    let mut splits = ["train", "dev", "test"].iter().zip(counts);
+    let splits = std::array::from_fn(|_| {
+        let (split, count) = splits.next().unwrap_or((&"", 0));
+        (0..count)
+            .into_par_iter()
+            .map(|id| {
+                let (label, pixels) = picture(seed, settings, split, id);
+                Example {
+                    id,
+                    label,
+                    documents: vec![pixels],
+                }
+            })
+            .collect()
+    });
+    let Settings {
+        contour_length,
+        distractors,
+        distractor_length,
+        target_contrast,
+        distractor_contrast,
+    } = settings;
+    let name = format!(
+        "generated Pathfinder (the benchmark's process, not its files), targets of {contour_length} dashes, seed {seed}"
+    );
+    let notes = vec![
+        format!(
+            "targets: 2 of {contour_length} dashes, contrast {target_contrast}; distractors: up to {distractors} of up to \
+             {distractor_length}, contrast {distractor_contrast}"
+        ),
+        "the three splits are drawn from streams of their own".into(),
+    ];
+    Ok(dataset(name, true, splits, notes, protocol))
+}
+
+/// Label and pixels of picture `id` of a split.
+fn picture(seed: u64, settings: &Settings, split: &str, id: usize) -> (usize, Box<[u8]>) {
+    let stream = Seed(seed).stream("pathfinder").stream(split).at(id);
+    let picture = generator::draw(settings, stream);
+    (picture.label, picture.pixels)
+}
+
+/// Writes the pictures of `seed` in the benchmark's layout, as a new folder in `parent` that is named by the difficulty, and
+/// returns its path. It has that name only once it is whole.
+///
+/// Train comes first, then dev, then test, in batches of 1,000: with 8 pictures of train to 1 of dev and 1 of test, [`load`]
+/// finds the splits of [`builtin`] again.
+pub fn write(
+    parent: &Path,
+    seed: u64,
+    settings: &Settings,
+    counts: [usize; 3],
+) -> Result<PathBuf, DataError> {
+    settings.check(counts)?;
+    let [train, dev, test] = counts;
+    folder::write(parent, settings, train + dev + test, &|i| {
+        let (split, id) = match i {
+            _ if i < train => ("train", i),
+            _ if i < train + dev => ("dev", i - train),
+            _ => ("test", i - train - dev),
+        };
+        picture(seed, settings, split, id)
+    })
+}
+
+fn dataset(
+    name: String,
+    builtin: bool,
+    [train, dev, test]: [Vec<Example>; 3],
+    mut notes: Vec<String>,
+    protocol: Protocol,
+) -> Dataset {
+    let masked = protocol == Protocol::Paper;
+    let (mut black, mut pictures, mut connected) = (0, 0, 0);
+    for example in [&train, &dev, &test].into_iter().flatten() {
+        black += example.documents[0].iter().filter(|&&p| p == 0).count();
+        pictures += 1;
+        connected += example.label;
+    }
+    let [train_count, dev_count, test_count] = [&train, &dev, &test].map(|split| split.len());
+    notes.push(format!(
+        "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values; {:.1}% connected",
+        100.0 * connected as f64 / pictures as f64
+    ));
+    notes.push(format!(
+        "protocol {protocol}: black pixels ({:.1}%) are {}",
+        100.0 * black as f64 / (PIXELS * pictures) as f64,
+        match masked {
+            true => "no tokens, as in the reference, whose padding has the same id 0",
+            false => "tokens like all others",
+        }
+    ));
+    let split = |name, examples| Split { name, examples };
+    Dataset {
+        name,
+        builtin,
+        encoding: Encoding {
+            offset: 0,
+            vocabulary: 512,
+            mask_zero: masked,
+        },
+        classes: CLASSES.map(String::from).to_vec(),
+        train: split("train", train),
+        dev: split("dev", dev),
+        test: split("test", test),
+        notes,
+    }
+}

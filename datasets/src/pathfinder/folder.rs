@@ -1,0 +1,313 @@
+//! The benchmark's layout on disk: `imgs/K/sample_I.png` and `metadata/K.npy`, read and written.
+//!
+//! A line of metadata has 11 words: the folder of the picture (`imgs/K`), its file, its number, the label, continuity,
+//! dashes of a target, dashes of a distractor, length and thickness of a dash, margin, number of contrasts. Only the first
+//! two and the label are used. Whatever a file says, no more than a few hundred kB are read of it at a time.
+
+use super::paddle::{LENGTH, MARGIN};
+use super::{PIXELS, SIDE, Settings};
+use crate::DataError;
+use rayon::prelude::*;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+/// Folders of the benchmark's three difficulties.
+const DIFFICULTIES: [&str; 3] = [
+    "curv_baseline",
+    "curv_contour_length_9",
+    "curv_contour_length_14",
+];
+/// Words of a line.
+const COLUMNS: usize = 11;
+/// No line is longer; those of the benchmark have 61 bytes.
+const LINE: usize = 4096;
+/// No picture's file is larger; 32 x 32 pixels that cannot be compressed take 1.2 kB.
+const FILE: u64 = 1 << 16;
+/// Memory for decoding one.
+const DECODER: usize = 1 << 20;
+/// Pictures of a batch, as in the benchmark.
+const BATCH: usize = 1000;
+
+const LAYOUT: &str = "a folder such as curv_contour_length_14, with imgs and metadata in it";
+pub(super) const GET: &str =
+    "take pathfinder32 of lra_release.gz, or use the generated pictures, which need no data";
+const AGAIN: &str = "the file is damaged or of another set; get it again";
+
+/// A file of metadata.
+pub(crate) struct Batch {
+    /// The K of `metadata/K.npy`.
+    pub(crate) number: u64,
+    file: PathBuf,
+}
+
+/// A line of metadata.
+pub(crate) struct Row {
+    /// The picture.
+    pub(crate) file: PathBuf,
+    pub(crate) label: usize,
+}
+
+fn unreadable(path: &Path, expected: &str, e: io::Error) -> DataError {
+    DataError::new(path, "cannot be read", expected, "check its permissions").caused_by(e)
+}
+
+/// The folder of the one difficulty at `path`.
+pub(crate) fn locate(path: &Path) -> Result<PathBuf, DataError> {
+    let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return wrong("this is a file, not a folder", GET.into()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return wrong("there is no such folder", GET.into());
+        }
+        Err(e) => return Err(unreadable(path, LAYOUT, e)),
+    }
+    if path.join("metadata").is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let here = |parent: &Path| -> Vec<PathBuf> {
+        let inner = DIFFICULTIES.iter().map(|name| parent.join(name));
+        inner.filter(|i| i.join("metadata").is_dir()).collect()
+    };
+    match &here(path)[..] {
+        [] => {
+            let inner = here(&path.join("pathfinder32"));
+            let hint = inner
+                .last()
+                .map_or(GET.into(), |hard| format!("did you mean {hard:?}?"));
+            wrong("there is no folder metadata in it", hint)
+        }
+        [only] => Ok(only.clone()),
+        [.., hard] => wrong(
+            "there is more than one difficulty in it",
+            format!("did you mean {hard:?}, which the benchmark's tables are about?"),
+        ),
+    }
+}
+
+/// The files of metadata, in the order of their numbers. Other files are not looked at.
+pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
+    let expected = "files metadata/0.npy, metadata/1.npy and so on";
+    let metadata = folder.join("metadata");
+    let listed = fs::read_dir(&metadata).map_err(|e| unreadable(&metadata, expected, e))?;
+    let mut batches = Vec::new();
+    for entry in listed {
+        let file = entry
+            .map_err(|e| unreadable(&metadata, expected, e))?
+            .path();
+        let name = file.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_suffix(".npy")?.parse::<u64>().ok());
+        batches.extend(number.map(|number| Batch { number, file }));
+    }
+    if batches.is_empty() {
+        let problem = "there is no file of metadata in it";
+        return Err(DataError::new(&metadata, problem, expected, GET));
+    }
+    batches.sort_by(|a, b| (a.number, &a.file).cmp(&(b.number, &b.file)));
+    Ok(batches)
+}
+
+/// The lines of a batch.
+pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> {
+    let path = &batch.file;
+    let expected = format!("{COLUMNS} words a line: imgs/0 sample_0.png 0 LABEL and seven numbers");
+    let open = File::open(path).map_err(|e| unreadable(path, &expected, e))?;
+    let mut input = BufReader::new(open);
+    let (mut rows, mut line) = (Vec::new(), Vec::with_capacity(LINE));
+    for number in 1.. {
+        line.clear();
+        input
+            .by_ref()
+            .take(LINE as u64 + 1)
+            .read_until(b'\n', &mut line)
+            .map_err(|e| unreadable(path, &expected, e))?;
+        if line.is_empty() {
+            break;
+        }
+        let wrong = |problem: String| {
+            let problem = format!("line {number} {problem}");
+            DataError::new(path, problem, expected.clone(), AGAIN)
+        };
+        if number == 1 && line.starts_with(b"\x93NUMPY") {
+            return Err(DataError::new(
+                path,
+                "this is a binary numpy array",
+                "text, as the benchmark has it in spite of the file's name",
+                "write its rows as lines of words between spaces",
+            ));
+        }
+        if line.len() > LINE {
+            return Err(wrong(format!("is longer than {LINE} bytes")));
+        }
+        let text = match number {
+            // A byte order mark says nothing that is not known.
+            1 => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line),
+            _ => &line,
+        };
+        if let Some(place) = text.iter().position(|&b| b == 0) {
+            return Err(wrong(format!("has a NUL as its byte {}", place + 1)));
+        }
+        let Ok(text) = std::str::from_utf8(text) else {
+            return Err(wrong("is not UTF-8".into()));
+        };
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        if words.is_empty() {
+            continue;
+        }
+        let &[inner, name, _, label, ..] = &words[..] else {
+            return Err(wrong(format!("has {} of {COLUMNS} words", words.len())));
+        };
+        if words.len() != COLUMNS {
+            return Err(wrong(format!("has {} of {COLUMNS} words", words.len())));
+        }
+        let label = match label {
+            "0" => 0,
+            "1" => 1,
+            _ => {
+                return Err(wrong(format!(
+                    "has the label {label:?}, which is not 0 or 1"
+                )));
+            }
+        };
+        let place = Path::new(inner).join(name);
+        let inside = |c: Component| matches!(c, Component::Normal(_));
+        if !place.components().all(inside) || [inner, name].iter().any(|w| w.contains('\\')) {
+            return Err(wrong(format!(
+                "leads out of the folder: {inner:?} {name:?}"
+            )));
+        }
+        rows.push(Row {
+            file: folder.join(place),
+            label,
+        });
+    }
+    Ok(rows)
+}
+
+/// The grey values of a picture; `None` if its file is empty.
+pub(crate) fn image(path: &Path) -> Result<Option<Box<[u8]>>, DataError> {
+    let expected = format!("a PNG of {SIDE} x {SIDE} pixels, 8 bits of grey each");
+    let wrong = |problem: String| DataError::new(path, problem, expected.clone(), AGAIN);
+    let found = fs::metadata(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => wrong("there is no such file, but metadata names it".into()),
+        _ => unreadable(path, &expected, e),
+    })?;
+    match found.len() {
+        _ if !found.is_file() => return Err(wrong("this is not a file".into())),
+        0 => return Ok(None),
+        size if size > FILE => return Err(wrong(format!("it has {size} bytes"))),
+        _ => {}
+    }
+    let mut bytes = Vec::new();
+    let open = File::open(path).map_err(|e| unreadable(path, &expected, e))?;
+    open.take(FILE)
+        .read_to_end(&mut bytes)
+        .map_err(|e| unreadable(path, &expected, e))?;
+    let size = bytes.len();
+    let broken = |e: png::DecodingError| wrong(format!("its {size} bytes are no PNG: {e}"));
+    let limits = png::Limits { bytes: DECODER };
+    let mut decoder = png::Decoder::new_with_limits(io::Cursor::new(bytes), limits);
+    // The header comes first: what is of another size is not decoded.
+    let info = decoder.read_header_info().map_err(broken)?;
+    let (width, height) = (info.width, info.height);
+    if [width, height] != [SIDE as u32; 2] {
+        return Err(wrong(format!("it has {width} x {height} pixels")));
+    }
+    let (colour, depth) = (info.color_type, info.bit_depth);
+    if (colour, depth) != (png::ColorType::Grayscale, png::BitDepth::Eight) {
+        return Err(wrong(format!(
+            "its pixels are {colour:?} of {} bits",
+            depth as u8
+        )));
+    }
+    let mut reader = decoder.read_info().map_err(broken)?;
+    let mut pixels = vec![0; PIXELS];
+    reader.next_frame(&mut pixels).map_err(broken)?;
+    reader.finish().map_err(broken)?;
+    Ok(Some(pixels.into()))
+}
+
+/// A picture as a PNG.
+fn png(pixels: &[u8]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut png = png::Encoder::new(&mut bytes, SIDE as u32, SIDE as u32);
+    png.set_color(png::ColorType::Grayscale);
+    png.set_depth(png::BitDepth::Eight);
+    png.write_header()?.write_image_data(pixels)?;
+    Ok(bytes)
+}
+
+/// Writes `count` pictures, the labels and pixels of which `picture` tells, as a new folder in `parent`.
+pub(super) fn write(
+    parent: &Path,
+    settings: &Settings,
+    count: usize,
+    picture: &(dyn Fn(usize) -> (usize, Box<[u8]>) + Sync),
+) -> Result<PathBuf, DataError> {
+    let name = match settings.contour_length {
+        6 => DIFFICULTIES[0].to_string(),
+        length => format!("curv_contour_length_{length}"),
+    };
+    let (part, whole) = (parent.join(format!("{name}.part")), parent.join(&name));
+    for path in [&part, &whole] {
+        if path.exists() {
+            return Err(DataError::new(
+                path,
+                "it is there already",
+                "a place for a new folder",
+                "remove it (what ends in .part is left of an interrupted run), or write elsewhere",
+            ));
+        }
+    }
+    let written = write_batches(&part, settings, count, picture);
+    written
+        .and_then(|()| fs::rename(&part, &whole))
+        .map_err(|e| {
+            let _ = fs::remove_dir_all(&part); // It may not even exist.
+            DataError::new(
+                &whole,
+                "cannot be written",
+                "a folder that can be written to, with room for about 4 kB a picture",
+                "check its permissions and the free space",
+            )
+            .caused_by(e)
+        })?;
+    Ok(whole)
+}
+
+fn write_batches(
+    folder: &Path,
+    settings: &Settings,
+    count: usize,
+    picture: &(dyn Fn(usize) -> (usize, Box<[u8]>) + Sync),
+) -> io::Result<()> {
+    let metadata = folder.join("metadata");
+    fs::create_dir(folder)?;
+    fs::create_dir(&metadata)?;
+    let (target, distractor) = (settings.contour_length, settings.distractor_length);
+    for (batch, first) in (0..count).step_by(BATCH).enumerate() {
+        let imgs = folder.join(format!("imgs/{batch}"));
+        fs::create_dir_all(&imgs)?;
+        let labels: Vec<usize> = (first..count.min(first + BATCH))
+            .into_par_iter()
+            .map(|i| {
+                let (label, pixels) = picture(i);
+                fs::write(
+                    imgs.join(format!("sample_{}.png", i - first)),
+                    png(&pixels)?,
+                )?;
+                Ok(label)
+            })
+            .collect::<io::Result<_>>()?;
+        let mut out = BufWriter::new(File::create(metadata.join(format!("{batch}.npy")))?);
+        for (i, label) in labels.iter().enumerate() {
+            writeln!(
+                out,
+                "imgs/{batch} sample_{i}.png {i} {label} 1.0 {target} {distractor} {LENGTH} 0.5 {MARGIN} 1"
+            )?;
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
