@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(&sheet, image::contact_sheet(&dataset.train, classes, 12)?)?;
     println!("  {}: {}", sheet, dataset.classes.join(", "));
     let start = Instant::now();
-    let found = baseline::byte_frequencies(&dataset);
+    let found = baseline::token_frequencies(&dataset);
     println!("  {found} ({:.2?})", start.elapsed());
     Ok(())
 }

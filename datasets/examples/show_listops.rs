@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  {note}");
     }
     let start = Instant::now();
-    let found = baseline::byte_frequencies(&dataset);
+    let found = baseline::token_frequencies(&dataset);
     println!("  {found} ({:.2?})", start.elapsed());
     for example in &dataset.train.examples[..3] {
         let words = listops::words(&example.documents[0]);

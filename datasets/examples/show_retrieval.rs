@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  {note}");
     }
     let start = Instant::now();
-    let found = baseline::byte_frequencies(&dataset);
+    let found = baseline::token_frequencies(&dataset);
     println!("  {found} ({:.2?})", start.elapsed());
     for example in &dataset.train.examples[..2] {
         println!(

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  {note}");
     }
     let start = Instant::now();
-    let found = baseline::byte_frequencies(&dataset);
+    let found = baseline::token_frequencies(&dataset);
     println!("  {found} ({:.2?})", start.elapsed());
     let middle = dataset.train.examples.len() / 2;
     for example in &dataset.train.examples[middle..middle + 3] {

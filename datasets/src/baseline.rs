@@ -1,4 +1,4 @@
-//! What byte frequencies alone can do: the accuracy a sequence model has to beat.
+//! What token frequencies alone can do: the accuracy a sequence model has to beat.
 //!
 //! Logistic regression on how often each byte stands in a text; of a pair, on how much the two texts differ in that,
 //! byte by byte. It sees neither order nor position nor products, so its distance to a model's accuracy is what the model
@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Baseline {
     /// Of always answering the most frequent class of train.
     pub majority: f64,
-    /// Of L2-regularised logistic regression on byte frequencies, fitted on train.
+    /// Of L2-regularised logistic regression on token frequencies, fitted on train.
     pub logistic: f64,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for Baseline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "majority class {:.2}%, logistic regression on byte frequencies {:.2}%",
+            "majority class {:.2}%, logistic regression on token frequencies {:.2}%",
             100.0 * self.majority,
             100.0 * self.logistic
         )
@@ -44,11 +44,11 @@ const FITTED: usize = 25_000;
 ///
 /// # Panics
 /// If train or test is empty.
-pub fn byte_frequencies(dataset: &Dataset) -> Baseline {
+pub fn token_frequencies(dataset: &Dataset) -> Baseline {
     let (train, test) = (&dataset.train.examples, &dataset.test.examples);
     assert!(
         !train.is_empty() && !test.is_empty(),
-        "byte_frequencies: train or test is empty"
+        "token_frequencies: train or test is empty"
     );
     let classes = dataset.classes.len();
 
@@ -299,7 +299,7 @@ mod tests {
     fn it_finds_what_frequencies_tell() {
         for classes in [2, 5] {
             let (train, test) = (letters(600, classes, 12, 1), letters(300, classes, 12, 2));
-            let found = byte_frequencies(&dataset(classes, train, test));
+            let found = token_frequencies(&dataset(classes, train, test));
             assert!(found.logistic > 0.97, "{classes} classes: {found}");
             assert_eq!(found.majority, 1.0 / classes as f64);
         }
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn it_finds_nothing_where_there_is_nothing() {
         let (train, test) = (letters(2000, 2, 0, 1), letters(2000, 2, 0, 2));
-        let found = byte_frequencies(&dataset(2, train, test));
+        let found = token_frequencies(&dataset(2, train, test));
         // Four standard errors of a fair coin, 2000 times.
         assert!((found.logistic - 0.5).abs() < 0.045, "{found}");
     }
@@ -331,7 +331,7 @@ mod tests {
             };
             (0..600).map(pair).collect()
         };
-        let found = byte_frequencies(&dataset(2, pairs(1), pairs(2)));
+        let found = token_frequencies(&dataset(2, pairs(1), pairs(2)));
         assert!(found.logistic > 0.97, "{found}");
     }
 
@@ -359,7 +359,7 @@ mod tests {
             label: usize::from(id.is_multiple_of(4)),
             documents: vec![b"same".as_slice().into()],
         };
-        let found = byte_frequencies(&dataset(
+        let found = token_frequencies(&dataset(
             2,
             (0..40).map(alike).collect(),
             (0..40).map(alike).collect(),

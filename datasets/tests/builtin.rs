@@ -118,8 +118,8 @@ const GOLDEN: &str = "363b733a8868dbd1b1d82fcc89e3f2815298035dd9e1526f1bb2a49688
 
 /// 69% is what the best linear rule can reach (see text/reviews.rs); 55% would mean that opinions drown.
 #[test]
-fn byte_frequencies_see_the_opinions_but_not_which_one_counts() {
-    let found = baseline::byte_frequencies(&CLEAN);
+fn token_frequencies_see_the_opinions_but_not_which_one_counts() {
+    let found = baseline::token_frequencies(&CLEAN);
     println!("{found}");
     assert_eq!(found.majority, 0.5);
     assert!((0.55..0.70).contains(&found.logistic), "{found}");

@@ -2,8 +2,10 @@
 //! the `--config` file, then the flags. Whatever is in a [`Config`] has been checked. How many threads do the work is
 //! not a setting: it changes no number.
 
+use crate::data::cached;
 use crate::error::{Error, Result};
 use crate::flags::{Flags, Settings};
+use crate::task::Task;
 use crate::whole_file;
 use ops::attention::find;
 use serde::de::DeserializeOwned;
@@ -28,7 +30,7 @@ pub struct Config {
     pub features: usize,
     /// Every random number is a function of this seed and of what it is for.
     pub seed: u64,
-    /// "builtin", or the absolute path of the data set's folder.
+    /// "builtin", or the absolute path of the data set; what "auto" means is settled when the run begins.
     pub data: String,
     /// Whose choices: a careful experimenter's or the released code's.
     pub protocol: Protocol,
@@ -62,14 +64,6 @@ pub struct Config {
     pub groups: usize,
 }
 
-/// The tasks of the Long Range Arena that have a binary.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum Task {
-    /// Is a movie review, read byte by byte, in favour of the film?
-    Text,
-}
-
 /// Whose choices a run follows where the paper's released code departs from a careful experiment.
 #[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
 #[serde(rename_all = "lowercase")]
@@ -101,81 +95,7 @@ impl From<Protocol> for datasets::Protocol {
     }
 }
 
-impl Task {
-    /// As in the names of binaries and folders.
-    pub fn name(self) -> &'static str {
-        match self {
-            Task::Text => "text",
-        }
-    }
-
-    /// As in a sentence.
-    pub(crate) fn about(self) -> &'static str {
-        match self {
-            Task::Text => "Text (movie reviews as bytes)",
-        }
-    }
-
-    /// The most tokens an example of the task has.
-    fn longest(self) -> usize {
-        match self {
-            Task::Text => 4000,
-        }
-    }
-}
-
 impl Config {
-    /// The settings of a budget, before files and flags.
-    pub fn preset(task: Task, budget: Budget) -> Self {
-        // The released configuration of Text.
-        let text = Config {
-            task,
-            attn: "skein".into(),
-            features: 256,
-            seed: 42,
-            data: "builtin".into(),
-            protocol: Protocol::Clean,
-            budget,
-            steps: 50_000,
-            batch: 128,
-            learning_rate: 1e-4,
-            warmup: 80,
-            eval_every: 500,
-            eval_examples: 0,
-            test_examples: 0,
-            patience: 10,
-            max_len: 4000,
-            dropout: 0.1,
-            pad: false,
-            groups: 16,
-        };
-        match (task, budget) {
-            (Task::Text, Budget::Paper) => text,
-            // Sized by the clock on two cores, for the built-in corpus.
-            (Task::Text, Budget::Quick) => Config {
-                steps: 1200,
-                batch: 32,
-                learning_rate: 1e-3,
-                warmup: 100,
-                eval_every: 200,
-                eval_examples: 1000,
-                max_len: 1024,
-                ..text
-            },
-            (Task::Text, Budget::Smoke) => Config {
-                steps: 30,
-                batch: 8,
-                learning_rate: 1e-3,
-                warmup: 10,
-                eval_every: 10,
-                eval_examples: 64,
-                test_examples: 256,
-                max_len: 256,
-                ..text
-            },
-        }
-    }
-
     /// The configuration that the flags ask for: that of the folder under `--resume`, else preset, then file, then
     /// flags.
     pub fn resolve(task: Task, flags: &Flags) -> Result<Self> {
@@ -191,7 +111,7 @@ impl Config {
                     .budget
                     .or(file.budget)
                     .unwrap_or(Budget::Quick);
-                Self::preset(task, budget)
+                task.preset(budget)
                     .overlaid(&file)
                     .overlaid(&flags.settings)
             }
@@ -284,7 +204,8 @@ impl Config {
         within("eval_examples", self.eval_examples, 0, LARGEST)?;
         within("test_examples", self.test_examples, 0, LARGEST)?;
         within("patience", self.patience, 0, LARGEST)?;
-        within("max_len", self.max_len, 1, self.task.longest())?;
+        let lengths = self.task.lengths();
+        within("max_len", self.max_len, *lengths.start(), *lengths.end())?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(wrong(
                 "dropout",
@@ -293,13 +214,19 @@ impl Config {
             ));
         }
         within("groups", self.groups, 1, LARGEST_BATCH)?;
-        if self.data != "builtin" {
+        if self.data == "auto" {
+            let cached = cached(task).map(|path| path.into_os_string().into_string());
+            self.data = match cached {
+                Some(Ok(path)) => path,
+                _ => "builtin".into(),
+            };
+        } else if self.data != "builtin" {
             // A run may be resumed from another working directory.
             let absolute = path::absolute(&self.data).map_err(|_| {
                 wrong(
                     "data",
                     &format!("{:?}", self.data),
-                    "builtin or the path of a folder",
+                    "auto, builtin or the path of a folder",
                 )
             })?;
             self.data = absolute.into_os_string().into_string().map_err(|path| {
@@ -348,8 +275,12 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
 mod tests {
     use super::*;
 
+    /// Whatever is in the cache of the machine, without `--data` the data are built in.
     fn resolve(args: &[&str]) -> Result<Config> {
-        let flags = Flags::parse_from(Task::Text, [&["exp_text"], args].concat())?;
+        let mut flags = Flags::parse_from(Task::Text, [&["exp_text"], args].concat())?;
+        if flags.resume.is_none() && flags.config.is_none() {
+            flags.settings.data.get_or_insert("builtin".into());
+        }
         Config::resolve(Task::Text, &flags)
     }
 
@@ -361,10 +292,17 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_the_preset() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.toml");
-        fs::write(&path, "budget = \"smoke\"\nbatch = 3 # three\nsteps = 70\n").unwrap();
+        fs::write(
+            &path,
+            "data = \"builtin\"\nbudget = \"smoke\"\nbatch = 3 # three\nsteps = 70\n",
+        )
+        .unwrap();
         let file = path.to_str().unwrap();
 
-        let smoke = Config::preset(Task::Text, Budget::Smoke);
+        let smoke = Config {
+            data: "builtin".into(),
+            ..Task::Text.preset(Budget::Smoke)
+        };
         let expected = Config {
             steps: 90,
             batch: 3,
@@ -376,7 +314,10 @@ mod tests {
             expected
         );
 
-        let paper = Config::preset(Task::Text, Budget::Paper);
+        let paper = Config {
+            data: "builtin".into(),
+            ..Task::Text.preset(Budget::Paper)
+        };
         let expected = Config {
             steps: 70,
             batch: 3,
@@ -388,10 +329,11 @@ mod tests {
             expected
         );
 
-        assert_eq!(
-            resolve(&[]).unwrap(),
-            Config::preset(Task::Text, Budget::Quick)
-        );
+        let quick = Config {
+            data: "builtin".into(),
+            ..Task::Text.preset(Budget::Quick)
+        };
+        assert_eq!(resolve(&[]).unwrap(), quick);
     }
 
     #[test]
@@ -566,7 +508,7 @@ mod tests {
             assert!(error.starts_with(&format!("error: {expected}")), "{error}");
             assert_eq!(error.lines().count(), 2, "{error}");
         }
-        assert!(error(&["--data", ""]).contains("expected builtin or the path of a folder"));
+        assert!(error(&["--data", ""]).contains("expected auto, builtin or the path of a folder"));
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! A whole experiment: flags, data, the loop of steps, evaluations and checkpoints, the final test.
 //!
-//! Every `exp_*` binary is this with its task and its loader of data. What can be wrong with flags,
+//! Every `exp_*` binary is this with its task. What can be wrong with flags,
 //! data and folders is found before anything is written.
 
-use crate::config::{Config, Protocol, Task};
+use crate::config::{Config, Protocol};
 use crate::error::{Error, Result, exit};
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, tell};
 use crate::progress::Progress;
 use crate::run::Run;
+use crate::task::Task;
 use crate::trainer::{Evaluation, State, Step, Trainer};
 use datasets::{DataError, Dataset, baseline};
 use indicatif::HumanCount;
@@ -75,21 +76,15 @@ struct Outcome<'a> {
     best_dev: Option<Evaluation>,
     test: Evaluation,
     majority_accuracy: f64,
-    byte_frequency_accuracy: f64,
+    token_frequency_accuracy: f64,
 }
 
-/// The `main` of a binary: its task, and how its data are loaded.
-pub fn main(
-    task: Task,
-    load: impl Fn(&Config) -> std::result::Result<Dataset, DataError>,
-) -> ExitCode {
-    exit(experiment(task, load))
+/// The `main` of the binary of a task.
+pub fn main(task: Task) -> ExitCode {
+    exit(experiment(task))
 }
 
-fn experiment(
-    task: Task,
-    load: impl Fn(&Config) -> std::result::Result<Dataset, DataError>,
-) -> Result<ExitCode> {
+fn experiment(task: Task) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
     if flags.list {
         answer(&flags::methods())?;
@@ -104,7 +99,7 @@ fn experiment(
         Some(folder) => refuse_ended(folder)?,
         None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
     }
-    let data = load(&config).map_err(data_error)?;
+    let data = task.load(&config).map_err(data_error)?;
     let data_sha256 = fingerprint(&data);
     introduce(&config, &data);
     let mut trainer = Trainer::new(&config, data, flags.threads())?;
@@ -164,6 +159,12 @@ fn introduce(config: &Config, data: &Dataset) {
     tell(&format!("data:   {}", data.name));
     for note in &data.notes {
         tell(&format!("        {note}"));
+    }
+    if data.builtin {
+        tell(&format!(
+            "        (`data get {0}` fetches the published data, --data PATH names your own)",
+            config.task.name()
+        ));
     }
 }
 
@@ -467,7 +468,7 @@ impl Session<'_> {
             return Ok(self.interrupted(steps));
         };
         let data = trainer.data();
-        let baseline = baseline::byte_frequencies(data);
+        let baseline = baseline::token_frequencies(data);
         let outcome = Outcome {
             task: config.task.name(),
             attn: &config.attn,
@@ -483,7 +484,7 @@ impl Session<'_> {
             best_dev: self.watch.best.map(|(_, dev)| dev),
             test,
             majority_accuracy: baseline.majority,
-            byte_frequency_accuracy: baseline.logistic,
+            token_frequency_accuracy: baseline.logistic,
         };
         self.run.write(
             "weights.safetensors",
@@ -534,10 +535,10 @@ impl Session<'_> {
                 ),
             ),
             (
-                "byte frequency",
+                "token frequency",
                 format!(
                     "{} (logistic regression, same data)",
-                    percent(outcome.byte_frequency_accuracy)
+                    percent(outcome.token_frequency_accuracy)
                 ),
             ),
             ("majority class", percent(outcome.majority_accuracy)),

@@ -4,8 +4,9 @@
 //! of the field: one struct serves both, and `config` lays one over the other. The rest of [`Flags`] says where the run
 //! is written, when it pauses and what is printed.
 
-use crate::config::{Budget, Config, Protocol, Task};
+use crate::config::{Budget, Protocol};
 use crate::error::{Error, Result};
+use crate::task::Task;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 use engine::Seed;
@@ -76,8 +77,9 @@ pub struct Settings {
     /// Seed of every random number [default: 42]
     #[arg(long, value_name = "N", value_parser = parse_seed, help_heading = "What")]
     pub seed: Option<u64>,
-    /// `builtin`, or the folder of the data set [default: builtin]
-    #[arg(long, value_name = "builtin|PATH", help_heading = "What")]
+    /// `builtin`; the path of the data set; or auto: what `data get` has put into the
+    /// cache, else builtin [default: auto]
+    #[arg(long, value_name = "auto|builtin|PATH", help_heading = "What")]
     pub data: Option<String>,
     /// clean: a careful experiment; paper: the released code's choices [default: clean]
     #[arg(
@@ -247,7 +249,7 @@ fn budgets(task: Task) -> String {
     let mut table =
         "Budgets:    steps  batch  learning rate  warm-up  eval every  max length\n".to_string();
     for budget in [Budget::Smoke, Budget::Quick, Budget::Paper] {
-        let c = Config::preset(task, budget);
+        let c = task.preset(budget);
         let budget = format!("{budget:?}").to_lowercase();
         writeln!(
             table,
@@ -344,7 +346,7 @@ mod tests {
     #[test]
     fn every_setting_has_a_flag_with_its_default() {
         let command = Flags::command_for(Task::Text);
-        let quick = Config::preset(Task::Text, Budget::Quick);
+        let quick = Task::Text.preset(Budget::Quick);
         let table: toml::Table = quick.to_toml().parse().unwrap();
         for (name, value) in table.iter().filter(|(name, _)| *name != "task") {
             let arg = command

@@ -1,18 +1,21 @@
 //! From a command line to the folder of a run. Read in this order:
 //!
 //! 1. [`flags`]: what can be said on the command line, in every `exp_*` binary.
-//! 2. [`config`]: what that resolves to, with the presets of the budgets; all settings of a run in one struct.
+//! 2. [`config`]: what that resolves to, all settings of a run in one struct; [`task`]: the five tasks, with the presets
+//!    of their budgets and where their data come from.
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
 //!    state as a file that is right or refused) and `whole_file` (how such files are written).
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
 //! 6. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
-//! 7. [`error`]: how all of them fail.
+//! 7. [`data`]: the published data fetched, generated ones written, both verified and shown.
+//! 8. [`error`]: how all of them fail.
 
 mod checkpoint;
 pub mod config;
 pub mod conformance;
+pub mod data;
 mod environment;
 pub mod error;
 pub mod experiment;
@@ -22,6 +25,7 @@ pub mod interrupt;
 pub mod output;
 pub mod progress;
 pub mod run;
+pub mod task;
 pub mod trainer;
 mod whole_file;
 

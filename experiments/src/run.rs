@@ -289,7 +289,8 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Budget, Task};
+    use crate::config::Budget;
+    use crate::task::Task;
 
     #[derive(Serialize)]
     struct Loss {
@@ -297,7 +298,7 @@ mod tests {
     }
 
     fn config() -> Config {
-        Config::preset(Task::Text, Budget::Smoke)
+        Task::Text.preset(Budget::Smoke)
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -223,7 +223,7 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
         "data",
         "model",
         "test accuracy",
-        "byte frequency",
+        "token frequency",
         "majority class",
         "time",
         "run folder",

@@ -20,7 +20,7 @@ const LOSS: f64 = 1e-5;
 const NORM: f64 = 1e-4;
 
 /// Fewer features than the texts have bytes, so that columns are sampled.
-const FLAGS: &str = "--budget smoke --features 32 --seed 42 --attn";
+const FLAGS: &str = "--data builtin --budget smoke --features 32 --seed 42 --attn";
 
 fn smoke(attn: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -36,7 +36,7 @@ fn smoke(attn: &str) {
     assert_eq!(output.status.code(), Some(0), "{told}");
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(answer.contains("built-in reviews (seeded grammar, not IMDb)"));
-    assert!(answer.contains("byte frequency"), "{answer}");
+    assert!(answer.contains("token frequency"), "{answer}");
 
     let name = format!("tests/reference/smoke-{attn}.jsonl");
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);

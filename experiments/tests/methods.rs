@@ -3,7 +3,8 @@
 
 use datasets::{Dataset, Encoding, Example, Split};
 use engine::Seed;
-use experiments::config::{Budget, Config, Protocol, Task};
+use experiments::config::{Budget, Config, Protocol};
+use experiments::task::Task;
 use experiments::trainer::Trainer;
 use ops::attention::registry;
 use std::ops::ControlFlow;
@@ -61,7 +62,7 @@ fn every_method_trains_resumes_and_gives_the_same_bits_on_one_thread_and_two() {
                 max_len: 64,
                 protocol,
                 pad,
-                ..Config::preset(Task::Text, Budget::Smoke)
+                ..Task::Text.preset(Budget::Smoke)
             };
             let what = format!("{}, {protocol:?}", entry.name);
             let trainer = |threads| Trainer::new(&config, data(), threads).unwrap();

@@ -2,12 +2,13 @@
 //!
 //! The child is this program again, with a folder in its environment: the loop of a training run, without training.
 
-use experiments::config::{Config, Task};
+use experiments::config::Config;
 use experiments::error::{self, Result};
 use experiments::flags::Flags;
 use experiments::interrupt::{INTERRUPTED, Interrupt};
 use experiments::progress::Progress;
 use experiments::run::Run;
+use experiments::task::Task;
 use serde::Serialize;
 use std::fs;
 use std::path::Path;

@@ -1,22 +1,19 @@
-//! The built-in pairs: made-up papers that share a subject or do not, for a machine without data.
+//! The built-in pairs: made-up papers that agree about what is asked or do not, for a machine without data.
 //!
-//! A paper has two parts of as many words: first what it is about, then what it refers to. Every other word of a part is
-//! a formula, a few of the four letters of that part's subject (`KQQT`); the other words are lower-case English that
-//! says nothing. Capitals stand in formulae only. Two papers are related if their first parts have the same subject.
+//! A paper has four fields: task, data, method and theory. Each field has four letters of its own, and a paper writes
+//! formulae of one of them (`KKKKK`) about every field, in rounds, with an English word that says nothing before each
+//! round. In a pair, the papers have, field by field, the same letter or another. Both papers say in every round which
+//! field they ask about, by its mark (`##`). The label is whether they agree in that field.
 //!
-//! # Why the product of the pooled vectors decides
-//! Every letter is as likely in a related pair as in another, in each document alone: whatever is a sum of a function of
-//! one document and a function of the other is at chance. It takes the product of both, letter by letter, as in the
-//! features [u, v, u * v, u - v] of the pair classifier.
+//! # Why it takes a model that reads
+//! What one document says alone tells nothing: every letter is as likely in a related pair as in another. It takes the
+//! product of both, letter by letter, as in the features [u, v, u * v, u - v] of the pair classifier. And it takes
+//! the product with the mark, as in the built-in reviews: byte frequencies see in how many fields the papers agree, not
+//! which one is asked about. Their best rule follows the majority of the four independent signs, S of them summed: it is
+//! right with probability 1/2 + E|S|/8 = 69%.
 //!
-//! # Why byte frequencies do not
-//! A related pair shares the subject of its first parts and has two subjects apart in its second parts; an unrelated pair
-//! the other way round. Both parts have the same number of words, drawn alike. So the frequencies of the bytes of both
-//! documents, together, have the very same distribution in both classes: no function of them, linear or not, is better
-//! than chance, as long as the texts are not cut (`WORDS` says how long they are). A model has to weigh the first part
-//! more than the second, from its position table, before it multiplies.
-//!
-//! The design is balanced: pair i has label i mod 2; everything else comes from the stream (seed, split, i).
+//! The design is balanced: pair i has label i mod 2 and asks about field (i / 2) mod 4; everything else comes from the
+//! stream (seed, split, i).
 
 use engine::rng::{Generator, Seed};
 
@@ -27,17 +24,17 @@ pub(super) const DEV: usize = 2_000;
 /// Number of test pairs.
 pub(super) const TEST: usize = 5_000;
 
-// What follows sets how hard the pairs are: more letters a subject, fewer formulae or longer texts: harder. A second part
-// with fewer formulae than the first (`REFERENCES` below `FORMULAE`): easier, also for frequencies.
+// What follows sets how hard the pairs are: fewer or shorter formulae, more letters or words: harder.
 
-/// The letters of formulae.
-const LETTERS: &[u8; 16] = b"ABCDEFGHJKLMNPQR";
-/// Letters of a subject. A pair needs three subjects without a letter in common.
-const SUBJECT: usize = 4;
-/// Formulae of the first part; as many words stand between them. A part is about 130 bytes long.
-const FORMULAE: usize = 12;
-/// Formulae of the second part.
-const REFERENCES: usize = 12;
+/// Mark and letters of each field; they stand nowhere else in a text.
+const FIELDS: [(u8, &[u8; 4]); 4] = [
+    (b'#', b"ABCD"),
+    (b'@', b"JKLM"),
+    (b'%', b"STUV"),
+    (b'&', b"2345"),
+];
+/// Rounds: formulae of each field.
+const ROUNDS: usize = 8;
 /// Letters of a formula, at least and at most.
 const FORMULA: (usize, usize) = (4, 6);
 
@@ -51,35 +48,39 @@ const WORDS: [&str; 48] = [
 
 /// Label and texts of pair `id` of a split.
 pub(super) fn pair(seed: Seed, split: &str, id: usize) -> (usize, [Vec<u8>; 2]) {
-    let label = id % 2;
+    let (label, asked) = (id % 2, id / 2 % FIELDS.len());
     let mut g = seed.stream("papers").stream(split).at(id).generator();
-    let mut letters = *LETTERS;
-    g.shuffle(&mut letters);
-    let subject = |number: usize| &letters[number * SUBJECT..][..SUBJECT];
-    let (shared, one, other) = (subject(0), subject(1), subject(2));
-    let mut text = |own: &[u8]| {
-        let parts = match label {
-            1 => [shared, own],
-            _ => [own, shared],
-        };
-        let mut text = Vec::with_capacity(300);
-        part(&mut g, parts[0], FORMULAE, &mut text);
-        part(&mut g, parts[1], REFERENCES, &mut text);
-        text
+    let letters = FIELDS.map(|(_, letters)| {
+        let mut letters = *letters;
+        g.shuffle(&mut letters);
+        letters
+    });
+    let agree: [bool; FIELDS.len()] = std::array::from_fn(|field| match field == asked {
+        true => label == 1,
+        false => g.below(2) == 1,
+    });
+    let mut text = |second: bool| {
+        let letter = |field: usize| letters[field][usize::from(second && !agree[field])];
+        paper(&mut g, FIELDS[asked].0, letter)
     };
-    (label, [text(one), text(other)])
+    (label, [text(false), text(true)])
 }
 
-/// Writes one part: formulae and other words in turn.
-fn part(g: &mut Generator, subject: &[u8], formulae: usize, text: &mut Vec<u8>) {
-    for _ in 0..formulae {
+/// Writes a paper: in every round the mark, a word, and a formula about every field.
+fn paper(g: &mut Generator, mark: u8, letter: impl Fn(usize) -> u8) -> Vec<u8> {
+    let mut text = Vec::with_capacity(500);
+    let mut order: [usize; FIELDS.len()] = std::array::from_fn(|field| field);
+    for _ in 0..ROUNDS {
+        text.extend([mark, mark, b' ']);
         text.extend(WORDS[g.below(WORDS.len())].bytes());
-        text.push(b' ');
-        let length = FORMULA.0 + g.below(FORMULA.1 - FORMULA.0 + 1);
-        text.extend((0..length).map(|_| subject[g.below(SUBJECT)]));
-        text.push(b' ');
+        g.shuffle(&mut order);
+        for field in order {
+            text.push(b' ');
+            let length = FORMULA.0 + g.below(FORMULA.1 - FORMULA.0 + 1);
+            text.extend(std::iter::repeat_n(letter(field), length));
+        }
+        // A round ends as a sentence does.
+        text.extend(b". ");
     }
-    // A part ends as a sentence does.
-    text.pop();
-    text.extend(b". ");
+    text
 }

@@ -8,8 +8,9 @@
 use clap::Parser;
 use datasets::{Dataset, Encoding, Example, Split};
 use engine::{Generator, Seed};
-use experiments::config::{Budget, Config, Task};
+use experiments::config::{Budget, Config};
 use experiments::error::{Error, Result, exit};
+use experiments::task::Task;
 use experiments::trainer::Trainer;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -101,7 +102,7 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
         max_len: flags.n,
         steps: MOST_STEPS + 1,
         warmup: 1,
-        ..Config::preset(Task::Text, Budget::Paper)
+        ..Task::Text.preset(Budget::Paper)
     };
     let mut trainer = Trainer::new(&config, data(flags), flags.threads)?;
     let peak = engine::lanes::peak_multiply_adds() * flags.threads as f64;

@@ -5,22 +5,10 @@
 //!
 //! `cargo run --release --bin exp_text -- --attn skein`
 
-use datasets::{DataError, Dataset, text};
-use experiments::config::{Config, Task};
 use experiments::experiment;
+use experiments::task::Task;
 use std::process::ExitCode;
 
-/// The built-in corpus is the same whatever the seed of the run.
-const CORPUS: u64 = 2022;
-
 fn main() -> ExitCode {
-    experiment::main(Task::Text, load)
-}
-
-fn load(config: &Config) -> Result<Dataset, DataError> {
-    let protocol = config.protocol.into();
-    match config.data_folder() {
-        None => Ok(text::builtin(CORPUS, config.max_len, protocol)),
-        Some(folder) => text::load(folder, config.max_len, protocol),
-    }
+    experiment::main(Task::Text)
 }
