@@ -1,0 +1,15 @@
+//! Pathfinder (Linsley et al. 2018): do the two marked ends belong to one path of dashes, or to two?
+//!
+//! Pictures of 32 x 32 grey values, which are the tokens, row by row; two classes. Without files, pictures are made by
+//! the published procedure: its hard set (paths of 14 dashes) under `--budget paper`, an easy one (6 dashes, few other
+//! paths) under `quick` and `smoke`.
+//!
+//! `cargo run --release --bin exp_pathfinder -- --attn skein`
+
+use experiments::experiment;
+use experiments::task::Task;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    experiment::main(Task::Pathfinder)
+}

@@ -1,0 +1,229 @@
+//! The five tasks: their names, the settings of each budget with the reason for them, and where
+//! their data come from.
+//!
+//! The `paper` budgets are the released configurations (Skeinformer, `lra_config.py`); steps are a
+//! bound that early stopping hardly ever reaches. `quick` is sized by the clock, about five minutes
+//! of two cores, on the set that is built in; `smoke` only shows that everything works.
+
+use crate::config::{Budget, Config, Protocol};
+use datasets::{DataError, Dataset, image, listops, pathfinder, retrieval, text};
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+/// Built-in sets are the same whatever the seed of the run.
+const BUILTIN: u64 = 2022;
+
+/// A task of the Long Range Arena.
+#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[clap(rename_all = "lowercase")]
+pub enum Task {
+    /// Is a movie review, read byte by byte, in favour of the film?
+    Text,
+    /// What is the value of an expression of nested lists?
+    ListOps,
+    /// Does one of two papers, read byte by byte, cite the other?
+    Retrieval,
+    /// Are the two marked ends joined by a path of dashes?
+    Pathfinder,
+    /// What does a small picture show, read pixel by pixel?
+    Image,
+}
+
+impl Task {
+    /// All of them, in the order of the paper's tables.
+    pub const ALL: [Task; 5] = [
+        Task::Text,
+        Task::ListOps,
+        Task::Retrieval,
+        Task::Pathfinder,
+        Task::Image,
+    ];
+
+    /// As in the names of binaries and folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Text => "text",
+            Task::ListOps => "listops",
+            Task::Retrieval => "retrieval",
+            Task::Pathfinder => "pathfinder",
+            Task::Image => "image",
+        }
+    }
+
+    /// As in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Task::Text => "Text (movie reviews as bytes)",
+            Task::ListOps => "ListOps (values of nested lists)",
+            Task::Retrieval => "Retrieval (pairs of papers as bytes)",
+            Task::Pathfinder => "Pathfinder (are two ends joined, pixel by pixel)",
+            Task::Image => "Image (small pictures, pixel by pixel)",
+        }
+    }
+
+    /// What `--max-len` may be: texts can be cut, pictures cannot.
+    pub(crate) fn lengths(self) -> RangeInclusive<usize> {
+        match self {
+            Task::Text => 1..=text::MAX_LEN,
+            Task::ListOps => 1..=listops::MAX_LEN,
+            Task::Retrieval => 1..=retrieval::MAX_LEN,
+            Task::Pathfinder | Task::Image => image::PIXELS..=image::PIXELS,
+        }
+    }
+
+    /// The settings of a budget, before files and flags.
+    pub fn preset(self, budget: Budget) -> Config {
+        // What the released configurations of all five have in common.
+        let common = Config {
+            task: self,
+            attn: "skein".into(),
+            features: 256,
+            seed: 42,
+            data: "auto".into(),
+            protocol: Protocol::Clean,
+            budget,
+            steps: 50_000,
+            batch: 128,
+            learning_rate: 1e-4,
+            warmup: 80,
+            eval_every: 500,
+            eval_examples: 0,
+            test_examples: 0,
+            patience: 10,
+            max_len: *self.lengths().end(),
+            dropout: 0.1,
+            pad: false,
+            groups: 16,
+        };
+        let paper = match self {
+            Task::Text => common,
+            // The plateau ends after some 1,100 steps, so the warm-up may take 1,000.
+            Task::ListOps => Config {
+                steps: 20_000,
+                batch: 256,
+                warmup: 1000,
+                ..common
+            },
+            // Two documents an example: half the batch of Text costs the same.
+            Task::Retrieval => Config {
+                steps: 60_000,
+                batch: 64,
+                warmup: 800,
+                eval_every: 300,
+                ..common
+            },
+            // 312 batches are one epoch of 160,000.
+            Task::Pathfinder => Config {
+                steps: 31_200,
+                batch: 512,
+                learning_rate: 2e-4,
+                warmup: 312,
+                eval_every: 312,
+                ..common
+            },
+            // 175 batches are one epoch of 45,000; over-fits early, so evaluated often.
+            Task::Image => Config {
+                batch: 256,
+                warmup: 175,
+                eval_every: 50,
+                ..common
+            },
+        };
+        match budget {
+            Budget::Paper => paper,
+            Budget::Quick => self.quick(paper),
+            Budget::Smoke => Config {
+                steps: 30,
+                batch: 8,
+                learning_rate: 1e-3,
+                warmup: 10,
+                eval_every: 10,
+                eval_examples: 64,
+                test_examples: 256,
+                max_len: 256.clamp(*self.lengths().start(), *self.lengths().end()),
+                ..paper
+            },
+        }
+    }
+
+    /// Ten times the paper's learning rate, since there are some thousand steps and not some ten
+    /// thousand; batches as small as that allows.
+    fn quick(self, paper: Config) -> Config {
+        let quick = Config {
+            learning_rate: 1e-3,
+            warmup: 100,
+            eval_every: 200,
+            eval_examples: 1000,
+            ..paper
+        };
+        match self {
+            Task::Text => Config {
+                steps: 1200,
+                batch: 32,
+                max_len: 1024,
+                ..quick
+            },
+            // Trees of 50 to 200 words.
+            Task::ListOps => Config {
+                steps: 4000,
+                batch: 64,
+                max_len: 200,
+                ..quick
+            },
+            // The built-in papers are shorter.
+            Task::Retrieval => Config {
+                steps: 1000,
+                batch: 32,
+                max_len: 512,
+                ..quick
+            },
+            Task::Pathfinder => Config {
+                steps: 1500,
+                batch: 32,
+                ..quick
+            },
+            Task::Image => Config {
+                steps: 1000,
+                batch: 32,
+                ..quick
+            },
+        }
+    }
+
+    /// The data of a run: read from its folder, or made.
+    ///
+    /// # Errors
+    /// What is wrong with the folder, and what was expected there.
+    pub fn load(self, config: &Config) -> Result<Dataset, DataError> {
+        let protocol = config.protocol.into();
+        let max_len = config.max_len;
+        match (self, config.data_folder()) {
+            (Task::Text, None) => Ok(text::builtin(BUILTIN, max_len, protocol)),
+            (Task::Text, Some(path)) => text::load(path, max_len, protocol),
+            // The benchmark's trees, in proportion: its lengths are 500 to 2,000.
+            (Task::ListOps, None) => {
+                let shape = listops::Shape {
+                    min_length: max_len / 4,
+                    max_length: max_len,
+                    ..listops::Shape::LRA
+                };
+                listops::builtin(BUILTIN, &shape, protocol)
+            }
+            (Task::ListOps, Some(path)) => listops::load(path, max_len, protocol),
+            (Task::Retrieval, None) => Ok(retrieval::builtin(BUILTIN, max_len, protocol)),
+            (Task::Retrieval, Some(path)) => retrieval::load(path, max_len, protocol),
+            // The benchmark's hard set, or an easy one for short training.
+            (Task::Pathfinder, None) => {
+                let (settings, counts) = match config.budget {
+                    Budget::Paper => (pathfinder::Settings::LRA, pathfinder::COUNTS),
+                    _ => (pathfinder::Settings::EASY, [20_000, 2_000, 5_000]),
+                };
+                pathfinder::builtin(BUILTIN, &settings, counts, protocol)
+            }
+            (Task::Pathfinder, Some(path)) => pathfinder::load(path, protocol),
+            (Task::Image, None) => Ok(image::builtin(BUILTIN, protocol)),
+            (Task::Image, Some(path)) => image::load(path, protocol),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The five tasks as their users run them. What all have in common is tested through exp_text, in
+//! `exp_text.rs`.
+
+use experiments::config::Budget;
+use experiments::task::Task;
+use serde_json::Value;
+use std::fs;
+use std::process::{Command, Output};
+
+fn run(task: Task, flags: &str) -> Output {
+    let binary = match task {
+        Task::Text => env!("CARGO_BIN_EXE_exp_text"),
+        Task::ListOps => env!("CARGO_BIN_EXE_exp_listops"),
+        Task::Retrieval => env!("CARGO_BIN_EXE_exp_retrieval"),
+        Task::Pathfinder => env!("CARGO_BIN_EXE_exp_pathfinder"),
+        Task::Image => env!("CARGO_BIN_EXE_exp_image"),
+    };
+    let mut command = Command::new(binary);
+    command.args(flags.split_whitespace());
+    command.output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn every_task_trains_on_what_is_built_in() {
+    for task in Task::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let flags = format!(
+            "--data builtin --budget smoke --steps 2 --warmup 1 --eval-every 2 --eval-examples 4 \
+             --test-examples 4 --batch 2 --features 16 --out {}",
+            out.display()
+        );
+        let output = run(task, &flags);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let told = stderr(&output);
+        let fetch = format!("`data get {}` fetches", task.name());
+        assert!(told.contains(&fetch), "{told}");
+        let result: Value =
+            serde_json::from_slice(&fs::read(out.join("result.json")).unwrap()).unwrap();
+        assert_eq!(result["task"], task.name());
+        assert_eq!(result["builtin"], true);
+        // Chance, to within what 256 to 5,000 test examples and skewed classes of ListOps allow.
+        let classes = match task {
+            Task::ListOps | Task::Image => 10.0,
+            _ => 2.0,
+        };
+        let majority = result["majority_accuracy"].as_f64().unwrap();
+        assert!((majority - 1.0 / classes).abs() < 0.06, "{majority}");
+    }
+}
+
+/// The released configurations: batch, learning rate, warm-up, evaluation interval, most steps,
+/// patience, and the longest input with the rows of the position table.
+#[test]
+fn the_paper_budgets_are_the_paper_s() {
+    let of = |task: Task| {
+        let c = task.preset(Budget::Paper);
+        assert_eq!((c.features, c.dropout, c.patience), (256, 0.1, 10));
+        (
+            (c.batch, c.learning_rate, c.warmup, c.eval_every, c.steps),
+            (c.max_len, c.position_rows()),
+        )
+    };
+    assert_eq!(of(Task::Text), ((128, 1e-4, 80, 500, 50_000), (4000, 4096)));
+    let listops = ((256, 1e-4, 1000, 500, 20_000), (2000, 2048));
+    assert_eq!(of(Task::ListOps), listops);
+    let retrieval = ((64, 1e-4, 800, 300, 60_000), (4000, 4096));
+    assert_eq!(of(Task::Retrieval), retrieval);
+    let pathfinder = ((512, 2e-4, 312, 312, 31_200), (1024, 1024));
+    assert_eq!(of(Task::Pathfinder), pathfinder);
+    assert_eq!(
+        of(Task::Image),
+        ((256, 1e-4, 175, 50, 50_000), (1024, 1024))
+    );
+}
+
+#[test]
+fn help_names_the_task_and_fits_eighty_columns() {
+    for task in Task::ALL {
+        let output = run(task, "--help");
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.contains(task.about()), "{help}");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 80),
+            "{help}"
+        );
+        for budget in ["smoke", "quick", "paper"] {
+            let flags = format!("--budget {budget} --data builtin --print-config");
+            let output = run(task, &flags);
+            assert!(output.status.success(), "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn pictures_are_not_cut() {
+    for task in [Task::Pathfinder, Task::Image] {
+        let told = stderr(&run(task, "--max-len 512 --print-config"));
+        assert!(
+            told.starts_with("error: max_len = 512: expected at least 1024"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn trees_too_short_to_be_told_apart_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let flags = format!("--data builtin --max-len 3 --out {}", out.display());
+    let output = run(Task::ListOps, &flags);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("error: "),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn auto_is_what_the_cache_holds_and_else_what_is_built_in() {
+    let cache = tempfile::tempdir().unwrap();
+    let data = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_exp_listops"))
+            .arg("--print-config")
+            .env("XDG_CACHE_HOME", cache.path())
+            .output()
+            .unwrap();
+        let config: toml::Table = String::from_utf8(output.stdout).unwrap().parse().unwrap();
+        config["data"].as_str().unwrap().to_string()
+    };
+    assert_eq!(data(), "builtin");
+    let place = cache.path().join("skein-lab/listops-1000");
+    fs::create_dir_all(&place).unwrap();
+    assert_eq!(data(), place.to_str().unwrap());
+}
