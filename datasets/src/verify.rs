@@ -436,6 +436,7 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
         let line = format!("pictures with both labels: {}", contradictory.len());
         report.faults.push(line);
     }
+    report.fact(COUNTS_ONLY);
     report.compare("batches", batches.len(), 200);
     report.compare("lines", lines, 200_000);
     Ok(report)

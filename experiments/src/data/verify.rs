@@ -50,9 +50,7 @@ pub(super) fn report(task: Task, path: &Path) -> Result<Report> {
         Task::ListOps => verify::listops(path),
         Task::Retrieval => verify::retrieval(path),
         Task::Image => verify::image(path),
-        Task::Pathfinder => {
-            return Err(Error::failure("pathfinder cannot be read yet"));
-        }
+        Task::Pathfinder => verify::pathfinder(path),
     };
     found.map_err(data_error)
 }
