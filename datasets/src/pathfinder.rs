@@ -1,20 +1,23 @@
 //! The Pathfinder task: do two marked ends belong to one path of dashes, or to two?
 //!
-//! [`load`] reads the pictures of the Long Range Arena (made by the generator of Linsley et al. 2018) from their folder;
-//! [`builtin`] draws pictures by the same process (`pathfinder/generator.rs`, its dashes in `pathfinder/paddle.rs`), so
-//! these are the task and not a stand-in, though not the benchmark's files; [`write()`] writes them in the benchmark's
-//! layout. A picture becomes the 1,024 grey values of its rows.
+//! [`load`] reads the pictures of the Long Range Arena (made by the generator of Linsley et al.
+//! 2018) from their folder; [`builtin`] draws pictures by the same process
+//! (`pathfinder/generator.rs`, its dashes in `pathfinder/paddle.rs`), so these are the task and not
+//! a stand-in, though not the benchmark's files; [`write()`] writes them in the benchmark's layout.
+//! A picture becomes the 1,024 grey values of its rows.
 //!
 //! # Format
-//! A folder for each difficulty, named by the number of dashes in a target (`curv_contour_length_14` is the one in use),
-//! with `imgs/K/sample_I.png`, 32 x 32 pixels of 8 bits of grey, and `metadata/K.npy`, which is text in spite of its name:
-//! a line a picture, 11 words (`pathfinder/folder.rs`). Files of pictures that are empty, as the benchmark has one, are
+//! A folder for each difficulty, named by the number of dashes in a target
+//! (`curv_contour_length_14` is the one in use), with `imgs/K/sample_I.png`, 32 x 32 pixels of 8
+//! bits of grey, and `metadata/K.npy`, which is text in spite of its name: a line a picture, 11
+//! words (`pathfinder/folder.rs`). Files of pictures that are empty, as the benchmark has one, are
 //! passed over and counted.
 //!
 //! # Splits
-//! The pictures in the order of their batches and lines: the first 80% are for training, then 10% for development and 10%
-//! for testing, under both protocols. The release that the paper used shuffles them without a seed first, which nobody can
-//! do again; the pictures are independent of each other, so that any such division has the same law.
+//! The pictures in the order of their batches and lines: the first 80% are for training, then 10%
+//! for development and 10% for testing, under both protocols. The release that the paper used
+//! shuffles them without a seed first, which nobody can do again; the pictures are independent of
+//! each other, so that any such division has the same law.
 
 mod folder;
 mod generator;
@@ -36,8 +39,8 @@ pub const COUNTS: [usize; 3] = [160_000, 20_000, 20_000];
 /// The names of the classes, by label.
 pub(crate) const CLASSES: [&str; 2] = ["not connected", "connected"];
 
-/// How pictures are drawn. At 32 x 32 pixels everything else is fixed: dashes of 2 pixels with a margin of 1, half a pixel
-/// thick, ends of radius 1.5.
+/// How pictures are drawn. At 32 x 32 pixels everything else is fixed: dashes of 2 pixels with a
+/// margin of 1, half a pixel thick, ends of radius 1.5.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// Dashes of each of the two targets: 6, 9 or 14 in the benchmark.
@@ -53,8 +56,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The benchmark's hard pictures, those in use: distractors are a third as long as targets, and 20 divided by their
-    /// length many; contrasts are those of the benchmark's script.
+    /// The benchmark's hard pictures, those in use: distractors are a third as long as targets, and
+    /// 20 divided by their length many; contrasts are those of the benchmark's script.
     pub const LRA: Settings = Settings {
         contour_length: 14,
         distractors: 5,
@@ -76,14 +79,16 @@ impl Settings {
         distractor_length: 2,
         ..Settings::LRA
     };
-    /// Hard pictures of one brightness with one distractor less, for comparison with pictures of the original generator.
+    /// Hard pictures of one brightness with one distractor less, for comparison with pictures of
+    /// the original generator.
     pub const SAMPLE: Settings = Settings {
         distractors: 4,
         target_contrast: 1.0,
         distractor_contrast: 1.0,
         ..Settings::LRA
     };
-    /// Easier than anything in the benchmark, for short training: short targets, little else, one brightness.
+    /// Easier than anything in the benchmark, for short training: short targets, little else, one
+    /// brightness.
     pub const EASY: Settings = Settings {
         contour_length: 6,
         distractors: 2,
@@ -139,9 +144,11 @@ impl Settings {
     }
 }
 
-/// Reads the pictures of one difficulty: `path` is its folder, or that around it if there is no other difficulty in it.
+/// Reads the pictures of one difficulty: `path` is its folder, or that around it if there is no
+/// other difficulty in it.
 ///
-/// The ids are the places of the pictures in the order of batches and lines, those passed over included.
+/// The ids are the places of the pictures in the order of batches and lines, those passed over
+/// included.
 pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
     let folder = locate(path)?;
     let mut examples = Vec::new();
@@ -191,8 +198,9 @@ pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
 
 /// Draws the pictures of `seed`, so many for train, dev and test (the benchmark has [`COUNTS`]).
 ///
-/// Picture i of a split is a function of the seed, the split, i and the settings: of nothing else, so that a larger set
-/// begins with the pictures of a smaller one. An error says what is wrong with the settings.
+/// Picture i of a split is a function of the seed, the split, i and the settings: of nothing else,
+/// so that a larger set begins with the pictures of a smaller one. An error says what is wrong with
+/// the settings.
 pub fn builtin(
     seed: u64,
     settings: &Settings,
@@ -242,11 +250,11 @@ fn picture(seed: u64, settings: &Settings, split: &str, id: usize) -> (usize, Bo
     (picture.label, picture.pixels)
 }
 
-/// Writes the pictures of `seed` in the benchmark's layout, as a new folder in `parent` that is named by the difficulty, and
-/// returns its path. It has that name only once it is whole.
+/// Writes the pictures of `seed` in the benchmark's layout, as a new folder in `parent` that is
+/// named by the difficulty, and returns its path. It has that name only once it is whole.
 ///
-/// Train comes first, then dev, then test, in batches of 1,000: with 8 pictures of train to 1 of dev and 1 of test, [`load`]
-/// finds the splits of [`builtin`] again.
+/// Train comes first, then dev, then test, in batches of 1,000: with 8 pictures of train to 1 of
+/// dev and 1 of test, [`load`] finds the splits of [`builtin`] again.
 pub fn write(
     parent: &Path,
     seed: u64,

@@ -1,8 +1,9 @@
 //! The benchmark's layout on disk: `imgs/K/sample_I.png` and `metadata/K.npy`, read and written.
 //!
-//! A line of metadata has 11 words: the folder of the picture (`imgs/K`), its file, its number, the label, continuity,
-//! dashes of a target, dashes of a distractor, length and thickness of a dash, margin, number of contrasts. Only the first
-//! two and the label are used. Whatever a file says, no more than a few hundred kB are read of it at a time.
+//! A line of metadata has 11 words: the folder of the picture (`imgs/K`), its file, its number, the
+//! label, continuity, dashes of a target, dashes of a distractor, length and thickness of a dash,
+//! margin, number of contrasts. Only the first two and the label are used. Whatever a file says, it
+//! can ask for a few MB of memory and no more.
 
 use super::paddle::{LENGTH, MARGIN};
 use super::{PIXELS, SIDE, Settings};
@@ -22,6 +23,8 @@ const DIFFICULTIES: [&str; 3] = [
 const COLUMNS: usize = 11;
 /// No line is longer; those of the benchmark have 61 bytes.
 const LINE: usize = 4096;
+/// No file of metadata is larger; those of the benchmark have 61 kB.
+const METADATA: u64 = 4 << 20;
 /// No picture's file is larger; 32 x 32 pixels that cannot be compressed take 1.2 kB.
 const FILE: u64 = 1 << 16;
 /// Memory for decoding one.
@@ -112,8 +115,18 @@ pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
 pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> {
     let path = &batch.file;
     let expected = format!("{COLUMNS} words a line: imgs/0 sample_0.png 0 LABEL and seven numbers");
+    let found = fs::metadata(path).map_err(|e| unreadable(path, &expected, e))?;
+    if !found.is_file() {
+        let problem = "this is not a file";
+        return Err(DataError::new(path, problem, expected, GET));
+    }
+    if found.len() > METADATA {
+        let problem = format!("it has {} bytes", found.len());
+        let expected = format!("a batch of about {BATCH} lines, {METADATA} bytes at most");
+        return Err(DataError::new(path, problem, expected, AGAIN));
+    }
     let open = File::open(path).map_err(|e| unreadable(path, &expected, e))?;
-    let mut input = BufReader::new(open);
+    let mut input = BufReader::new(open.take(METADATA));
     let (mut rows, mut line) = (Vec::new(), Vec::with_capacity(LINE));
     for number in 1.. {
         line.clear();
@@ -238,7 +251,8 @@ fn png(pixels: &[u8]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes `count` pictures, the labels and pixels of which `picture` tells, as a new folder in `parent`.
+/// Writes `count` pictures, the labels and pixels of which `picture` tells, as a new folder in
+/// `parent`.
 pub(super) fn write(
     parent: &Path,
     settings: &Settings,

@@ -1,16 +1,22 @@
-//! The generator of Pathfinder pictures, after that of Linsley et al. 2018 (J. Kim's), at 32 x 32 pixels.
+//! The generator of Pathfinder pictures, after that of Linsley et al. 2018 (J. Kim's), at 32 x 32
+//! pixels.
 //!
-//! Two paths of dashes ("paddles"), the targets, begin [`SEEDS`] pixels apart and grow in turns. A paddle turns freely
-//! about a pivot just behind its predecessor's end; among the ends it can have, one is drawn with a probability that falls
-//! with the square of the cosine of the turn and vanishes where another paddle is. Shorter paths, the distractors, fill
-//! what is left. Then two ends are marked: the beginning of one target and the far end of the same one (label 1, connected)
-//! or of the other (label 0). So the label is in the course of the paths and in nothing else: the four ends, the paths
-//! and their lengths have the same law under both.
+//! Two paths of dashes ("paddles"), the targets, begin [`SEEDS`] pixels apart and grow in turns. A
+//! paddle turns freely about a pivot just behind its predecessor's end; among the ends it can have,
+//! one is drawn with a probability that falls with the square of the cosine of the turn and
+//! vanishes where another paddle is. Shorter paths, the distractors, fill what is left. Then two
+//! ends are marked: the beginning of one target and the far end of the same one (label 1,
+//! connected) or of the other (label 0). The paths, and each marked end by itself, have the same
+//! law under both labels: what tells them is how the ends are joined (and, as in the original, to a
+//! small part how they lie to each other).
 //!
-//! The process is that of the original, drawn from other random numbers. Three details were settled by what its pictures
-//! show: ends are rounded down, everything else up; paddles are drawn from their far end; the first one begins in one of
-//! nine pixels in the middle. Not reproduced are steps of one pixel aside that rounding errors cause there in paths along
-//! an axis.
+//! The process is that of the original, drawn from other random numbers. Three details were settled
+//! by what its pictures show: ends are rounded down, everything else up; all paddles but the first
+//! of a path are drawn from their far end; the first target begins in one of nine pixels in the
+//! middle. Not reproduced are steps of one pixel aside that rounding errors cause there in paths
+//! along an axis, nor the whole spread of the distractors: there is as much of them as in the
+//! original's pictures, but from picture to picture their amount varies less (the pixels of dashes
+//! by 9 instead of 12; `tests/pathfinder.rs` compares).
 
 use super::paddle::{LENGTH, MARGIN, Paddle, Stamp, away, marker, paddle};
 use super::{PIXELS, SIDE, Settings};
@@ -326,8 +332,9 @@ fn distractor(canvas: &mut Canvas, settings: &Settings, g: &mut Generator) -> bo
     true
 }
 
-/// Where a paddle with this mask can begin: nothing of it is on an occupied pixel. Here even the faint ringing of the
-/// filter counts, on both sides; at any higher threshold there are a fifth more paddles than in the original's pictures.
+/// Where a paddle with this mask can begin: nothing of it is on an occupied pixel. Here even the
+/// faint ringing of the filter counts, on both sides; at any higher threshold there are a fifth
+/// more paddles than in the original's pictures.
 fn free(canvas: &Canvas, mask: &Stamp) -> Vec<Place> {
     let mut rows = [0u32; SIDE];
     for (row, line) in rows.iter_mut().zip(canvas.mask.chunks_exact(SIDE)) {
@@ -379,7 +386,8 @@ mod tests {
                     for step in target.windows(2) {
                         let (down, right) = (step[1].0 - step[0].0, step[1].1 - step[0].1);
                         let length = f64::from(down * down + right * right).sqrt();
-                        // 4 along a straight path, and each rounding moves an end by less than a pixel.
+                        // 4 along a straight path, and each rounding moves an end by less than a
+                        // pixel.
                         assert!((1.0..8.0).contains(&length), "{target:?}");
                     }
                 }

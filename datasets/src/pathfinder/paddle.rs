@@ -1,8 +1,9 @@
 //! The stamps of the drawings: one dash ("paddle") in every direction, and the round marker.
 //!
-//! A stamp is drawn at twice the size, without smoothing, then reduced by Lanczos' filter of radius 3 (Duchon 1979) the way
-//! the imaging library of the original generator does it: first along the rows, then along the columns, with a rounding to
-//! 8 bits after each. So the stamps have the grey values of the original's pictures, overshoot of the filter included.
+//! A stamp is drawn at twice the size, without smoothing, then reduced by Lanczos' filter of radius
+//! 3 (Duchon 1979) the way the imaging library of the original generator does it: first along the
+//! rows, then along the columns, with a rounding to 8 bits after each. So the stamps have the grey
+//! values of the original's pictures, overshoot of the filter included.
 
 use super::SIDE;
 use std::sync::LazyLock;
@@ -19,9 +20,11 @@ const SCALE: usize = 2;
 const REACH: usize = LENGTH + 1 + MARGIN;
 /// Side of a stamp.
 const STAMP: usize = 2 * REACH + 1;
-/// Side of a large stamp: the middle and `SCALE * REACH` on both sides, so the reduction is by 17/9, not by 2.
+/// Side of a large stamp: the middle and `SCALE * REACH` on both sides, so the reduction is by
+/// 17/9, not by 2.
 const LARGE: usize = 2 * SCALE * REACH + 1;
-/// Directions of a large paddle: its far end is so many steps from the middle at most, down and to the right.
+/// Directions of a large paddle: its far end is so many steps from the middle at most, down and to
+/// the right.
 const STEPS: i32 = (SCALE * LENGTH) as i32;
 
 /// The pixels of a stamp that are not 0: down and right of its middle, and the grey value.
@@ -35,8 +38,8 @@ pub(super) struct Paddle {
     pub(super) mask: Stamp,
 }
 
-/// Down and right of `angle`, `distance` pixels away, rounded up; what rounding errors have lifted off a whole number is
-/// that number.
+/// Down and right of `angle`, `distance` pixels away, rounded up; what rounding errors have lifted
+/// off a whole number is that number.
 pub(super) fn away(angle: f64, distance: f64) -> (i32, i32) {
     let up = |x: f64| (x - 1e-9).ceil() as i32;
     (
@@ -66,7 +69,8 @@ pub(super) fn marker() -> &'static Stamp {
     &MARKER
 }
 
-/// The steps of a digital line from (0, 0) to `end`: one a pixel along its longer axis, halves rounded away from 0.
+/// The steps of a digital line from (0, 0) to `end`: one a pixel along its longer axis, halves
+/// rounded away from 0.
 fn line((y, x): (i32, i32)) -> Vec<(i32, i32)> {
     let steps = y.abs().max(x.abs());
     let part = |i: i32, of: i32| match steps {
@@ -126,7 +130,8 @@ fn reduce(picture: &[u8], from: usize, to: usize) -> Vec<u8> {
     small
 }
 
-/// Weights are whole numbers of 2^-22: with 8 bits of grey and a sign, and overshoot, they fill 32 bits.
+/// Weights are whole numbers of 2^-22: with 8 bits of grey and a sign, and overshoot, they fill 32
+/// bits.
 const BITS: u32 = 22;
 
 /// What the pixels of the large picture weigh in pixel `i` of the small one.
@@ -173,7 +178,8 @@ mod tests {
         assert_eq!(right, [(0, 0, 102), (0, 1, 135), (0, 2, 116)]);
         let left = bright(&paddle(PI).line);
         assert_eq!(left, [(0, -2, 116), (0, -1, 135), (0, 0, 102)]);
-        // The columns are summed after the rows have been cut to 0..255: upright lines overshoot, lying ones cannot.
+        // The columns are summed after the rows have been cut to 0..255: upright lines overshoot,
+        // lying ones cannot.
         let down = bright(&paddle(FRAC_PI_2).line);
         assert_eq!(down, [(0, 0, 102), (1, 0, 147), (2, 0, 116)]);
         let slanted = bright(&paddle(0.588).line);
