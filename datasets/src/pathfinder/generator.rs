@@ -333,8 +333,8 @@ fn distractor(canvas: &mut Canvas, settings: &Settings, g: &mut Generator) -> bo
 }
 
 /// Where a paddle with this mask can begin: nothing of it is on an occupied pixel. Here even the
-/// faint ringing of the filter counts, on both sides; at any higher threshold there are a fifth
-/// more paddles than in the original's pictures.
+/// faint ringing of the filter counts, on both sides. That was chosen by the ink of 100 pictures of
+/// the original: with thresholds of 5, 16, 64 and 128 there was a fifth to a quarter more of it.
 fn free(canvas: &Canvas, mask: &Stamp) -> Vec<Place> {
     let mut rows = [0u32; SIDE];
     for (row, line) in rows.iter_mut().zip(canvas.mask.chunks_exact(SIDE)) {
