@@ -9,9 +9,12 @@
 //!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
 //! 6. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
-//! 7. [`data`]: the published data fetched, generated ones written, both verified and shown.
-//! 8. [`error`]: how all of them fail.
+//! 7. [`approx`]: how far methods are from exact attention, on `chart`s too. It trains nothing either.
+//! 8. [`data`]: the published data fetched, generated ones written, both verified and shown.
+//! 9. [`error`]: how all of them fail.
 
+pub mod approx;
+mod chart;
 mod checkpoint;
 pub mod config;
 pub mod conformance;

@@ -1,0 +1,289 @@
+//! Q, K and V as a model computes them from text: every layer and head.
+//!
+//! The model is the Text model before training, or one whose weights were saved. Its attention is
+//! wrapped into one that keeps what passes by; between the layers stands the run's own method, or
+//! exact attention. A text of n tokens is made of those of the test split, one after the other from
+//! a random one on, since few have so many.
+
+use super::input::Head;
+use crate::error::{Error, Result};
+use datasets::{Dataset, Protocol, text};
+use engine::{Draws, Params, Stream, Tape, Tensor, Var};
+use models::{Document, Model, ModelConfig, load_safetensors};
+use ops::attention::softmax::Softmax;
+use ops::attention::{Attention, Inputs, LayerShape, Options, Reads, find};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// The built-in texts, the same whatever the seed.
+const BUILTIN: u64 = 2022;
+
+/// A model's place in this experiment: what it reads, and what it is.
+pub(super) struct Reader {
+    texts: Dataset,
+    weights: Option<Weights>,
+}
+
+/// A trained model.
+struct Weights {
+    config: ModelConfig,
+    params: Params<f32>,
+    method: Between,
+}
+
+/// The attention between the layers.
+#[derive(Clone)]
+enum Between {
+    Exact,
+    Run { attn: String, options: Options },
+}
+
+/// What has to be known of a run, out of its config.toml.
+#[derive(Deserialize)]
+struct Run {
+    task: String,
+    attn: String,
+    features: usize,
+    protocol: String,
+}
+
+impl Between {
+    fn build(&self) -> Box<dyn Attention<f32>> {
+        match self {
+            Between::Exact => Box::new(Softmax { dropout: 0.0 }),
+            Between::Run { attn, options } => {
+                (find(attn).expect("looked up when the run was read").build)(options)
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// Of texts in the folder `data`, or built-in ones.
+    pub(super) fn new(data: Option<&Path>) -> Result<Reader> {
+        let texts = match data {
+            None => text::builtin(BUILTIN, text::MAX_LEN, Protocol::Paper),
+            Some(folder) => text::load(folder, text::MAX_LEN, Protocol::Paper)?,
+        };
+        if texts
+            .test
+            .examples
+            .iter()
+            .all(|example| example.documents[0].is_empty())
+        {
+            return Err(Error::failure(format!(
+                "{}: all texts are empty",
+                texts.name
+            )));
+        }
+        Ok(Reader {
+            texts,
+            weights: None,
+        })
+    }
+
+    /// With the weights of the run in `folder`.
+    pub(super) fn load_run(&mut self, folder: &Path) -> Result<()> {
+        let path = folder.join("config.toml");
+        let settings =
+            fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
+        let run: Run = toml::from_str(&settings)
+            .map_err(|error| Error::failure(format!("{}: {}", path.display(), error.message())))?;
+        if run.task != "text" {
+            let message = format!("{} is a run of {}", folder.display(), run.task);
+            return Err(Error::usage(message).hint("give the folder of a run of exp_text"));
+        }
+        find::<f32>(&run.attn)
+            .map_err(|error| Error::failure(error.to_string()).at(&path.display().to_string()))?;
+        let options = Options {
+            features: run.features,
+            released: run.protocol == "paper",
+            ..Options::default()
+        };
+        let method = Between::Run {
+            attn: run.attn,
+            options,
+        };
+        self.load(&folder.join("weights.safetensors"), method)
+    }
+
+    /// With the weights in a file, and exact attention between the layers.
+    pub(super) fn load_weights(&mut self, file: &Path) -> Result<()> {
+        self.load(file, Between::Exact)
+    }
+
+    fn load(&mut self, file: &Path, method: Between) -> Result<()> {
+        let bytes = fs::read(file).map_err(|cause| Error::file("cannot read", file, &cause))?;
+        let place = file.display().to_string();
+        let wrong = |message: String| Error::failure(message).at(&place);
+        let exact = matches!(method, Between::Exact);
+        let bytes = match exact {
+            true => without_own(&bytes).map_err(wrong)?,
+            false => bytes,
+        };
+        let config = sizes(&bytes).map_err(wrong)?;
+        config
+            .validate()
+            .map_err(|error| wrong(error.to_string()))?;
+        let (_, mut params) = Model::new(config.clone(), method.build(), engine::Seed(0));
+        load_safetensors(&mut params, &bytes).map_err(|error| wrong(error.to_string()))?;
+        if self.texts.encoding.vocabulary > config.vocabulary {
+            return Err(wrong(format!(
+                "a model of {} words, texts need {}",
+                config.vocabulary, self.texts.encoding.vocabulary
+            )));
+        }
+        self.weights = Some(Weights {
+            config,
+            params,
+            method,
+        });
+        Ok(())
+    }
+
+    /// The longest text that it reads; any, before training.
+    pub(super) fn longest(&self) -> usize {
+        let config = self.weights.as_ref().map(|weights| &weights.config);
+        config.map_or(usize::MAX, |config| config.positions)
+    }
+
+    /// Every head of every layer from one random text, of the trained model, or of one random start
+    /// before training.
+    pub(super) fn heads(&self, trained: bool, n: usize, stream: Stream) -> Vec<Head> {
+        let seen: Arc<Mutex<Vec<[Tensor<f32>; 3]>>> = Arc::default();
+        let weights = self.weights.as_ref().filter(|_| trained);
+        let between = match weights {
+            None => Between::Exact,
+            Some(weights) => weights.method.clone(),
+        };
+        let watched = Box::new(Watched {
+            inner: between.build(),
+            seen: Arc::clone(&seen),
+        });
+        let config = match weights {
+            None => ModelConfig::new(self.texts.encoding.vocabulary, n, 2, 1),
+            Some(weights) => weights.config.clone(),
+        };
+        let heads = config.heads;
+        let documents = config.documents;
+        // All streams of a model derive from a seed; here that is drawn.
+        let seed = engine::Seed(stream.stream("start").key());
+        let (model, start) = Model::new(config, watched, seed);
+        let params = match weights {
+            None => &start,
+            Some(weights) => &weights.params,
+        };
+        let tape = Tape::forward_only();
+        let text = Document::text(self.tokens(n, stream.stream("text")));
+        let texts = vec![text; documents];
+        let draws = Draws::live(stream.stream("between"));
+        model.logits(&params.bind(&tape), &texts, &draws, None);
+        let seen = seen.lock().expect("no thread panicked with it");
+        let all = seen.iter().enumerate().flat_map(|(layer, [q, k, v])| {
+            (0..heads).map(move |head| {
+                let p = v.cols() / heads;
+                let columns =
+                    |x: &Tensor<f32>| Tensor::from_view(x.cols_in(head * p..(head + 1) * p));
+                Head {
+                    place: format!("layer {layer}, head {head}"),
+                    q: columns(q),
+                    k: columns(k),
+                    v: columns(v),
+                } // (n, p)
+            })
+        });
+        all.collect()
+    }
+
+    /// A text of n tokens.
+    fn tokens(&self, n: usize, stream: Stream) -> Vec<u32> {
+        let examples = &self.texts.test.examples;
+        let first = stream.generator().below(examples.len());
+        let from_first = (0..).map(|i| &examples[(first + i) % examples.len()]);
+        let bytes = from_first.flat_map(|example| example.documents[0].iter());
+        let token = |&byte: &u8| u32::from(byte) + u32::from(self.texts.encoding.offset);
+        bytes.map(token).take(n).collect()
+    }
+}
+
+/// An attention that keeps the Q, K and V of the first document.
+struct Watched {
+    inner: Box<dyn Attention<f32>>,
+    seen: Arc<Mutex<Vec<[Tensor<f32>; 3]>>>,
+}
+
+impl Attention<f32> for Watched {
+    /// All three, also where `inner` does not read them.
+    fn reads(&self) -> Reads {
+        Reads {
+            queries: true,
+            keys: true,
+        }
+    }
+
+    fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<f32>)> {
+        self.inner.parameters(shape, stream)
+    }
+
+    fn trains(&self) -> bool {
+        self.inner.trains()
+    }
+
+    fn forward<'t>(&self, x: &Inputs<'_, 't, f32>) -> Var<'t, f32> {
+        if x.place.document == 0 {
+            let values = [x.q(), x.k(), x.v].map(|x| x.value().clone());
+            self.seen
+                .lock()
+                .expect("no thread panicked with it")
+                .push(values);
+        }
+        self.inner.forward(x)
+    }
+}
+
+/// The sizes of the model whose weights these are. Only heads cannot be told from them; the models
+/// of the comparison have two.
+fn sizes(bytes: &[u8]) -> std::result::Result<ModelConfig, String> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| format!("not a safetensors file, or a damaged one: {error}"))?;
+    let shape = |name: &str| {
+        let tensor = file.tensor(name);
+        let shape = tensor.map_or(Vec::new(), |tensor| tensor.shape().to_vec());
+        match shape[..] {
+            [rows, cols] => Ok((rows, cols)),
+            _ => Err(format!("weights of another model: no matrix {name}")),
+        }
+    };
+    let (vocabulary, dim) = shape("model.embeddings.word_embeddings.weight")?;
+    let (positions, _) = shape("model.embeddings.position_embeddings.weight")?;
+    let (head_hidden, features) = shape("seq_classifer.mlpblock.0.weight")?;
+    let (classes, _) = shape("seq_classifer.mlpblock.2.weight")?;
+    let widen = |layer: usize| format!("model.transformer_{layer}.mlpblock.0.weight");
+    let layers = (0..)
+        .take_while(|&layer| shape(&widen(layer)).is_ok())
+        .count();
+    let hidden = shape(&widen(0)).map_or(1, |(hidden, _)| hidden);
+    Ok(ModelConfig {
+        dim,
+        hidden,
+        head_hidden,
+        layers,
+        ..ModelConfig::new(
+            vocabulary,
+            positions,
+            classes,
+            if features == dim { 1 } else { 2 },
+        )
+    })
+}
+
+/// The file without parameters that are a method's own.
+fn without_own(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| format!("not a safetensors file, or a damaged one: {error}"))?;
+    let tensors = file.iter().filter(|(name, _)| !name.contains(".mha.attn."));
+    safetensors::serialize(tensors, None).map_err(|error| error.to_string())
+}
