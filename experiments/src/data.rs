@@ -28,7 +28,6 @@ use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::answer;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use datasets::DataError;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -65,6 +64,9 @@ task needs of it is unpacked, and verified. listops, retrieval and pathfinder
 are in one archive of about 7.7 GB without a published checksum: gzip's own and
 the contents are checked. An archive put into the cache by hand is used as well.";
 
+/// What to do about a wrong flag.
+const HINT: &str = "data --help lists the commands, data get --help the flags of one";
+
 /// The flags of `get`.
 #[derive(clap::Args, Debug)]
 struct GetFlags {
@@ -91,10 +93,10 @@ fn run() -> Result<ExitCode> {
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(help) if !help.use_stderr() => help.exit(),
-        Err(error) => return Err(usage_error(&error)),
+        Err(error) => return Err(Error::flags(&error, HINT)),
     };
     match Flags::from_arg_matches(&matches)
-        .map_err(|error| usage_error(&error))?
+        .map_err(|error| Error::flags(&error, HINT))?
         .command
     {
         Command::Get(flags) => get(flags),
@@ -141,26 +143,6 @@ pub fn cached(task: Task) -> Option<PathBuf> {
     let manifest = Manifest::published();
     let (set, _) = manifest.of(task)?;
     Some(cache_folder()?.join(&set.place)).filter(|place| place.exists())
-}
-
-/// An error of the data in the words of this crate: what is wrong and expected, then what to do.
-fn data_error(error: DataError) -> Error {
-    let text = error.to_string();
-    let end = format!("; hint: {}", error.hint);
-    Error::failure(text.strip_suffix(&end).unwrap_or(&text)).hint(error.hint)
-}
-
-/// clap's message without its usage text: the first paragraph is what was wrong, a tip is the hint.
-fn usage_error(error: &clap::Error) -> Error {
-    let text = error.render().to_string();
-    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let message = message.trim_start_matches("error: ");
-    let words: Vec<&str> = message.split_whitespace().collect();
-    let tip = rest
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("tip: "));
-    Error::usage(words.join(" "))
-        .hint(tip.unwrap_or("data --help lists the commands, data get --help the flags of one"))
 }
 
 /// Refuses a file or folder that is there already.

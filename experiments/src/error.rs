@@ -3,6 +3,7 @@
 //! the program itself panics instead.
 
 use crate::output::tell;
+use datasets::DataError;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -38,6 +39,26 @@ impl Error {
             message: message.into(),
             hint: None,
         }
+    }
+
+    /// Flags that clap refuses, without its usage text: the first paragraph is what was wrong, a tip
+    /// is the hint, and without one that is `hint`.
+    pub fn flags(error: &clap::Error, hint: &str) -> Self {
+        let text = error.render().to_string();
+        let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.trim_start_matches("error: ");
+        let words: Vec<&str> = message.split_whitespace().collect();
+        let tip = rest
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("tip: "));
+        Self::usage(words.join(" ")).hint(tip.unwrap_or(hint))
+    }
+
+    /// Data that cannot be used: where, what is wrong and expected; then their hint.
+    pub fn data(error: DataError) -> Self {
+        let text = error.to_string();
+        let end = format!("; hint: {}", error.hint);
+        Self::failure(text.strip_suffix(&end).unwrap_or(&text)).hint(error.hint)
     }
 
     /// The operating system refused: `doing` reads like "cannot write".

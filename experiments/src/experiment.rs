@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::task::Task;
 use crate::trainer::{Evaluation, State, Step, Trainer};
-use datasets::{DataError, Dataset, baseline};
+use datasets::{Dataset, baseline};
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -99,7 +99,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
         Some(folder) => refuse_ended(folder)?,
         None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
     }
-    let data = task.load(&config).map_err(data_error)?;
+    let data = task.load(&config).map_err(Error::data)?;
     let data_sha256 = fingerprint(&data);
     introduce(&config, &data);
     let mut trainer = Trainer::new(&config, data, flags.threads())?;
@@ -166,16 +166,6 @@ fn introduce(config: &Config, data: &Dataset) {
             config.task.name()
         ));
     }
-}
-
-/// An error of the data in the words of this crate: what is wrong and expected, then what to do.
-fn data_error(error: DataError) -> Error {
-    let hint = error.hint.clone();
-    let text = error.to_string();
-    let message = text
-        .strip_suffix(&format!("; hint: {hint}"))
-        .unwrap_or(&text);
-    Error::failure(message).hint(hint)
 }
 
 /// SHA-256 of every example in its place, cut as it is.

@@ -20,6 +20,9 @@ use std::path::PathBuf;
 /// More threads than any one machine has.
 const MOST_THREADS: usize = 1024;
 
+/// What to do about a wrong flag.
+const HINT: &str = "--help lists the flags";
+
 /// What `--resume` may stand with, by the names of the fields.
 const WITH_RESUME: [&str; 5] = ["resume", "threads", "stop_after", "print_config", "list"];
 
@@ -60,7 +63,7 @@ pub struct Flags {
 
 /// The settings that were given, by flags or by a file; what is absent keeps the value of the budget's preset.
 ///
-/// What each means is said at the field of the same name in [`Config`].
+/// What each means is said at the field of the same name in [`Config`](crate::config::Config).
 #[derive(clap::Args, Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -159,9 +162,9 @@ impl Flags {
         let matches = match command.try_get_matches_from_mut(args) {
             Ok(matches) => matches,
             Err(help) if !help.use_stderr() => help.exit(),
-            Err(error) => return Err(usage_error(&error)),
+            Err(error) => return Err(Error::flags(&error, HINT)),
         };
-        let flags = Self::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
+        let flags = Self::from_arg_matches(&matches).map_err(|error| Error::flags(&error, HINT))?;
         if flags.resume.is_some() {
             let given = |arg: &&clap::Arg| {
                 matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
@@ -259,20 +262,6 @@ fn budgets(task: Task) -> String {
         .expect("writing to a string");
     }
     table
-}
-
-/// clap's message without its usage text: the first paragraph is what was wrong, a tip is the hint.
-fn usage_error(error: &clap::Error) -> Error {
-    let text = error.render().to_string();
-    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let words: Vec<&str> = message
-        .trim_start_matches("error: ")
-        .split_whitespace()
-        .collect();
-    let tip = rest
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("tip: "));
-    Error::usage(words.join(" ")).hint(tip.unwrap_or("--help lists the flags"))
 }
 
 fn parse_count(text: &str) -> std::result::Result<usize, String> {

@@ -5,7 +5,7 @@
 //! goes `made.toml`, which says what it is; only a folder that has one is replaced by
 //! `--overwrite`.
 
-use super::{data_error, refuse_existing};
+use super::refuse_existing;
 use crate::error::{Error, Result};
 use crate::output::answer;
 use crate::task::Task;
@@ -195,13 +195,13 @@ fn fill(task: Task, folder: &Path, seed: u64, settings: &Settings, count: &[usiz
                 test,
                 ..Shape::LRA
             };
-            listops::write(folder, seed, &shape).map_err(data_error)
+            listops::write(folder, seed, &shape).map_err(Error::data)
         }
         (Task::Retrieval, &[train, dev, test]) => {
-            retrieval::write(folder, seed, [train, dev, test]).map_err(data_error)
+            retrieval::write(folder, seed, [train, dev, test]).map_err(Error::data)
         }
         (Task::Pathfinder, &[train, dev, test]) => {
-            pathfinder::write(folder, seed, settings, [train, dev, test]).map_err(data_error)?;
+            pathfinder::write(folder, seed, settings, [train, dev, test]).map_err(Error::data)?;
             Ok(())
         }
         (Task::Text, &[train, test]) => {

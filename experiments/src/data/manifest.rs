@@ -143,7 +143,7 @@ mod tests {
     fn every_task_has_published_data() {
         let manifest = Manifest::published();
         for task in Task::ALL {
-            let (set, archive) = manifest.of(task).expect(task.name());
+            let (set, archive) = manifest.of(task).expect("a set of every task");
             assert!(archive.url.starts_with("https://") && archive.url.ends_with(&archive.file));
             assert!(set.files.is_empty() || set.unpacked_bytes > 0);
         }

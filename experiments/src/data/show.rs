@@ -1,7 +1,7 @@
 //! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as
 //! characters or as a PNG.
 
-use super::{cached, data_error, refuse_existing};
+use super::{cached, refuse_existing};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result};
 use crate::output::answer;
@@ -132,7 +132,7 @@ fn load(flags: &Flags) -> Result<Dataset> {
         },
         ..quick
     };
-    task.load(&config).map_err(data_error)
+    task.load(&config).map_err(Error::data)
 }
 
 /// What follows the label: sizes, and what the documents say.

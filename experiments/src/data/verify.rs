@@ -1,6 +1,5 @@
 //! `data verify`: one page about data on the disk (`datasets::verify`), and an exit code.
 
-use super::data_error;
 use crate::error::{Error, Result};
 use crate::output::answer;
 use crate::task::Task;
@@ -52,5 +51,5 @@ pub(super) fn report(task: Task, path: &Path) -> Result<Report> {
         Task::Image => verify::image(path),
         Task::Pathfinder => verify::pathfinder(path),
     };
-    found.map_err(data_error)
+    found.map_err(Error::data)
 }
