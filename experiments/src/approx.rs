@@ -5,15 +5,15 @@
 //! ||B V - R||_2    B = softmax(Q Kᵀ / √p)
 //! ```
 //!
-//! (the spectral norm, also relative to ||B V||_2), and how far are its gradients? Mean and standard
-//! error over trials, in each of which inputs and every random choice are drawn anew; the same
-//! inputs for all methods and d. Trials are spread over threads, one to a thread, and put together
+//! (the spectral norm, also relative to ||B V||_2), and how far are its gradients? Mean and
+//! standard error over trials, in each of which inputs and every random choice are drawn anew; the
+//! same inputs for all methods and d. Trials are spread over threads, each on one, and put together
 //! in their order: the number of threads changes no bit. Read in this order:
 //!
 //! 1. here: the flags, the trials, the tables;
-//! 2. [`input`]: the laws of Q, K and V; `model`: those of a model that reads text;
+//! 2. `input`: the laws of Q, K and V; `model`: those of a model that reads text;
 //! 3. `method`: what is compared, with estimators that only this experiment has;
-//! 4. `trial`: one trial; [`spectral`]: the norm;
+//! 4. `trial`: one trial; `spectral`: the norm;
 //! 5. `reference`: the comparison with the tables of an independent program.
 
 pub(crate) mod input;
@@ -53,14 +53,15 @@ const MUCH: f64 = 2.0;
 
 /// Below the flags in the help text.
 const NOTES: &str = "\
-Inputs: gauss, independent normal tokens; tokens, few symbols often repeated, with
-positions; init, every head of the Text model before training; run, the same of
-the model of --run or --weights. --scale is the standard deviation of the logits
-of the first two. d is what --features is elsewhere.
+Inputs: gauss, independent normal tokens; tokens, few symbols often repeated,
+with positions; init, every head of the Text model before training; run, the
+same of the model of --run or --weights. --scale is the standard deviation of
+the logits of the first two. d is what --features is elsewhere.
 
-Prints the mean error relative to ||BV|| in the spectral norm, with the standard
-error of its last digits in parentheses. With --reference the exit code is 1
-unless 98 % of the cells are within 3 standard errors and all within 5.";
+Prints the mean error relative to ||BV|| in the spectral norm, with the
+standard error of its last digits in parentheses. With --reference the exit
+code is 1 unless 98 % of the cells are within 3 standard errors and all are
+within 5.";
 
 /// Measures how far every method is from exact attention, against features d
 #[derive(Parser, Debug)]
@@ -156,14 +157,14 @@ struct Request {
 
 /// Mean and standard error over trials.
 #[derive(Clone, Copy, Debug)]
-struct Mean {
-    mean: f64,
-    error: f64,
+pub(crate) struct Mean {
+    pub(crate) mean: f64,
+    pub(crate) error: f64,
 }
 
 impl Mean {
     /// Of two numbers or more.
-    fn of(numbers: &[f64]) -> Mean {
+    pub(crate) fn of(numbers: &[f64]) -> Mean {
         let count = numbers.len() as f64;
         let mean = numbers.iter().sum::<f64>() / count;
         let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
@@ -210,9 +211,18 @@ fn per_trial(heads: &[Measured], head: Option<usize>, of: impl Fn(&Measured) -> 
     }
 }
 
+/// What was said on the command line; help ends the program here.
+pub(crate) fn flags<F: Parser>() -> Result<F> {
+    match F::try_parse() {
+        Ok(flags) => Ok(flags),
+        Err(help) if !help.use_stderr() => help.exit(),
+        Err(error) => Err(Error::flags(&error, "--help lists the flags")),
+    }
+}
+
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx(&Flags::parse()))
+    exit(flags().and_then(|flags| approx(&flags)))
 }
 
 fn approx(flags: &Flags) -> Result<ExitCode> {
@@ -288,7 +298,7 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
 }
 
 /// Each once, in the order of their first places.
-fn distinct<X: PartialEq>(all: impl IntoIterator<Item = X>) -> Vec<X> {
+pub(crate) fn distinct<X: PartialEq>(all: impl IntoIterator<Item = X>) -> Vec<X> {
     let mut distinct = Vec::new();
     for x in all {
         if !distinct.contains(&x) {
@@ -448,7 +458,7 @@ fn measure(request: &Request, reader: Option<&Reader>) -> Vec<Block> {
 }
 
 /// A mean with the standard error of its last digits: 0.507(8), 60.8(20).
-fn cell(Mean { mean, error }: Mean) -> String {
+pub(crate) fn cell(Mean { mean, error }: Mean) -> String {
     if !(mean.is_finite() && error.is_finite()) {
         return "not finite".to_string();
     }
@@ -647,8 +657,8 @@ fn chart(request: &Request, blocks: &[Block]) -> String {
         });
         Chart {
             title: block.setting.to_string(),
-            x: "features d".to_string(),
-            y: "spectral error ||BV - R||".to_string(),
+            x: "features d (count)".to_string(),
+            y: "spectral norm of BV - R (units of V)".to_string(),
             series: series.collect(),
         }
     });
@@ -662,7 +672,7 @@ mod tests {
     #[test]
     fn a_cell_has_the_digits_that_its_error_leaves() {
         let text = |mean, error| cell(Mean { mean, error });
-        assert_eq!(text(0.94969, 0.00425), "0.9497(43)");
+        assert_eq!(text(0.94969, 0.00426), "0.9497(43)");
         assert_eq!(text(60.82, 1.95), "60.8(20)");
         assert_eq!(text(0.5, 0.0), "0.5000(0)");
         assert_eq!(text(1234.5, 210.0), "1234(210)");

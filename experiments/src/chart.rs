@@ -141,7 +141,8 @@ fn panel(svg: &mut String, chart: &Chart, names: &[&str]) {
     }
     let _ = writeln!(
         svg,
-        "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"none\" stroke=\"#444\"/>"
+        "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+         fill=\"none\" stroke=\"#444\"/>"
     );
     let middle = LEFT + WIDTH / 2.0;
     text(

@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! gauss     X ~ N(0, 1)
-//! tokens    X = LayerNorm(E[t] + P / 2)    E (256, 64), P (n, 64) ~ N(0, 1), t Zipf: P(t) ∝ 1 / (t + 1)
+//! tokens    X = LayerNorm(E[t] + P / 2)    E (256, 64), P (n, 64) ~ N(0, 1), P(t) ∝ 1 / (t + 1)
 //! both      Q = X W_q, K = X W_k, V = X W_v;    W_q, W_k ~ sqrt(s) N(0, 1/64), W_v ~ N(0, 1/64)
 //! ```
 //!
-//! so that under `gauss` q · k / √p has standard deviation s. `tokens` repeats few symbols often, as
-//! texts do: columns of B differ in weight. `init` and `run` are the heads of a model that reads
+//! so that under `gauss` q · k / √p has standard deviation s. `tokens` repeats few symbols often,
+//! as texts do: columns of B differ in weight. `init` and `run` are the heads of a model that reads
 //! text, see [`super::model`]. All of it is drawn anew in every trial.
 
 use engine::{Generator, Stream, Tensor, gemm};

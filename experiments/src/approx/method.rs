@@ -1,4 +1,4 @@
-//! What is compared: registered methods at a budget d, and estimators that only this experiment has.
+//! What is compared: registered methods at a budget d, and estimators of this experiment alone.
 
 use engine::{Draws, Tensor, Var};
 use ops::attention::attend::Attend;
@@ -9,8 +9,9 @@ use ops::sample::uniform;
 use ops::sketch::{Family, Scheme, lift_rows, sketch_rows};
 
 /// The methods of Figure 1, then all others that approximate softmax attention of the Q, K and V
-/// they are given. Not among them: reformer, which has no keys of its own; skyformer and kernelized,
-/// which approximate and are another kernel; linformer, of which linformer-fixed is the start.
+/// they are given. Not among them: reformer, which has no keys of its own; skyformer and
+/// kernelized, which approximate and are another kernel; linformer, whose start is linformer-fixed
+/// with smaller entries.
 pub(super) const DEFAULT: [&str; 13] = [
     "skein",
     "informer",
