@@ -9,7 +9,8 @@
 //!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
 //! 6. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
-//! 7. [`approx`]: how far methods are from exact attention, on `chart`s too. It trains nothing either.
+//! 7. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
+//!    happens; both draw with `chart`. They train nothing either.
 //! 8. [`data`]: the published data fetched, generated ones written, both verified and shown.
 //! 9. [`error`]: how all of them fail.
 
@@ -29,6 +30,7 @@ pub mod output;
 pub mod progress;
 pub mod run;
 pub mod task;
+pub mod theory;
 pub mod trainer;
 mod whole_file;
 

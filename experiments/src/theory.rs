@@ -1,0 +1,764 @@
+//! Proposition 1 and Lemma 1 of Chen et al. 2022 as experiments, in f64.
+//!
+//! *Proposition 1.* Columns are drawn with replacement by probabilities
+//!
+//! ```text
+//! p_i >= beta p*_i    p*_i = ||B^(i)|| ||V_(i)|| / sum of the same        (their equation 3)
+//! ```
+//!
+//! and S has the weights of Definition 3.1. Then with probability 1 - delta
+//!
+//! ```text
+//! ||B V - B S Sᵀ V||_F² <= eta² ||B||_F² ||V||_F² / (beta d)              (4)
+//! eta = 1 + sqrt((8 / beta) ln(1 / delta))
+//! ```
+//!
+//! and its mean is at most the same without eta². How often is (4) violated, and how far is it from
+//! what happens? The probability is one over S: B and V are drawn once, S in every trial.
+//!
+//! *Lemma 1.* If ||B^(i)||² / n >= C for all i, d >= (2 / C²) ln(2 n / delta) pilot rows are enough
+//! for the estimate p̂ (equation 5) to satisfy (3) with beta = sqrt(1/3), with probability
+//! 1 - delta. How large is beta = min_i p̂_i / p*_i really, and what does the lemma ask for? Rows
+//! of B sum to 1, so the squared norms of its n columns sum to at most n, and C <= 1/n always: the
+//! lemma asks for more than 2 n² pilots, of n rows. A condition that rows can fulfil is relative:
+//! if b_ji² is at most kappa times its mean over j, Chernoff's bound in the place of Hoeffding's
+//! gives 12 kappa ln(2 n / delta).
+
+use crate::approx::input::{self, Input, Setting};
+use crate::approx::{Mean, cell, distinct, flags};
+use crate::approx::{parse_count, parse_scale, parse_threads, parse_trials};
+use crate::chart::{Chart, Point, Series, svg};
+use crate::error::{Error, Result, exit};
+use crate::output::{answer, tell};
+use crate::whole_file;
+use clap::Parser;
+use engine::{Draws, Seed, Stream, Tensor, gemm};
+use ops::sample::uniform;
+use ops::sketch::{Family, Scheme};
+use rayon::prelude::*;
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// B is held, n² numbers of eight bytes.
+const MOST_TOKENS: usize = 8192;
+
+/// What Lemma 1 promises.
+fn promised() -> f64 {
+    (1.0f64 / 3.0).sqrt()
+}
+
+/// Below the flags in the help text.
+const NOTES: &str = "\
+Proposition 1, for every law of columns: the mean squared error as a part of
+its bound, and for every delta its (1 - delta)-quantile as a part of the bound
+(4) and how many trials violate that. A law `beta` has p = beta p* and the rest
+of its mass on the least important column, so that beta is exact; pilots are
+those of Lemma 1.
+
+Lemma 1: beta of the estimate from d pilot rows, and how often it reaches
+sqrt(1/3); then the d that the lemma asks for, with the C of these inputs and
+with the largest C there can be, 1/n; and what a relative condition asks for.";
+
+/// Measures the bounds of Proposition 1 and Lemma 1 against what happens
+#[derive(Parser, Debug)]
+#[command(version, after_help = NOTES, max_term_width = 80)]
+struct Flags {
+    /// gauss, tokens, or both
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "gauss,tokens",
+        hide_possible_values = true
+    )]
+    input: Vec<Input>,
+    /// Standard deviations of the logits, a list
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1", value_parser = parse_scale)]
+    scale: Vec<f64>,
+    /// Tokens, a list
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "256,1024", value_parser = parse_tokens)]
+    n: Vec<usize>,
+    /// Columns and pilot rows drawn, a list
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "16,64,256", value_parser = parse_count)]
+    d: Vec<usize>,
+    /// Quality of the probabilities, a list
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,0.5,0.1", value_parser = parse_beta)]
+    beta: Vec<f64>,
+    /// Probabilities of failure, a list of at most three
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0.1,0.01", value_parser = parse_delta)]
+    delta: Vec<f64>,
+    /// Trials: draws of S, and of pilots
+    #[arg(long, value_name = "N", default_value = "400", value_parser = parse_trials)]
+    trials: usize,
+    /// Write proposition1.csv, lemma1.csv and theory.svg there
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Seed of every random number
+    #[arg(long, value_name = "N", default_value = "42")]
+    seed: u64,
+    /// Threads that share the trials; no number depends on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<usize>,
+}
+
+fn parse_tokens(text: &str) -> std::result::Result<usize, String> {
+    let n = text.parse().ok().filter(|n| (2..=MOST_TOKENS).contains(n));
+    n.ok_or_else(|| format!("expected a whole number from 2 to {MOST_TOKENS}"))
+}
+
+fn parse_beta(text: &str) -> std::result::Result<f64, String> {
+    let beta = text.parse().ok().filter(|b| (1e-6..=1.0).contains(b));
+    beta.ok_or_else(|| "expected a number above 0, at most 1".to_string())
+}
+
+fn parse_delta(text: &str) -> std::result::Result<f64, String> {
+    let delta = text.parse().ok().filter(|d| *d > 0.0 && *d < 0.5);
+    delta.ok_or_else(|| "expected a number between 0 and 0.5".to_string())
+}
+
+/// Probabilities of columns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Columns {
+    /// (3) holds with this beta and no larger one.
+    Beta(f64),
+    Uniform,
+    /// p̂, from as many pilot rows as columns are drawn, anew in every trial.
+    Pilots,
+}
+
+/// B and V of one head, and what both statements are made of.
+struct Product {
+    b: Tensor<f64>,  // (n, n)
+    v: Tensor<f64>,  // (n, p)
+    bv: Tensor<f64>, // (n, p)
+    /// p*.
+    best: Vec<f64>,
+    /// ||V_(i)||
+    v_norms: Vec<f64>,
+    /// ||B||_F² ||V||_F²
+    size: f64,
+    /// min_i ||B^(i)||² / n
+    c: f64,
+    /// max_i of max_j b_ji² over mean_j b_ji².
+    kappa: f64,
+}
+
+/// What came of one law of columns and one d.
+struct Proposition {
+    columns: Columns,
+    d: usize,
+    /// The mean over trials where it is drawn.
+    beta: f64,
+    /// ||BV - B S Sᵀ V||_F² / (||B||_F² ||V||_F²).
+    mean: Mean,
+    /// The mean of the bound of its expectation, 1 / (beta d).
+    expected: f64,
+    /// For every delta.
+    bounds: Vec<Bound>,
+}
+
+struct Bound {
+    delta: f64,
+    /// The mean over trials of eta² / (beta d).
+    bound: f64,
+    /// The (1 - delta)-quantile of the error.
+    quantile: f64,
+    violations: usize,
+}
+
+/// What came of d pilots.
+struct Lemma {
+    d: usize,
+    beta: Mean,
+    /// The smallest of all trials.
+    least: f64,
+    /// Trials with beta >= sqrt(1/3).
+    kept: usize,
+}
+
+/// All of one setting.
+struct Block {
+    setting: Setting,
+    c: f64,
+    kappa: f64,
+    propositions: Vec<Proposition>,
+    lemmas: Vec<Lemma>,
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(flags().and_then(|flags| theory(&flags)))
+}
+
+fn theory(flags: &Flags) -> Result<ExitCode> {
+    if let Some(other) = flags.input.iter().find(|input| !input.is_law()) {
+        let message = format!("--input {}: expected gauss or tokens", other.name());
+        return Err(Error::usage(message));
+    }
+    if flags.delta.len() > 3 {
+        return Err(Error::usage("--delta: expected three at most"));
+    }
+    if let Some(out) = &flags.out {
+        // Refused now rather than after all the work.
+        fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))?;
+    }
+    let mut settings = Vec::new();
+    for &input in &flags.input {
+        for &n in &flags.n {
+            let each = flags.scale.iter().map(|&scale| Some(scale));
+            settings.extend(each.map(|scale| Setting { input, scale, n }));
+        }
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(flags.threads.unwrap_or(0))
+        .build()?;
+    let settings = distinct(settings);
+    let blocks: Vec<Block> = pool.install(|| {
+        let blocks = settings.into_iter().map(|setting| block(flags, setting));
+        blocks.collect()
+    });
+    if let Some(out) = &flags.out {
+        let write =
+            |name: &str, text: String| whole_file::write(&out.join(name), &[text.as_bytes()]);
+        write("proposition1.csv", proposition_csv(flags, &blocks))?;
+        write("lemma1.csv", lemma_csv(flags, &blocks))?;
+        write("theory.svg", chart(&blocks))?;
+    }
+    answer(&tables(flags, &blocks))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Both experiments on one pair of B and V.
+fn block(flags: &Flags, setting: Setting) -> Block {
+    let start = Instant::now();
+    let stream = setting.stream(Seed(flags.seed).stream("theory"), 0);
+    let product = Product::draw(&setting, stream.stream("inputs"));
+    let betas = flags.beta.iter().map(|&beta| Columns::Beta(beta));
+    let laws = distinct(betas.chain([Columns::Uniform, Columns::Pilots]));
+    let budgets = distinct(flags.d.iter().copied());
+    let mut propositions = Vec::new();
+    for &columns in &laws {
+        for &d in &budgets {
+            let stream = stream.stream(&format!("{columns:?}")).at(d);
+            propositions.push(product.proposition(columns, d, flags, stream));
+        }
+    }
+    let lemma = |&d| product.lemma(d, flags.trials, stream.stream("lemma").at(d));
+    let lemmas = budgets.iter().map(lemma).collect();
+    let seconds = start.elapsed().as_secs_f64();
+    tell(&format!(
+        "{setting}: {} trials in {seconds:.1} s",
+        flags.trials
+    ));
+    Block {
+        setting,
+        c: product.c,
+        kappa: product.kappa,
+        propositions,
+        lemmas,
+    }
+}
+
+/// eta² / (beta d), the bound (4) over ||B||_F² ||V||_F².
+fn bound(beta: f64, d: usize, delta: f64) -> f64 {
+    let eta = 1.0 + (8.0 / beta * (1.0 / delta).ln()).sqrt();
+    eta * eta / (beta * d as f64)
+}
+
+/// The pilots that Lemma 1 asks for.
+fn required(n: usize, c: f64, delta: f64) -> f64 {
+    2.0 / (c * c) * (2.0 * n as f64 / delta).ln()
+}
+
+/// Those that are enough where no b_ji² is more than kappa times its column's mean: by Chernoff's
+/// bound a sum of d is within half of its mean but for 2 exp(-d / (12 kappa)).
+fn relative(n: usize, kappa: f64, delta: f64) -> f64 {
+    12.0 * kappa * (2.0 * n as f64 / delta).ln()
+}
+
+impl Product {
+    fn draw(setting: &Setting, stream: Stream) -> Product {
+        let scale = setting.scale.expect("a law has a scale");
+        let head = input::draw(setting.input, scale, setting.n, stream);
+        let [q, k, v] = [&head.q, &head.k, &head.v].map(widened); // (n, p)
+        let (n, p) = v.shape();
+        let mut b = Tensor::stale(n, n);
+        let root = 1.0 / (p as f64).sqrt();
+        gemm(root, q.view(), k.view().t(), 0.0, b.view_mut());
+        for i in 0..n {
+            let row = b.row_mut(i);
+            let max = row.iter().fold(f64::MIN, |max, &s| max.max(s));
+            row.iter_mut().for_each(|s| *s = (*s - max).exp());
+            let sum: f64 = row.iter().sum();
+            row.iter_mut().for_each(|s| *s /= sum);
+        }
+        Product::new(b, v)
+    }
+
+    fn new(b: Tensor<f64>, v: Tensor<f64>) -> Product {
+        let (n, p) = v.shape();
+        let mut bv = Tensor::stale(n, p);
+        gemm(1.0, b.view(), v.view(), 0.0, bv.view_mut());
+        let (mut energies, mut largest) = (vec![0.0f64; n], vec![0.0f64; n]);
+        for i in 0..n {
+            for ((energy, largest), b) in energies.iter_mut().zip(&mut largest).zip(b.row(i)) {
+                *energy += b * b;
+                *largest = largest.max(b * b);
+            }
+        }
+        let squares = |i: usize| v.row(i).iter().map(|v| v * v).sum::<f64>();
+        let v_norms: Vec<f64> = (0..n).map(|i| squares(i).sqrt()).collect();
+        let ratio = |i: usize| largest[i] / (energies[i] / n as f64);
+        Product {
+            best: normalised(energies.iter().zip(&v_norms).map(|(e, v)| e.sqrt() * v)),
+            size: energies.iter().sum::<f64>() * v.norm().powi(2),
+            c: energies
+                .iter()
+                .fold(f64::MAX, |min, e| min.min(e / n as f64)),
+            kappa: (0..n).map(ratio).fold(0.0, f64::max),
+            b,
+            v,
+            bv,
+            v_norms,
+        }
+    }
+
+    fn n(&self) -> usize {
+        self.v.rows()
+    }
+
+    /// p̂ (equation 5) from d rows.
+    fn estimate(&self, d: usize, stream: Stream) -> Vec<f64> {
+        let mut generator = stream.stream("pilot").generator();
+        let mut energies = vec![0.0; self.n()];
+        for j in uniform::with_replacement(self.n(), d, &mut generator) {
+            for (energy, b) in energies.iter_mut().zip(self.b.row(j as usize)) {
+                *energy += b * b;
+            }
+        }
+        normalised(
+            energies
+                .iter()
+                .zip(&self.v_norms)
+                .map(|(e, v)| e.sqrt() * v),
+        )
+    }
+
+    /// The largest beta of (3).
+    fn beta(&self, p: &[f64]) -> f64 {
+        let ratios = p.iter().zip(&self.best).map(|(p, best)| p / best);
+        ratios.fold(1.0, f64::min)
+    }
+
+    /// The probabilities of a law that is not drawn.
+    fn probabilities(&self, columns: Columns) -> Option<Vec<f64>> {
+        let n = self.n();
+        match columns {
+            Columns::Pilots => None,
+            Columns::Uniform => Some(vec![1.0 / n as f64; n]),
+            Columns::Beta(beta) => {
+                let mut p: Vec<f64> = self.best.iter().map(|best| beta * best).collect();
+                let least = (0..n).min_by(|&i, &j| self.best[i].total_cmp(&self.best[j]));
+                p[least.unwrap_or(0)] += 1.0 - beta;
+                Some(p)
+            }
+        }
+    }
+
+    /// ||BV - B S Sᵀ V||_F² / (||B||_F² ||V||_F²) for one S.
+    fn error(&self, p: &[f64], d: usize, stream: Stream) -> f64 {
+        let family = Family::Importance {
+            weights: p.into(),
+            scheme: Scheme::Replacement,
+        };
+        let s = family.draw::<f64>(self.n(), d, &Draws::live(stream), "s"); // (n, d)
+        let (mut bs, mut sv) = (Tensor::stale(self.n(), d), Tensor::stale(d, self.v.cols()));
+        s.x_s(self.b.view(), bs.view_mut());
+        s.st_x(self.v.view(), sv.view_mut());
+        let mut difference = self.bv.clone();
+        gemm(-1.0, bs.view(), sv.view(), 1.0, difference.view_mut());
+        difference.norm().powi(2) / self.size
+    }
+
+    fn proposition(
+        &self,
+        columns: Columns,
+        d: usize,
+        flags: &Flags,
+        stream: Stream,
+    ) -> Proposition {
+        let fixed = self.probabilities(columns);
+        let trial = |trial: usize| {
+            let stream = stream.at(trial);
+            let drawn = match &fixed {
+                Some(_) => Vec::new(),
+                None => self.estimate(d, stream),
+            };
+            let p = fixed.as_deref().unwrap_or(&drawn);
+            (self.beta(p), self.error(p, d, stream))
+        };
+        let trials: Vec<(f64, f64)> = (0..flags.trials).into_par_iter().map(trial).collect();
+        let mean = |of: &dyn Fn(&(f64, f64)) -> f64| {
+            trials.iter().map(of).sum::<f64>() / trials.len() as f64
+        };
+        let errors: Vec<f64> = trials.iter().map(|trial| trial.1).collect();
+        let bounds = flags.delta.iter().map(|&delta| Bound {
+            delta,
+            bound: mean(&|trial| bound(trial.0, d, delta)),
+            quantile: quantile(&errors, 1.0 - delta),
+            violations: trials
+                .iter()
+                .filter(|trial| trial.1 > bound(trial.0, d, delta))
+                .count(),
+        });
+        Proposition {
+            columns,
+            d,
+            beta: mean(&|trial| trial.0),
+            mean: Mean::of(&errors),
+            expected: mean(&|trial| 1.0 / (trial.0 * d as f64)),
+            bounds: bounds.collect(),
+        }
+    }
+
+    fn lemma(&self, d: usize, trials: usize, stream: Stream) -> Lemma {
+        let trial = |trial: usize| self.beta(&self.estimate(d, stream.at(trial)));
+        let betas: Vec<f64> = (0..trials).into_par_iter().map(trial).collect();
+        Lemma {
+            d,
+            beta: Mean::of(&betas),
+            least: betas.iter().copied().fold(1.0, f64::min),
+            kept: betas.iter().filter(|&&beta| beta >= promised()).count(),
+        }
+    }
+}
+
+/// The same numbers in f64.
+fn widened(x: &Tensor<f32>) -> Tensor<f64> {
+    Tensor::from_fn(x.rows(), x.cols(), |i, j| f64::from(x.row(i)[j]))
+}
+
+/// Over their sum.
+fn normalised(weights: impl Iterator<Item = f64>) -> Vec<f64> {
+    let weights: Vec<f64> = weights.collect();
+    let total: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / total).collect()
+}
+
+/// The smallest number that a part of `part` does not exceed.
+fn quantile(numbers: &[f64], part: f64) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = (part * sorted.len() as f64).ceil() as usize;
+    sorted[at.clamp(1, sorted.len()) - 1]
+}
+
+impl Columns {
+    fn title(self) -> String {
+        match self {
+            Columns::Beta(beta) => format!("beta = {beta}"),
+            other => other.name(),
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Columns::Beta(_) => "beta".to_string(),
+            Columns::Uniform => "uniform".to_string(),
+            Columns::Pilots => "pilots".to_string(),
+        }
+    }
+}
+
+/// Four digits that matter, short where they are many.
+fn short(x: f64) -> String {
+    match x {
+        1e-3..10.0 => format!("{x:.4}"),
+        10.0..1e5 => format!("{x:.0}"),
+        _ => format!("{x:.1e}"),
+    }
+}
+
+/// What is printed.
+fn tables(flags: &Flags, blocks: &[Block]) -> String {
+    let mut text = String::new();
+    for block in blocks {
+        let n = block.setting.n;
+        let _ = writeln!(
+            text,
+            "{}: Proposition 1, {} trials",
+            block.setting, flags.trials
+        );
+        let _ = write!(
+            text,
+            "{:9}{:>7}{:>7}{:>13}",
+            "columns", "beta", "d", "mean/bound"
+        );
+        for delta in &flags.delta {
+            let title = format!("delta {delta}");
+            let _ = write!(text, "{title:>13}{:>6}", "viol");
+        }
+        text.push('\n');
+        for row in &block.propositions {
+            let part = Mean {
+                mean: row.mean.mean / row.expected,
+                error: row.mean.error / row.expected,
+            };
+            let (name, beta) = (row.columns.name(), short(row.beta));
+            let _ = write!(text, "{name:9}{beta:>7}{:>7}{:>13}", row.d, cell(part));
+            for bound in &row.bounds {
+                let part = short(bound.quantile / bound.bound);
+                let _ = write!(text, "{part:>13}{:>6}", bound.violations);
+            }
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{}: Lemma 1, beta of p̂ from d pilots", block.setting);
+        let _ = writeln!(
+            text,
+            "{:9}{:>14}{:>9}{:>16}",
+            "d", "mean", "least", ">= sqrt(1/3)"
+        );
+        for row in &block.lemmas {
+            let share = format!("{:.1} %", 100.0 * row.kept as f64 / flags.trials as f64);
+            let beta = cell(row.beta);
+            let _ = writeln!(
+                text,
+                "{:<9}{beta:>14}{:>9}{share:>16}",
+                row.d,
+                short(row.least)
+            );
+        }
+        let _ = writeln!(
+            text,
+            "d it asks for, n = {n}: C = {:.3} / n here, kappa = {:.0}",
+            block.c * n as f64,
+            block.kappa
+        );
+        let _ = writeln!(
+            text,
+            "{:9}{:>14}{:>14}{:>18}",
+            "delta", "with this C", "C = 1 / n", "12 kappa ln(..)"
+        );
+        for &delta in &flags.delta {
+            let _ = writeln!(
+                text,
+                "{delta:<9}{:>14}{:>14}{:>18}",
+                short(required(n, block.c, delta)),
+                short(required(n, 1.0 / n as f64, delta)),
+                short(relative(n, block.kappa, delta))
+            );
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A line for every law, d and delta; errors are squared Frobenius norms over ||B||_F² ||V||_F².
+fn proposition_csv(flags: &Flags, blocks: &[Block]) -> String {
+    let mut text = "input,scale,n,columns,beta,d,trials,error,error_se,expectation_bound,\
+                    delta,quantile,bound,violations\n"
+        .to_string();
+    for block in blocks {
+        for row in &block.propositions {
+            for bound in &row.bounds {
+                let _ = writeln!(
+                    text,
+                    "{},{},{},{},{},{},{},{},{},{},{}",
+                    place(&block.setting),
+                    row.columns.name(),
+                    row.beta,
+                    row.d,
+                    flags.trials,
+                    format_args!("{},{}", row.mean.mean, row.mean.error),
+                    row.expected,
+                    bound.delta,
+                    bound.quantile,
+                    bound.bound,
+                    bound.violations
+                );
+            }
+        }
+    }
+    text
+}
+
+/// A line for every d and delta.
+fn lemma_csv(flags: &Flags, blocks: &[Block]) -> String {
+    let mut text = "input,scale,n,d,trials,beta,beta_se,beta_least,at_least_promised,c,kappa,\
+                    delta,required,required_at_most_c,relative\n"
+        .to_string();
+    for block in blocks {
+        let n = block.setting.n;
+        for row in &block.lemmas {
+            for &delta in &flags.delta {
+                let _ = writeln!(
+                    text,
+                    "{},{},{},{},{},{},{},{},{},{delta},{},{},{}",
+                    place(&block.setting),
+                    row.d,
+                    flags.trials,
+                    row.beta.mean,
+                    row.beta.error,
+                    row.least,
+                    row.kept,
+                    block.c,
+                    block.kappa,
+                    required(n, block.c, delta),
+                    required(n, 1.0 / n as f64, delta),
+                    relative(n, block.kappa, delta)
+                );
+            }
+        }
+    }
+    text
+}
+
+fn place(setting: &Setting) -> String {
+    let scale = setting
+        .scale
+        .map_or(String::new(), |scale| scale.to_string());
+    format!("{},{scale},{}", setting.input.name(), setting.n)
+}
+
+/// Two panels for every setting: Proposition 1 with its largest beta, and Lemma 1.
+fn chart(blocks: &[Block]) -> String {
+    let plain = |x: usize, y: f64| Point {
+        x: x as f64,
+        y,
+        error: 0.0,
+    };
+    let series = |name: String, points: Vec<Point>| Series { name, points };
+    let mut charts = Vec::new();
+    for block in blocks {
+        let first = block.propositions[0].columns;
+        let rows: Vec<&Proposition> = block
+            .propositions
+            .iter()
+            .filter(|row| row.columns == first)
+            .collect();
+        let mean = |row: &&Proposition| Point {
+            error: row.mean.error,
+            ..plain(row.d, row.mean.mean)
+        };
+        let mut lines = vec![
+            series("mean error".to_string(), rows.iter().map(mean).collect()),
+            series(
+                "bound of the mean".to_string(),
+                rows.iter().map(|row| plain(row.d, row.expected)).collect(),
+            ),
+        ];
+        for i in 0..rows[0].bounds.len() {
+            let delta = rows[0].bounds[i].delta;
+            let quantiles = rows.iter().map(|row| plain(row.d, row.bounds[i].quantile));
+            lines.push(series(
+                format!("quantile {}", 1.0 - delta),
+                quantiles.collect(),
+            ));
+            let bounds = rows.iter().map(|row| plain(row.d, row.bounds[i].bound));
+            lines.push(series(format!("bound, delta {delta}"), bounds.collect()));
+        }
+        charts.push(Chart {
+            title: format!("{}: Proposition 1, {}", block.setting, first.title()),
+            x: "columns drawn d (count)".to_string(),
+            y: "||BV - BSSᵀV||² / (||B||² ||V||²), Frobenius".to_string(),
+            series: lines,
+        });
+        let mean = |row: &Lemma| Point {
+            error: row.beta.error,
+            ..plain(row.d, row.beta.mean)
+        };
+        let of = |value: &dyn Fn(&Lemma) -> f64| {
+            let points = block.lemmas.iter().map(|row| plain(row.d, value(row)));
+            points.collect::<Vec<_>>()
+        };
+        charts.push(Chart {
+            title: format!("{}: Lemma 1", block.setting),
+            x: "pilot rows drawn d (count)".to_string(),
+            y: "beta = min p̂ / p".to_string(),
+            series: vec![
+                series(
+                    "mean beta".to_string(),
+                    block.lemmas.iter().map(mean).collect(),
+                ),
+                series("least beta".to_string(), of(&|row| row.least)),
+                series("sqrt(1/3)".to_string(), of(&|_| promised())),
+            ],
+        });
+    }
+    svg(&charts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product(n: usize) -> Product {
+        let setting = Setting {
+            input: Input::Gauss,
+            scale: Some(1.0),
+            n,
+        };
+        Product::draw(&setting, Seed(1).stream("test"))
+    }
+
+    #[test]
+    fn laws_have_the_beta_they_say() {
+        let product = product(40);
+        for beta in [1.0, 0.5, 0.01] {
+            let p = product.probabilities(Columns::Beta(beta)).unwrap();
+            assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!((product.beta(&p) - beta).abs() < 1e-12);
+        }
+        let uniform = product.probabilities(Columns::Uniform).unwrap();
+        let largest = product.best.iter().copied().fold(0.0, f64::max);
+        assert!((product.beta(&uniform) - 1.0 / (40.0 * largest)).abs() < 1e-12);
+        assert!(product.c <= 1.0 / 40.0 && product.kappa >= 1.0);
+    }
+
+    /// E||BV - B S Sᵀ V||² = (W² - ||BV||²) / d under p*, W the sum of ||B^(i)|| ||V_(i)||.
+    #[test]
+    fn the_mean_error_is_the_one_that_is_known() {
+        let product = product(30);
+        let b = |i: usize, j: usize| product.b.row(i)[j];
+        let column = |j: usize| (0..30).map(|i| b(i, j).powi(2)).sum::<f64>().sqrt();
+        let w: f64 = (0..30).map(|j| column(j) * product.v_norms[j]).sum();
+        let want = (w * w - product.bv.norm().powi(2)) / 8.0 / product.size;
+        let p = product.probabilities(Columns::Beta(1.0)).unwrap();
+        let stream = Seed(2).stream("trials");
+        let errors: Vec<f64> = (0..4000)
+            .map(|i| product.error(&p, 8, stream.at(i)))
+            .collect();
+        let got = Mean::of(&errors);
+        let off = (got.mean - want) / got.error;
+        assert!(off.abs() < 4.0, "{got:?}, expected {want}");
+    }
+
+    /// Every row the same: any pilot tells all, and C is as large as it gets only for the identity.
+    #[test]
+    fn the_lemma_where_it_is_known() {
+        let v = Tensor::from_fn(6, 2, |i, j| (1 + i + j) as f64);
+        let same = Product::new(
+            Tensor::from_fn(6, 6, |_, j| (j + 1) as f64 / 21.0),
+            v.clone(),
+        );
+        assert_eq!(same.kappa, 1.0);
+        assert!(same.lemma(1, 20, Seed(3).stream("x")).least > 1.0 - 1e-12);
+        let identity = Product::new(Tensor::from_fn(6, 6, |i, j| f64::from(u8::from(i == j))), v);
+        assert_eq!(identity.c, 1.0 / 6.0);
+        assert_eq!(identity.kappa, 6.0);
+        assert_eq!(identity.lemma(5, 20, Seed(3).stream("x")).kept, 0);
+        assert!((required(6, 1.0 / 6.0, 0.1) - 72.0 * 120f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn quantiles_are_numbers_of_the_list() {
+        let numbers = [3.0, 1.0, 2.0, 4.0];
+        assert_eq!(quantile(&numbers, 0.5), 2.0);
+        assert_eq!(quantile(&numbers, 0.9), 4.0);
+        assert_eq!(quantile(&numbers, 0.0), 1.0);
+    }
+}

@@ -1,0 +1,123 @@
+//! `exp_theory`: bounds hold, the same numbers for any number of threads, and wrong flags.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+const TINY: [&str; 6] = ["--n", "32", "--d", "4,16", "--trials", "50"];
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_exp_theory"));
+    command.args(args);
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+#[test]
+fn bounds_hold_and_the_number_of_threads_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = |threads: &str| {
+        let out = folder.path().join(threads);
+        let mut args = TINY.to_vec();
+        args.extend(["--threads", threads, "--out", out.to_str().unwrap()]);
+        let output = run(&args);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+        let names = ["proposition1.csv", "lemma1.csv", "theory.svg"];
+        assert_eq!(fs::read_dir(&out).unwrap().count(), names.len());
+        (text, names.map(read))
+    };
+    let (one, two) = (files("1"), files("2"));
+    assert!(one == two);
+
+    let [proposition, lemma, svg] = one.1;
+    // Two inputs, five laws, two d, two deltas; then without the laws.
+    assert_eq!(proposition.lines().count(), 1 + 2 * 5 * 2 * 2);
+    assert_eq!(lemma.lines().count(), 1 + 2 * 2 * 2);
+    let number = |line: &str, column: usize| -> f64 {
+        line.split(',').nth(column).unwrap().parse().expect(line)
+    };
+    for line in proposition.lines().skip(1) {
+        // error, its standard error, the bound of the mean; violations of 50 at delta 0.1 or less
+        assert!(
+            number(line, 7) <= number(line, 9) + 4.0 * number(line, 8),
+            "{line}"
+        );
+        assert!(number(line, 13) <= 5.0, "{line}");
+        assert!(number(line, 11) <= number(line, 12), "{line}");
+    }
+    for line in lemma.lines().skip(1) {
+        let (n, c, required, at_best) = (
+            number(line, 2),
+            number(line, 9),
+            number(line, 12),
+            number(line, 13),
+        );
+        assert!(
+            c <= 1.0 / n && required >= at_best && at_best > 2.0 * n * n,
+            "{line}"
+        );
+    }
+    assert!(svg.starts_with("<svg ") && !svg.contains("NaN"));
+}
+
+#[test]
+fn wrong_flags_say_what_was_expected() {
+    let wrong = |args: &[&str]| {
+        let output = run(args);
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(2), 0),
+            "{args:?}"
+        );
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (args, expected) in [
+        (["--input", "init"], "expected gauss or tokens"),
+        (["--n", "1"], "expected a whole number from 2 to 8192"),
+        (["--beta", "0"], "expected a number above 0, at most 1"),
+        (["--delta", "0.5"], "expected a number between 0 and 0.5"),
+        (["--delta", "0.1,0.2,0.3,0.4"], "expected three at most"),
+        (["--trials", "1"], "expected a whole number from 2"),
+    ] {
+        let message = wrong(&args);
+        assert!(
+            message.starts_with("error: ") && message.lines().count() <= 2,
+            "{message}"
+        );
+        assert!(message.contains(expected), "{args:?}: {message}");
+    }
+}
+
+#[test]
+fn help_is_one_text_of_eighty_columns() {
+    let help = |flag| String::from_utf8(run(&[flag]).stdout).unwrap();
+    assert_eq!(help("--help"), help("-h"));
+    assert!(
+        help("-h").lines().all(|line| line.chars().count() <= 80),
+        "{}",
+        help("-h")
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = command(&TINY)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
