@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The most characters that are shown of the operating system's reason, or a library's.
+const SOURCE: usize = 100;
+
 /// Data that cannot be used. It prints as one line.
 #[derive(Debug)]
 pub struct DataError {
@@ -46,7 +49,15 @@ impl fmt::Display for DataError {
         // A path may hold line breaks and other control characters; `Debug` escapes them, so the line stays one line.
         write!(f, "{:?}: {}", self.path, self.problem)?;
         if let Some(source) = &self.source {
-            write!(f, " ({source})")?;
+            write!(f, " (")?;
+            // Libraries quote what stands in files, whatever and however long it is.
+            for c in source.to_string().chars().take(SOURCE) {
+                match c {
+                    '\'' | '"' | '\\' => write!(f, "{c}")?,
+                    _ => write!(f, "{}", c.escape_debug())?,
+                }
+            }
+            write!(f, ")")?;
         }
         write!(f, "; expected {}; hint: {}", self.expected, self.hint)
     }

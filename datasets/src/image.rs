@@ -15,10 +15,10 @@
 
 mod drawings;
 
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, file};
 use engine::rng::Seed;
 use flate2::read::GzDecoder;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -214,7 +214,7 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
     }
     for (number, name) in FILES.iter().enumerate() {
         let file = path.join(name);
-        let open = File::open(&file).map_err(|e| unreadable(&file, e))?;
+        let open = file::open(&file).map_err(|e| unreadable(&file, e))?;
         read_batch(BufReader::new(open), &file, name, &mut |record| {
             each(number, record);
         })?;
@@ -225,14 +225,17 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
 /// The files inside the archive. Entries are taken as they stand in it (no long names, no links), so that no header of
 /// it can ask for memory.
 fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
-    let broken =
-        |e: io::Error| DataError::new(path, "cannot be unpacked", LAYOUT, AGAIN).caused_by(e);
-    let file = File::open(path).map_err(|e| unreadable(path, e))?;
+    let broken = |number: usize, e: io::Error| {
+        let problem = format!("cannot be unpacked from its entry {number} on");
+        DataError::new(path, problem, LAYOUT, AGAIN).caused_by(e)
+    };
+    let file = file::open(path).map_err(|e| unreadable(path, e))?;
     let unpacked = GzDecoder::new(BufReader::new(file)).take(UNPACKED);
     let mut archive = tar::Archive::new(unpacked);
     let mut found = [false; FILES.len()];
-    for entry in archive.entries().map_err(broken)?.raw(true) {
-        let entry = entry.map_err(broken)?;
+    let entries = archive.entries().map_err(|e| broken(1, e))?;
+    for (count, entry) in (1..).zip(entries.raw(true)) {
+        let entry = entry.map_err(|e| broken(count, e))?;
         let name = entry.path_bytes();
         let name = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
         let Some(number) = FILES.iter().position(|file| file.as_bytes() == name) else {
@@ -248,7 +251,11 @@ fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataEr
         read_batch(entry, path, name, &mut |record| each(number, record))?;
     }
     match found.iter().position(|&found| !found) {
-        None => Ok(()),
+        // The checksum of everything stands at the end, behind what has been read.
+        None => match io::copy(&mut archive.into_inner(), &mut io::sink()) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(DataError::new(path, "is damaged", LAYOUT, AGAIN).caused_by(e)),
+        },
         Some(number) => {
             let problem = format!("{} is not in it", FILES[number]);
             Err(DataError::new(path, problem, LAYOUT, AGAIN))

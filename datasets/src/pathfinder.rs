@@ -155,20 +155,22 @@ pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
     let (mut empty, mut id) = (0, 0);
     let batches = batches(&folder)?;
     for batch in &batches {
-        let rows = rows(&folder, batch)?;
-        let pictures: Vec<Result<Option<Box<[u8]>>, DataError>> =
-            rows.par_iter().map(|row| image(&row.file)).collect();
-        // In order, so that among several faults the first is told.
-        for (row, picture) in rows.iter().zip(pictures) {
-            match picture? {
-                None => empty += 1,
-                Some(pixels) => examples.push(Example {
-                    id,
-                    label: row.label,
-                    documents: vec![pixels],
-                }),
+        // Not more at once than a batch has, so that not all of a million that are missing become errors.
+        for rows in rows(&folder, batch)?.chunks(folder::BATCH) {
+            let pictures: Vec<Result<Option<Box<[u8]>>, DataError>> =
+                rows.par_iter().map(|row| image(&row.file)).collect();
+            // In order, so that among several faults the first is told.
+            for (row, picture) in rows.iter().zip(pictures) {
+                match picture? {
+                    None => empty += 1,
+                    Some(pixels) => examples.push(Example {
+                        id,
+                        label: row.label,
+                        documents: vec![pixels],
+                    }),
+                }
+                id += 1;
             }
-            id += 1;
         }
     }
     let count = examples.len();

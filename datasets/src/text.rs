@@ -8,15 +8,18 @@ mod grammar;
 mod reviews;
 
 use crate::protocol::{Division, Protocol, Source, digest, divide};
-use crate::{DataError, Dataset, Encoding};
+use crate::{DataError, Dataset, Encoding, file};
 use engine::rng::Seed;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The bytes of each text that the reference keeps.
 pub const MAX_LEN: usize = 4000;
+
+/// Bytes of the longest text that is read; the published reviews have 13,704 at most.
+const LONGEST: u64 = 16 << 20;
 
 /// Texts of [`builtin`] in train and test.
 pub const COUNTS: [usize; 2] = [reviews::TRAIN, reviews::TEST];
@@ -160,15 +163,7 @@ fn read_half(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
             ));
         }
         for file in files {
-            let text = fs::read(&file).map_err(|e| {
-                DataError::new(
-                    &file,
-                    "cannot be read",
-                    "a text file",
-                    "check its permissions",
-                )
-                .caused_by(e)
-            })?;
+            let text = read(&file)?;
             if text.is_empty() {
                 return Err(DataError::new(
                     &file,
@@ -182,6 +177,34 @@ fn read_half(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
         }
     }
     Ok(sources)
+}
+
+/// A text, whole.
+fn read(file: &Path) -> Result<Vec<u8>, DataError> {
+    let unreadable = |e| {
+        DataError::new(
+            file,
+            "cannot be read",
+            "a text file",
+            "check its permissions",
+        )
+        .caused_by(e)
+    };
+    let open = file::open(file).map_err(unreadable)?;
+    let size = open.metadata().map_err(unreadable)?.len();
+    if size > LONGEST {
+        return Err(DataError::new(
+            file,
+            format!("it has {size} bytes"),
+            format!("one text, of {LONGEST} bytes at most"),
+            "is it a text at all? Remove it, or cut it",
+        ));
+    }
+    let mut text = Vec::with_capacity(size as usize);
+    open.take(LONGEST)
+        .read_to_end(&mut text)
+        .map_err(unreadable)?;
+    Ok(text)
 }
 
 /// Whether this is a `*.txt` that is not hidden (macOS leaves `._name.txt` beside a file it copies).

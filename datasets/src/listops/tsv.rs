@@ -7,8 +7,8 @@
 use super::evaluator::evaluate;
 use super::{CLOSE, DIGIT, OPERATORS, Tree};
 use crate::DataError;
+use crate::file;
 use rayon::prelude::*;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
@@ -17,6 +17,8 @@ const HEADER: &[u8] = b"Source\tTarget";
 const LONGEST: usize = 1 << 18;
 /// Bytes of lines that are gathered and then read in parallel.
 const CHUNK: usize = 4 << 20;
+/// The most lines of these: of empty ones, what is said of each takes more memory than they do.
+const LINES: usize = 1 << 14;
 
 const EXPECTED: &str =
     "lines of an expression, a tab and its value, after a line Source<TAB>Target";
@@ -106,7 +108,7 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
             AGAIN,
         ));
     }
-    let file = File::open(path).map_err(|e| match e.kind() {
+    let file = file::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => DataError::new(path, "there is no such file", EXPECTED, AGAIN),
         _ => unreadable(e),
     })?;
@@ -141,7 +143,7 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
     while !ended {
         bytes.clear();
         ends.clear();
-        while bytes.len() < CHUNK {
+        while bytes.len() < CHUNK && ends.len() < LINES {
             let before = bytes.len();
             next(&mut file, &mut bytes).map_err(unreadable)?;
             if bytes.len() == before {

@@ -8,6 +8,7 @@
 use super::paddle::{LENGTH, MARGIN};
 use super::{PIXELS, SIDE, Settings};
 use crate::DataError;
+use crate::file::quoted;
 use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -23,6 +24,8 @@ const DIFFICULTIES: [&str; 3] = [
 const COLUMNS: usize = 11;
 /// No line is longer; those of the benchmark have 61 bytes.
 const LINE: usize = 4096;
+/// No name of a picture or its folder is longer: no file system has such files, and errors tell their paths.
+const NAME: usize = 255;
 /// No file of metadata is larger; those of the benchmark have 61 kB.
 const METADATA: u64 = 4 << 20;
 /// No picture's file is larger; 32 x 32 pixels that cannot be compressed take 1.2 kB.
@@ -30,7 +33,7 @@ const FILE: u64 = 1 << 16;
 /// Memory for decoding one.
 const DECODER: usize = 1 << 20;
 /// Pictures of a batch, as in the benchmark.
-const BATCH: usize = 1000;
+pub(super) const BATCH: usize = 1000;
 
 const LAYOUT: &str = "a folder such as curv_contour_length_14, with imgs and metadata in it";
 pub(super) const GET: &str =
@@ -145,7 +148,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
         if number == 1 && line.starts_with(b"\x93NUMPY") {
             return Err(DataError::new(
                 path,
-                "this is a binary numpy array",
+                "line 1: this is a binary numpy array",
                 "text, as the benchmark has it in spite of the file's name",
                 "write its rows as lines of words between spaces",
             ));
@@ -178,17 +181,18 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
             "0" => 0,
             "1" => 1,
             _ => {
-                return Err(wrong(format!(
-                    "has the label {label:?}, which is not 0 or 1"
-                )));
+                let label = quoted(label.as_bytes());
+                return Err(wrong(format!("has the label {label}, which is not 0 or 1")));
             }
         };
         let place = Path::new(inner).join(name);
         let inside = |c: Component| matches!(c, Component::Normal(_));
         if !place.components().all(inside) || [inner, name].iter().any(|w| w.contains('\\')) {
-            return Err(wrong(format!(
-                "leads out of the folder: {inner:?} {name:?}"
-            )));
+            let [inner, name] = [inner, name].map(|word| quoted(word.as_bytes()));
+            return Err(wrong(format!("leads out of the folder: {inner} {name}")));
+        }
+        if let Some(long) = [inner, name].iter().find(|word| word.len() > NAME) {
+            return Err(wrong(format!("has a name of {} bytes", long.len())));
         }
         rows.push(Row {
             file: folder.join(place),

@@ -4,7 +4,7 @@
 //! one line is held.
 
 use crate::DataError;
-use std::fs::File;
+use crate::file::{self, quoted};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(crate) struct Row {
 /// Calls `each` with every line of `file`.
 pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
     let failed = |problem: String| DataError::new(file, problem, COLUMNS, AGAIN);
-    let open = File::open(file).map_err(|e| {
+    let open = file::open(file).map_err(|e| {
         DataError::new(file, "cannot be read", COLUMNS, "check its permissions").caused_by(e)
     })?;
     let mut bytes = BufReader::with_capacity(1 << 16, open);
@@ -149,15 +149,6 @@ pub(super) fn literal(text: &[u8]) -> Vec<u8> {
     literal.extend(text.escape_ascii());
     literal.push(b'\'');
     literal
-}
-
-/// The beginning of a field, for a message.
-fn quoted(field: &[u8]) -> String {
-    let shown = field[..field.len().min(20)].escape_ascii();
-    match field.len() {
-        0..=20 => format!("\"{shown}\""),
-        _ => format!("\"{shown}...\""),
-    }
 }
 
 /// The bytes of a text, and whether it was a literal. What does not begin as a bytes literal stands for itself.
