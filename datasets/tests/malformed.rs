@@ -1,9 +1,10 @@
-//! No malformed file breaks a reader: what cannot be used is one error of bounded length that says where, found in
-//! bounded time and with bounded memory, and never a panic.
+//! No malformed file breaks a reader: what cannot be used is one error of bounded length that says
+//! where, found in bounded time and with bounded memory, and never a panic.
 //!
-//! Two kinds of damage: named cases, a table a task, with words that the error must hold; and random damage to a small
-//! set in perfect form, from fixed seeds. Each set is given to all that reads it: the loader under both protocols, and
-//! `verify`. Files of hundreds of megabytes are sparse, so that they take no room on the disk.
+//! Two kinds of damage: named cases, a table a task, with words that the error must hold; and
+//! random damage to a small set in perfect form, from fixed seeds. Each set is given to all that
+//! reads it: the loader under both protocols, and `verify`. Files of hundreds of megabytes are
+//! sparse, so that they take no room on the disk.
 //!
 //! Memory is counted at the system's allocator, for the whole process: one test at a time.
 
@@ -39,7 +40,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is handed to the system's allocator unchanged; counting touches no memory of it.
+// SAFETY: every call is handed to the system's allocator unchanged; counting touches no memory of
+// it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
@@ -192,7 +194,8 @@ const BATCHES: [&str; 6] = [
     "test_batch.bin",
 ];
 
-/// Whether an error about a file (not about a folder, or a file that is not there) has one of these words.
+/// Whether an error about a file (not about a folder, or a file that is not there) has one of these
+/// words.
 fn has_place(error: &DataError, words: &[&str]) -> bool {
     let line = error.to_string();
     !error.path.is_file() || words.iter().any(|word| line.contains(word))
@@ -297,8 +300,8 @@ fn judge(task: &Task, path: &Path) -> Result<Vec<Option<String>>, String> {
     task.readers.iter().map(outcome).collect()
 }
 
-/// A name; what is read, in the folder of the set; the damage to the set in that folder; words of the loader's error, or
-/// none if the set is taken nevertheless.
+/// A name; what is read, in the folder of the set; the damage to the set in that folder; words of
+/// the loader's error, or none if the set is taken nevertheless.
 type Case = (
     &'static str,
     &'static str,
@@ -1531,8 +1534,8 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
     bytes
 }
 
-/// Damages one of `files` of the set at a time, so many times, and has it judged. `mend` sees the damaged bytes.
-/// At least a quarter must have been refused: what is taken says little.
+/// Damages one of `files` of the set at a time, so many times, and has it judged. `mend` sees the
+/// damaged bytes. At least a quarter must have been refused: what is taken says little.
 fn damage_at_random(
     task: &Task,
     files: &[&str],
