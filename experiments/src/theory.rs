@@ -534,7 +534,7 @@ fn tables(flags: &Flags, blocks: &[Block]) -> String {
         }
         let _ = writeln!(
             text,
-            "d it asks for, n = {n}: C = {:.3} / n here, kappa = {:.0}",
+            "d it asks for, n = {n}: C = {:.1e} / n here, kappa = {:.0}",
             block.c * n as f64,
             block.kappa
         );

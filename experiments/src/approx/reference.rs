@@ -46,9 +46,9 @@ const NAMES: [(&str, &str, bool, bool); 14] = [
     ("performer_singlenorm", "performer", false, false),
     // One head: the largest column sum of all heads is its own.
     ("nystrom", "nystrom", false, false),
-    // Blocks of d/8 there and of a quarter of the features here: half of d. Random blocks come from
-    // the first 1024 tokens only in the released plan, whose first and last blocks these inputs
-    // reach; its law matters where tokens have positions, not under `gauss`.
+    // Blocks of d/8 there, so that a row sees 8 of them, d keys; here blocks are a quarter of the
+    // features: half of d. The released plan draws random blocks from the first 1024 tokens only,
+    // fewer distinct ones at n = 4096. Its numbers are NumPy's and not reproduced, only its law.
     ("bigbird", "bigbird", true, true),
     // N(0, 0.02²), where the method has N(0, 1/d).
     ("linformer", "linformer-fixed", true, false),
