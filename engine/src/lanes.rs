@@ -5,7 +5,8 @@
 //! AVX2 and for the target as it is (SSE2 on x86-64, NEON on Arm). The bodies hold no fused
 //! multiply-add (Rust never contracts `a * b + c` on its own) and their sums run over a fixed
 //! number of lanes, so the instruction set changes the speed and nothing else; a test runs every
-//! path. This file and [`mod@crate::gemm`] are the only places with `unsafe`.
+//! path. This file, [`mod@crate::gemm`] and the product of the feature `avx512` are the only places
+//! with `unsafe`.
 
 use std::cell::Cell;
 

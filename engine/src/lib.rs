@@ -10,7 +10,8 @@
 //! 6. [`rng`] and [`draws`]: randomness as a function of a seed and a path, and choices that can be
 //!    replayed;
 //! 7. underneath: [`real`] (f32 or f64), [`mod@gemm`] (views and the product), [`mod@lanes`]
-//!    (vector loops), [`buffer`] (memory).
+//!    (vector loops), [`buffer`] (memory); `kernel` (a second product, with the cargo feature
+//!    `avx512`).
 //!
 //! ```
 //! use engine::{Tape, Tensor};
@@ -39,6 +40,8 @@ pub mod buffer;
 pub mod check;
 pub mod draws;
 pub mod gemm;
+#[cfg(feature = "avx512")]
+mod kernel;
 pub mod lanes;
 pub mod params;
 pub mod real;

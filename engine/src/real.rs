@@ -154,7 +154,10 @@ macro_rules! shared {
 }
 
 impl Real for f32 {
+    #[cfg(not(feature = "avx512"))]
     shared!(f32, matrixmultiply::sgemm);
+    #[cfg(feature = "avx512")]
+    shared!(f32, crate::kernel::sgemm);
 
     fn ln(self) -> f32 {
         libm::logf(self)
