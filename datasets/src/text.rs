@@ -1,11 +1,13 @@
 //! The Text task: is a film review for or against the film, byte by byte.
 //!
 //! [`load`] reads a folder in the layout of the IMDb reviews (Maas et al. 2011), `{train,test}/{neg,pos}/*.txt`, the
-//! published one or any other of that form; [`builtin`] makes a corpus of its own where there is no data. Bytes are
+//! published one or any other of that form, or the benchmark's tables `train.tsv` and `test.tsv` (`text/tsv.rs` says how
+//! they are quoted); [`builtin`] makes a corpus of its own where there is no data. Bytes are
 //! bytes: nothing is decoded, lower-cased or stripped, and text that is not UTF-8 is as good as any.
 
 mod grammar;
 mod reviews;
+mod tsv;
 
 use crate::protocol::{Division, Protocol, Source, digest, divide};
 use crate::{DataError, Dataset, Encoding, file};
@@ -34,12 +36,16 @@ const ENCODING: Encoding = Encoding {
 /// The folder of each class; its place is its label, as in the reference.
 const CLASSES: [&str; 2] = ["neg", "pos"];
 
-const LAYOUT: &str = "text files as {train,test}/{neg,pos}/*.txt";
+/// The benchmark's tables; what stands before, as in `imdb_train.tsv`, is free.
+const TABLES: [&str; 2] = ["train.tsv", "test.tsv"];
+
+const LAYOUT: &str = "text files as {train,test}/{neg,pos}/*.txt, or tables train.tsv and test.tsv";
 const GET: &str = "unpack aclImdb_v1.tar.gz and give the folder aclImdb, or use the built-in reviews, which need no data";
 
 /// Reads the reviews in the folder `path` and keeps `max_len` bytes of each (the reference keeps [`MAX_LEN`]).
 ///
-/// The ids are the places in the order of sorted paths. Files not called `*.txt` are left alone, and so are hidden ones.
+/// The ids are the places in the order of sorted paths, or in the table. Files not called `*.txt` are left alone, and so
+/// are hidden ones; beside the two tables, so is every other file.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     if max_len == 0 {
         let hint = format!("the reference keeps {MAX_LEN}");
@@ -50,9 +56,11 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
             hint,
         ));
     }
-    check_root(path)?;
-    let train = read_half(&path.join("train"), max_len)?;
-    let test = read_half(&path.join("test"), max_len)?;
+    let [train, test] = halves(path)?.map(|half| match half.extension() {
+        Some(_) => read_table(&half, max_len),
+        None => read_folders(&half, max_len),
+    });
+    let (train, test) = (train?, test?);
     let name = path.file_name().unwrap_or(OsStr::new("reviews"));
     let name = format!("{} at {}", name.display(), path.display());
     let division = divide(train, test, &classes(), max_len, protocol);
@@ -99,8 +107,8 @@ fn dataset(name: String, builtin: bool, division: Division) -> Dataset {
     }
 }
 
-/// Refuses what is not the folder of the two halves, and says where they may be.
-fn check_root(path: &Path) -> Result<(), DataError> {
+/// The folders `train` and `test` in `path`, or the tables; refuses what has neither, and says where they may be.
+fn halves(path: &Path) -> Result<[PathBuf; 2], DataError> {
     let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
     match fs::metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -117,13 +125,26 @@ fn check_root(path: &Path) -> Result<(), DataError> {
         }
         Ok(_) => {}
     }
-    if ["train", "test"]
-        .iter()
-        .any(|half| path.join(half).is_dir())
-    {
-        return Ok(()); // A missing half is reported with its own path.
+    let folders = ["train", "test"].map(|half| path.join(half));
+    if folders.iter().any(|half| half.is_dir()) {
+        return Ok(folders); // A missing half is reported with its own path.
     }
     let entries = list(path)?;
+    let tables = TABLES.map(|name| {
+        let mut found = entries.iter().filter(|entry| is_called(entry, name));
+        (found.next(), found.next())
+    });
+    match tables {
+        [(Some(train), None), (Some(test), None)] => return Ok([train.clone(), test.clone()]),
+        [(None, _), (None, _)] => {}
+        _ => {
+            let hint =
+                "name the two, of which there must be one each, as in train.tsv and test.tsv";
+            let problem =
+                "of a table *train.tsv and a table *test.tsv, one is missing or there are several";
+            return wrong(problem, hint.into());
+        }
+    }
     if entries.is_empty() {
         return wrong("the folder is empty", GET.into());
     }
@@ -140,7 +161,7 @@ fn check_root(path: &Path) -> Result<(), DataError> {
 }
 
 /// All texts of `train` or `test`, in the order of sorted paths.
-fn read_half(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
+fn read_folders(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
     let mut sources = Vec::new();
     for (label, class) in CLASSES.iter().enumerate() {
         let folder = half.join(class);
@@ -179,6 +200,16 @@ fn read_half(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
     Ok(sources)
 }
 
+/// All texts of a table, in their order.
+fn read_table(table: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
+    let mut sources = Vec::new();
+    tsv::records(table, |label, text| {
+        let id = sources.len();
+        sources.push(Source::new(id, label, text, digest(text), max_len));
+    })?;
+    Ok(sources)
+}
+
 /// A text, whole.
 fn read(file: &Path) -> Result<Vec<u8>, DataError> {
     let unreadable = |e| {
@@ -212,6 +243,14 @@ fn is_text(file: &Path) -> bool {
     let hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
     file.extension().is_some_and(|extension| extension == "txt")
         && !file.file_name().is_some_and(hidden)
+}
+
+/// Whether the file has this name, or ends in `_` and this name.
+fn is_called(file: &Path, name: &str) -> bool {
+    let before = file
+        .file_name()
+        .and_then(|found| found.as_encoded_bytes().strip_suffix(name.as_bytes()));
+    before.is_some_and(|before| before.is_empty() || before.ends_with(b"_")) && file.is_file()
 }
 
 /// The entries of a folder, sorted: the file system's own order differs between machines.

@@ -99,6 +99,25 @@ const TEXT: Task = Task {
     place: |_| true,
 };
 
+/// The same task from tables.
+const TABLES: Task = Task {
+    readers: TEXT.readers,
+    make: |root| {
+        for half in ["train", "test"] {
+            let mut bytes = b"Source\tTarget\r\n".to_vec();
+            for i in 0..20 {
+                let line = format!(
+                    "\"a \"\"{half}\"\" of\n{i}\"\t{}\r\nplain {i}\t1\r\n",
+                    i % 2
+                );
+                bytes.extend(line.as_bytes());
+            }
+            put(root, &format!("{half}.tsv"), &bytes);
+        }
+    },
+    place: |error| has_place(error, &["line ", "the file is empty", "is left for"]),
+};
+
 const LISTOPS: Task = Task {
     readers: &[
         |path| listops::load(path, listops::MAX_LEN, Protocol::Clean).map(drop),
@@ -1599,6 +1618,12 @@ fn reviews_damaged_at_random() {
         0 => bytes,
         _ => vec![],
     });
+}
+
+#[test]
+fn tables_of_reviews_damaged_at_random() {
+    let _alone = alone();
+    damage_at_random(&TABLES, &["train.tsv", "test.tsv"], "", 128, |bytes| bytes);
 }
 
 #[test]

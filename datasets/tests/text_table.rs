@@ -1,0 +1,168 @@
+//! Reviews as two tables: what Python's `csv.writer` writes is what is read, and what is refused with which words.
+
+use datasets::{DataError, Protocol, text, verify};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// As `csv.writer(f, delimiter="\t")` of Python 3.11 wrote it, after the header: a plain text, a tab and a line break,
+/// quotes, a quote inside only, bytes that are no UTF-8.
+const WRITTEN: &[u8] = b"Source\tTarget\r\nplain\t0\r\n\"a\tb\nc\r\nd\"\t1\r\n\
+    \"\"\"It\"\" was good, \"\"all\"\" of it\"\t1\r\nit's\t0\r\ncaf\xe9\t1\r\n";
+
+const READ: [(&[u8], usize); 5] = [
+    (b"plain", 0),
+    (b"a\tb\nc\r\nd", 1),
+    (b"\"It\" was good, \"all\" of it", 1),
+    (b"it's", 0),
+    (b"caf\xe9", 1),
+];
+
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(root.path().join(name), bytes).unwrap();
+    }
+    root
+}
+
+fn refusal(path: &Path) -> DataError {
+    let error = text::load(path, text::MAX_LEN, Protocol::Paper).unwrap_err();
+    let line = error.to_string();
+    assert!(!line.contains('\n') && line.len() < 600, "{line}");
+    assert!(
+        line.contains("; expected ") && line.contains("; hint: "),
+        "{line}"
+    );
+    error
+}
+
+#[test]
+fn a_table_is_read_as_pythons_csv_writer_has_written_it() {
+    let lf: Vec<u8> = WRITTEN.iter().copied().filter(|&b| b != b'\r').collect();
+    let marked = [b"\xef\xbb\xbf", WRITTEN].concat();
+    for (written, text) in [
+        (WRITTEN, READ[1].0),
+        (&lf, b"a\tb\nc\nd"),
+        (&marked, READ[1].0),
+    ] {
+        let root = folder(&[("train.tsv", written), ("test.tsv", written)]);
+        let data = text::load(root.path(), text::MAX_LEN, Protocol::Paper).unwrap();
+        for split in [&data.train, &data.test] {
+            assert_eq!(split.examples.len(), READ.len());
+            for (id, (example, (bytes, label))) in split.examples.iter().zip(READ).enumerate() {
+                let bytes = if id == 1 { text } else { bytes };
+                assert_eq!((example.id, example.label), (id, label));
+                assert_eq!(example.documents, [bytes.into()]);
+            }
+        }
+    }
+}
+
+/// The same texts, as a table and as files, are the same splits.
+#[test]
+fn a_table_is_divided_like_a_folder() {
+    let mut table = b"Source\tTarget\n".to_vec();
+    let root = folder(&[]);
+    for half in ["train", "test"] {
+        for (class, label) in [("neg", 0), ("pos", 1)] {
+            let folder = root.path().join(half).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for i in 100..200 {
+                let text = format!("{class} {i}");
+                fs::write(folder.join(format!("{i}.txt")), &text).unwrap();
+                if half == "train" {
+                    table.extend(format!("{text}\t{label}\n").bytes());
+                }
+            }
+        }
+    }
+    let test: &[u8] = b"Source\tTarget\nneg 100\t0\npos 7\t1\n";
+    let tables = folder(&[("imdb_train.tsv", &table), ("imdb_test.tsv", test)]);
+    fs::write(root.path().join("test/neg/0.txt"), "neg 100").unwrap();
+    for class in ["neg", "pos"] {
+        for i in 100..200 {
+            fs::remove_file(root.path().join(format!("test/{class}/{i}.txt"))).unwrap();
+        }
+    }
+    fs::write(root.path().join("test/pos/1.txt"), "pos 7").unwrap();
+    for protocol in [Protocol::Clean, Protocol::Paper] {
+        let [a, b] =
+            [root.path(), tables.path()].map(|path| text::load(path, 5, protocol).unwrap());
+        for (a, b) in [(&a.train, &b.train), (&a.dev, &b.dev), (&a.test, &b.test)] {
+            assert_eq!(a.examples, b.examples, "{}", a.name);
+        }
+    }
+    let report = verify::text(tables.path()).unwrap();
+    assert!(!report.as_published());
+    assert!(report.to_string().contains("200"), "{report}");
+}
+
+#[test]
+fn what_is_no_table_is_refused_with_its_line() {
+    let good: &[u8] = b"Source\tTarget\na\t0\nb\t1\n";
+    let long = [
+        b"Source\tTarget\na\t0\n\"".as_slice(),
+        &vec![b'x'; 17 << 20],
+    ]
+    .concat();
+    for (bytes, problem) in [
+        (&b""[..], "the file is empty"),
+        (
+            b"Target\tSource\n0\ta\n",
+            "line 1: the header is \"Target\", \"Source\"",
+        ),
+        (b"a\t0\nb\t1\n", "line 1: the header is \"a\", \"0\""),
+        (b"Source\n", "line 1: columns: 1, not 2"),
+        (
+            b"Source\tTarget\r\na\t0\r\nb\r\n",
+            "line 3: columns: 1, not 2",
+        ),
+        (b"Source\tTarget\na\t0\tx\n", "line 2: columns: 3, not 2"),
+        (
+            b"Source\tTarget\na\t0\tx\ty\n",
+            "line 2: more than 2 columns",
+        ),
+        (
+            b"Source\tTarget\n\"a\nb\"\t0\nc\t2\n",
+            "line 4: the Target is \"2\"",
+        ),
+        (b"Source\tTarget\na\t1.0\n", "line 2: the Target is \"1.0\""),
+        (b"Source\tTarget\na\t0\n\t1\n", "line 3: the text is empty"),
+        (
+            b"Source\tTarget\na\t0\n\"b\t1\nc\t1\n",
+            "line 3: columns: 1, not 2",
+        ),
+        (&long, "line 3: a record of more than 16777216 bytes"),
+    ] {
+        let root = folder(&[("train.tsv", good), ("test.tsv", bytes)]);
+        let error = refusal(root.path());
+        assert!(error.problem.starts_with(problem), "{error}");
+        assert_eq!(error.path, root.path().join("test.tsv"));
+    }
+}
+
+#[test]
+fn a_table_that_is_missing_or_not_alone_is_said() {
+    let good: &[u8] = b"Source\tTarget\na\t0\nb\t1\n";
+    for names in [
+        &["train.tsv"][..],
+        &["my_test.tsv"],
+        &["train.tsv", "a_test.tsv", "b_test.tsv"],
+    ] {
+        let root = folder(&names.iter().map(|&name| (name, good)).collect::<Vec<_>>());
+        let error = refusal(root.path());
+        assert!(
+            error
+                .problem
+                .contains("one is missing or there are several"),
+            "{error}"
+        );
+    }
+    let root = folder(&[("untrain.tsv", good), ("test.csv", good)]);
+    assert!(
+        refusal(root.path())
+            .problem
+            .contains("neither a folder train")
+    );
+}
