@@ -15,9 +15,10 @@
 
 mod drawings;
 
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, file};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, file, picture};
 use engine::rng::Seed;
 use flate2::read::GzDecoder;
+use png::ColorType;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -94,9 +95,37 @@ pub fn builtin(seed: u64, protocol: Protocol) -> Dataset {
         split("test", drawings::TEST),
     ];
     let name = format!("built-in drawings (seeded, not CIFAR-10), seed {seed}");
-    let classes = drawings::SHAPES.map(String::from).to_vec();
+    let classes = classes(true);
     let rule = "the three splits are drawn from streams of their own";
     dataset(name, true, classes, splits, rule, protocol)
+}
+
+/// The names of the classes, by label: of the drawings, or of CIFAR-10.
+pub fn classes(builtin: bool) -> Vec<String> {
+    let names = if builtin { drawings::SHAPES } else { CLASSES };
+    names.map(String::from).to_vec()
+}
+
+/// How grey values become token ids.
+pub fn encoding(protocol: Protocol) -> Encoding {
+    Encoding {
+        offset: 0,
+        vocabulary: 256,
+        mask_zero: protocol == Protocol::Paper,
+    }
+}
+
+/// The grey values of a picture file, a PNG of 32 x 32 pixels in grey or in colour, which becomes grey as CIFAR-10 does.
+pub fn read_picture(path: &Path) -> Result<Box<[u8]>, DataError> {
+    let picture = picture::read_one(path, &[ColorType::Grayscale, ColorType::Rgb])?;
+    Ok(match picture.colour {
+        ColorType::Grayscale => picture.values,
+        _ => {
+            // From pixel by pixel to plane by plane.
+            let plane = |colour| picture.values.iter().skip(colour).step_by(3);
+            grey(&(0..3).flat_map(plane).copied().collect::<Vec<u8>>())
+        }
+    })
 }
 
 fn examples(pictures: impl Iterator<Item = (usize, Box<[u8]>)>) -> Vec<Example> {
@@ -147,11 +176,7 @@ fn dataset(
     Dataset {
         name,
         builtin,
-        encoding: Encoding {
-            offset: 0,
-            vocabulary: 256,
-            mask_zero: masked,
-        },
+        encoding: encoding(protocol),
         classes,
         train: split("train", train),
         dev: split("dev", dev),
@@ -338,7 +363,7 @@ pub fn contact_sheet(split: &Split, classes: usize, columns: usize) -> io::Resul
         return Err(io::Error::other("the contact sheet is too large"));
     };
     let mut png = png::Encoder::new(&mut bytes, width, height);
-    png.set_color(png::ColorType::Grayscale);
+    png.set_color(ColorType::Grayscale);
     png.set_depth(png::BitDepth::Eight);
     png.write_header()?.write_image_data(&sheet)?;
     Ok(bytes)
@@ -349,6 +374,45 @@ mod tests {
     use super::*;
 
     /// Against the formula in f64, which is exact enough: no colour but black is a whole number of greys.
+    #[test]
+    fn a_picture_file_is_grey_or_becomes_so_as_cifar_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, side: usize, colour: ColorType, values: &[u8]| {
+            let path = folder.path().join(name);
+            let file = fs::File::create(&path).unwrap();
+            let mut png = png::Encoder::new(file, side as u32, side as u32);
+            png.set_color(colour);
+            png.set_depth(png::BitDepth::Eight);
+            let mut png = png.write_header().unwrap();
+            png.write_image_data(values).unwrap();
+            path
+        };
+        let values: Vec<u8> = (0..3 * PIXELS).map(|i| (i * 7 % 256) as u8).collect();
+        let grey_file = write("grey.png", SIDE, ColorType::Grayscale, &values[..PIXELS]);
+        assert_eq!(read_picture(&grey_file).unwrap()[..], values[..PIXELS]);
+        let colour_file = write("colour.png", SIDE, ColorType::Rgb, &values);
+        let planes: Vec<u8> = (0..3)
+            .flat_map(|c| (0..PIXELS).map(move |i| 3 * i + c))
+            .map(|place| values[place])
+            .collect();
+        assert_eq!(read_picture(&colour_file).unwrap(), grey(&planes));
+
+        let small = write("small.png", 8, ColorType::Grayscale, &values[..64]);
+        let error = read_picture(&small).unwrap_err().to_string();
+        assert!(
+            error.contains("it has 8 x 8 pixels; expected a PNG of 32 x 32"),
+            "{error}"
+        );
+        fs::write(&small, b"").unwrap();
+        let error = read_picture(&small).unwrap_err().to_string();
+        assert!(error.contains("the file is empty"), "{error}");
+        let error = crate::pathfinder::read_picture(&colour_file).unwrap_err();
+        assert!(
+            error.to_string().contains("its pixels are Rgb of 8 bits"),
+            "{error}"
+        );
+    }
+
     #[test]
     fn grey_is_the_formula() {
         for r in (0..=255u8).step_by(5) {

@@ -15,7 +15,7 @@
 //!    (`retrieval/papers.rs`);
 //! 6. [`image`]: the Image task, CIFAR-10 in grey, or drawings (`image/drawings.rs`);
 //! 7. [`pathfinder`]: the Pathfinder task, from the benchmark's folder (`pathfinder/folder.rs`), or drawn by its process
-//!    (`pathfinder/generator.rs`, the dashes in `pathfinder/paddle.rs`);
+//!    (`pathfinder/generator.rs`, the dashes in `pathfinder/paddle.rs`); `picture` reads the files of single pictures;
 //! 8. [`loader`]: the order of the training examples, a pure function of (seed, epoch, position);
 //! 9. [`groups`](mod@groups): the fixed groups in which a batch is spread over threads;
 //! 10. [`baseline`]: what can be had from token frequencies alone, to be printed beside a model's accuracy;
@@ -30,6 +30,7 @@ pub mod image;
 pub mod listops;
 pub mod loader;
 pub mod pathfinder;
+mod picture;
 mod protocol;
 pub mod retrieval;
 pub mod text;

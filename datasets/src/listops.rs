@@ -155,6 +155,32 @@ pub fn builtin(seed: u64, shape: &Shape, protocol: Protocol) -> Result<Dataset, 
     Ok(dataset(name, true, splits, notes))
 }
 
+/// The names of the classes, by label.
+pub fn classes() -> Vec<String> {
+    (0..10).map(|digit| digit.to_string()).collect()
+}
+
+/// How codes become token ids.
+pub fn encoding() -> Encoding {
+    ENCODING
+}
+
+/// The document of one expression, printed as in the benchmark's files, `( ( ( [MAX 2 ) 9 ) ] )`, or as people read it,
+/// `[MAX 2 9 ]`; `max_len` words of it are kept.
+///
+/// # Errors
+/// What is wrong with it, and at which byte, counted from 1.
+pub fn document(text: &[u8], max_len: usize, protocol: Protocol) -> Result<Box<[u8]>, String> {
+    let read = match text.contains(&b'(') {
+        true => evaluator::evaluate(text).map(|(codes, _)| codes),
+        false => evaluator::plain(text),
+    };
+    let codes = read.map_err(|(column, what)| format!("byte {column}: {what}"))?;
+    let brackets = protocol == Protocol::Clean;
+    let kept = codes.into_iter().filter(|&code| brackets || code != CLOSE);
+    Ok(kept.take(max_len).collect())
+}
+
 /// A document as people read it: `[MAX 2 9 ]`. Whatever is no code of a word is shown as `?`.
 pub fn words(codes: &[u8]) -> String {
     let word = |&code: &u8| match code {
@@ -479,7 +505,7 @@ fn dataset(name: String, builtin: bool, splits: [Split; 3], notes: Vec<String>) 
         name,
         builtin,
         encoding: ENCODING,
-        classes: (0..10).map(|digit| digit.to_string()).collect(),
+        classes: classes(),
         train,
         dev,
         test,

@@ -23,7 +23,7 @@ mod folder;
 mod generator;
 mod paddle;
 
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, picture};
 use engine::rng::Seed;
 pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
@@ -275,6 +275,25 @@ pub fn write(
     })
 }
 
+/// The names of the classes, by label.
+pub fn classes() -> Vec<String> {
+    CLASSES.map(String::from).to_vec()
+}
+
+/// How grey values become token ids.
+pub fn encoding(protocol: Protocol) -> Encoding {
+    Encoding {
+        offset: 0,
+        vocabulary: 512,
+        mask_zero: protocol == Protocol::Paper,
+    }
+}
+
+/// The grey values of a picture file, a PNG of 32 x 32 pixels of grey.
+pub fn read_picture(path: &Path) -> Result<Box<[u8]>, DataError> {
+    Ok(picture::read_one(path, &[png::ColorType::Grayscale])?.values)
+}
+
 fn dataset(
     name: String,
     builtin: bool,
@@ -306,12 +325,8 @@ fn dataset(
     Dataset {
         name,
         builtin,
-        encoding: Encoding {
-            offset: 0,
-            vocabulary: 512,
-            mask_zero: masked,
-        },
-        classes: CLASSES.map(String::from).to_vec(),
+        encoding: encoding(protocol),
+        classes: classes(),
         train: split("train", train),
         dev: split("dev", dev),
         test: split("test", test),

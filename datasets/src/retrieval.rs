@@ -19,6 +19,7 @@ mod row;
 use crate::protocol::{Digest, digest};
 use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
 use engine::rng::Seed;
+pub use row::documents;
 pub(crate) use row::rows;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -130,6 +131,16 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
     dataset(name, true, splits.map(split).into(), notes, protocol)
 }
 
+/// The names of the classes, by label.
+pub fn classes() -> Vec<String> {
+    CLASSES.map(String::from).to_vec()
+}
+
+/// How bytes become token ids.
+pub fn encoding() -> Encoding {
+    ENCODING
+}
+
 /// Writes the built-in pairs of `seed`, whole, as the benchmark's three files into an existing folder: so many for train,
 /// dev and test. A file has its final name only once it is whole. The ids are `A<split><number>` and `B<split><number>`.
 ///
@@ -186,7 +197,7 @@ fn dataset(
         name,
         builtin,
         encoding: ENCODING,
-        classes: CLASSES.map(String::from).to_vec(),
+        classes: classes(),
         train,
         dev,
         test,

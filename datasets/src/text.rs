@@ -90,8 +90,14 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
     dataset(name, true, division)
 }
 
-fn classes() -> Vec<String> {
+/// The names of the classes, by label.
+pub fn classes() -> Vec<String> {
     CLASSES.map(String::from).to_vec()
+}
+
+/// How bytes become token ids.
+pub fn encoding() -> Encoding {
+    ENCODING
 }
 
 fn dataset(name: String, builtin: bool, division: Division) -> Dataset {

@@ -78,22 +78,17 @@ pub(super) fn evaluate(text: &[u8]) -> Result<(Vec<u8>, u8), (usize, String)> {
                 stack.push(item);
                 continue;
             }
-            b"]" => (CLOSE, Item::Close),
-            &[digit @ b'0'..=b'9'] => (DIGIT + (digit - b'0'), Item::Value(digit - b'0')),
-            name => {
-                let operator = match name {
-                    b"[MIN" => MIN,
-                    b"[MAX" => MAX,
-                    b"[MED" => MED,
-                    b"[SM" => SUM,
-                    _ => return Err((column, unknown(name))),
-                };
-                operators.push(Applied {
-                    operator,
-                    counts: [0; 10],
-                });
-                (operator, Item::Operator)
-            }
+            word => match code(word).ok_or_else(|| (column, unknown(word)))? {
+                CLOSE => (CLOSE, Item::Close),
+                digit @ DIGIT.. => (digit, Item::Value(digit - DIGIT)),
+                operator => {
+                    operators.push(Applied {
+                        operator,
+                        counts: [0; 10],
+                    });
+                    (operator, Item::Operator)
+                }
+            },
         };
         codes.push(code);
         stack.push(item);
@@ -110,6 +105,72 @@ pub(super) fn evaluate(text: &[u8]) -> Result<(Vec<u8>, u8), (usize, String)> {
             };
             Err((text.len(), what))
         }
+    }
+}
+
+/// The codes of an expression without parentheses, such as `[MAX 2 9 [MIN 4 7 ] 0 ]`; or what is wrong with it, and at
+/// which byte, counted from 1. Blanks around `]` may be left out.
+pub(super) fn plain(text: &[u8]) -> Result<Vec<u8>, (usize, String)> {
+    let mut codes = Vec::new();
+    // Arguments so far of each operator that is open.
+    let mut open: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        let end = |byte: &u8| *byte == b' ' || *byte == b']';
+        let (column, length) = match rest[0] {
+            b' ' => {
+                at += 1;
+                continue;
+            }
+            b']' => (at + 1, 1),
+            _ => (at + 1, rest.iter().position(end).unwrap_or(rest.len())),
+        };
+        let word = &rest[..length];
+        at += length;
+        if !codes.is_empty() && open.is_empty() {
+            return Err((column, "the expression has ended before this".into()));
+        }
+        let code = code(word).ok_or_else(|| (column, unknown(word)))?;
+        match code {
+            CLOSE => match open.pop() {
+                None => return Err((column, "this bracket closes nothing".into())),
+                Some(0) => {
+                    return Err((column, "an operator without arguments has no value".into()));
+                }
+                Some(_) => {}
+            },
+            _ => {
+                if let Some(arguments) = open.last_mut() {
+                    *arguments += 1;
+                }
+                if code < DIGIT {
+                    open.push(0);
+                }
+            }
+        }
+        codes.push(code);
+    }
+    match open.len() {
+        _ if codes.is_empty() => Err((1, "there is no expression".into())),
+        0 => Ok(codes),
+        open => {
+            let what = format!("the expression ends with brackets open: {open}");
+            Err((text.len(), what))
+        }
+    }
+}
+
+/// The code of a word; none for parentheses, which are no tokens, and for what is no word.
+fn code(word: &[u8]) -> Option<u8> {
+    match word {
+        b"[MIN" => Some(MIN),
+        b"[MAX" => Some(MAX),
+        b"[MED" => Some(MED),
+        b"[SM" => Some(SUM),
+        b"]" => Some(CLOSE),
+        &[digit @ b'0'..=b'9'] => Some(DIGIT + (digit - b'0')),
+        _ => None,
     }
 }
 
@@ -152,6 +213,34 @@ fn unknown(word: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_expressions_are_the_codes_of_printed_ones() {
+        for (plain_form, printed) in [
+            ("7", "7"),
+            ("[MAX 2 9 ]", "( ( ( [MAX 2 ) 9 ) ] )"),
+            ("[MAX 2 9]", "( ( ( [MAX 2 ) 9 ) ] )"),
+            (
+                " [MED [SM 4 5 ]  1 ]",
+                "( ( ( [MED ( ( ( [SM 4 ) 5 ) ] ) ) 1 ) ] )",
+            ),
+        ] {
+            let (codes, _) = evaluate(printed.as_bytes()).unwrap();
+            assert_eq!(plain(plain_form.as_bytes()), Ok(codes), "{plain_form}");
+        }
+        for (text, column, what) in [
+            ("", 1, "there is no expression"),
+            ("[MAX 2 9", 8, "brackets open: 1"),
+            ("[MAX ]", 6, "without arguments"),
+            ("2 ]", 3, "has ended before this"),
+            ("]", 1, "closes nothing"),
+            ("[MAX 2 x ]", 8, "no word: \"x\""),
+            ("[MAX 12 ]", 6, "no word: \"12\""),
+        ] {
+            let (at, problem) = plain(text.as_bytes()).unwrap_err();
+            assert!(at == column && problem.contains(what), "{at}: {problem}");
+        }
+    }
 
     #[test]
     fn expressions_have_their_values() {

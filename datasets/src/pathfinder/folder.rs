@@ -6,9 +6,9 @@
 //! can ask for a few MB of memory and no more.
 
 use super::paddle::{LENGTH, MARGIN};
-use super::{PIXELS, SIDE, Settings};
-use crate::DataError;
+use super::{SIDE, Settings};
 use crate::file::quoted;
+use crate::{DataError, picture};
 use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -29,10 +29,6 @@ const LINE: usize = 4096;
 const NAME: usize = 255;
 /// No file of metadata is larger; those of the benchmark have 61 kB.
 const METADATA: u64 = 4 << 20;
-/// No picture's file is larger; 32 x 32 pixels that cannot be compressed take 1.2 kB.
-const FILE: u64 = 1 << 16;
-/// Memory for decoding one.
-const DECODER: usize = 1 << 20;
 /// Pictures of a batch, as in the benchmark.
 pub(super) const BATCH: usize = 1000;
 
@@ -205,45 +201,8 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
 
 /// The grey values of a picture; `None` if its file is empty.
 pub(crate) fn image(path: &Path) -> Result<Option<Box<[u8]>>, DataError> {
-    let expected = format!("a PNG of {SIDE} x {SIDE} pixels, 8 bits of grey each");
-    let wrong = |problem: String| DataError::new(path, problem, expected.clone(), AGAIN);
-    let found = fs::metadata(path).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => wrong("there is no such file, but metadata names it".into()),
-        _ => unreadable(path, &expected, e),
-    })?;
-    match found.len() {
-        _ if !found.is_file() => return Err(wrong("this is not a file".into())),
-        0 => return Ok(None),
-        size if size > FILE => return Err(wrong(format!("it has {size} bytes"))),
-        _ => {}
-    }
-    let mut bytes = Vec::new();
-    let open = File::open(path).map_err(|e| unreadable(path, &expected, e))?;
-    open.take(FILE)
-        .read_to_end(&mut bytes)
-        .map_err(|e| unreadable(path, &expected, e))?;
-    let size = bytes.len();
-    let broken = |e: png::DecodingError| wrong(format!("its {size} bytes are no PNG: {e}"));
-    let limits = png::Limits { bytes: DECODER };
-    let mut decoder = png::Decoder::new_with_limits(io::Cursor::new(bytes), limits);
-    // The header comes first: what is of another size is not decoded.
-    let info = decoder.read_header_info().map_err(broken)?;
-    let (width, height) = (info.width, info.height);
-    if [width, height] != [SIDE as u32; 2] {
-        return Err(wrong(format!("it has {width} x {height} pixels")));
-    }
-    let (colour, depth) = (info.color_type, info.bit_depth);
-    if (colour, depth) != (png::ColorType::Grayscale, png::BitDepth::Eight) {
-        return Err(wrong(format!(
-            "its pixels are {colour:?} of {} bits",
-            depth as u8
-        )));
-    }
-    let mut reader = decoder.read_info().map_err(broken)?;
-    let mut pixels = vec![0; PIXELS];
-    reader.next_frame(&mut pixels).map_err(broken)?;
-    reader.finish().map_err(broken)?;
-    Ok(Some(pixels.into()))
+    let picture = picture::read(path, &[png::ColorType::Grayscale])?;
+    Ok(picture.map(|picture| picture.values))
 }
 
 /// A picture as a PNG.

@@ -64,6 +64,26 @@ pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataErr
     Ok(())
 }
 
+/// The two documents of a line of two texts between tabs, as columns 4 and 5 of the benchmark's files are, bytes
+/// literals decoded; `max_len` bytes of each are kept.
+///
+/// # Errors
+/// What is wrong with it, and what was expected.
+pub fn documents(line: &[u8], max_len: usize) -> Result<Vec<Box<[u8]>>, String> {
+    let texts: Vec<&[u8]> = line.split(|&byte| byte == b'\t').collect();
+    if texts.len() != 2 {
+        let columns = texts.len();
+        return Err(format!(
+            "{columns} columns between tabs, expected 2: the texts of a pair"
+        ));
+    }
+    let document = |text| match decode(text) {
+        Ok((bytes, _)) => Ok(bytes[..bytes.len().min(max_len)].into()),
+        Err(wrong) => Err(format!("{}, expected {}", wrong.problem, wrong.expected)),
+    };
+    texts.into_iter().map(document).collect()
+}
+
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq)]
 struct Wrong {
@@ -287,6 +307,20 @@ mod tests {
         ] {
             let wrong = decode(text.as_bytes()).unwrap_err();
             assert!(wrong.problem.contains(problem), "{text}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_pair_has_two_texts() {
+        let documents = documents(b"b'x\\n'\tlonger than six", 6).unwrap();
+        assert_eq!(documents, [b"x\n"[..].into(), b"longer"[..].into()]);
+        for (line, problem) in [
+            (&b"one"[..], "1 columns between tabs, expected 2"),
+            (b"a\tb\tc", "3 columns between tabs, expected 2"),
+            (b"b'a\tb", "no closing quote, expected a bytes literal"),
+        ] {
+            let wrong = super::documents(line, 6).unwrap_err();
+            assert!(wrong.contains(problem), "{wrong}");
         }
     }
 
