@@ -1,6 +1,6 @@
 //! One file from the network into the cache folder: it comes as `NAME.part`, which a later call
 //! goes on with, and has its name only when its size and checksums are the published ones. Called
-//! by [`get`](super::get).
+//! by [`get`](super::get()).
 //!
 //! An address that fails is left for the next one. A connection that breaks is made again, from the
 //! byte after the last that has come: `Range` asks for the rest, `If-Range` for the rest of the

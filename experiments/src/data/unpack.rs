@@ -1,5 +1,5 @@
 //! Members of a `.tar.gz` into a folder: those that a manifest names, under their own names, and
-//! nothing else. Called by [`get`](super::get).
+//! nothing else. Called by [`get`](super::get()).
 //!
 //! What an archive says is not trusted: only plain files are taken, no link; the path of a member
 //! is matched by its last names against patterns, and is written where the pattern says, so that no
