@@ -120,15 +120,13 @@ impl Config {
     }
 
     /// The configuration of the run in `folder`.
-    fn of_run(folder: &Path) -> Result<Self> {
+    pub(crate) fn of_run(folder: &Path) -> Result<Self> {
         if !folder.join("config.toml").exists() {
             let message = format!(
                 "{} is not the folder of a run: it has no config.toml",
                 folder.display()
             );
-            return Err(
-                Error::usage(message).hint("--resume takes a folder such as runs/text-skein-s42")
-            );
+            return Err(Error::usage(message).hint("expected a folder such as runs/text-skein-s42"));
         }
         read_toml(&folder.join("config.toml"))
     }
@@ -159,7 +157,7 @@ impl Config {
     }
 
     /// This configuration if every setting is one that the run can honour; the first that is not, otherwise.
-    fn checked(mut self, task: Task) -> Result<Self> {
+    pub(crate) fn checked(mut self, task: Task) -> Result<Self> {
         let wrong = |setting: &str, value: &dyn std::fmt::Display, expected: &str| {
             let flag = setting.replace('_', "-");
             Error::usage(format!("{setting} = {value}: expected {expected}")).hint(format!(

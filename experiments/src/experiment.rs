@@ -27,12 +27,12 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 
 /// A checkpoint: the trainer, what decides about stopping, and what the run may not change.
 #[derive(Serialize, Deserialize)]
-struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// The configuration as config.toml has it.
-    config: String,
+    pub(crate) config: String,
     /// [`fingerprint`] of the data.
-    data: String,
-    trainer: State,
+    pub(crate) data: String,
+    pub(crate) trainer: State,
     watch: Watch,
 }
 
@@ -169,7 +169,7 @@ fn introduce(config: &Config, data: &Dataset) {
 }
 
 /// SHA-256 of every example in its place, cut as it is.
-fn fingerprint(data: &Dataset) -> String {
+pub(crate) fn fingerprint(data: &Dataset) -> String {
     let mut hash = Sha256::new();
     let number = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());
     for split in [&data.train, &data.dev, &data.test] {
@@ -252,7 +252,7 @@ fn checkpoint(config: &Config, data: &str, trainer: &Trainer, watch: &Watch) -> 
 
 /// Data may move, and their content is checked; no other setting may differ from `begun`, that of
 /// the checkpoint.
-fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
+pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
     let now = config.to_toml();
     let differs = |(now, begun): &(&str, &str)| now != begun && !begun.starts_with("data = ");
     match now.lines().zip(begun.lines()).find(differs) {

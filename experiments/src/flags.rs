@@ -198,9 +198,14 @@ impl Flags {
 
     /// How many threads to use: `--threads`, or as many as the machine offers.
     pub fn threads(&self) -> usize {
-        let offered = || std::thread::available_parallelism().map_or(1, NonZero::get);
-        self.threads.unwrap_or_else(offered)
+        threads(self.threads)
     }
+}
+
+/// As many threads as were asked for, else as the machine offers.
+pub(crate) fn threads(asked: Option<usize>) -> usize {
+    let offered = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    asked.unwrap_or_else(offered)
 }
 
 /// The methods of `--list` and of the README, a line each, from the registry: how time grows with
@@ -279,7 +284,7 @@ fn parse_number(text: &str) -> std::result::Result<f64, String> {
         .map_err(|_| "expected a number such as 0.1 or 1e-4".to_string())
 }
 
-fn parse_threads(text: &str) -> std::result::Result<usize, String> {
+pub(crate) fn parse_threads(text: &str) -> std::result::Result<usize, String> {
     let threads = text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n));
     threads.ok_or_else(|| format!("expected a whole number from 1 to {MOST_THREADS}"))
 }

@@ -8,11 +8,12 @@
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
-//! 6. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
-//! 7. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
+//! 6. [`evaluate`] and [`predict`]: what is done with the model of a run, which `trained` reads back.
+//! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
+//! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
 //!    happens; both draw with `chart`. They train nothing either.
-//! 8. [`data`]: the published data fetched, generated ones written, both verified and shown.
-//! 9. [`error`]: how all of them fail.
+//! 9. [`data`]: the published data fetched, generated ones written, both verified and shown.
+//! 10. [`error`]: how all of them fail.
 
 pub mod approx;
 mod chart;
@@ -22,15 +23,18 @@ pub mod conformance;
 pub mod data;
 mod environment;
 pub mod error;
+pub mod evaluate;
 pub mod experiment;
 pub mod explain;
 pub mod flags;
 pub mod interrupt;
 pub mod output;
+pub mod predict;
 pub mod progress;
 pub mod run;
 pub mod task;
 pub mod theory;
+mod trained;
 pub mod trainer;
 mod whole_file;
 

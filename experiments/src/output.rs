@@ -8,17 +8,23 @@ use std::path::Path;
 /// Writes the answer of a command to standard output. Who closes the pipe early (`| head -1`) has
 /// read enough: no error.
 pub fn answer(text: &str) -> Result<()> {
+    offer(text).map(drop)
+}
+
+/// The same, for an answer that comes in parts; false if the reader has gone.
+pub(crate) fn offer(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
     match written {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::file(
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(cause) => Err(Error::file(
             "cannot write to",
             Path::new("standard output"),
             &cause,
         )),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
     }
 }
 

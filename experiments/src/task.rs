@@ -6,7 +6,7 @@
 //! of two cores, on the set that is built in; `smoke` only shows that everything works.
 
 use crate::config::{Budget, Config, Protocol};
-use datasets::{DataError, Dataset, image, listops, pathfinder, retrieval, text};
+use datasets::{DataError, Dataset, Encoding, image, listops, pathfinder, retrieval, text};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -69,6 +69,36 @@ impl Task {
             Task::ListOps => 1..=listops::MAX_LEN,
             Task::Retrieval => 1..=retrieval::MAX_LEN,
             Task::Pathfinder | Task::Image => image::PIXELS..=image::PIXELS,
+        }
+    }
+
+    /// Documents of an example.
+    pub(crate) fn documents(self) -> usize {
+        match self {
+            Task::Retrieval => 2,
+            Task::Text | Task::ListOps | Task::Pathfinder | Task::Image => 1,
+        }
+    }
+
+    /// The names of the classes of the set that is built in, or of the published one.
+    pub(crate) fn classes(self, builtin: bool) -> Vec<String> {
+        match self {
+            Task::Text => text::classes(),
+            Task::ListOps => listops::classes(),
+            Task::Retrieval => retrieval::classes(),
+            Task::Pathfinder => pathfinder::classes(),
+            Task::Image => image::classes(builtin),
+        }
+    }
+
+    /// How bytes become token ids.
+    pub(crate) fn encoding(self, protocol: Protocol) -> Encoding {
+        match self {
+            Task::Text => text::encoding(),
+            Task::ListOps => listops::encoding(),
+            Task::Retrieval => retrieval::encoding(),
+            Task::Pathfinder => pathfinder::encoding(protocol.into()),
+            Task::Image => image::encoding(protocol.into()),
         }
     }
 

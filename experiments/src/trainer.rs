@@ -9,7 +9,7 @@
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use datasets::loader::{Loader, Place};
-use datasets::{Dataset, Example, Split, groups};
+use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::gemm::multiply_adds;
 use engine::{Draws, Params, Seed, Stream, Tape, Tensor, lanes};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
@@ -80,40 +80,74 @@ pub struct State {
 #[derive(Clone, Copy)]
 struct Outcome {
     loss: f64,
+    predicted: usize,
     right: bool,
     multiply_adds: u64,
+}
+
+impl State {
+    /// Sets all parameters to those of the checkpoint.
+    ///
+    /// # Errors
+    /// If it belongs to another model; then none is changed.
+    pub(crate) fn write_to(&self, params: &mut Params<f32>) -> Result<()> {
+        let lengths = params.values().iter().map(|value| value.data().len());
+        if !lengths.eq(self.params.iter().map(Vec::len)) || !self.optimiser.fits(params) {
+            return Err(Error::failure(
+                "the checkpoint belongs to another model than the run's configuration",
+            )
+            .hint("config.toml was altered: restore it, or start again"));
+        }
+        for (value, saved) in params.values_mut().iter_mut().zip(&self.params) {
+            value.data_mut().copy_from_slice(saved);
+        }
+        Ok(())
+    }
+}
+
+/// The model of a configuration as it is before training, for documents of this encoding.
+pub(crate) fn model(
+    config: &Config,
+    encoding: &Encoding,
+    classes: usize,
+) -> Result<(Model<f32>, Params<f32>)> {
+    let sizes = ModelConfig {
+        pooling: match config.protocol {
+            Protocol::Clean => Pooling::Mean,
+            Protocol::Paper => Pooling::Padded,
+        },
+        dropout: config.dropout,
+        pad: config.pad,
+        ..ModelConfig::new(
+            encoding.vocabulary,
+            config.position_rows(),
+            classes,
+            config.task.documents(),
+        )
+    };
+    let entry = attention::find::<f32>(&config.attn)?;
+    let method = (entry.build)(&attention::Options {
+        features: config.features,
+        dropout: config.dropout,
+        released: config.protocol == Protocol::Paper,
+    });
+    Ok(Model::new(sizes, method, Seed(config.seed)))
+}
+
+/// What a model reads of an example.
+pub(crate) fn documents(example: &Example, encoding: &Encoding) -> Vec<Document> {
+    let document = |which| {
+        let (positions, tokens) = example.tokens(which, encoding);
+        Document { positions, tokens }
+    };
+    (0..example.documents.len()).map(document).collect()
 }
 
 impl Trainer {
     /// A fresh model for `data`, as `config` has it.
     pub fn new(config: &Config, data: Dataset, threads: usize) -> Result<Trainer> {
-        let documents = data
-            .train
-            .examples
-            .first()
-            .map_or(1, |example| example.documents.len());
-        let sizes = ModelConfig {
-            pooling: match config.protocol {
-                Protocol::Clean => Pooling::Mean,
-                Protocol::Paper => Pooling::Padded,
-            },
-            dropout: config.dropout,
-            pad: config.pad,
-            ..ModelConfig::new(
-                data.encoding.vocabulary,
-                config.position_rows(),
-                data.classes.len(),
-                documents,
-            )
-        };
-        let entry = attention::find::<f32>(&config.attn)?;
-        let method = (entry.build)(&attention::Options {
-            features: config.features,
-            dropout: config.dropout,
-            released: config.protocol == Protocol::Paper,
-        });
         let seed = Seed(config.seed);
-        let (model, params) = Model::new(sizes, method, seed);
+        let (model, params) = model(config, &data.encoding, data.classes.len())?;
         let cycled = config.protocol == Protocol::Paper;
         Ok(Trainer {
             optimiser: AdamW::new(&params, 0.0),
@@ -144,6 +178,11 @@ impl Trainer {
         &self.learner.params
     }
 
+    /// The parameters as they are, to be written (shapes must stay).
+    pub(crate) fn params_mut(&mut self) -> &mut Params<f32> {
+        &mut self.learner.params
+    }
+
     /// What a checkpoint needs to continue from here.
     pub fn state(&self) -> State {
         State {
@@ -163,29 +202,7 @@ impl Trainer {
     /// # Errors
     /// If it belongs to another model.
     pub fn restore(&mut self, state: State) -> Result<()> {
-        let lengths = self
-            .learner
-            .params
-            .values()
-            .iter()
-            .map(|value| value.data().len());
-        if !lengths.eq(state.params.iter().map(Vec::len))
-            || !state.optimiser.fits(&self.learner.params)
-        {
-            return Err(Error::failure(
-                "the checkpoint belongs to another model than the run's configuration",
-            )
-            .hint("config.toml was altered: restore it, or start again"));
-        }
-        for (value, saved) in self
-            .learner
-            .params
-            .values_mut()
-            .iter_mut()
-            .zip(&state.params)
-        {
-            value.data_mut().copy_from_slice(saved);
-        }
+        state.write_to(&mut self.learner.params)?;
         self.optimiser = state.optimiser;
         Ok(())
     }
@@ -260,9 +277,20 @@ impl Trainer {
         &self,
         split: &Split,
         count: usize,
-        mut seen: impl FnMut(usize, usize) -> ControlFlow<()>,
+        seen: impl FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Option<Evaluation>> {
-        let stream = self.learner.seed.stream("evaluation").stream(split.name);
+        self.judge(split, count, seen, |_, _| ())
+    }
+
+    /// The same; `each` is told every example and the class that was predicted.
+    pub(crate) fn judge(
+        &self,
+        split: &Split,
+        count: usize,
+        mut seen: impl FnMut(usize, usize) -> ControlFlow<()>,
+        mut each: impl FnMut(&Example, usize),
+    ) -> Result<Option<Evaluation>> {
+        let stream = evaluation(self.learner.seed, split.name);
         let mut order: Vec<usize> = (0..split.examples.len()).collect();
         if count > 0 && count < order.len() {
             stream.stream("order").generator().shuffle(&mut order);
@@ -277,7 +305,8 @@ impl Trainer {
                 };
                 indices.par_iter().with_max_len(1).map(judge).collect()
             });
-            for outcome in outcomes {
+            for (&index, outcome) in indices.iter().zip(outcomes) {
+                each(&split.examples[index], outcome.predicted);
                 loss += outcome.loss;
                 right += usize::from(outcome.right);
             }
@@ -298,6 +327,11 @@ impl Trainer {
     }
 }
 
+/// Where the draws of an evaluation come from, each example's at its id.
+pub(crate) fn evaluation(seed: Seed, split: &str) -> Stream {
+    seed.stream("evaluation").stream(split)
+}
+
 /// What to do about a loss that is not finite.
 const HINT: &str = "a lower --learning-rate or a longer --warmup";
 
@@ -309,14 +343,6 @@ impl Learner {
     /// Real tokens of a visited example.
     fn tokens(&self, place: Place) -> usize {
         self.data.train.examples[place.example].len(&self.data.encoding)
-    }
-
-    fn documents(&self, example: &Example) -> Vec<Document> {
-        let document = |which| {
-            let (positions, tokens) = example.tokens(which, &self.data.encoding);
-            Document { positions, tokens }
-        };
-        (0..example.documents.len()).map(document).collect()
     }
 
     /// Forward and backward of one visit to a training example; adds `share` times its gradient to
@@ -332,7 +358,7 @@ impl Learner {
         let example = &self.data.train.examples[place.example];
         let stream = |name| self.seed.stream(name).at(place.epoch).at(example.id);
         let bound = self.params.bind(tape);
-        let documents = self.documents(example);
+        let documents = documents(example, &self.data.encoding);
         let draws = Draws::live(stream("draws"));
         let logits = self
             .model
@@ -342,6 +368,7 @@ impl Learner {
         bound.accumulate(gradients, sums);
         Outcome {
             loss: f64::from(loss.item()),
+            predicted: predicted(logits.value()),
             right: predicted(logits.value()) == example.label,
             multiply_adds: multiply_adds() - before,
         }
@@ -352,11 +379,11 @@ impl Learner {
         let before = multiply_adds();
         let bound = self.params.bind(tape);
         let draws = Draws::live(stream.at(example.id));
-        let logits = self
-            .model
-            .logits(&bound, &self.documents(example), &draws, None);
+        let documents = documents(example, &self.data.encoding);
+        let logits = self.model.logits(&bound, &documents, &draws, None);
         Outcome {
             loss: f64::from(ops::cross_entropy(&logits, example.label).item()),
+            predicted: predicted(logits.value()),
             right: predicted(logits.value()) == example.label,
             multiply_adds: multiply_adds() - before,
         }

@@ -1,0 +1,459 @@
+//! `evaluate` and `predict` from outside: the numbers of the run come out again, to the last digit; pipes; what is wrong
+//! is said in a line.
+
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+fn command(binary: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(binary);
+    command.args(args);
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// What a command that ends well prints.
+fn printed(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// One line that says what was wrong, and one that says what to do.
+fn refused(output: &Output, code: i32) -> String {
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("error: ") && lines[1].starts_with("hint: "),
+        "{told}"
+    );
+    told
+}
+
+fn evaluate(run: &Path, flags: &str) -> Output {
+    let mut args = vec![run.to_str().unwrap()];
+    args.extend(flags.split_whitespace());
+    command(env!("CARGO_BIN_EXE_evaluate"), &args)
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(&printed(output)).unwrap()
+}
+
+fn predict(run: &Path, flags: &str, input: &[u8]) -> Output {
+    let mut args = vec![run.to_str().unwrap()];
+    args.extend(flags.split_whitespace());
+    let mut command = command(env!("CARGO_BIN_EXE_predict"), &args);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Who finds a mistake stops reading.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+/// Reviews: 80 to learn from, 20 to be tested on; the words of the classes differ, and so do the texts of two `letters`.
+fn write_texts(folder: &Path, letters: [&str; 2]) {
+    for (half, count) in [("train", 40), ("test", 10)] {
+        for (class, letters) in ["neg", "pos"].into_iter().zip(letters) {
+            let folder = folder.join(half).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for i in 0..count {
+                let word = letters.chars().cycle().skip(i % 7);
+                let text: String = word.take(20 + i).collect();
+                fs::write(
+                    folder.join(format!("{i:02}.txt")),
+                    format!("{text} {i} {half}"),
+                )
+                .unwrap();
+            }
+        }
+    }
+}
+
+/// A run of each protocol, and the folder of its texts. Not all examples are evaluated, and few steps are made, so that
+/// not all of them are right.
+fn runs() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trained");
+        let _ = fs::remove_dir_all(&folder);
+        write_texts(&folder.join("texts"), ["nop qrs tuv", "abc nop def"]);
+        for protocol in ["clean", "paper"] {
+            train(&folder.join(protocol), &folder.join("texts"), protocol);
+        }
+        folder
+    })
+}
+
+fn train(out: &Path, texts: &Path, protocol: &str) {
+    let flags = "--budget smoke --steps 9 --warmup 2 --lr 3e-3 --eval-every 2 --eval-examples 5 --batch 4 \
+                 --test-examples 14 --max-len 32 --features 8 --protocol";
+    let mut args: Vec<&str> = flags.split_whitespace().collect();
+    let paths = [texts.to_str().unwrap(), out.to_str().unwrap()];
+    args.extend([protocol, "--data", paths[0], "--out", paths[1]]);
+    printed(
+        &command(env!("CARGO_BIN_EXE_exp_text"), &args)
+            .output()
+            .unwrap(),
+    );
+}
+
+fn result(run: &Path) -> Value {
+    serde_json::from_slice(&fs::read(run.join("result.json")).unwrap()).unwrap()
+}
+
+fn assert_same(got: &Value, expected: &Value) {
+    for field in ["loss", "accuracy", "examples"] {
+        assert!(expected[field].is_number());
+        assert_eq!(got[field], expected[field], "{field}");
+    }
+}
+
+#[test]
+fn the_numbers_of_the_run_come_out_again() {
+    for protocol in ["clean", "paper"] {
+        let run = runs().join(protocol);
+        let outcome = result(&run);
+        let test = json(&evaluate(&run, "--json --threads 3"));
+        assert_same(&test, &outcome["test"]);
+        assert_eq!(test["data_sha256"], outcome["data_sha256"]);
+        let confusion = test["confusion"].as_array().unwrap();
+        let cell = |i: usize, j: usize| confusion[i][j].as_u64().unwrap();
+        assert_eq!(cell(0, 0) + cell(0, 1) + cell(1, 0) + cell(1, 1), 14);
+        let right = (cell(0, 0) + cell(1, 1)) as f64 / 14.0;
+        assert_eq!(test["accuracy"].as_f64().unwrap(), right);
+
+        let dev = json(&evaluate(&run, "--json --split dev --weights best"));
+        assert_same(&dev, &outcome["best_dev"]);
+        let file = run.join("weights.safetensors");
+        let exchanged = evaluate(&run, &format!("--json --weights {}", file.display()));
+        assert_same(&json(&exchanged), &outcome["test"]);
+
+        let last = json(&evaluate(&run, "--json --weights last --split dev"));
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let line = metrics
+            .lines()
+            .rfind(|line| line.contains("\"dev\""))
+            .unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(last["loss"], line["dev"]["loss"]);
+    }
+}
+
+#[test]
+fn any_split_of_any_data_can_be_judged() {
+    let run = runs().join("clean");
+    let train = json(&evaluate(&run, "--json --split train --examples 0"));
+    assert!(train["examples"].as_u64().unwrap() > 60, "{train}");
+    assert_eq!(train["split"], "train");
+
+    let other = tempfile::tempdir().unwrap();
+    write_texts(other.path(), ["xyz", "abc"]);
+    let data = other.path().to_str().unwrap();
+    let judged = json(&evaluate(
+        &run,
+        &format!("--json --examples 0 --data {data}"),
+    ));
+    assert_eq!(judged["examples"], 20);
+    assert_ne!(judged["data_sha256"], result(&run)["data_sha256"]);
+
+    let page = printed(&evaluate(&run, ""));
+    for part in [
+        "model     skein, features 8, seed 42\n",
+        "weights   the best on dev, after step ",
+        "split     test, 14 of 20 examples\n",
+        "\nis ",
+        "\nright ",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let short = page.lines().filter(|line| !line.starts_with("data "));
+    assert!(short.clone().all(|line| line.len() <= 80), "{page}");
+}
+
+/// A copy of a run, to be altered.
+fn copy(run: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(run).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+#[test]
+fn weights_of_another_model_or_data_of_another_run_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = refused(&evaluate(folder.path(), ""), 2);
+    assert!(told.contains("is not the folder of a run"), "{told}");
+    let told = refused(&evaluate(&runs().join("clean"), "--split all"), 2);
+    assert!(told.contains("'all'"), "{told}");
+
+    let run = folder.path().join("run");
+    copy(&runs().join("clean"), &run);
+    let settings = fs::read_to_string(run.join("config.toml")).unwrap();
+    // As many parameters, another model.
+    let other = settings.replace("\"skein\"", "\"skein-uniform\"");
+    fs::write(run.join("config.toml"), other).unwrap();
+    for weights in ["best", "last"] {
+        let told = refused(&evaluate(&run, &format!("--weights {weights}")), 2);
+        assert!(told.contains("expected `attn = \"skein\"`"), "{told}");
+        let told = refused(&predict(&run, &format!("--weights {weights}"), b"abc\n"), 2);
+        assert!(told.contains("expected `attn = \"skein\"`"), "{told}");
+    }
+    fs::write(run.join("config.toml"), &settings).unwrap();
+    let bytes = fs::read(run.join("best.bin")).unwrap();
+    fs::write(run.join("best.bin"), &bytes[..bytes.len() - 1]).unwrap();
+    let output = evaluate(&run, "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("best.bin is damaged: truncated"));
+    let told = refused(&evaluate(&run, "--weights best.bin"), 2);
+    assert!(told.contains("a .safetensors file"), "{told}");
+
+    let linformer = folder.path().join("other.safetensors");
+    let weights = fs::read(run.join("weights.safetensors")).unwrap();
+    fs::write(&linformer, &weights[..weights.len() - 4]).unwrap();
+    let output = evaluate(&run, &format!("--weights {}", linformer.display()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("not a safetensors file"));
+
+    let moved = folder.path().join("texts");
+    write_texts(&moved, ["abc", "xyz"]);
+    let data = format!("data = {}", toml::Value::from(moved.to_str().unwrap()));
+    let was = settings.lines().find(|line| line.starts_with("data = "));
+    fs::write(
+        run.join("config.toml"),
+        settings.replace(was.unwrap(), &data),
+    )
+    .unwrap();
+    let told = refused(&evaluate(&run, "--weights last"), 1);
+    assert!(told.contains("the data are not those of the run"), "{told}");
+    fs::remove_dir_all(&moved).unwrap();
+    let told = refused(&evaluate(&run, "--weights last"), 1);
+    assert!(
+        told.contains("hint: the data of the run have gone"),
+        "{told}"
+    );
+}
+
+/// The texts of the test split, in its order, a line each.
+fn test_lines() -> String {
+    let mut lines = String::new();
+    for class in ["neg", "pos"] {
+        for i in 0..10 {
+            let file = runs().join(format!("texts/test/{class}/{i:02}.txt"));
+            lines += &fs::read_to_string(file).unwrap();
+            lines.push('\n');
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_texts_of_the_test_get_what_they_got_there() {
+    let run = runs().join("clean");
+    let test = json(&evaluate(&run, "--json --examples 0"));
+    let plain = printed(&predict(&run, "", test_lines().as_bytes()));
+    let labels: Vec<&str> = plain
+        .lines()
+        .map(|line| line.split('\t').next().unwrap())
+        .collect();
+    let mut confusion = [[0u64; 2]; 2];
+    for (i, label) in labels.iter().enumerate() {
+        confusion[i / 10][usize::from(*label == "pos")] += 1;
+    }
+    assert_eq!(test["confusion"], serde_json::json!(confusion));
+
+    // Loss, from the probabilities.
+    let lines = printed(&predict(&run, "--format jsonl", test_lines().as_bytes()));
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |(i, line): (usize, &Value)| {
+        assert_eq!(line["input"], (i + 1).to_string());
+        assert_eq!(line["label"], labels[i]);
+        line["probabilities"][["neg", "pos"][i / 10]]
+            .as_f64()
+            .unwrap()
+    };
+    let loss = -lines.iter().enumerate().map(of).map(f64::ln).sum::<f64>() / 20.0;
+    let expected = test["loss"].as_f64().unwrap();
+    assert!((loss - expected).abs() < 1e-6, "{loss} {expected}");
+
+    let csv = printed(&predict(
+        &run,
+        "--format csv --threads 1",
+        test_lines().as_bytes(),
+    ));
+    let rows: Vec<&str> = csv.lines().collect();
+    assert_eq!((rows.len(), rows[0]), (21, "input,label,neg,pos"));
+    let first: Vec<&str> = rows[1].split(',').collect();
+    let p: f64 = first[2].parse().unwrap();
+    assert_eq!(p, lines[0]["probabilities"]["neg"].as_f64().unwrap());
+}
+
+#[test]
+fn files_are_read_by_lines_or_whole() {
+    let run = runs().join("clean");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.txt");
+    fs::write(&file, "abc def\r\nnop").unwrap();
+    let path = file.to_str().unwrap();
+    let lines = printed(&predict(&run, path, b""));
+    assert_eq!(lines, printed(&predict(&run, "-", b"abc def\nnop\n")));
+    assert_eq!(lines.lines().count(), 2);
+    let whole = printed(&predict(&run, &format!("--whole --format csv {path}"), b""));
+    assert_eq!(whole.lines().count(), 2);
+    assert!(
+        whole
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with(&format!("{path},")),
+        "{whole}"
+    );
+    let told = text(&predict(&run, "nowhere.txt", b"").stderr);
+    assert!(told.contains("cannot read nowhere.txt"), "{told}");
+}
+
+#[test]
+fn a_bad_line_is_named_after_the_answers_before_it() {
+    let run = runs().join("clean");
+    let output = predict(&run, "", b"abc\ndef\n\nghi\n");
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+    let told = refused(&output, 1);
+    assert!(
+        told.starts_with("error: standard input, line 3: it is empty"),
+        "{told}"
+    );
+    assert_eq!(printed(&predict(&run, "", b"")), "");
+}
+
+#[test]
+fn a_pipe_is_answered_while_it_is_open_and_may_be_closed() {
+    use std::io::{BufRead, BufReader};
+    let run = runs().join("clean");
+    let mut command = command(env!("CARGO_BIN_EXE_predict"), &[run.to_str().unwrap()]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..2 {
+        stdin.write_all(b"abc def\n").unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        assert!(
+            answer.starts_with("pos\t") || answer.starts_with("neg\t"),
+            "{answer}"
+        );
+    }
+    drop(answers);
+    // Answers go nowhere now; until that is noticed, lines are taken.
+    while stdin.write_all(b"abc def\n").is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(0), String::new())
+    );
+}
+
+/// One step of each other task, on what is built in.
+#[test]
+fn every_task_has_its_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |task: &str, binary: &str| {
+        let out = folder.path().join(task);
+        let flags = "--data builtin --budget smoke --batch 2 --attn vmean --stop-after 1 --out";
+        let mut args: Vec<&str> = flags.split_whitespace().collect();
+        args.push(out.to_str().unwrap());
+        assert!(command(binary, &args).output().unwrap().status.success());
+        out
+    };
+    let columns = |output: &Output| {
+        let lines = printed(output);
+        lines
+            .lines()
+            .map(|line| line.split('\t').count())
+            .collect::<Vec<_>>()
+    };
+
+    let listops = run("listops", env!("CARGO_BIN_EXE_exp_listops"));
+    let input = b"[MAX 2 9 [MIN 4 7 ] 0 ]\n( ( ( [MAX 2 ) 9 ) ] )\n";
+    let last = "--weights last";
+    assert_eq!(columns(&predict(&listops, last, input)), [11, 11]);
+    let told = refused(&predict(&listops, last, b"[MAX 2 9 ]\n[MAX 2 ten ]\n"), 1);
+    assert!(
+        told.contains("standard input, line 2: byte 8: no word: \"ten\""),
+        "{told}"
+    );
+    let told = refused(&predict(&listops, "", input), 1);
+    assert!(told.contains("best.bin is not there yet"), "{told}");
+
+    let retrieval = run("retrieval", env!("CARGO_BIN_EXE_exp_retrieval"));
+    assert_eq!(
+        columns(&predict(&retrieval, last, b"one text\tb'an\\nother'\n")),
+        [3]
+    );
+    let told = refused(&predict(&retrieval, last, b"one text\n"), 1);
+    assert!(
+        told.contains("line 1: 1 columns between tabs, expected 2"),
+        "{told}"
+    );
+    let told = refused(&predict(&retrieval, "--whole", b"one text\n"), 2);
+    assert!(
+        told.contains("--whole: this is a run of retrieval"),
+        "{told}"
+    );
+
+    // Pictures of one task do for the other.
+    let easy = datasets::pathfinder::Settings::EASY;
+    datasets::pathfinder::write(folder.path(), 1, &easy, [1, 1, 1]).unwrap();
+    let picture = |i| {
+        folder
+            .path()
+            .join(format!("curv_baseline/imgs/0/sample_{i}.png"))
+    };
+    let image = run("image", env!("CARGO_BIN_EXE_exp_image"));
+    let pathfinder = run("pathfinder", env!("CARGO_BIN_EXE_exp_pathfinder"));
+    for (run, count) in [(image, 11), (pathfinder, 3)] {
+        let [one, two] = [0, 1].map(|i| picture(i).display().to_string());
+        let files = predict(&run, &format!("{last} {one} {two}"), b"");
+        assert_eq!(columns(&files), [count, count]);
+        let piped = predict(&run, last, format!("{one}\n{two}\n").as_bytes());
+        assert_eq!(text(&piped.stdout), text(&files.stdout));
+        let told = refused(
+            &predict(&run, last, format!("{one}\nnone.png\n").as_bytes()),
+            1,
+        );
+        assert!(
+            told.contains("line 2: \"none.png\": there is no such file"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn help_fits_eighty_columns() {
+    for binary in [
+        env!("CARGO_BIN_EXE_evaluate"),
+        env!("CARGO_BIN_EXE_predict"),
+    ] {
+        let help = printed(&command(binary, &["--help"]).output().unwrap());
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 80),
+            "{help}"
+        );
+    }
+}
