@@ -62,6 +62,14 @@ pub(crate) fn newest<S: DeserializeOwned>(folder: &Path) -> Result<(usize, S)> {
     })
 }
 
+/// The step of the newest checkpoint in `folder`, unread; none if there is none.
+pub(crate) fn newest_step(folder: &Path) -> Result<Option<usize>> {
+    match folder.exists() {
+        true => Ok(numbered(folder)?.last().map(|(step, _)| *step)),
+        false => Ok(None),
+    }
+}
+
 /// The numbered checkpoints of a folder, oldest first.
 fn numbered(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
     let cannot_list = |cause| Error::file("cannot list", folder, &cause);

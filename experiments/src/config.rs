@@ -106,17 +106,23 @@ impl Config {
                     Some(file) => read_toml(file)?,
                     None => Settings::default(),
                 };
-                let budget = flags
-                    .settings
-                    .budget
-                    .or(file.budget)
-                    .unwrap_or(Budget::Quick);
-                task.preset(budget)
-                    .overlaid(&file)
-                    .overlaid(&flags.settings)
+                Self::layered(task, &[&file, &flags.settings])
             }
         };
         config.checked(task)
+    }
+
+    /// The configuration of a task with `layers` over its preset, each over those before it.
+    pub(crate) fn of(task: Task, layers: &[&Settings]) -> Result<Self> {
+        Self::layered(task, layers).checked(task)
+    }
+
+    fn layered(task: Task, layers: &[&Settings]) -> Self {
+        let budget = layers.iter().rev().find_map(|settings| settings.budget);
+        let preset = task.preset(budget.unwrap_or(Budget::Quick));
+        layers
+            .iter()
+            .fold(preset, |config, settings| config.overlaid(settings))
     }
 
     /// The configuration of the run in `folder`.

@@ -1,8 +1,9 @@
-//! What a run was computed with: environment.toml, one entry for its start and one for every time it was resumed.
-//! Nothing in it is read to compute anything.
+//! What a run was computed with, and what that took: environment.toml, one entry for its start, one
+//! for every time it was resumed, and one for its end. Nothing in it is read to compute anything.
 
 use crate::config::read_toml;
 use crate::error::Result;
+use crate::run::Timing;
 use crate::whole_file;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -13,6 +14,48 @@ use std::path::Path;
 #[serde(deny_unknown_fields)]
 struct File {
     start: Vec<Environment>,
+    /// Of a run that has ended.
+    took: Option<Took>,
+}
+
+/// What the steps of a run took, over all its starts.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Took {
+    /// Of all steps together, evaluations not counted.
+    pub(crate) seconds: f64,
+    /// Median.
+    pub(crate) seconds_per_step: f64,
+    /// Real tokens.
+    pub(crate) tokens_per_second: f64,
+    /// The most memory that the process has held, in MiB, data included; where the system tells it.
+    pub(crate) peak_mib: Option<f64>,
+}
+
+impl Took {
+    /// From the steps; none if there are none.
+    pub(crate) fn of(steps: &[Timing]) -> Option<Self> {
+        let mut each: Vec<f64> = steps.iter().map(|step| step.seconds).collect();
+        each.sort_by(f64::total_cmp);
+        let seconds: f64 = each.iter().sum();
+        let tokens = |step: &Timing| step.seconds * step.tokens_per_second;
+        Some(Self {
+            seconds,
+            seconds_per_step: *each.get(each.len() / 2)?,
+            tokens_per_second: steps.iter().map(tokens).sum::<f64>() / seconds,
+            peak_mib: steps
+                .iter()
+                .filter_map(|step| step.peak_mib)
+                .reduce(f64::max),
+        })
+    }
+
+    /// Adds it to the record of a run.
+    pub(crate) fn write(self, path: &Path) -> Result<()> {
+        let file: File = read_toml(path)?;
+        let took = Some(self);
+        write(path, &File { took, ..file })
+    }
 }
 
 /// One program on one machine.
@@ -55,7 +98,8 @@ impl Environment {
 
     /// Writes the record of a run that starts.
     pub(crate) fn write(self, path: &Path) -> Result<()> {
-        write(path, &File { start: vec![self] })
+        let start = vec![self];
+        write(path, &File { start, took: None })
     }
 
     /// Adds to the record of a run that is resumed. True if the run began with another program or kind of CPU: then
@@ -137,6 +181,35 @@ mod tests {
             .map(|e| (e.from_step, e.threads))
             .collect();
         assert_eq!(starts, [(0, 2), (10, 1), (20, 1)]);
+    }
+
+    #[test]
+    fn what_the_steps_took_is_added_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("environment.toml");
+        Environment::current(0, 42, 2).write(&path).unwrap();
+        let read = || read_toml::<File>(&path).unwrap().took;
+        assert_eq!(read(), None);
+        let timing = |seconds, tokens_per_second, peak_mib| Timing {
+            seconds,
+            tokens_per_second,
+            peak_mib,
+        };
+        let steps = [
+            timing(4.0, 100.0, Some(90.0)),
+            timing(1.0, 100.0, Some(70.0)),
+            timing(2.0, 450.0, None),
+        ];
+        let took = Took::of(&steps).unwrap();
+        took.write(&path).unwrap();
+        let expected = Took {
+            seconds: 7.0,
+            seconds_per_step: 2.0,
+            tokens_per_second: 200.0,
+            peak_mib: Some(90.0),
+        };
+        assert_eq!(read(), Some(expected));
+        assert_eq!(Took::of(&[]), None);
     }
 
     #[test]

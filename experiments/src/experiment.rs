@@ -1,25 +1,28 @@
 //! A whole experiment: flags, data, the loop of steps, evaluations and checkpoints, the final test.
 //!
-//! Every `exp_*` binary is this with its task. What can be wrong with flags,
-//! data and folders is found before anything is written.
+//! Every `exp_*` binary is this with its task; `sweep` calls `run` for every cell of its grid. What
+//! can be wrong with flags, data and folders is found before anything is written.
 
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result, exit};
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
+use crate::memory;
 use crate::output::{answer, tell};
 use crate::progress::Progress;
-use crate::run::Run;
+use crate::run::{Run, Timing};
 use crate::task::Task;
 use crate::trainer::{Evaluation, State, Step, Trainer};
-use datasets::{Dataset, baseline};
+use datasets::Dataset;
+use datasets::baseline::{self, Baseline};
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Between two checkpoints that no evaluation asks for.
@@ -51,12 +54,6 @@ struct Watch {
 #[derive(Serialize)]
 struct Dev {
     dev: Evaluation,
-}
-
-#[derive(Serialize)]
-struct Timing {
-    seconds: f64,
-    tokens_per_second: f64,
 }
 
 /// result.json.
@@ -99,41 +96,145 @@ fn experiment(task: Task) -> Result<ExitCode> {
         Some(folder) => refuse_ended(folder)?,
         None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
     }
-    let data = task.load(&config).map_err(Error::data)?;
-    let data_sha256 = fingerprint(&data);
-    introduce(&config, &data);
-    let mut trainer = Trainer::new(&config, data, flags.threads())?;
+    let data = Data::load(&config)?;
+    introduce(&config);
+    data.introduce(task);
 
+    let start = match &flags.resume {
+        Some(folder) => Start::Resumed(folder),
+        None => Start::New {
+            out: flags.out.as_deref(),
+            overwrite: flags.overwrite,
+        },
+    };
     let interrupt = Interrupt::install()?;
-    let (run, done, watch) = open(&config, &flags, &data_sha256, &mut trainer)?;
+    match run(
+        &config,
+        start,
+        &data,
+        flags.threads(),
+        flags.stop_after,
+        &interrupt,
+    )? {
+        End::Finished { table, folder, .. } => {
+            let hint = format!(
+                "the run is complete, its outcome is in {}",
+                folder.join("result.json").display()
+            );
+            answer(&table).map_err(|error| error.hint(hint))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        End::Paused => Ok(ExitCode::SUCCESS),
+        End::Interrupted => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+/// The data of one run or of several, and what is known of them.
+pub(crate) struct Data {
+    set: Arc<Dataset>,
+    sha256: String,
+    /// Fitted when the first run has ended.
+    baseline: OnceLock<Baseline>,
+}
+
+impl Data {
+    /// The data that `config` asks for.
+    pub(crate) fn load(config: &Config) -> Result<Self> {
+        let set = config.task.load(config).map_err(Error::data)?;
+        Ok(Self {
+            sha256: fingerprint(&set),
+            set: Arc::new(set),
+            baseline: OnceLock::new(),
+        })
+    }
+
+    /// What they are.
+    pub(crate) fn introduce(&self, task: Task) {
+        tell(&format!("data:   {}", self.set.name));
+        for note in &self.set.notes {
+            tell(&format!("        {note}"));
+        }
+        if self.set.builtin {
+            tell(&format!(
+                "        (`data get {}` fetches the published data, --data PATH names your own)",
+                task.name()
+            ));
+        }
+    }
+
+    fn baseline(&self) -> Baseline {
+        *self
+            .baseline
+            .get_or_init(|| baseline::token_frequencies(&self.set))
+    }
+}
+
+/// Where a run begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a> {
+    /// In a folder of its own: see [`Run::create`].
+    New {
+        out: Option<&'a Path>,
+        overwrite: bool,
+    },
+    /// At the newest checkpoint of a folder.
+    Resumed(&'a Path),
+}
+
+/// How the part of a run that one process does has ended.
+pub(crate) enum End {
+    /// With result.json.
+    Finished {
+        folder: PathBuf,
+        /// The outcome as it is printed.
+        table: String,
+        test: Evaluation,
+    },
+    /// At `stop_after`.
+    Paused,
+    /// By a signal; the checkpoint is written.
+    Interrupted,
+}
+
+/// Trains and tests as `config` has it, from `start` to the end, to step `stop_after` or to a signal.
+pub(crate) fn run(
+    config: &Config,
+    start: Start,
+    data: &Data,
+    threads: usize,
+    stop_after: Option<usize>,
+    interrupt: &Interrupt,
+) -> Result<End> {
+    memory::forget_peak();
+    let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
+    let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
     tell(&format!(
-        "run:    {} ({}), {} parameters, {} threads",
+        "run:    {} ({}), {} parameters, {threads} threads",
         run.folder().display(),
         match done {
             0 => "new".to_string(),
             _ => format!("goes on after step {done}"),
         },
         trainer.params().count(),
-        flags.threads()
     ));
     let mut session = Session {
-        config: &config,
-        data_sha256,
+        config,
+        data,
         run,
         progress: Progress::new(config.steps, done),
         watch,
         began: Instant::now(),
         spent: Spent::default(),
     };
-    match session.train(&mut trainer, done, flags.stop_after, &interrupt)? {
-        End::Finished(steps) => session.test(&mut trainer, steps, &interrupt),
-        End::Paused(steps) => Ok(session.leave("stopped", steps, ExitCode::SUCCESS)),
-        End::Interrupted(steps) => Ok(session.interrupted(steps)),
+    match session.train(&mut trainer, done, stop_after, interrupt)? {
+        Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt),
+        Stopped::Paused(steps) => Ok(session.leave("stopped", steps, End::Paused)),
+        Stopped::Interrupted(steps) => Ok(session.interrupted(steps)),
     }
 }
 
-/// What is about to be done, with what; the rest of the settings is in config.toml.
-fn introduce(config: &Config, data: &Dataset) {
+/// What is about to be done; the rest of the settings is in config.toml.
+pub(crate) fn introduce(config: &Config) {
     let Config {
         attn,
         features,
@@ -156,16 +257,6 @@ fn introduce(config: &Config, data: &Dataset) {
         "        steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, \
          warm-up {warmup}"
     ));
-    tell(&format!("data:   {}", data.name));
-    for note in &data.notes {
-        tell(&format!("        {note}"));
-    }
-    if data.builtin {
-        tell(&format!(
-            "        (`data get {0}` fetches the published data, --data PATH names your own)",
-            config.task.name()
-        ));
-    }
 }
 
 /// SHA-256 of every example in its place, cut as it is.
@@ -205,24 +296,23 @@ fn refuse_ended(folder: &Path) -> Result<()> {
 /// evaluations.
 fn open(
     config: &Config,
-    flags: &Flags,
+    start: Start,
+    threads: usize,
     data_sha256: &str,
     trainer: &mut Trainer,
 ) -> Result<(Run, usize, Watch)> {
-    let Some(folder) = &flags.resume else {
-        let mut run = Run::create(
-            config,
-            flags.out.as_deref(),
-            flags.overwrite,
-            flags.threads(),
-        )?;
-        let watch = Watch::default();
-        let first = checkpoint(config, data_sha256, trainer, &watch);
-        run.save(0, &first).inspect_err(|_| {
-            // Without a checkpoint nothing can go on from it.
-            let _ = fs::remove_dir_all(run.folder());
-        })?;
-        return Ok((run, 0, watch));
+    let folder = match start {
+        Start::Resumed(folder) => folder,
+        Start::New { out, overwrite } => {
+            let mut run = Run::create(config, out, overwrite, threads)?;
+            let watch = Watch::default();
+            let first = checkpoint(config, data_sha256, trainer, &watch);
+            run.save(0, &first).inspect_err(|_| {
+                // Without a checkpoint nothing can go on from it.
+                let _ = fs::remove_dir_all(run.folder());
+            })?;
+            return Ok((run, 0, watch));
+        }
     };
     let accept = |checkpoint: Checkpoint| {
         refuse_other_config(config, &checkpoint.config)?;
@@ -236,7 +326,7 @@ fn open(
         trainer.restore(checkpoint.trainer)?;
         Ok(checkpoint.watch)
     };
-    let (run, done, watch) = Run::resume(folder, config, flags.threads(), accept)?;
+    let (run, done, watch) = Run::resume(folder, config, threads, accept)?;
     mend_best(config, &run, done, &watch, trainer)?;
     Ok((run, done, watch))
 }
@@ -301,8 +391,8 @@ fn other_best(held: usize, best: usize) -> Error {
 }
 
 /// How training ended, and after how many steps.
-enum End {
-    Finished(usize),
+enum Stopped {
+    AtTheEnd(usize),
     Paused(usize),
     Interrupted(usize),
 }
@@ -310,7 +400,7 @@ enum End {
 /// A run under way.
 struct Session<'a> {
     config: &'a Config,
-    data_sha256: String,
+    data: &'a Data,
     run: Run,
     progress: Progress,
     watch: Watch,
@@ -333,13 +423,13 @@ impl Session<'_> {
         mut done: usize,
         stop_after: Option<usize>,
         interrupt: &Interrupt,
-    ) -> Result<End> {
+    ) -> Result<Stopped> {
         let config = self.config;
         let mut saved = Instant::now();
         while done < config.steps && !self.watch.stopped {
             if stop_after.is_some_and(|stop| done >= stop) {
                 self.save(trainer, done)?;
-                return Ok(End::Paused(done));
+                return Ok(Stopped::Paused(done));
             }
             let start = Instant::now();
             let step = trainer.step(done)?;
@@ -359,10 +449,10 @@ impl Session<'_> {
             }
             if interrupt.requested() {
                 self.save(trainer, done)?;
-                return Ok(End::Interrupted(done));
+                return Ok(Stopped::Interrupted(done));
             }
         }
-        Ok(End::Finished(done))
+        Ok(Stopped::AtTheEnd(done))
     }
 
     fn log(&mut self, done: usize, step: Step, took: Duration) -> Result<()> {
@@ -378,12 +468,13 @@ impl Session<'_> {
             &Timing {
                 seconds,
                 tokens_per_second: step.tokens as f64 / seconds,
+                peak_mib: memory::peak(),
             },
         )
     }
 
     fn save(&mut self, trainer: &Trainer, done: usize) -> Result<()> {
-        let checkpoint = checkpoint(self.config, &self.data_sha256, trainer, &self.watch);
+        let checkpoint = checkpoint(self.config, &self.data.sha256, trainer, &self.watch);
         self.run.save(done, &checkpoint)
     }
 
@@ -429,12 +520,7 @@ impl Session<'_> {
     }
 
     /// The test split, with the weights of the protocol; then weights.safetensors and result.json.
-    fn test(
-        mut self,
-        trainer: &mut Trainer,
-        steps: usize,
-        interrupt: &Interrupt,
-    ) -> Result<ExitCode> {
+    fn test(mut self, trainer: &mut Trainer, steps: usize, interrupt: &Interrupt) -> Result<End> {
         let config = self.config;
         let mut tested_weights_of_step = steps;
         if let (Protocol::Clean, Some((best, _))) = (config.protocol, self.watch.best) {
@@ -458,7 +544,7 @@ impl Session<'_> {
             return Ok(self.interrupted(steps));
         };
         let data = trainer.data();
-        let baseline = baseline::token_frequencies(data);
+        let baseline = self.data.baseline();
         let outcome = Outcome {
             task: config.task.name(),
             attn: &config.attn,
@@ -467,7 +553,7 @@ impl Session<'_> {
             protocol: config.protocol,
             data: &data.name,
             builtin: data.builtin,
-            data_sha256: &self.data_sha256,
+            data_sha256: &self.data.sha256,
             parameters: trainer.params().count(),
             steps,
             tested_weights_of_step,
@@ -481,14 +567,13 @@ impl Session<'_> {
             &models::to_safetensors(trainer.params()),
         )?;
         self.run.finish(&outcome)?;
-        let text = self.table(&outcome);
-        let hint = format!(
-            "the run is complete, its outcome is in {}",
-            self.run.folder().join("result.json").display()
-        );
+        let end = End::Finished {
+            folder: self.run.folder().to_path_buf(),
+            table: self.table(&outcome),
+            test,
+        };
         self.progress.finish();
-        answer(&text).map_err(|error| error.hint(hint))?;
-        Ok(ExitCode::SUCCESS)
+        Ok(end)
     }
 
     /// The outcome as it is printed.
@@ -540,18 +625,18 @@ impl Session<'_> {
             .collect()
     }
 
-    fn interrupted(self, steps: usize) -> ExitCode {
-        self.leave("interrupted", steps, ExitCode::from(INTERRUPTED))
+    fn interrupted(self, steps: usize) -> End {
+        self.leave("interrupted", steps, End::Interrupted)
     }
 
     /// The end of a process, not of the run.
-    fn leave(mut self, how: &str, steps: usize, code: ExitCode) -> ExitCode {
+    fn leave(mut self, how: &str, steps: usize, end: End) -> End {
         let folder = self.run.folder().display();
         self.progress.note(&format!(
             "{how} after step {steps} of {}; go on with --resume {folder}",
             self.config.steps
         ));
         self.progress.finish();
-        code
+        end
     }
 }

@@ -274,12 +274,12 @@ fn parse_count(text: &str) -> std::result::Result<usize, String> {
         .map_err(|_| "expected a whole number such as 256".to_string())
 }
 
-fn parse_seed(text: &str) -> std::result::Result<u64, String> {
+pub(crate) fn parse_seed(text: &str) -> std::result::Result<u64, String> {
     text.parse()
         .map_err(|_| "expected a whole number below 2^63".to_string())
 }
 
-fn parse_number(text: &str) -> std::result::Result<f64, String> {
+pub(crate) fn parse_number(text: &str) -> std::result::Result<f64, String> {
     text.parse()
         .map_err(|_| "expected a number such as 0.1 or 1e-4".to_string())
 }

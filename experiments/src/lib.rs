@@ -4,10 +4,12 @@
 //! 2. [`config`]: what that resolves to, all settings of a run in one struct; [`task`]: the five tasks, with the presets
 //!    of their budgets and where their data come from.
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
-//!    state as a file that is right or refused) and `whole_file` (how such files are written).
+//!    state as a file that is right or refused), `whole_file` (how such files are written) and `memory` (how much
+//!    was held).
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
+//!    [`sweep`]: many of them, tasks x methods x seeds.
 //! 6. [`evaluate`] and [`predict`]: what is done with the model of a run, which `trained` reads back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
@@ -28,10 +30,12 @@ pub mod experiment;
 pub mod explain;
 pub mod flags;
 pub mod interrupt;
+mod memory;
 pub mod output;
 pub mod predict;
 pub mod progress;
 pub mod run;
+pub mod sweep;
 pub mod task;
 pub mod theory;
 mod trained;

@@ -6,7 +6,7 @@
 
 use crate::checkpoint;
 use crate::config::Config;
-use crate::environment::Environment;
+use crate::environment::{Environment, Took};
 use crate::error::{Error, Result};
 use crate::output::tell;
 use crate::whole_file;
@@ -15,6 +15,19 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+
+/// What the clock and the system say of a step: a line of timings.jsonl.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug)]
+pub struct Timing {
+    /// Of forward, backward and optimiser.
+    pub seconds: f64,
+    /// Real tokens.
+    pub tokens_per_second: f64,
+    /// The most memory that the process has held since the run began or was resumed, in MiB, data
+    /// included; where the system tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_mib: Option<f64>,
+}
 
 /// An open run; no other process has it open.
 pub struct Run {
@@ -156,12 +169,31 @@ impl Run {
         whole_file::write(&self.folder.join(name), &[bytes])
     }
 
-    /// Writes result.json, the end of a run.
+    /// Writes what the steps took into environment.toml, then result.json, the end of a run.
     pub fn finish(&self, result: &impl Serialize) -> Result<()> {
+        if let Some(took) = Took::of(&timings(&self.folder)?) {
+            took.write(&self.folder.join("environment.toml"))?;
+        }
         let mut text = serde_json::to_string_pretty(result)?;
         text.push('\n');
         whole_file::write(&self.folder.join("result.json"), &[text.as_bytes()])
     }
+}
+
+/// The timings of the run in `folder`, a step each.
+pub(crate) fn timings(folder: &Path) -> Result<Vec<Timing>> {
+    let path = folder.join("timings.jsonl");
+    let text =
+        fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
+    let lines = text.lines().enumerate();
+    lines
+        .map(|(i, line)| {
+            serde_json::from_str(line).map_err(|error| {
+                let place = format!("{}:{}", path.display(), i + 1);
+                Error::failure(format!("{place}: expected the seconds of a step: {error}"))
+            })
+        })
+        .collect()
 }
 
 fn exists(folder: &Path) -> Error {
@@ -320,7 +352,12 @@ mod tests {
                 },
             )
             .unwrap();
-            run.log_timing(step, &Loss { loss: 0.5 }).unwrap();
+            let timing = Timing {
+                seconds: 0.5,
+                tokens_per_second: 64.0,
+                peak_mib: None,
+            };
+            run.log_timing(step, &timing).unwrap();
             if step % 5 == 0 {
                 run.save(step, &step.to_string()).unwrap();
             }

@@ -17,6 +17,7 @@ use ops::attention;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
@@ -35,7 +36,8 @@ pub struct Trainer {
 /// What the examples of a step share and do not change.
 struct Learner {
     seed: Seed,
-    data: Dataset,
+    /// Other runs may learn from the same.
+    data: Arc<Dataset>,
     model: Model<f32>,
     params: Params<f32>,
 }
@@ -145,7 +147,8 @@ pub(crate) fn documents(example: &Example, encoding: &Encoding) -> Vec<Document>
 
 impl Trainer {
     /// A fresh model for `data`, as `config` has it.
-    pub fn new(config: &Config, data: Dataset, threads: usize) -> Result<Trainer> {
+    pub fn new(config: &Config, data: impl Into<Arc<Dataset>>, threads: usize) -> Result<Trainer> {
+        let data = data.into();
         let seed = Seed(config.seed);
         let (model, params) = model(config, &data.encoding, data.classes.len())?;
         let cycled = config.protocol == Protocol::Paper;

@@ -1,0 +1,919 @@
+//! Many runs as one command: tasks x methods x seeds, Table 1 of the paper and what else is made of
+//! such grids.
+//!
+//! A grid is a folder, a cell of it the folder of a run, the same to the bit as that of the `exp_*`
+//! binary with these settings. Nothing else is kept about a grid: what is done follows from the
+//! folders, so that the same command goes on where any earlier one was stopped, however that happened.
+//! Who works on a cell holds the lock of its file in `.locks`, and the system takes the lock back when
+//! the process ends; so several processes can share a grid, and shards can be put into one folder later.
+
+use crate::approx::distinct;
+use crate::checkpoint;
+use crate::config::{Config, read_toml};
+use crate::error::{Error, Result, exit};
+use crate::experiment::{self, Data, End, Start};
+use crate::flags::{Settings, parse_number, parse_seed, parse_threads, threads};
+use crate::interrupt::{INTERRUPTED, Interrupt};
+use crate::output::{answer, tell};
+use crate::task::Task;
+use clap::{CommandFactory, FromArgMatches, ValueEnum};
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// What to do about a wrong flag.
+const HINT: &str = "--help lists the flags";
+
+/// Files of a run that has no checkpoint yet.
+const BEGINNINGS: [&str; 4] = [
+    "config.toml",
+    "environment.toml",
+    "metrics.jsonl",
+    "timings.jsonl",
+];
+
+/// Trains and tests every cell of a grid: tasks x methods x seeds. The same command goes on with a
+/// grid that was interrupted; several may work on one grid at the same time.
+#[derive(clap::Parser, Debug)]
+#[command(max_term_width = 80, version)]
+struct SweepFlags {
+    /// Tasks and methods and what else is compared, where the flags below say nothing else
+    #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
+    #[arg(help_heading = "Grid")]
+    preset: Option<Preset>,
+    /// Tasks: text, listops, retrieval, pathfinder, image
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(hide_possible_values = true, help_heading = "Grid")]
+    tasks: Vec<Task>,
+    /// Attention methods; exp_text --list shows them
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        help_heading = "Grid"
+    )]
+    methods: Vec<String>,
+    /// Seeds [default: 1,2,3]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = parse_seed)]
+    #[arg(help_heading = "Grid")]
+    seeds: Vec<u64>,
+    /// Highest learning rates to compare, in place of one for all
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = parse_number)]
+    #[arg(help_heading = "Grid", conflicts_with = "learning_rate")]
+    rates: Vec<f64>,
+    /// Examples a step to compare, in place of one number for all
+    #[arg(
+        long,
+        value_name = "N,...",
+        value_delimiter = ',',
+        help_heading = "Grid"
+    )]
+    #[arg(conflicts_with = "batch")]
+    batches: Vec<usize>,
+    /// A setting of one task, such as text.max-len=1000; any number of these
+    #[arg(long, value_name = "TASK.SETTING=VALUE", value_parser = parse_set)]
+    #[arg(help_heading = "Grid")]
+    set: Vec<Set>,
+
+    /// Those of every cell.
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Folder of the grid [default: runs/PRESET, else runs/sweep]
+    #[arg(long, value_name = "FOLDER", help_heading = "Run")]
+    out: Option<PathBuf>,
+    /// Only the cells I, I + K, I + 2K, ... of the list, for the Ith of K machines
+    #[arg(long, value_name = "I/K", value_parser = parse_shard, help_heading = "Run")]
+    shard: Option<Shard>,
+    /// Print the cells and how far they are, and stop
+    #[arg(long, help_heading = "Run")]
+    list: bool,
+    /// Threads that share the work; the results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Run")]
+    threads: Option<usize>,
+    /// Settings from a TOML file for every cell; flags win
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    config: Option<PathBuf>,
+}
+
+/// A comparison of the paper.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq)]
+enum Preset {
+    /// Table 1: every method on every task
+    Table1,
+    /// The ablations of Table 1, and the same one factor at a time
+    Ablation,
+    /// Figure 3: skein on Text, learning rates x batches
+    Sensitivity,
+}
+
+/// `--set`: a setting of one task.
+#[derive(Clone, Debug)]
+struct Set {
+    task: Task,
+    setting: String,
+    value: toml::Value,
+}
+
+/// `--shard`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Shard {
+    /// From 1.
+    number: usize,
+    of: usize,
+}
+
+/// What is compared with what.
+struct Axes {
+    tasks: Vec<Task>,
+    methods: Vec<String>,
+    seeds: Vec<u64>,
+    /// Empty: the one of the settings.
+    rates: Vec<f64>,
+    /// Likewise.
+    batches: Vec<usize>,
+}
+
+/// A run of the grid.
+struct Cell {
+    /// Of its folder within the grid.
+    name: String,
+    config: Config,
+}
+
+/// How far a cell is.
+enum State {
+    New,
+    /// With a checkpoint after this many steps.
+    Begun(usize),
+    /// With this accuracy on the test split.
+    Ended(f64),
+}
+
+/// What became of a cell when it was its turn.
+enum Turn {
+    /// It had ended before.
+    Before,
+    Now,
+    /// Another process works on it.
+    Elsewhere,
+    Interrupted,
+}
+
+impl Preset {
+    fn axes(self) -> Axes {
+        let table = [
+            "softmax",
+            "softmax-nodrop",
+            "vmean",
+            "bigbird",
+            "performer",
+            "nystrom",
+            "reformer",
+            "linformer",
+            "linformer-fixed",
+            "linformer-jlt",
+            "informer",
+            "informer-mask",
+            "skein",
+            "skein-uniform",
+            "skein-nonorm",
+            "skein-simplenorm",
+            "skein-nopilot",
+        ];
+        let ablation = [
+            "softmax",
+            "skein",
+            "skein-uniform",
+            "skein-nonorm",
+            "skein-simplenorm",
+            "skein-nopilot",
+        ];
+        let methods: &[&str] = match self {
+            Preset::Table1 => &table,
+            Preset::Ablation => &ablation,
+            Preset::Sensitivity => &["skein"],
+        };
+        let tasks: &[Task] = match self {
+            Preset::Sensitivity => &[Task::Text],
+            _ => &Task::ALL,
+        };
+        let (rates, batches) = match self {
+            Preset::Sensitivity => (vec![1e-5, 1e-4, 1e-3], vec![64, 128]),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Axes {
+            tasks: tasks.to_vec(),
+            methods: methods.iter().map(|name| name.to_string()).collect(),
+            seeds: Vec::new(),
+            rates,
+            batches,
+        }
+    }
+
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(SweepFlags::parse_from(std::env::args_os()).and_then(|flags| sweep(&flags)))
+}
+
+impl SweepFlags {
+    fn command() -> clap::Command {
+        // Their lists take their place.
+        let hidden = |arg: clap::Arg| arg.hide(true);
+        <Self as CommandFactory>::command()
+            .mut_arg("attn", hidden)
+            .mut_arg("seed", hidden)
+            .mut_args(|arg| {
+                // -1 is a wrong value, not an unknown flag.
+                let takes_value = arg.get_action().takes_values();
+                arg.allow_negative_numbers(takes_value)
+            })
+            .after_help(format!("Presets:\n{}", presets()))
+    }
+
+    fn parse_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self> {
+        let matches = match Self::command().try_get_matches_from(args) {
+            Ok(matches) => matches,
+            Err(help) if !help.use_stderr() => help.exit(),
+            Err(error) => return Err(Error::flags(&error, HINT)),
+        };
+        Self::from_arg_matches(&matches).map_err(|error| Error::flags(&error, HINT))
+    }
+
+    /// The lists that were given, and else those of the preset.
+    fn axes(&self) -> Result<Axes> {
+        for (given, one, many) in [
+            (self.settings.attn.is_some(), "attn", "methods"),
+            (self.settings.seed.is_some(), "seed", "seeds"),
+        ] {
+            if given {
+                let message = format!("--{one} is for one run: expected --{many}");
+                return Err(Error::usage(message).hint("a list may have one entry"));
+            }
+        }
+        let none = Axes {
+            tasks: Vec::new(),
+            methods: Vec::new(),
+            seeds: Vec::new(),
+            rates: Vec::new(),
+            batches: Vec::new(),
+        };
+        let preset = self.preset.map_or(none, Preset::axes);
+        fn given<X: PartialEq + Clone>(flag: &[X], preset: Vec<X>) -> Vec<X> {
+            match flag {
+                [] => preset,
+                _ => distinct(flag.iter().cloned()),
+            }
+        }
+        // A flag for all cells stands against the list of a preset, too.
+        let rates = match self.settings.learning_rate {
+            Some(_) => Vec::new(),
+            None => preset.rates,
+        };
+        let batches = match self.settings.batch {
+            Some(_) => Vec::new(),
+            None => preset.batches,
+        };
+        let axes = Axes {
+            tasks: given(&self.tasks, preset.tasks),
+            methods: given(&self.methods, preset.methods),
+            seeds: given(&self.seeds, vec![1, 2, 3]),
+            rates: given(&self.rates, rates),
+            batches: given(&self.batches, batches),
+        };
+        for (missing, what) in [
+            (axes.tasks.is_empty(), "--tasks text,listops"),
+            (axes.methods.is_empty(), "--methods softmax,skein"),
+        ] {
+            if missing {
+                let message = format!("the grid is not described: expected {what} or a --preset");
+                return Err(Error::usage(message).hint(HINT));
+            }
+        }
+        Ok(axes)
+    }
+
+    /// All cells, those of one task together, and of a task those of one seed.
+    fn plan(&self) -> Result<Vec<Cell>> {
+        let axes = self.axes()?;
+        let file: Settings = match &self.config {
+            Some(file) => read_toml(file)?,
+            None => Settings::default(),
+        };
+        // Without a list, the one value of the settings, whose place the name does not mention.
+        fn or_one<X: Copy>(list: &[X]) -> Vec<Option<X>> {
+            match list {
+                [] => vec![None],
+                _ => list.iter().copied().map(Some).collect(),
+            }
+        }
+        let mut cells = Vec::new();
+        for &task in &axes.tasks {
+            let of_task = self.set_of(task)?;
+            for &seed in &axes.seeds {
+                for rate in or_one(&axes.rates) {
+                    for batch in or_one(&axes.batches) {
+                        for attn in &axes.methods {
+                            let cell = Settings {
+                                task: Some(task),
+                                attn: Some(attn.clone()),
+                                seed: Some(seed),
+                                learning_rate: rate,
+                                batch,
+                                ..Settings::default()
+                            };
+                            let layers = [&file, &self.settings, &of_task, &cell];
+                            let mut name = format!("{}-{attn}", task.name());
+                            let _ = rate.map(|rate| write!(name, "-lr{rate:e}"));
+                            let _ = batch.map(|batch| write!(name, "-b{batch}"));
+                            let _ = write!(name, "-s{seed}");
+                            let config = Config::of(task, &layers)?;
+                            cells.push(Cell { name, config });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(cells)
+    }
+
+    /// What `--set` says of a task.
+    fn set_of(&self, task: Task) -> Result<Settings> {
+        let of_task = self.set.iter().filter(|set| set.task == task);
+        let table: toml::Table = of_task
+            .map(|set| (set.setting.clone(), set.value.clone()))
+            .collect();
+        let wrong = |what: String| Error::usage(format!("--set {}.{what}", task.name()));
+        for axis in ["task", "attn", "seed"] {
+            if table.contains_key(axis) {
+                let message = format!("{axis}: expected a setting that is no axis of the grid");
+                return Err(wrong(message).hint("see --tasks, --methods and --seeds"));
+            }
+        }
+        Settings::deserialize(table).map_err(|error| {
+            let message = error.message().replace('`', "");
+            wrong(format!("...: {message}")).hint("exp_text --print-config shows the settings")
+        })
+    }
+
+    fn folder(&self) -> PathBuf {
+        let name = self.preset.map_or("sweep".to_string(), Preset::name);
+        let default = Path::new("runs").join(name);
+        self.out.clone().unwrap_or(default)
+    }
+}
+
+/// The presets as a table.
+fn presets() -> String {
+    let mut table = String::new();
+    for preset in Preset::value_variants() {
+        let value = preset.to_possible_value().expect("none is skipped");
+        let help = value.get_help().map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        writeln!(table, "  {:12} {help}", value.get_name()).expect("writing to a string");
+    }
+    table
+}
+
+fn parse_set(text: &str) -> std::result::Result<Set, String> {
+    let expected = || "expected TASK.SETTING=VALUE such as text.max-len=1000".to_string();
+    let (place, value) = text.split_once('=').ok_or_else(expected)?;
+    let (task, setting) = place.split_once('.').ok_or_else(expected)?;
+    let task = Task::from_str(task, false).map_err(|_| {
+        let names: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
+        format!("expected one of {} before the dot", names.join(", "))
+    })?;
+    // A number or true or false as TOML has them; whatever is none of these is a word.
+    let table = toml::from_str::<toml::Table>(&format!("value = {value}"));
+    let known = table.ok().and_then(|mut table| table.remove("value"));
+    Ok(Set {
+        task,
+        setting: setting.replace('-', "_"),
+        value: known.unwrap_or(toml::Value::String(value.to_string())),
+    })
+}
+
+fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
+    let numbers = text
+        .split_once('/')
+        .and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match numbers {
+        Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
+        _ => Err("expected I/K such as 1/3, with I from 1 to K".to_string()),
+    }
+}
+
+fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
+    let grid = flags.folder();
+    let all = flags.plan()?;
+    let mine = |i: usize| {
+        let number = i + 1;
+        flags
+            .shard
+            .is_none_or(|shard| number % shard.of == shard.number % shard.of)
+    };
+    let cells: Vec<(usize, &Cell)> = all.iter().enumerate().filter(|(i, _)| mine(*i)).collect();
+    // A grid that was begun with other settings is refused before anything is trained.
+    let states = cells
+        .iter()
+        .map(|(_, cell)| cell.state(&grid))
+        .collect::<Result<Vec<State>>>()?;
+    if flags.list {
+        answer(&listing(&grid, all.len(), &cells, &states))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let interrupt = Interrupt::install()?;
+    let mut work = Work {
+        grid: &grid,
+        threads: threads(flags.threads),
+        data: None,
+    };
+    let (mut before, mut now, mut failed) = (0, 0, Vec::new());
+    let mut waiting: Vec<(usize, &Cell)> = cells.clone();
+    loop {
+        let mut elsewhere = Vec::new();
+        let tried = now + failed.len();
+        for (i, cell) in waiting {
+            if interrupt.requested() {
+                return Ok(left());
+            }
+            match work.turn(cell, i + 1, all.len(), &interrupt) {
+                Ok(Turn::Before) => before += 1,
+                Ok(Turn::Now) => now += 1,
+                Ok(Turn::Elsewhere) => elsewhere.push((i, cell)),
+                Ok(Turn::Interrupted) => return Ok(left()),
+                Err(error) => {
+                    let error = error.at(&cell.name);
+                    tell(&error.to_string());
+                    failed.push(error.to_string());
+                }
+            }
+        }
+        waiting = elsewhere;
+        // Meanwhile the other process may have been stopped: its cells are looked at once more, until
+        // there is nothing to do but to wait.
+        if waiting.is_empty() || now + failed.len() == tried {
+            break;
+        }
+    }
+    let mut text = format!(
+        "{} of {} runs in {} have ended, {now} of them now\n",
+        before + now,
+        cells.len(),
+        grid.display()
+    );
+    for (_, cell) in &waiting {
+        let _ = writeln!(text, "under way in another process: {}", cell.name);
+    }
+    for error in &failed {
+        let _ = writeln!(text, "failed: {}", error.trim_start_matches("error: "));
+    }
+    answer(&text)?;
+    match failed.len() {
+        0 => Ok(ExitCode::SUCCESS),
+        count => {
+            let message = format!("{count} of {} runs failed: see above", cells.len());
+            Err(Error::failure(message).hint("the same command tries them again"))
+        }
+    }
+}
+
+/// After a signal.
+fn left() -> ExitCode {
+    tell("the same command goes on with the grid");
+    ExitCode::from(INTERRUPTED)
+}
+
+/// The cells as `--list` prints them.
+fn listing(grid: &Path, all: usize, cells: &[(usize, &Cell)], states: &[State]) -> String {
+    let mut text = format!("{}: {} of {all} runs\n", grid.display(), cells.len());
+    for task in distinct(cells.iter().map(|(_, cell)| cell.config.task)) {
+        let of_task = cells.iter().find(|(_, cell)| cell.config.task == task);
+        let Some((_, Cell { config, .. })) = of_task else {
+            continue;
+        };
+        let _ = writeln!(
+            text,
+            "{}: budget {}, protocol {}, steps {}, batch {}, max-len {},\n  learning rate {:?}, data {}",
+            task.name(),
+            format!("{:?}", config.budget).to_lowercase(),
+            format!("{:?}", config.protocol).to_lowercase(),
+            config.steps,
+            config.batch,
+            config.max_len,
+            config.learning_rate,
+            config.data
+        );
+    }
+    let width = cells.iter().map(|(_, cell)| cell.name.len()).max();
+    let width = width.unwrap_or(0);
+    for ((i, cell), state) in cells.iter().zip(states) {
+        let state = match state {
+            State::Ended(accuracy) => format!("ended, {:.2}%", 100.0 * accuracy),
+            _ if Lock::is_held(grid, &cell.name) => "under way".to_string(),
+            State::Begun(step) => format!("step {step} of {}", cell.config.steps),
+            State::New => "new".to_string(),
+        };
+        let _ = writeln!(text, "{:4}  {:width$}  {state}", i + 1, cell.name);
+    }
+    text
+}
+
+/// What a process keeps from cell to cell.
+struct Work<'a> {
+    grid: &'a Path,
+    threads: usize,
+    /// Those of the last cell, with its configuration; or why there are none.
+    data: Option<(Config, std::result::Result<Data, String>)>,
+}
+
+impl Work<'_> {
+    fn turn(
+        &mut self,
+        cell: &Cell,
+        number: usize,
+        all: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Turn> {
+        if let State::Ended(_) = cell.state(self.grid)? {
+            return Ok(Turn::Before);
+        }
+        let Some(_lock) = Lock::take(self.grid, &cell.name)? else {
+            return Ok(Turn::Elsewhere);
+        };
+        let folder = self.grid.join(&cell.name);
+        // Now nobody else changes it.
+        let start = match cell.state(self.grid)? {
+            State::Ended(_) => return Ok(Turn::Before),
+            State::Begun(_) => Start::Resumed(&folder),
+            State::New => {
+                clear(&folder)?;
+                Start::New {
+                    out: Some(&folder),
+                    overwrite: false,
+                }
+            }
+        };
+        tell(&format!("[{number}/{all}]  {}", cell.name));
+        experiment::introduce(&cell.config);
+        let began = Instant::now();
+        let threads = self.threads;
+        let data = self.data_of(&cell.config)?;
+        match experiment::run(&cell.config, start, data, threads, None, interrupt)? {
+            End::Finished { test, .. } => {
+                let seconds = began.elapsed().as_secs();
+                tell(&format!(
+                    "{}: test accuracy {:.2}% of {} examples, {} min {:02} s",
+                    cell.name,
+                    100.0 * test.accuracy,
+                    test.examples,
+                    seconds / 60,
+                    seconds % 60
+                ));
+                Ok(Turn::Now)
+            }
+            End::Interrupted | End::Paused => Ok(Turn::Interrupted),
+        }
+    }
+
+    /// The data of a cell: those of the one before, if they are the same.
+    fn data_of(&mut self, config: &Config) -> Result<&Data> {
+        let of = |c: &Config| (c.task, c.data.clone(), c.protocol, c.budget, c.max_len);
+        if self
+            .data
+            .as_ref()
+            .is_none_or(|(last, _)| of(last) != of(config))
+        {
+            // First the old ones go.
+            self.data = None;
+            let data = Data::load(config);
+            if let Ok(data) = &data {
+                data.introduce(config.task);
+            }
+            let data = data.map_err(|error| error.to_string());
+            self.data = Some((config.clone(), data));
+        }
+        let (_, data) = self.data.as_ref().expect("it was put there");
+        data.as_ref().map_err(|error| {
+            let message = error.trim_start_matches("error: ");
+            match message.split_once("\nhint: ") {
+                Some((message, hint)) => Error::failure(message).hint(hint),
+                None => Error::failure(message),
+            }
+        })
+    }
+}
+
+impl Cell {
+    /// How far the run in its folder is.
+    ///
+    /// # Errors
+    /// If that has other settings: equal names would hide it.
+    fn state(&self, grid: &Path) -> Result<State> {
+        #[derive(Deserialize)]
+        struct Ended {
+            test: Test,
+        }
+        #[derive(Deserialize)]
+        struct Test {
+            accuracy: f64,
+        }
+        let folder = grid.join(&self.name);
+        let begun = checkpoint::newest_step(&folder)?;
+        let result = folder.join("result.json");
+        let ended = match fs::read(&result) {
+            Ok(text) => Some(serde_json::from_slice::<Ended>(&text).map_err(|error| {
+                let message = format!(
+                    "{}: expected the outcome of a run: {error}",
+                    result.display()
+                );
+                Error::failure(message).hint("remove the folder of that run, or restore it")
+            })?),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(Error::file("cannot read", &result, &cause)),
+        };
+        if begun.is_none() && ended.is_none() {
+            return Ok(State::New);
+        }
+        let begun_with: Config = read_toml(&folder.join("config.toml"))?;
+        let other = |error: Error| {
+            error
+                .at(&folder.display().to_string())
+                .hint("give the grid's settings again, or another --out")
+        };
+        experiment::refuse_other_config(&self.config, &begun_with.to_toml()).map_err(other)?;
+        // Files may have moved, but built-in data are no files.
+        if (begun_with.data == "builtin") != (self.config.data == "builtin") {
+            let message = format!(
+                "the run has data = {}, expected {}",
+                begun_with.data, self.config.data
+            );
+            return Err(other(Error::usage(message)));
+        }
+        Ok(match (ended, begun) {
+            (Some(ended), _) => State::Ended(ended.test.accuracy),
+            (None, step) => State::Begun(step.unwrap_or(0)),
+        })
+    }
+}
+
+/// Removes what a process has left that was killed before its first checkpoint. Whoever calls it
+/// holds the lock of the cell.
+fn clear(folder: &Path) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::file("cannot read", folder, &cause)),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !BEGINNINGS.contains(&&*name) && !name.ends_with(".tmp") {
+            let message = format!(
+                "{} is not the folder of a run: it holds {name}",
+                folder.display()
+            );
+            return Err(Error::usage(message).hint("move it away, or choose another --out"));
+        }
+    }
+    fs::remove_dir_all(folder).map_err(|cause| Error::file("cannot remove", folder, &cause))
+}
+
+/// The right to work on a cell. It ends with its holder, also when that is killed; the file stays,
+/// since removing it would leave two processes with locks on two files of one name.
+struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Without leaving anything.
+    fn is_held(grid: &Path, name: &str) -> bool {
+        let file = File::open(grid.join(".locks").join(name));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// None if another process holds it.
+    fn take(grid: &Path, name: &str) -> Result<Option<Self>> {
+        let folder = grid.join(".locks");
+        fs::create_dir_all(&folder)
+            .map_err(|cause| Error::file("cannot create", &folder, &cause))?;
+        let path = folder.join(name);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|cause| Error::file("cannot open", &path, &cause))?;
+        // `--list` holds a lock for an instant, which is not work on the cell.
+        for _ in 0..10 {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+                Err(TryLockError::Error(cause)) => {
+                    return Err(Error::file("cannot lock", &path, &cause)
+                        .hint("choose an --out on a file system that has locks"));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Budget;
+
+    fn parse(args: &str) -> Result<SweepFlags> {
+        let args = args.split_whitespace();
+        SweepFlags::parse_from(["sweep", "--data", "builtin"].into_iter().chain(args))
+    }
+
+    fn plan(args: &str) -> Vec<Cell> {
+        parse(args).unwrap().plan().unwrap()
+    }
+
+    fn names(args: &str) -> Vec<String> {
+        plan(args).into_iter().map(|cell| cell.name).collect()
+    }
+
+    fn error(args: &str) -> String {
+        let planned = parse(args).and_then(|flags| flags.plan());
+        planned.err().expect(args).to_string()
+    }
+
+    #[test]
+    fn the_command_is_sound_and_its_help_fits_eighty_columns() {
+        SweepFlags::command().debug_assert();
+        let help = SweepFlags::command().render_help().to_string();
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(
+            !help.contains("--attn") && !help.contains("--seed "),
+            "{help}"
+        );
+        assert!(
+            help.contains("  table1       Table 1: every method on every task"),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn a_plan_is_all_combinations_and_a_name_says_what_differs() {
+        let expected = [
+            "text-vmean-s1",
+            "text-skein-s1",
+            "text-vmean-s7",
+            "text-skein-s7",
+            "image-vmean-s1",
+            "image-skein-s1",
+            "image-vmean-s7",
+            "image-skein-s7",
+        ];
+        assert_eq!(
+            names("--tasks text,image --methods vmean,skein --seeds 1,7,1"),
+            expected
+        );
+        let expected = [
+            "text-skein-lr1e-5-b64-s3",
+            "text-skein-lr1e-5-b128-s3",
+            "text-skein-lr1e-4-b64-s3",
+            "text-skein-lr1e-4-b128-s3",
+            "text-skein-lr1e-3-b64-s3",
+            "text-skein-lr1e-3-b128-s3",
+        ];
+        assert_eq!(names("--preset sensitivity --seeds 3"), expected);
+        let expected = ["text-skein-b64-s3", "text-skein-b128-s3"];
+        assert_eq!(names("--preset sensitivity --seeds 3 --lr 3e-4"), expected);
+        assert_eq!(names("--preset table1").len(), 5 * 17 * 3);
+    }
+
+    #[test]
+    fn settings_come_from_the_preset_then_the_file_then_flags_then_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("grid.toml");
+        // The config.toml of a run will do: what is an axis is not taken from it.
+        fs::write(
+            &file,
+            "task = \"image\"\nseed = 9\nattn = \"skein\"\nsteps = 50\nbatch = 3\ngroups = 2\n",
+        )
+        .unwrap();
+        let cells = plan(&format!(
+            "--tasks text,listops --methods vmean --seeds 5 --budget smoke --config {} \
+             --batch 4 --set text.steps=60 --set text.data=some/reviews --set listops.dropout=0",
+            file.display()
+        ));
+        let [text, listops] = [&cells[0].config, &cells[1].config];
+        let here = std::env::current_dir().unwrap();
+        let expected = Config {
+            attn: "vmean".into(),
+            seed: 5,
+            steps: 60,
+            batch: 4,
+            groups: 2,
+            data: here.join("some/reviews").to_str().unwrap().into(),
+            ..Task::Text.preset(Budget::Smoke)
+        };
+        assert_eq!(*text, expected);
+        let expected = Config {
+            attn: "vmean".into(),
+            seed: 5,
+            steps: 50,
+            batch: 4,
+            groups: 2,
+            dropout: 0.0,
+            data: "builtin".into(),
+            ..Task::ListOps.preset(Budget::Smoke)
+        };
+        assert_eq!(*listops, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_one_line_that_says_what_was_expected() {
+        let grid = "--tasks text --methods vmean";
+        for (args, expected) in [
+            (
+                "--methods vmean",
+                "error: the grid is not described: expected --tasks text,listops",
+            ),
+            (
+                "--tasks text",
+                "error: the grid is not described: expected --methods softmax,skein",
+            ),
+            (
+                "--tasks texts --methods vmean",
+                "error: invalid value 'texts' for '--tasks <NAME,...>'",
+            ),
+            (
+                "--tasks text --methods vmeen",
+                "error: unknown attention method `vmeen`: expected one",
+            ),
+            (
+                "--preset table2",
+                "error: invalid value 'table2' for '--preset <NAME>'",
+            ),
+            (
+                &format!("{grid} --attn vmean"),
+                "error: --attn is for one run: expected --methods",
+            ),
+            (
+                &format!("{grid} --seed 3"),
+                "error: --seed is for one run: expected --seeds",
+            ),
+            (
+                &format!("{grid} --seeds one"),
+                "error: invalid value 'one' for '--seeds <N,...>'",
+            ),
+            (
+                &format!("{grid} --lr 1e-3 --rates 1e-4"),
+                "error: the argument '--learning-rate <RATE>' cannot",
+            ),
+            (
+                &format!("{grid} --shard 3/2"),
+                "error: invalid value '3/2' for '--shard <I/K>': expected I/K",
+            ),
+            (
+                &format!("{grid} --shard 0/2"),
+                "error: invalid value '0/2' for '--shard <I/K>': expected I/K",
+            ),
+            (
+                &format!("{grid} --set steps=3"),
+                "error: invalid value 'steps=3' for '--set <TASK.SETTING=VALUE>'",
+            ),
+            (
+                &format!("{grid} --set texts.steps=3"),
+                "error: invalid value 'texts.steps=3' for '--set",
+            ),
+            (
+                &format!("{grid} --set text.step=3"),
+                "error: --set text....: unknown field step, expected",
+            ),
+            (
+                &format!("{grid} --set text.steps=x"),
+                "error: --set text....: invalid type: string",
+            ),
+            (
+                &format!("{grid} --set text.seed=3"),
+                "error: --set text.seed: expected a setting that is",
+            ),
+            (
+                &format!("{grid} --steps 0"),
+                "error: steps = 0: expected at least 1",
+            ),
+        ] {
+            let error = error(args);
+            assert!(error.starts_with(expected), "{args}: {error}");
+            assert_eq!(error.lines().count(), 2, "{error}");
+        }
+    }
+}

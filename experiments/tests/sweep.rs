@@ -1,0 +1,314 @@
+//! sweep from outside: several processes on one grid, signals, `kill -9`, cells that fail, and runs
+//! that are those of exp_text to the byte. For Unix.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Files that equal runs have equal, byte for byte.
+const SAME: [&str; 4] = [
+    "metrics.jsonl",
+    "weights.safetensors",
+    "result.json",
+    "config.toml",
+];
+
+/// A folder with a few short texts and a grid beside them.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        for (half, count) in [("train", 20), ("test", 5)] {
+            for (class, letters) in [("neg", "no bad "), ("pos", "go fine ")] {
+                let folder = place.texts().join(half).join(class);
+                fs::create_dir_all(&folder).unwrap();
+                for i in 0..count {
+                    let text = format!("{half} {i} {}", letters.repeat(1 + i % 7));
+                    fs::write(folder.join(format!("{i}.txt")), text).unwrap();
+                }
+            }
+        }
+        place
+    }
+
+    fn texts(&self) -> PathBuf {
+        self.0.path().join("texts")
+    }
+
+    fn grid(&self) -> PathBuf {
+        self.0.path().join("grid")
+    }
+
+    /// What every run has in common.
+    fn settings(&self, steps: usize) -> Vec<String> {
+        let every = steps / 4;
+        let flags = format!(
+            "--budget smoke --steps {steps} --batch 4 --warmup 4 --eval-every {every} --eval-examples 8 \
+             --test-examples 8 --max-len 64 --groups 2 --threads 1 --data"
+        );
+        let mut flags: Vec<String> = flags.split_whitespace().map(String::from).collect();
+        flags.push(self.texts().to_str().unwrap().into());
+        flags
+    }
+
+    /// vmean and skein with two seeds: four cells of so many steps.
+    fn sweep(&self, steps: usize) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        command.args("--tasks text --methods vmean,skein --seeds 1,2 --out".split(' '));
+        command.arg(self.grid()).args(self.settings(steps));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// One of the four with exp_text.
+    fn alone(&self, attn: &str, seed: &str, steps: usize) -> PathBuf {
+        let out = self.0.path().join(format!("alone-{attn}-{seed}"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_exp_text"));
+        command.args(["--attn", attn, "--seed", seed, "--out"]);
+        command.arg(&out).args(self.settings(steps));
+        assert!(command.output().unwrap().status.success());
+        out
+    }
+
+    /// All four are there, and are those of exp_text.
+    fn check_runs(&self, steps: usize) {
+        for (attn, seed) in [
+            ("vmean", "1"),
+            ("skein", "1"),
+            ("vmean", "2"),
+            ("skein", "2"),
+        ] {
+            let alone = self.alone(attn, seed, steps);
+            let cell = self.grid().join(format!("text-{attn}-s{seed}"));
+            for file in SAME {
+                let bytes = |folder: &Path| fs::read(folder.join(file)).unwrap();
+                assert!(bytes(&cell) == bytes(&alone), "{attn} {seed} {file}");
+            }
+            fs::remove_dir_all(alone).unwrap();
+        }
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn succeed(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stdout(&output)
+}
+
+/// "4 of 4 runs in ... have ended, 3 of them now": 3.
+fn ended_now(text: &str) -> usize {
+    let words: Vec<&str> = text.lines().next().unwrap().split(' ').collect();
+    words[words.len() - 4].parse().unwrap()
+}
+
+fn lines(run: &Path) -> usize {
+    fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count())
+}
+
+fn wait_for_lines(child: &mut Child, run: &Path, count: usize) {
+    let start = Instant::now();
+    while lines(run) < count {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended already");
+        assert!(start.elapsed() < Duration::from_secs(60), "no progress");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_grid_is_trained_once_and_its_runs_are_those_of_exp_text() {
+    let place = Place::new();
+    let list = |flags: &str| {
+        let mut command = place.sweep(12);
+        command.arg("--list").args(flags.split_whitespace());
+        succeed(command)
+    };
+    let planned = list("");
+    assert!(planned.contains("   1  text-vmean-s1  new\n"), "{planned}");
+    assert!(planned.contains("   4  text-skein-s2  new\n"), "{planned}");
+    assert!(!place.grid().exists(), "--list has made something");
+
+    let output = place.sweep(12).output().unwrap();
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(
+        stdout(&output).starts_with("4 of 4 runs in "),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(ended_now(&stdout(&output)), 4);
+    assert_eq!(told.matches("data:   ").count(), 1, "{told}");
+    assert!(told.contains("text-skein-s2: test accuracy "), "{told}");
+    place.check_runs(12);
+
+    let begun = fs::metadata(place.grid().join("text-vmean-s1/result.json")).unwrap();
+    assert_eq!(ended_now(&succeed(place.sweep(12))), 0);
+    let now = fs::metadata(place.grid().join("text-vmean-s1/result.json")).unwrap();
+    assert_eq!(begun.modified().unwrap(), now.modified().unwrap());
+    assert!(
+        list("").contains("   1  text-vmean-s1  ended, "),
+        "{}",
+        list("")
+    );
+
+    // The environment says what a run took.
+    let environment = fs::read_to_string(place.grid().join("text-skein-s1/environment.toml"));
+    let environment: toml::Table = environment.unwrap().parse().unwrap();
+    assert!(environment["took"]["seconds_per_step"].as_float().unwrap() > 0.0);
+}
+
+#[test]
+fn shards_have_every_cell_once() {
+    let place = Place::new();
+    for (shard, cells) in [("1/3", 2), ("2/3", 1), ("3/3", 1)] {
+        let mut command = place.sweep(12);
+        command.args(["--shard", shard]);
+        assert_eq!(ended_now(&succeed(command)), cells, "{shard}");
+    }
+    assert_eq!(ended_now(&succeed(place.sweep(12))), 0);
+    place.check_runs(12);
+}
+
+#[test]
+fn processes_share_a_grid() {
+    let place = Place::new();
+    let children: Vec<Child> = (0..3).map(|_| place.sweep(60).spawn().unwrap()).collect();
+    let mut ended = 0;
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        ended += ended_now(&stdout(&output));
+    }
+    assert_eq!(ended, 4);
+    place.check_runs(60);
+}
+
+#[test]
+fn a_killed_grid_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    let steps = 120;
+    for (signal, run, after) in [
+        ("-KILL", "text-vmean-s1", 40),
+        ("-INT", "text-skein-s1", 20),
+        ("-KILL", "text-vmean-s2", 9),
+    ] {
+        let mut child = place.sweep(steps).spawn().unwrap();
+        wait_for_lines(&mut child, &place.grid().join(run), after);
+        let id = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let output = child.wait_with_output().unwrap();
+        let expected = if signal == "-INT" { Some(130) } else { None };
+        assert_eq!(output.status.code(), expected, "{}", stderr(&output));
+        if signal == "-INT" {
+            assert!(stderr(&output).contains("the same command goes on with the grid"));
+        }
+        let mut command = place.sweep(steps);
+        command.arg("--list");
+        let list = succeed(command);
+        let line = list.lines().find(|line| line.contains(run)).unwrap();
+        assert!(
+            line.ends_with(" of 120") && line.contains("  step "),
+            "{list}"
+        );
+    }
+    assert_eq!(ended_now(&succeed(place.sweep(steps))), 2);
+    place.check_runs(steps);
+}
+
+#[test]
+fn a_cell_that_fails_stops_no_other_and_is_tried_again() {
+    let place = Place::new();
+    // Killed while it wrote its first files; of somebody else; damaged.
+    let [beginnings, thesis, damaged] =
+        ["text-vmean-s1", "text-skein-s1", "text-vmean-s2"].map(|name| place.grid().join(name));
+    for folder in [&beginnings, &thesis] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    fs::write(beginnings.join("config.toml"), "").unwrap();
+    fs::write(beginnings.join(".environment.toml.tmp"), "[[sta").unwrap();
+    fs::write(thesis.join("thesis.tex"), "years of work").unwrap();
+    let mut run = place.sweep(12);
+    run.args(["--shard", "3/4"]);
+    succeed(run);
+    fs::remove_file(damaged.join("result.json")).unwrap();
+    fs::write(damaged.join("checkpoint-12.bin"), "LRA-ckpt").unwrap();
+
+    let output = place.sweep(12).output().unwrap();
+    let (told, answer) = (stderr(&output), stdout(&output));
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(answer.starts_with("2 of 4 runs in "), "{answer}");
+    assert_eq!(ended_now(&answer), 2);
+    let thesis_fails = "failed: text-skein-s1: ";
+    assert!(
+        answer.contains(thesis_fails) && answer.contains("it holds thesis.tex"),
+        "{answer}"
+    );
+    assert!(answer.contains("failed: text-vmean-s2: "), "{answer}");
+    assert!(told.ends_with(
+        "error: 2 of 4 runs failed: see above\nhint: the same command tries them again\n"
+    ));
+    assert_eq!(
+        fs::read(thesis.join("thesis.tex")).unwrap(),
+        b"years of work"
+    );
+
+    fs::remove_dir_all(thesis).unwrap();
+    fs::remove_file(damaged.join("checkpoint-12.bin")).unwrap();
+    assert_eq!(ended_now(&succeed(place.sweep(12))), 2);
+    place.check_runs(12);
+
+    // Without data, every cell fails, and nothing is left.
+    fs::remove_dir_all(place.grid()).unwrap();
+    fs::remove_dir_all(place.texts()).unwrap();
+    let output = place.sweep(12).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stdout(&output).matches("failed: ").count(),
+        4,
+        "{}",
+        stdout(&output)
+    );
+    assert!(!place.grid().join("text-vmean-s1").exists());
+}
+
+#[test]
+fn other_settings_are_refused_before_anything_is_trained() {
+    let place = Place::new();
+    let mut one = place.sweep(12);
+    one.args(["--shard", "4/4"]);
+    succeed(one);
+    let output = place.sweep(13).output().unwrap();
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("config.toml says `steps = 13`, expected `steps = 12`"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert_eq!(fs::read_dir(place.grid()).unwrap().count(), 2); // The run, and the locks.
+
+    let mut builtin = place.sweep(12);
+    builtin.args(["--set", "text.data=builtin"]);
+    let output = builtin.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("expected builtin"),
+        "{}",
+        stderr(&output)
+    );
+}
