@@ -56,6 +56,11 @@ impl Took {
         let took = Some(self);
         write(path, &File { took, ..file })
     }
+
+    /// What the run with this record took, if it has ended and says so.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
+        Ok(read_toml::<File>(path)?.took)
+    }
 }
 
 /// One program on one machine.
@@ -188,7 +193,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("environment.toml");
         Environment::current(0, 42, 2).write(&path).unwrap();
-        let read = || read_toml::<File>(&path).unwrap().took;
+        let read = || Took::read(&path).unwrap();
         assert_eq!(read(), None);
         let timing = |seconds, tokens_per_second, peak_mib| Timing {
             seconds,

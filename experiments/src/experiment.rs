@@ -57,23 +57,29 @@ struct Dev {
 }
 
 /// result.json.
-#[derive(Serialize)]
-struct Outcome<'a> {
-    task: &'a str,
-    attn: &'a str,
-    features: usize,
-    seed: u64,
-    protocol: Protocol,
-    data: &'a str,
-    builtin: bool,
-    data_sha256: &'a str,
-    parameters: usize,
-    steps: usize,
-    tested_weights_of_step: usize,
-    best_dev: Option<Evaluation>,
-    test: Evaluation,
-    majority_accuracy: f64,
-    token_frequency_accuracy: f64,
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) task: Task,
+    pub(crate) attn: String,
+    pub(crate) features: usize,
+    pub(crate) seed: u64,
+    pub(crate) protocol: Protocol,
+    /// The name of the data set.
+    pub(crate) data: String,
+    pub(crate) builtin: bool,
+    /// [`fingerprint`].
+    pub(crate) data_sha256: String,
+    /// Learned numbers.
+    pub(crate) parameters: usize,
+    /// That were done.
+    pub(crate) steps: usize,
+    pub(crate) tested_weights_of_step: usize,
+    pub(crate) best_dev: Option<Evaluation>,
+    pub(crate) test: Evaluation,
+    /// Of always answering the most frequent class of train, 0 to 1.
+    pub(crate) majority_accuracy: f64,
+    /// Of a logistic regression on token frequencies, 0 to 1.
+    pub(crate) token_frequency_accuracy: f64,
 }
 
 /// The `main` of the binary of a task.
@@ -546,14 +552,14 @@ impl Session<'_> {
         let data = trainer.data();
         let baseline = self.data.baseline();
         let outcome = Outcome {
-            task: config.task.name(),
-            attn: &config.attn,
+            task: config.task,
+            attn: config.attn.clone(),
             features: config.features,
             seed: config.seed,
             protocol: config.protocol,
-            data: &data.name,
+            data: data.name.clone(),
             builtin: data.builtin,
-            data_sha256: &self.data.sha256,
+            data_sha256: self.data.sha256.clone(),
             parameters: trainer.params().count(),
             steps,
             tested_weights_of_step,

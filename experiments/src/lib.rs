@@ -9,7 +9,8 @@
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
-//!    [`sweep`]: many of them, tasks x methods x seeds.
+//!    [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside the numbers of the
+//!    `paper`.
 //! 6. [`evaluate`] and [`predict`]: what is done with the model of a run, which `trained` reads back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
@@ -32,10 +33,12 @@ pub mod flags;
 pub mod interrupt;
 mod memory;
 pub mod output;
+mod paper;
 pub mod predict;
 pub mod progress;
 pub mod run;
 pub mod sweep;
+pub mod table;
 pub mod task;
 pub mod theory;
 mod trained;

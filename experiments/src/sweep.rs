@@ -11,10 +11,11 @@ use crate::approx::distinct;
 use crate::checkpoint;
 use crate::config::{Config, read_toml};
 use crate::error::{Error, Result, exit};
-use crate::experiment::{self, Data, End, Start};
+use crate::experiment::{self, Data, End, Outcome, Start};
 use crate::flags::{Settings, parse_number, parse_seed, parse_threads, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, tell};
+use crate::paper;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use serde::Deserialize;
@@ -167,25 +168,6 @@ enum Turn {
 
 impl Preset {
     fn axes(self) -> Axes {
-        let table = [
-            "softmax",
-            "softmax-nodrop",
-            "vmean",
-            "bigbird",
-            "performer",
-            "nystrom",
-            "reformer",
-            "linformer",
-            "linformer-fixed",
-            "linformer-jlt",
-            "informer",
-            "informer-mask",
-            "skein",
-            "skein-uniform",
-            "skein-nonorm",
-            "skein-simplenorm",
-            "skein-nopilot",
-        ];
         let ablation = [
             "softmax",
             "skein",
@@ -195,7 +177,7 @@ impl Preset {
             "skein-nopilot",
         ];
         let methods: &[&str] = match self {
-            Preset::Table1 => &table,
+            Preset::Table1 => &paper::methods(),
             Preset::Ablation => &ablation,
             Preset::Sensitivity => &["skein"],
         };
@@ -620,19 +602,11 @@ impl Cell {
     /// # Errors
     /// If that has other settings: equal names would hide it.
     fn state(&self, grid: &Path) -> Result<State> {
-        #[derive(Deserialize)]
-        struct Ended {
-            test: Test,
-        }
-        #[derive(Deserialize)]
-        struct Test {
-            accuracy: f64,
-        }
         let folder = grid.join(&self.name);
         let begun = checkpoint::newest_step(&folder)?;
         let result = folder.join("result.json");
         let ended = match fs::read(&result) {
-            Ok(text) => Some(serde_json::from_slice::<Ended>(&text).map_err(|error| {
+            Ok(text) => Some(serde_json::from_slice::<Outcome>(&text).map_err(|error| {
                 let message = format!(
                     "{}: expected the outcome of a run: {error}",
                     result.display()

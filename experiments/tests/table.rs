@@ -1,0 +1,293 @@
+//! table from outside, on folders of runs that are written here.
+
+use experiments::config::{Budget, Config};
+use experiments::task::Task;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A run that has ended, in `folder`/<task>-<attn>-s<seed>: accuracy in percent, seconds a step.
+fn write_run(
+    folder: &Path,
+    task: Task,
+    attn: &str,
+    seed: u64,
+    accuracy: f64,
+    seconds: Option<f64>,
+) -> PathBuf {
+    let config = Config {
+        attn: attn.into(),
+        seed,
+        data: "builtin".into(),
+        ..task.preset(Budget::Quick)
+    };
+    let run = folder.join(format!("{}-{attn}-s{seed}", task.name()));
+    write(&run, &config, accuracy);
+    if let Some(seconds) = seconds {
+        let text = format!(
+            "[[start]]\nfrom_step = 0\nseed = {seed}\nthreads = 2\ngit_commit = \"1a2b3c\"\n\
+             rustc = \"rustc 1.89.0\"\nengine = \"0.1.0\"\nmatrixmultiply = \"0.3.11\"\ncpu = \"a\"\n\
+             cpu_features = []\n[took]\nseconds = 100.0\nseconds_per_step = {seconds:?}\n\
+             tokens_per_second = 1000.0\npeak_mib = 90.5\n"
+        );
+        fs::write(run.join("environment.toml"), text).unwrap();
+    }
+    run
+}
+
+fn write(run: &Path, config: &Config, accuracy: f64) {
+    fs::create_dir_all(run).unwrap();
+    fs::write(run.join("config.toml"), config.to_toml()).unwrap();
+    let result = serde_json::json!({
+        "task": config.task,
+        "attn": config.attn,
+        "features": config.features,
+        "seed": config.seed,
+        "protocol": config.protocol,
+        "data": "texts, \"made\" here",
+        "builtin": config.data == "builtin",
+        "data_sha256": format!("sha of {}", config.task.name()),
+        "parameters": 173954,
+        "steps": 1000,
+        "tested_weights_of_step": 800,
+        "best_dev": {"loss": 0.5, "accuracy": 0.7, "examples": 1000},
+        "test": {"loss": 0.5, "accuracy": accuracy / 100.0, "examples": 5000},
+        "majority_accuracy": 0.5,
+        "token_frequency_accuracy": 0.69,
+    });
+    fs::write(run.join("result.json"), result.to_string()).unwrap();
+}
+
+/// Two tasks, three methods, up to three seeds; one number is missing.
+fn grid(folder: &Path) {
+    for (seed, text, listops) in [(1, 60.0, 35.0), (2, 62.0, 36.0), (3, 61.0, 34.0)] {
+        write_run(folder, Task::Text, "softmax-nodrop", seed, text, Some(0.25));
+        write_run(
+            folder,
+            Task::Text,
+            "skein",
+            seed,
+            text + 1.0 + seed as f64,
+            Some(0.125),
+        );
+        write_run(folder, Task::ListOps, "skein", seed, listops, None);
+    }
+    write_run(folder, Task::ListOps, "softmax-nodrop", 2, 37.5, None);
+    write_run(folder, Task::Text, "vmean", 1, 65.5, Some(0.0625));
+}
+
+fn table(args: &[&Path], flags: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+    command.args(args).args(flags.split_whitespace());
+    command.output().unwrap()
+}
+
+fn stdout(output: Output) -> String {
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert_eq!(told, "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(output: Output, code: i32) -> String {
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    assert_eq!(output.stdout, b"");
+    assert!(
+        told.lines().count() <= 2 && told.starts_with("error: "),
+        "{told}"
+    );
+    told
+}
+
+#[test]
+fn markdown() {
+    let folder = tempfile::tempdir().unwrap();
+    grid(folder.path());
+    let text = stdout(table(&[folder.path()], ""));
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let expected = "\
+Test accuracy, %: mean ± standard deviation (runs); the paper's beside it
+
+| method          |             Text | paper |          ListOps | paper |
+| --------------- | ---------------: | ----: | ---------------: | ----: |
+| softmax-nodrop  | 61.00 ± 1.00 (3) | 59.44 |        37.50 (1) | 38.17 |
+| vmean           |        65.50 (1) | 65.29 |                – | 28.78 |
+| skein           | 64.00 ± 1.73 (3) | 62.47 | 35.00 ± 1.00 (3) | 38.73 |
+| token frequency |            69.00 |       |            69.00 |       |
+| majority class  |            50.00 |       |            50.00 |       |
+
+Difference to softmax-nodrop over the same seeds, points: mean ± standard error
+(pairs)
+
+| method |             Text |   ListOps |
+| ------ | ---------------: | --------: |
+| vmean  |        +5.50 (1) |         – |
+| skein  | +3.00 ± 0.58 (3) | -1.50 (1) |
+
+Text: costs; multiply-adds of one head in one layer forward, n = 1024
+
+| method         | parameters | M mult-adds | s/step | tokens/s | MiB |
+| -------------- | ---------: | ----------: | -----: | -------: | --: |
+| softmax-nodrop |     173954 |        67.1 |  0.250 |     1000 |  90 |
+| vmean          |     173954 |         0.0 |  0.062 |     1000 |  90 |
+| skein          |     173954 |        28.0 |  0.125 |     1000 |  90 |
+";
+    assert!(text.starts_with(expected), "{text}");
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for note in [
+        "| skein | 173954 | 2.6 | – | – | – | ",
+        "Text: texts, \"made\" here, a stand-in for the benchmark's data; 5000 test examples; protocol \
+         clean, budget quick, 1200 steps of 32, max-len 1024, learning rate 0.001, features 256. ",
+        "The paper's numbers: Chen et al. 2022, Table 1.",
+    ] {
+        assert!(flat.contains(note), "{note}\n{text}");
+    }
+}
+
+#[test]
+fn latex() {
+    let folder = tempfile::tempdir().unwrap();
+    grid(folder.path());
+    let text = stdout(table(&[folder.path()], "--format latex --against vmean"));
+    let expected = "\
+% Test accuracy, %: mean ± standard deviation (runs); the paper's beside it
+\\begin{tabular}{lrrrr}
+\\toprule
+method & Text & paper & ListOps & paper \\\\
+\\midrule
+softmax-nodrop & 61.00 $\\pm$ 1.00 (3) & 59.44 & 37.50 (1) & 38.17 \\\\
+vmean & 65.50 (1) & 65.29 & -- & 28.78 \\\\
+skein & 64.00 $\\pm$ 1.73 (3) & 62.47 & 35.00 $\\pm$ 1.00 (3) & 38.73 \\\\
+token frequency & 69.00 &  & 69.00 &  \\\\
+majority class & 50.00 &  & 50.00 &  \\\\
+\\bottomrule
+\\end{tabular}
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("\nskein & $-$3.50 (1) & -- \\\\\n"), "{text}");
+}
+
+#[test]
+fn csv() {
+    let folder = tempfile::tempdir().unwrap();
+    grid(folder.path());
+    let text = stdout(table(&[folder.path()], "--format csv"));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + 5);
+    let expected = "Text,text,skein,3,1 2 3,64,1.7320508075688772,softmax-nodrop,3,\
+                    0.5773502691896258,3,62.47,173954,";
+    assert!(lines[3].starts_with(expected), "{}", lines[3]);
+    assert!(
+        lines[3].contains(",\"texts, \"\"made\"\" here\","),
+        "{}",
+        lines[3]
+    );
+    assert!(
+        lines[4].starts_with("ListOps,listops,softmax-nodrop,1,2,37.5,,"),
+        "{}",
+        lines[4]
+    );
+}
+
+#[test]
+fn five_tasks_have_an_average_and_more_than_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, task) in Task::ALL.into_iter().enumerate() {
+        write_run(folder.path(), task, "skein", 1, 40.0 + i as f64, None);
+    }
+    let text = stdout(table(&[folder.path()], ""));
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    let cells: Vec<&str> = text.split('|').map(str::trim).collect();
+    let average = cells.windows(2).any(|pair| pair == ["42.00", "58.08"]);
+    assert!(average && cells.contains(&"Avg"), "{text}");
+    assert!(!text.contains("Difference to"), "{text}");
+}
+
+#[test]
+fn runs_of_other_settings_have_a_column_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for (batch, seed, accuracy) in [(32, 1, 60.0), (32, 2, 61.0), (64, 1, 70.0)] {
+        let config = Config {
+            seed,
+            batch,
+            data: "builtin".into(),
+            ..Task::Text.preset(Budget::Quick)
+        };
+        write(
+            &folder.path().join(format!("b{batch}-s{seed}")),
+            &config,
+            accuracy,
+        );
+    }
+    let text = stdout(table(&[folder.path()], ""));
+    assert!(
+        text.contains("| skein           | 60.50 ± 0.71 (2) | 62.47 | 70.00 (1) | 62.47 |"),
+        "{text}"
+    );
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (title, batch) in [("Text (a)", 32), ("Text (b)", 64)] {
+        let note =
+            format!("{title} is not averaged with the others, of other settings: batch = {batch}");
+        assert!(flat.contains(&note), "{text}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let [grid, copy, other, open] =
+        ["grid", "copy", "other", "open"].map(|name| folder.path().join(name));
+    write_run(&grid, Task::Text, "skein", 1, 60.0, None);
+    write_run(&copy, Task::Text, "skein", 1, 60.0, None);
+    write_run(&other, Task::Text, "skein", 1, 61.0, None);
+    let run = write_run(&open, Task::Text, "skein", 2, 61.0, None);
+    fs::remove_file(run.join("result.json")).unwrap();
+    let text = stdout(table(&[&grid, &copy, &other, &open, &grid], ""));
+    assert!(text.contains("| 60.00 (1) |"), "{text}");
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains("copy/text-skein-s1, which has the same result as"),
+        "{text}"
+    );
+    assert!(
+        flat.contains("other/text-skein-s1, which has ANOTHER result"),
+        "{text}"
+    );
+    assert!(flat.contains("1 not ended and left out: "), "{text}");
+}
+
+#[test]
+fn wrong_input_is_one_line_and_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path();
+    assert!(refused(table(&[], ""), 2).contains("<FOLDER>..."));
+    assert!(refused(table(&[&empty.join("gone")], ""), 1).contains("cannot list"));
+    assert!(
+        refused(table(&[empty], ""), 2).contains("holds no runs\nhint: expected a folder such as")
+    );
+    let run = write_run(empty, Task::Text, "skein", 1, 60.0, None);
+    let told = refused(table(&[empty], "--against softmax"), 2);
+    assert!(
+        told.contains("none of the runs is of it; expected one of skein"),
+        "{told}"
+    );
+    assert!(refused(table(&[empty], "--format html"), 2).contains("markdown, latex, csv"));
+
+    let result = fs::read_to_string(run.join("result.json")).unwrap();
+    let mislabelled = result.replace("\"seed\":1", "\"seed\":2");
+    fs::write(run.join("result.json"), mislabelled).unwrap();
+    assert!(refused(table(&[empty], ""), 1).contains("expected text skein with seed 1"));
+    fs::write(run.join("result.json"), &result[..100]).unwrap();
+    assert!(refused(table(&[empty], ""), 1).contains("expected the outcome of a run: EOF"));
+    fs::remove_file(run.join("result.json")).unwrap();
+    assert!(refused(table(&[empty], ""), 2).contains("none of the 1 runs has ended"));
+    fs::write(run.join("result.json"), &result).unwrap();
+    fs::remove_file(run.join("config.toml")).unwrap();
+    assert!(refused(table(&[empty], ""), 1).contains("has a result.json and no config.toml"));
+}
