@@ -5,6 +5,7 @@
 //! out again, stale contents and all, to whoever writes every element. Buffers start on 64-byte
 //! boundaries: otherwise every vector access of an AVX-512 loop touches two cache lines.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
@@ -14,6 +15,47 @@ use crate::real::Real;
 const SMALL: usize = 1024;
 /// Bytes to which the first element is aligned.
 const ALIGNMENT: usize = 64;
+
+/// Bytes of buffers on one thread.
+#[derive(Clone, Copy)]
+struct Bytes {
+    /// Handed out so far.
+    handed_out: u64,
+    /// In use: what this thread was handed less what it dropped, so below 0 where it drops what
+    /// others were handed.
+    in_use: i64,
+    /// The most in use at once since [`most_bytes`] last looked.
+    most: i64,
+}
+
+thread_local!(static BYTES: Cell<Bytes> = const { Cell::new(Bytes {
+    handed_out: 0,
+    in_use: 0,
+    most: 0,
+}) });
+
+/// The bytes that this thread has asked for in buffers so far, from the free list or fresh: what a
+/// stretch of work asks for is the difference of two calls.
+pub fn allocated_bytes() -> u64 {
+    BYTES.get().handed_out
+}
+
+/// What `work` returns, and the most bytes of buffers that it holds at once on this thread beside
+/// those there were before.
+pub fn most_bytes<R>(work: impl FnOnce() -> R) -> (R, u64) {
+    let before = BYTES.get();
+    BYTES.set(Bytes {
+        most: before.in_use,
+        ..before
+    });
+    let done = work();
+    let after = BYTES.get();
+    BYTES.set(Bytes {
+        most: after.most.max(before.most),
+        ..after
+    });
+    (done, (after.most - before.in_use) as u64)
+}
 
 /// `len` numbers, the first on a 64-byte boundary.
 pub struct Buffer<T: Real> {
@@ -26,6 +68,14 @@ impl<T: Real> Buffer<T> {
     /// A buffer with arbitrary contents (numbers, but stale ones): for operations that write every
     /// element.
     pub fn stale(len: usize) -> Self {
+        let bytes = BYTES.get();
+        let more = len * size_of::<T>();
+        let in_use = bytes.in_use + more as i64;
+        BYTES.set(Bytes {
+            handed_out: bytes.handed_out + more as u64,
+            in_use,
+            most: bytes.most.max(in_use),
+        });
         let store = if len < SMALL {
             None
         } else {
@@ -70,6 +120,14 @@ impl<T: Real> Clone for Buffer<T> {
 
 impl<T: Real> Drop for Buffer<T> {
     fn drop(&mut self) {
+        // A thread that ends may drop its last buffers when the count is gone, and nobody asks.
+        let _ = BYTES.try_with(|bytes| {
+            let now = bytes.get();
+            bytes.set(Bytes {
+                in_use: now.in_use - (self.len * size_of::<T>()) as i64,
+                ..now
+            });
+        });
         let store = std::mem::take(&mut self.store);
         if self.len >= SMALL {
             T::pool(|pool| pool.give_back(store));
@@ -141,6 +199,24 @@ mod tests {
         let second = Buffer::<f32>::stale(4000);
         assert_eq!(second.as_ptr(), address);
         assert_eq!(second.len(), 4000);
+    }
+
+    #[test]
+    fn bytes_are_counted_whether_fresh_or_not() {
+        let before = allocated_bytes();
+        drop(Buffer::<f32>::stale(5000));
+        let kept = Buffer::<f32>::stale(5000);
+        assert_eq!(allocated_bytes() - before, 2 * 5000 * 4);
+        let (two, most) = most_bytes(|| {
+            drop(Buffer::<f64>::stale(3000));
+            let two = [(); 2].map(|()| Buffer::<f64>::stale(1000));
+            let (_, inner) = most_bytes(|| Buffer::<f64>::stale(10));
+            assert_eq!(inner, 80);
+            two
+        });
+        assert_eq!(most, 24_000);
+        drop((kept, two));
+        assert_eq!(most_bytes(|| ()).1, 0);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::collections::HashSet;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use crate::buffer::allocated_bytes;
 use crate::gemm::multiply_adds;
 use crate::real::Real;
 use crate::tensor::Tensor;
@@ -46,9 +47,27 @@ struct Nodes<T: Real> {
     /// Addresses of the buffers that some node of a traced tape has saved.
     saved: HashSet<usize>,
     unclaimed_bytes: usize,
-    /// When the newest node was recorded, and the count of multiply-adds then.
-    last: (Instant, u64),
+    /// When the newest node was recorded.
+    last: Meter,
     ran_backward: bool,
+}
+
+/// What this thread has spent until some moment.
+#[derive(Clone, Copy)]
+struct Meter {
+    time: Instant,
+    multiply_adds: u64,
+    bytes: u64,
+}
+
+impl Meter {
+    fn now() -> Meter {
+        Meter {
+            time: Instant::now(),
+            multiply_adds: multiply_adds(),
+            bytes: allocated_bytes(),
+        }
+    }
 }
 
 struct Link<T: Real> {
@@ -75,6 +94,8 @@ pub struct Record {
     pub forward_multiply_adds: u64,
     /// Multiply-adds of matrix products in its pullback.
     pub backward_multiply_adds: u64,
+    /// Bytes of tensors that both asked for, whether fresh or from the free list.
+    pub allocated_bytes: u64,
     /// Bytes of tensors kept for backward, those that an earlier node keeps already not counted.
     /// Traced tapes only.
     pub saved_bytes: usize,
@@ -116,7 +137,7 @@ impl<T: Real> Tape<T> {
                 records: Vec::new(),
                 saved: HashSet::new(),
                 unclaimed_bytes: 0,
-                last: (Instant::now(), multiply_adds()),
+                last: Meter::now(),
                 ran_backward: false,
             }),
         }
@@ -175,18 +196,18 @@ impl<T: Real> Tape<T> {
         pullback: Option<Pullback<T>>,
     ) -> Var<'_, T> {
         let mut nodes = self.nodes.borrow_mut();
-        let (now, count) = (Instant::now(), multiply_adds());
-        let (then, count_then) = nodes.last;
+        let (now, then) = (Meter::now(), nodes.last);
         let saved_bytes = std::mem::take(&mut nodes.unclaimed_bytes);
         nodes.records.push(Record {
             name,
             shape: value.shape(),
             parents: parents.clone(),
             location: Location::caller(),
-            forward: now - then,
+            forward: now.time - then.time,
             backward: Duration::ZERO,
-            forward_multiply_adds: count - count_then,
+            forward_multiply_adds: now.multiply_adds - then.multiply_adds,
             backward_multiply_adds: 0,
+            allocated_bytes: now.bytes - then.bytes,
             saved_bytes,
             value_norm: (self.mode == Mode::Traced).then(|| value.norm()),
             gradient_norm: None,
@@ -197,12 +218,10 @@ impl<T: Real> Tape<T> {
             pullback: pullback.filter(|_| self.mode != Mode::Forward),
         });
         // The norms of a traced tape are not the next node's time.
-        let now = if self.mode == Mode::Traced {
-            Instant::now()
-        } else {
-            now
+        nodes.last = match self.mode {
+            Mode::Traced => Meter::now(),
+            _ => now,
         };
-        nodes.last = (now, count);
         Var {
             tape: self,
             id,
@@ -280,7 +299,7 @@ impl<T: Real> Tape<T> {
             let Some(dy) = of_node[id].take() else {
                 continue;
             }; // nothing of it reached the output
-            let (start, count) = (Instant::now(), multiply_adds());
+            let start = Meter::now();
             for (parent, gradient) in parents.into_iter().zip(pullback(dy)) {
                 of_node[parent] = Some(match of_node[parent].take() {
                     None => gradient,
@@ -288,8 +307,10 @@ impl<T: Real> Tape<T> {
                 });
             }
             let record = &mut self.nodes.borrow_mut().records[id];
-            record.backward = start.elapsed();
-            record.backward_multiply_adds = multiply_adds() - count;
+            let end = Meter::now();
+            record.backward = end.time - start.time;
+            record.backward_multiply_adds = end.multiply_adds - start.multiply_adds;
+            record.allocated_bytes += end.bytes - start.bytes;
         }
         Gradients { of_node }
     }
@@ -439,6 +460,8 @@ mod tests {
         assert_eq!((records[0].name, records[1].name), ("x", "sum"));
         assert_eq!(records[1].parents, [0]);
         assert_eq!(records[1].saved_bytes, 16);
+        // Its scalar value and the gradient of `x`: 1 and 2 numbers; `kept` shares the memory of x.
+        assert_eq!(records[1].allocated_bytes, 8 + 16);
         assert_eq!(records[0].value_norm, Some(18f64.sqrt()));
         assert_eq!(records[0].gradient_norm, Some(2f64.sqrt()));
         assert!(records[1].location.file().ends_with("tape.rs"));

@@ -19,6 +19,7 @@ mod method;
 mod model;
 mod operator;
 
+use crate::approx;
 use crate::error::{Error, Result, exit};
 use case::Case;
 use clap::Parser;
@@ -96,7 +97,7 @@ impl fmt::Display for Counts {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(conformance(&Flags::parse()))
+    exit(approx::flags().and_then(|flags| conformance(&flags)))
 }
 
 fn conformance(flags: &Flags) -> Result<ExitCode> {

@@ -120,6 +120,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
         &data,
         flags.threads(),
         flags.stop_after,
+        flags.profile,
         &interrupt,
     )? {
         End::Finished { table, folder, .. } => {
@@ -209,6 +210,7 @@ pub(crate) fn run(
     data: &Data,
     threads: usize,
     stop_after: Option<usize>,
+    profile: bool,
     interrupt: &Interrupt,
 ) -> Result<End> {
     memory::forget_peak();
@@ -232,11 +234,18 @@ pub(crate) fn run(
         began: Instant::now(),
         spent: Spent::default(),
     };
-    match session.train(&mut trainer, done, stop_after, interrupt)? {
-        Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt),
-        Stopped::Paused(steps) => Ok(session.leave("stopped", steps, End::Paused)),
-        Stopped::Interrupted(steps) => Ok(session.interrupted(steps)),
+    if profile {
+        trainer.start_profile();
     }
+    let end = match session.train(&mut trainer, done, stop_after, interrupt)? {
+        Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt)?,
+        Stopped::Paused(steps) => session.leave("stopped", steps, End::Paused),
+        Stopped::Interrupted(steps) => session.interrupted(steps),
+    };
+    if let Some(profile) = trainer.profile() {
+        tell(profile.to_string().trim_end());
+    }
+    Ok(end)
 }
 
 /// What is about to be done; the rest of the settings is in config.toml.

@@ -1,6 +1,7 @@
 //! What a tape tells about itself: one tiny example through the real model, forward and backward, a
 //! line for every node.
 
+use crate::approx;
 use crate::error::{Error, Result, exit};
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
@@ -50,7 +51,7 @@ fn parse_count(text: &str) -> std::result::Result<usize, String> {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(explain(&Flags::parse()))
+    exit(approx::flags().and_then(|flags| explain(&flags)))
 }
 
 fn explain(flags: &Flags) -> Result<ExitCode> {

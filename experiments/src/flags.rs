@@ -24,7 +24,14 @@ const MOST_THREADS: usize = 1024;
 const HINT: &str = "--help lists the flags";
 
 /// What `--resume` may stand with, by the names of the fields.
-const WITH_RESUME: [&str; 5] = ["resume", "threads", "stop_after", "print_config", "list"];
+const WITH_RESUME: [&str; 6] = [
+    "resume",
+    "threads",
+    "stop_after",
+    "profile",
+    "print_config",
+    "list",
+];
 
 /// Trains one attention method on one task and tests it.
 #[derive(clap::Parser, Debug, Default)]
@@ -53,6 +60,9 @@ pub struct Flags {
     /// Settings from a TOML file, such as the config.toml of a run; flags win
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub config: Option<PathBuf>,
+    /// Print at the end where the time of the steps went, by operator
+    #[arg(long, help_heading = "Run")]
+    pub profile: bool,
     /// Print all settings as TOML and stop
     #[arg(long, help_heading = "Run")]
     pub print_config: bool,

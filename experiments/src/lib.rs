@@ -8,17 +8,19 @@
 //!    was held).
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
-//! 5. [`trainer`]: a training step and an evaluation; [`experiment`]: the loop around them, from flags to the test.
+//! 5. [`trainer`]: a training step and an evaluation, and [`profile`], where a step's time goes; [`experiment`]:
+//!    the loop around them, from flags to the test.
 //!    [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside the numbers of the
 //!    `paper`.
 //! 6. [`evaluate`] and [`predict`]: what is done with the model of a run, which `trained` reads back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
-//!    happens; both draw with `chart`. They train nothing either.
+//!    happens; both draw with `chart`. They train nothing either. [`bench_step`]: what a step takes.
 //! 9. [`data`]: the published data fetched, generated ones written, both verified and shown.
 //! 10. [`error`]: how all of them fail.
 
 pub mod approx;
+pub mod bench_step;
 mod chart;
 mod checkpoint;
 pub mod config;
@@ -35,6 +37,7 @@ mod memory;
 pub mod output;
 mod paper;
 pub mod predict;
+pub mod profile;
 pub mod progress;
 pub mod run;
 pub mod sweep;

@@ -551,7 +551,7 @@ impl Work<'_> {
         let began = Instant::now();
         let threads = self.threads;
         let data = self.data_of(&cell.config)?;
-        match experiment::run(&cell.config, start, data, threads, None, interrupt)? {
+        match experiment::run(&cell.config, start, data, threads, None, false, interrupt)? {
             End::Finished { test, .. } => {
                 let seconds = began.elapsed().as_secs();
                 tell(&format!(

@@ -8,6 +8,7 @@
 
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
+use crate::profile::{Part, Profile, Watch, Work};
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::gemm::multiply_adds;
@@ -18,6 +19,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
@@ -31,6 +33,8 @@ pub struct Trainer {
     /// Where each group sums its gradients; kept, so that a step allocates nothing large.
     sums: Vec<Vec<Tensor<f32>>>,
     threads: rayon::ThreadPool,
+    /// Where the time of steps goes, if somebody asked.
+    profile: Option<Profile>,
 }
 
 /// What the examples of a step share and do not change.
@@ -162,6 +166,7 @@ impl Trainer {
             threads: rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()?,
+            profile: None,
             learner: Learner {
                 seed,
                 data,
@@ -184,6 +189,16 @@ impl Trainer {
     /// The parameters as they are, to be written (shapes must stay).
     pub(crate) fn params_mut(&mut self) -> &mut Params<f32> {
         &mut self.learner.params
+    }
+
+    /// From here on it is measured where the time of training steps goes; no number changes.
+    pub fn start_profile(&mut self) {
+        self.profile = Some(Profile::new(self.threads.current_num_threads()));
+    }
+
+    /// Where the time of training steps went since [`Trainer::start_profile`].
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
     }
 
     /// What a checkpoint needs to continue from here.
@@ -216,6 +231,9 @@ impl Trainer {
     /// If the loss or the gradient is not finite: the step, the example and the operator that
     /// broke.
     pub fn step(&mut self, step: usize) -> Result<Step> {
+        let profiled = self.profile.is_some();
+        let start = Instant::now();
+        let mut alone = Watch::new(profiled);
         let batch = self.loader.batch(step).places;
         let Trainer {
             learner,
@@ -226,22 +244,31 @@ impl Trainer {
         let lengths: Vec<usize> = batch.iter().map(|&place| learner.tokens(place)).collect();
         let groups = groups::groups(&lengths, sums.len());
         let share = 1.0 / batch.len() as f32;
+        alone.lap(Part::Data);
 
-        let outcomes: Vec<Vec<(usize, Outcome)>> = threads.install(|| {
+        let (outcomes, shared) = threads.install(|| {
             let visit = |(group, sums): (&Vec<usize>, &mut Vec<Tensor<f32>>)| {
+                let mut watch = Watch::new(profiled);
                 for sum in &mut *sums {
                     sum.data_mut().fill(0.0);
                 }
+                watch.lap(Part::Sums);
                 let visit = |&slot: &usize| {
                     let tape = Tape::new();
-                    (slot, learner.visit(batch[slot], share, &tape, sums))
+                    let outcome = learner.visit(batch[slot], share, &tape, sums, &mut watch);
+                    drop(tape);
+                    watch.lap(Part::Tape);
+                    (slot, outcome)
                 };
-                group.iter().map(visit).collect()
+                let outcomes: Vec<_> = group.iter().map(visit).collect();
+                (outcomes, watch.work())
             };
-            let outcomes = groups.par_iter().zip(&mut *sums).map(visit).collect();
-            add_groups(&mut sums[..groups.len()]);
-            outcomes
+            let groups = groups.par_iter().zip(&mut *sums).map(visit);
+            let (outcomes, mut work): (Vec<_>, Vec<Work>) = groups.unzip();
+            work.extend(add_groups(&mut sums[..outcomes.len()], profiled));
+            (outcomes, work)
         });
+        let together = alone.lap_others();
 
         // In the order of the batch, so that the groups do not matter here either.
         let mut in_order: Vec<(usize, Outcome)> = outcomes.into_iter().flatten().collect();
@@ -253,6 +280,7 @@ impl Trainer {
         if !(loss.is_finite() && squares.is_finite()) {
             return Err(self.learner.broken(step, &batch));
         }
+        alone.lap(Part::Sums);
         let learning_rate = self.schedule.rate(step);
         self.optimiser.step(
             &mut self.learner.params,
@@ -260,6 +288,14 @@ impl Trainer {
             learning_rate,
             self.schedule.beta1(step),
         );
+        alone.lap(Part::Optimiser);
+        if let Some(profile) = &mut self.profile {
+            let mut work = Work::default();
+            for one in &shared {
+                work.join(one);
+            }
+            profile.add_step(start.elapsed(), &alone.work(), together, &work);
+        }
         Ok(Step {
             loss,
             accuracy: outcomes().filter(|outcome| outcome.right).count() as f64 / count,
@@ -356,19 +392,24 @@ impl Learner {
         share: f32,
         tape: &Tape<f32>,
         sums: &mut [Tensor<f32>],
+        watch: &mut Watch,
     ) -> Outcome {
         let before = multiply_adds();
         let example = &self.data.train.examples[place.example];
         let stream = |name| self.seed.stream(name).at(place.epoch).at(example.id);
-        let bound = self.params.bind(tape);
         let documents = documents(example, &self.data.encoding);
+        watch.lap(Part::Data);
+        let bound = self.params.bind(tape);
+        watch.lap(Part::Binding);
         let draws = Draws::live(stream("draws"));
         let logits = self
             .model
             .logits(&bound, &documents, &draws, Some(stream("dropout")));
         let loss = ops::cross_entropy(&logits, example.label);
         let gradients = tape.backward(&loss.clone().scale(share));
+        watch.lap_tape(|| tape.records());
         bound.accumulate(gradients, sums);
+        watch.lap(Part::Sums);
         Outcome {
             loss: f64::from(loss.item()),
             predicted: predicted(logits.value()),
@@ -418,7 +459,8 @@ impl Learner {
     fn broken(&self, step: usize, batch: &[Place]) -> Error {
         for &place in batch {
             let tape = Tape::traced();
-            self.visit(place, 1.0, &tape, &mut self.params.zeros());
+            let sums = &mut self.params.zeros();
+            self.visit(place, 1.0, &tape, sums, &mut Watch::new(false));
             let records = tape.records();
             let forward = records.iter().find(|node| infinite(node.value_norm));
             let backward = records
@@ -450,17 +492,18 @@ impl Learner {
 }
 
 /// Adds the sums of all groups to those of the first, in the order of the groups; parameters side
-/// by side.
-fn add_groups(groups: &mut [Vec<Tensor<f32>>]) {
+/// by side. Returns what it took, if that is `profiled`.
+fn add_groups(groups: &mut [Vec<Tensor<f32>>], profiled: bool) -> Vec<Work> {
     let Some((first, rest)) = groups.split_first_mut() else {
-        return;
+        return Vec::new();
     };
-    first
-        .par_iter_mut()
-        .enumerate()
-        .for_each(|(parameter, sum)| {
-            for group in &*rest {
-                lanes::add(group[parameter].data(), sum.data_mut());
-            }
-        });
+    let add = |(parameter, sum): (usize, &mut Tensor<f32>)| {
+        let mut watch = Watch::new(profiled);
+        for group in &*rest {
+            lanes::add(group[parameter].data(), sum.data_mut());
+        }
+        watch.lap(Part::Sums);
+        watch.work()
+    };
+    first.par_iter_mut().enumerate().map(add).collect()
 }

@@ -740,6 +740,34 @@ fn a_closed_pipe_is_no_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_profile_is_printed_at_the_end_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let [plain, profiled] = ["plain", "profiled"].map(|name| folder.path().join(name));
+    succeed(new_run(&plain, ""));
+    let pause = succeed(new_run(&profiled, "--profile --stop-after 5"));
+    let end = succeed(resume(&profiled, "--profile"));
+    for (output, steps) in [(&pause, 5), (&end, 7)] {
+        let text = stderr(output);
+        let table = text
+            .find("profile: ")
+            .map(|start| &text[start..])
+            .expect(&text);
+        assert!(
+            table.starts_with(&format!("profile: {steps} steps of ")),
+            "{text}"
+        );
+        assert!(
+            table.contains("\nskein ") && table.contains("\n(optimiser) "),
+            "{text}"
+        );
+    }
+    for name in SAME {
+        let [one, other] = [&plain, &profiled].map(|run| fs::read(run.join(name)).unwrap());
+        assert!(one == other, "{name}");
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_written_is_an_error() {
     let mut command = exp_text();
     command.arg("--list");
