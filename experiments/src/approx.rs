@@ -23,7 +23,7 @@ mod reference;
 pub(crate) mod spectral;
 mod trial;
 
-use crate::chart::{Chart, Point, Series, svg};
+use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::output::{answer, tell};
 use crate::whole_file;
@@ -659,6 +659,7 @@ fn chart(request: &Request, blocks: &[Block]) -> String {
             title: block.setting.to_string(),
             x: "features d (count)".to_string(),
             y: "spectral norm of BV - R (units of V)".to_string(),
+            scales: [Scale::Logarithmic; 2],
             series: series.collect(),
         }
     });

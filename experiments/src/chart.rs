@@ -1,9 +1,9 @@
-//! Charts as SVG: panels side by side with logarithmic axes, error bars, and one legend beside them
-//! all, so that it hides nothing.
+//! Charts as SVG: panels with linear or logarithmic axes and error bars; side by side with one legend
+//! beside them all ([`svg`]), or one with its legend below it ([`figure`]), so that it hides nothing.
 //!
 //! Series are told apart twice, by colours that colour-blind readers can tell apart (Okabe and Ito
-//! 2008, without their yellow, which white swallows) and by markers; the eighth begins the colours
-//! again with dashes and other markers. A name has the same look in every panel.
+//! 2008, without their yellow, which white swallows) and by markers, a few on a long line; the eighth
+//! begins the colours again with dashes and other markers. A name has the same look in every panel.
 
 use std::f64::consts::TAU;
 use std::fmt::Write;
@@ -14,7 +14,16 @@ pub(crate) struct Chart {
     /// What the axes mean, with units.
     pub(crate) x: String,
     pub(crate) y: String,
+    /// Of x and y.
+    pub(crate) scales: [Scale; 2],
     pub(crate) series: Vec<Series>,
+}
+
+/// How numbers become places on an axis.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Scale {
+    Linear,
+    Logarithmic,
 }
 
 /// A line of points.
@@ -23,8 +32,8 @@ pub(crate) struct Series {
     pub(crate) points: Vec<Point>,
 }
 
-/// A point with its standard error in y. Numbers that a logarithmic axis has no place for, 0 among
-/// them, are left out.
+/// A point with its standard error in y. Numbers that an axis has no place for, on a logarithmic one 0
+/// among them, are left out.
 #[derive(Clone, Copy)]
 pub(crate) struct Point {
     pub(crate) x: f64,
@@ -47,17 +56,32 @@ const LEGEND: f64 = 180.0;
 /// Pixels between lines of the legend.
 const LINE: f64 = 20.0;
 
-/// A logarithmic axis: numbers to pixels.
+/// Of a line with more points than this, not every one has a marker.
+const MARKED: usize = 24;
+/// Pixels of a letter in the legend, about.
+const LETTER: f64 = 6.6;
+
+/// An axis: numbers to pixels.
 struct Axis {
+    scale: Scale,
     low: f64,
     high: f64,
     from: f64,
     to: f64,
 }
 
+impl Scale {
+    fn has(self, x: f64) -> bool {
+        x.is_finite() && (self == Scale::Linear || x > 0.0)
+    }
+}
+
 impl Axis {
     fn at(&self, x: f64) -> f64 {
-        let part = (x / self.low).ln() / (self.high / self.low).ln();
+        let part = match self.scale {
+            Scale::Linear => (x - self.low) / (self.high - self.low),
+            Scale::Logarithmic => (x / self.low).ln() / (self.high / self.low).ln(),
+        };
         self.from + part * (self.to - self.from)
     }
 }
@@ -101,11 +125,56 @@ pub(crate) fn svg(charts: &[Chart]) -> String {
     svg
 }
 
+/// One chart as an SVG for a page, its legend below it; `names` are all that have a look on that page.
+pub(crate) fn figure(chart: &Chart, names: &[&str]) -> String {
+    let (width, below) = (LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM);
+    // Names one after the other, in as many lines as that takes.
+    let mut places = Vec::new();
+    let (mut x, mut y) = (LEFT, below + 8.0);
+    for series in &chart.series {
+        let end = x + 54.0 + LETTER * series.name.chars().count() as f64;
+        if end > width && x > LEFT {
+            (x, y) = (LEFT, y + LINE);
+        }
+        places.push((x, y));
+        x += 54.0 + LETTER * series.name.chars().count() as f64;
+    }
+    let height = y + LINE;
+    let title = escaped(&chart.title);
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n"
+    );
+    panel(&mut svg, chart, names);
+    let most = ((width - LEFT - 44.0) / LETTER) as usize;
+    for (series, (x, y)) in chart.series.iter().zip(places) {
+        let look = look(names, &series.name);
+        line(&mut svg, look, &[(x, y), (x + 30.0, y)]);
+        marker(&mut svg, look, x + 15.0, y);
+        let name = match series.name.chars().count() > most {
+            // The ends of paths tell more than their beginnings.
+            true => {
+                let letters: Vec<char> = series.name.chars().collect();
+                let end: String = letters[letters.len() + 1 - most..].iter().collect();
+                format!("…{end}")
+            }
+            false => series.name.clone(),
+        };
+        text(&mut svg, x + 38.0, y + 4.0, "start", "", &name);
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+/// The place of a name among those that have a look.
+fn look(names: &[&str], name: &str) -> usize {
+    names.iter().position(|known| *known == name).unwrap_or(0)
+}
+
 fn panel(svg: &mut String, chart: &Chart, names: &[&str]) {
-    let shown = |point: &&Point| {
-        let positive = |x: f64| x > 0.0 && x.is_finite();
-        positive(point.x) && positive(point.y)
-    };
+    let [x_scale, y_scale] = chart.scales;
+    let shown = |point: &&Point| x_scale.has(point.x) && y_scale.has(point.y);
+    let bar = |point: &Point| bar(point, y_scale);
     let points = || {
         chart
             .series
@@ -113,28 +182,42 @@ fn panel(svg: &mut String, chart: &Chart, names: &[&str]) {
             .flat_map(|series| &series.points)
             .filter(shown)
     };
-    let (left, right) = bounds(points().map(|point| point.x), 2f64.powf(0.25));
     let tops = points().flat_map(|point| [point.y, point.y + bar(point), point.y - bar(point)]);
-    let (low, high) = bounds(tops, 1.15);
+    let ((left, right), (low, high)) = (
+        bounds(points().map(|point| point.x), x_scale, 2f64.powf(0.25)),
+        bounds(tops, y_scale, 1.15),
+    );
     let x = Axis {
+        scale: x_scale,
         low: left,
         high: right,
         from: LEFT,
         to: LEFT + WIDTH,
     };
     let y = Axis {
+        scale: y_scale,
         low,
         high,
         from: TOP + HEIGHT,
         to: TOP,
     };
     let (bottom, end) = (TOP + HEIGHT, LEFT + WIDTH);
-    for tick in x_ticks(left, right) {
+    let x_ticks = match x_scale {
+        Scale::Linear => linear_ticks(left, right),
+        Scale::Logarithmic => x_ticks(left, right),
+    };
+    let y_ticks = match y_scale {
+        Scale::Linear => linear_ticks(low, high),
+        // Within a factor of two, round numbers are as good at even distances.
+        Scale::Logarithmic if high < 2.0 * low => linear_ticks(low, high),
+        Scale::Logarithmic => y_ticks(low, high),
+    };
+    for tick in x_ticks {
         let at = x.at(tick);
         grid(svg, at, TOP, at, bottom);
         text(svg, at, bottom + 18.0, "middle", "", &number(tick));
     }
-    for tick in y_ticks(low, high) {
+    for tick in y_ticks {
         let at = y.at(tick);
         grid(svg, LEFT, at, end, at);
         text(svg, LEFT - 6.0, at + 4.0, "end", "", &number(tick));
@@ -157,14 +240,16 @@ fn panel(svg: &mut String, chart: &Chart, names: &[&str]) {
     let turned = format!(" transform=\"rotate(-90 18 {})\"", TOP + HEIGHT / 2.0);
     text(svg, 18.0, TOP + HEIGHT / 2.0, "middle", &turned, &chart.y);
     for series in &chart.series {
-        let look = names
-            .iter()
-            .position(|name| *name == series.name)
-            .unwrap_or(0);
+        let look = look(names, &series.name);
         let points: Vec<&Point> = series.points.iter().filter(shown).collect();
         let place = |point: &&Point| (x.at(point.x), y.at(point.y));
         line(svg, look, &points.iter().map(place).collect::<Vec<_>>());
-        for point in points {
+        let stride = match points.len() {
+            ..=MARKED => 1,
+            many => many.div_ceil(MARKED / 3),
+        };
+        // The last is marked; of several lines not all at the same places.
+        for point in points.iter().rev().skip(stride * look / 7).step_by(stride) {
             let (px, py) = (x.at(point.x), y.at(point.y));
             let (up, down) = (y.at(point.y + bar(point)), y.at(point.y - bar(point)));
             if down - up > 1.0 {
@@ -182,23 +267,47 @@ fn panel(svg: &mut String, chart: &Chart, names: &[&str]) {
     }
 }
 
-/// Half the length of an error bar, short of zero, where a logarithmic axis has no end.
-fn bar(point: &Point) -> f64 {
-    match point.error.is_finite() {
-        true => point.error.min(0.9 * point.y),
-        false => 0.0,
+/// Half the length of an error bar, short of zero where a logarithmic axis has no end.
+fn bar(point: &Point, scale: Scale) -> f64 {
+    match (point.error.is_finite(), scale) {
+        (false, _) => 0.0,
+        (true, Scale::Linear) => point.error,
+        (true, Scale::Logarithmic) => point.error.min(0.9 * point.y),
     }
 }
 
-/// The smallest and the largest number with some room around.
-fn bounds(numbers: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
-    let (low, high) = numbers.fold((f64::INFINITY, 0.0f64), |(low, high), x| {
+/// The smallest and the largest number with some room around: a factor, or a twentieth of the range.
+fn bounds(numbers: impl Iterator<Item = f64>, scale: Scale, room: f64) -> (f64, f64) {
+    let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
         (low.min(x), high.max(x))
     });
-    match low <= high {
-        true => (low / room, high * room),
-        false => (0.5, 2.0),
+    match (low <= high, scale) {
+        (true, Scale::Logarithmic) => (low / room, high * room),
+        (true, Scale::Linear) if low < high => {
+            let room = 0.05 * (high - low);
+            // What is never negative is not shown as if it could be.
+            let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+            ((low - room).max(floor), high + room)
+        }
+        (true, Scale::Linear) => (low - 0.5, high + 0.5),
+        (false, _) => (0.5, 2.0),
     }
+}
+
+/// Round numbers, three to eight of them: more would not have room for their digits.
+fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
+    let least = (high - low) / 7.0;
+    let exponent = least.log10().floor() as i32;
+    let long_enough = |digit: &f64| digit * 10f64.powi(exponent) >= least;
+    let digit = [1.0, 2.0, 5.0]
+        .into_iter()
+        .find(long_enough)
+        .unwrap_or(10.0);
+    let step = digit * 10f64.powi(exponent);
+    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+    // Through the decimal form, which is exact where a product would not be.
+    let tick = |k: i64| format!("{}e{exponent}", k * digit as i64).parse::<f64>();
+    (first..=last).filter_map(|k| tick(k).ok()).collect()
 }
 
 /// Powers of two.
@@ -224,8 +333,8 @@ fn y_ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 fn number(x: f64) -> String {
-    match x {
-        1e-3..1e6 => x.to_string(),
+    match x.abs() {
+        0.0 | 1e-3..1e6 => x.to_string(),
         _ => format!("{x:e}"),
     }
 }
@@ -238,14 +347,29 @@ fn grid(svg: &mut String, x1: f64, y1: f64, x2: f64, y2: f64) {
 }
 
 fn text(svg: &mut String, x: f64, y: f64, anchor: &str, more: &str, text: &str) {
-    let text = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let text = escaped(text);
     let _ = writeln!(
         svg,
         "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{more}>{text}</text>"
     );
+}
+
+/// The text as it may stand between tags and in quoted attributes.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // No control character may stand in XML or HTML.
+            letter if letter.is_control() => out.push('\u{fffd}'),
+            letter => out.push(letter),
+        }
+    }
+    out
 }
 
 fn line(svg: &mut String, look: usize, points: &[(f64, f64)]) {
@@ -310,6 +434,7 @@ mod tests {
             title: "a < b".to_string(),
             x: "features d".to_string(),
             y: "error".to_string(),
+            scales: [Scale::Logarithmic; 2],
             series: vec![Series {
                 name: "skein".to_string(),
                 points: points.iter().map(point).collect(),
@@ -334,6 +459,47 @@ mod tests {
         assert_eq!(svg.matches(">skein<").count(), 1);
         assert_eq!(svg.matches(">a &lt; b<").count(), 2);
         assert_eq!(svg.matches("<g ").count(), svg.matches("</g>").count());
+    }
+
+    #[test]
+    fn linear_axes_have_round_ticks_within_them() {
+        assert_eq!(linear_ticks(0.0, 1.0), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+        assert_eq!(linear_ticks(-0.13, 0.31), [-0.1, 0.0, 0.1, 0.2, 0.3]);
+        assert_eq!(
+            linear_ticks(0.0, 52_500.0),
+            [0.0, 10_000.0, 20_000.0, 30_000.0, 40_000.0, 50_000.0]
+        );
+        for range in [3e-7, 0.17, 1.0, 2.3, 9.9, 12_345.0] {
+            let ticks = linear_ticks(5.0, 5.0 + range);
+            assert!((3..=8).contains(&ticks.len()), "{range}: {ticks:?}");
+        }
+        let linear = Chart {
+            scales: [Scale::Linear; 2],
+            ..chart(&[(0.0, -1.0, 0.0), (1.0, 0.0, 0.0), (2.0, f64::NAN, 0.0)])
+        };
+        let svg = figure(&linear, &["skein"]);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert_eq!(
+            svg.matches("<circle").count(),
+            3,
+            "two points and the legend"
+        );
+        let one = Chart {
+            scales: [Scale::Linear; 2],
+            ..chart(&[(1.0, 1.0, 0.0)])
+        };
+        assert!(!figure(&one, &["skein"]).contains("NaN"));
+    }
+
+    #[test]
+    fn long_lines_have_few_markers_and_long_names_are_cut_at_their_beginning() {
+        let points: Vec<_> = (1..=300).map(|i| (f64::from(i), 1.0, 0.0)).collect();
+        let mut long = chart(&points);
+        let svg = figure(&long, &["skein"]);
+        assert!((6..14).contains(&svg.matches("<circle").count()), "{svg}");
+        long.series[0].name = format!("{}/end", "x".repeat(200));
+        assert!(figure(&long, &[]).contains("xxx/end</text>"));
+        assert!(figure(&long, &[]).contains(">…xxx"));
     }
 
     #[test]

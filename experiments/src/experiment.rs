@@ -10,9 +10,10 @@ use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
 use crate::output::{answer, tell};
 use crate::progress::Progress;
+use crate::report::{self, DataReport};
 use crate::run::{Run, Timing};
 use crate::task::Task;
-use crate::trainer::{Evaluation, State, Step, Trainer};
+use crate::trainer::{Evaluation, Norms, State, Step, Trainer};
 use datasets::Dataset;
 use datasets::baseline::{self, Baseline};
 use indicatif::HumanCount;
@@ -54,6 +55,7 @@ struct Watch {
 #[derive(Serialize)]
 struct Dev {
     dev: Evaluation,
+    norms: Vec<Norms>,
 }
 
 /// result.json.
@@ -216,6 +218,8 @@ pub(crate) fn run(
     memory::forget_peak();
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
     let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let report = DataReport::new(&data.set, &data.sha256);
+    run.write("data.json", &serde_json::to_vec_pretty(&report)?)?;
     tell(&format!(
         "run:    {} ({}), {} parameters, {threads} threads",
         run.folder().display(),
@@ -509,7 +513,8 @@ impl Session<'_> {
         let dev = dev
             .map_err(|error| error.at(&format!("step {done}")))?
             .expect("it never breaks off");
-        self.run.log(done, &Dev { dev })?;
+        let norms = trainer.norms();
+        self.run.log(done, &Dev { dev, norms })?;
         let better = self.watch.best.is_none_or(|(_, best)| dev.loss < best.loss);
         if better {
             self.watch.best = Some((done, dev));
@@ -581,7 +586,10 @@ impl Session<'_> {
             "weights.safetensors",
             &models::to_safetensors(trainer.params()),
         )?;
+        let operators = serde_json::to_vec_pretty(&trainer.operators())?;
+        self.run.write("operators.json", &operators)?;
         self.run.finish(&outcome)?;
+        report::write(self.run.folder())?;
         let end = End::Finished {
             folder: self.run.folder().to_path_buf(),
             table: self.table(&outcome),

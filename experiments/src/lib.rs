@@ -12,10 +12,11 @@
 //!    the loop around them, from flags to the test.
 //!    [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside the numbers of the
 //!    `paper`.
-//! 6. [`evaluate`] and [`predict`]: what is done with the model of a run, which `trained` reads back.
+//! 6. [`report`]: the page about a run; [`evaluate`] and [`predict`]: what is done with its model, which `trained` reads
+//!    back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
-//!    happens; both draw with `chart`. They train nothing either. [`bench_step`]: what a step takes.
+//!    happens; they train nothing either. These and reports draw with `chart`. [`bench_step`]: what a step takes.
 //! 9. [`data`]: the published data fetched, generated ones written, both verified and shown.
 //! 10. [`error`]: how all of them fail.
 
@@ -39,6 +40,7 @@ mod paper;
 pub mod predict;
 pub mod profile;
 pub mod progress;
+pub mod report;
 pub mod run;
 pub mod sweep;
 pub mod table;

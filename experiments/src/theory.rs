@@ -27,7 +27,7 @@
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{Mean, cell, distinct, flags};
 use crate::approx::{parse_count, parse_scale, parse_threads, parse_trials};
-use crate::chart::{Chart, Point, Series, svg};
+use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::output::{answer, tell};
 use crate::whole_file;
@@ -665,6 +665,7 @@ fn chart(blocks: &[Block]) -> String {
             title: format!("{}: Proposition 1, {}", block.setting, first.title()),
             x: "columns drawn d (count)".to_string(),
             y: "||BV - BSSᵀV||² / (||B||² ||V||²), Frobenius".to_string(),
+            scales: [Scale::Logarithmic; 2],
             series: lines,
         });
         let mean = |row: &Lemma| Point {
@@ -679,6 +680,7 @@ fn chart(blocks: &[Block]) -> String {
             title: format!("{}: Lemma 1", block.setting),
             x: "pilot rows drawn d (count)".to_string(),
             y: "beta = min p̂ / p".to_string(),
+            scales: [Scale::Logarithmic; 2],
             series: vec![
                 series(
                     "mean beta".to_string(),

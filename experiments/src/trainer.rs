@@ -12,17 +12,20 @@ use crate::profile::{Part, Profile, Watch, Work};
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::gemm::multiply_adds;
-use engine::{Draws, Params, Seed, Stream, Tape, Tensor, lanes};
+use engine::{Draws, Params, Record, Seed, Stream, Tape, Tensor, lanes};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
 use ops::attention;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
+
+/// Examples of which the operators are measured.
+const MEASURED: usize = 4;
 
 /// Everything a run computes with.
 pub struct Trainer {
@@ -73,6 +76,43 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// Examples looked at.
     pub examples: usize,
+}
+
+/// Euclidean norms of one layer.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Norms {
+    /// What the names of its parameters begin with.
+    pub(crate) layer: String,
+    /// Of its parameters.
+    pub(crate) parameters: f64,
+    /// Of the gradient of the latest step.
+    pub(crate) gradient: f64,
+}
+
+/// operators.json: where the time of a few training examples goes.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Operators {
+    pub(crate) examples: usize,
+    pub(crate) tokens: usize,
+    /// Of all of it, on one thread.
+    pub(crate) wall_ms: f64,
+    /// The slowest first.
+    pub(crate) operators: Vec<Operator>,
+}
+
+/// One operator's share of [`Operators`].
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Operator {
+    pub(crate) name: String,
+    pub(crate) calls: usize,
+    pub(crate) forward_ms: f64,
+    pub(crate) backward_ms: f64,
+}
+
+impl Operator {
+    pub(crate) fn milliseconds(&self) -> f64 {
+        self.forward_ms + self.backward_ms
+    }
 }
 
 /// What a checkpoint keeps of a trainer.
@@ -306,6 +346,75 @@ impl Trainer {
         })
     }
 
+    /// Norms of every layer, in the order of the model; call it right after a step, whose gradient is still there.
+    pub(crate) fn norms(&self) -> Vec<Norms> {
+        let mut layers: Vec<Norms> = Vec::new();
+        for ((name, value), gradient) in self.learner.params.iter().zip(&self.sums[0]) {
+            let layer = layer(name);
+            let place = layers.iter().position(|norms| norms.layer == layer);
+            let place = place.unwrap_or_else(|| {
+                layers.push(Norms {
+                    layer: layer.to_string(),
+                    parameters: 0.0,
+                    gradient: 0.0,
+                });
+                layers.len() - 1
+            });
+            layers[place].parameters += value.norm().powi(2);
+            layers[place].gradient += gradient.norm().powi(2);
+        }
+        for norms in &mut layers {
+            norms.parameters = norms.parameters.sqrt();
+            norms.gradient = norms.gradient.sqrt();
+        }
+        layers
+    }
+
+    /// Forward and backward of some training examples on this thread, by operator; nothing is learnt from them.
+    pub(crate) fn operators(&self) -> Operators {
+        let batch = self.loader.batch(0).places;
+        let examples = &batch[..batch.len().min(MEASURED)];
+        let mut sums = self.learner.params.zeros();
+        let mut visit = |place| {
+            let tape = Tape::new();
+            let watch = &mut Watch::new(false);
+            self.learner.visit(place, 1.0, &tape, &mut sums, watch);
+            tape.records()
+        };
+        // The first pass pays for fresh memory.
+        visit(examples[0]);
+        let start = Instant::now();
+        let records: Vec<Record> = examples.iter().flat_map(|&place| visit(place)).collect();
+        let wall = start.elapsed();
+        let milliseconds = |time: Duration| 1e3 * time.as_secs_f64();
+        let mut operators: Vec<Operator> = Vec::new();
+        for record in &records {
+            let place = operators.iter().position(|o| o.name == record.name);
+            let place = place.unwrap_or_else(|| {
+                operators.push(Operator {
+                    name: record.name.to_string(),
+                    calls: 0,
+                    forward_ms: 0.0,
+                    backward_ms: 0.0,
+                });
+                operators.len() - 1
+            });
+            operators[place].calls += 1;
+            operators[place].forward_ms += milliseconds(record.forward);
+            operators[place].backward_ms += milliseconds(record.backward);
+        }
+        operators.sort_by(|a, b| b.milliseconds().total_cmp(&a.milliseconds()));
+        Operators {
+            examples: examples.len(),
+            tokens: examples
+                .iter()
+                .map(|&place| self.learner.tokens(place))
+                .sum(),
+            wall_ms: milliseconds(wall),
+            operators,
+        }
+    }
+
     /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order
     /// of `split` (0: all); an example is judged with the same draws every time. `seen` is told how
     /// many are done and may break off: then there is no outcome.
@@ -364,6 +473,12 @@ impl Trainer {
             examples,
         }))
     }
+}
+
+/// What the parameters of a layer have in common: `transformer_0` of `model.transformer_0.mha.W_q.weight`.
+fn layer(parameter: &str) -> &str {
+    let inner = parameter.strip_prefix("model.").unwrap_or(parameter);
+    inner.split('.').next().unwrap_or(inner)
 }
 
 /// Where the draws of an evaluation come from, each example's at its id.

@@ -25,8 +25,9 @@ groups = 3
 ";
 
 /// Files that equal runs have equal, byte for byte.
-const SAME: [&str; 4] = [
+const SAME: [&str; 5] = [
     "metrics.jsonl",
+    "data.json",
     "weights.safetensors",
     "result.json",
     "config.toml",
@@ -239,8 +240,11 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
         "checkpoint-12.bin",
         "checkpoint-9.bin",
         "config.toml",
+        "data.json",
         "environment.toml",
         "metrics.jsonl",
+        "operators.json",
+        "report.html",
         "result.json",
         "timings.jsonl",
         "weights.safetensors",

@@ -1,0 +1,99 @@
+//! The report of a run as one HTML file that needs nothing else: curves, outcome, norms by layer, time by operator,
+//! configuration, environment, data. It is made when a run ends, and by `report` of any run, or of several side by side.
+//!
+//! Everything in it comes from the files of the run (`report/record.rs`); neither data nor model are needed again.
+//! `report/curve.rs` keeps it light, `report/page.rs` writes it.
+
+mod curve;
+mod page;
+mod record;
+
+use crate::approx;
+use crate::error::{Error, Result, exit};
+use crate::output::tell;
+use crate::whole_file;
+use clap::Parser;
+pub(crate) use record::DataReport;
+use record::Record;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Makes the report of a run, or compares several
+#[derive(Parser, Debug)]
+#[command(version, max_term_width = 80)]
+struct Flags {
+    /// Folders of runs, such as runs/text-skein-s42; they need not have ended
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// The page [default: report.html in the folder of the run; of several runs,
+    /// comparison.html here]
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(approx::flags().and_then(|flags| report(&flags)))
+}
+
+fn report(flags: &Flags) -> Result<ExitCode> {
+    let records: Vec<Record> = flags
+        .runs
+        .iter()
+        .map(|run| Record::read(run))
+        .collect::<Result<_>>()?;
+    let (default, page) = match &records[..] {
+        [one] => (one.folder.join("report.html"), page::one(one)),
+        several => (
+            PathBuf::from("comparison.html"),
+            page::several(several, &names(several)),
+        ),
+    };
+    let out = flags.out.as_ref().unwrap_or(&default);
+    refuse_other(out)?;
+    whole_file::write(out, &[page.as_bytes()])?;
+    tell(&format!("report: {}", out.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes report.html into the folder of a run.
+pub(crate) fn write(folder: &Path) -> Result<()> {
+    let page = page::one(&Record::read(folder)?);
+    whole_file::write(&folder.join("report.html"), &[page.as_bytes()])
+}
+
+/// What tells the runs apart: the names of their folders, or else the paths.
+fn names(runs: &[Record]) -> Vec<String> {
+    let mut names: Vec<String> = runs.iter().map(Record::name).collect();
+    let mut distinct = names.clone();
+    distinct.sort();
+    distinct.dedup();
+    if distinct.len() < names.len() {
+        names = runs
+            .iter()
+            .map(|run| run.folder.display().to_string())
+            .collect();
+    }
+    names
+}
+
+/// A file that is no report is not replaced by one.
+fn refuse_other(out: &Path) -> Result<()> {
+    if out.file_name().is_none() {
+        let message = format!("--out {}: expected the name of a file", out.display());
+        return Err(Error::usage(message).hint("such as --out report.html"));
+    }
+    let mut start = vec![0; page::START.len()];
+    let Ok(mut file) = File::open(out) else {
+        return Ok(()); // If it cannot be written either, that is said.
+    };
+    match file.read_exact(&mut start) {
+        Ok(()) if start == page::START.as_bytes() => Ok(()),
+        _ => {
+            let message = format!("{} exists and is no report", out.display());
+            Err(Error::usage(message).hint("name another file with --out"))
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Curves of few points out of runs of many steps: a page stays light however long the run was.
+
+/// Points of a curve that are drawn at most, but for the last.
+pub(super) const MOST_POINTS: usize = 300;
+/// A running mean is over one of so many parts of the run,
+const PARTS: usize = 50;
+/// and over so many steps at least, in short runs over a tenth.
+const LEAST: usize = 20;
+
+/// Of how many points every last one is drawn.
+pub(super) fn stride(count: usize) -> usize {
+    count.div_ceil(MOST_POINTS).max(1)
+}
+
+/// Over how many steps the mean is taken: no fewer than lie between two points, so that each step counts.
+pub(super) fn window(count: usize) -> usize {
+    (count / PARTS)
+        .max(LEAST.min(count / 10))
+        .max(stride(count))
+}
+
+/// Running means of the values of steps 1, 2, ..., each with the last step it is over.
+pub(super) fn smooth(values: &[f64]) -> Vec<(usize, f64)> {
+    let window = window(values.len());
+    let mean = |last: usize| {
+        let part = &values[last.saturating_sub(window)..last];
+        (last, part.iter().sum::<f64>() / part.len() as f64)
+    };
+    ends(values.len()).map(mean).collect()
+}
+
+/// Every so many of the points, the last among them.
+pub(super) fn thin(points: &[(usize, f64)]) -> Vec<(usize, f64)> {
+    ends(points.len()).map(|last| points[last - 1]).collect()
+}
+
+/// The numbers, from 1 to `count`, of the points that are drawn.
+fn ends(count: usize) -> impl Iterator<Item = usize> {
+    let stride = stride(count);
+    let first = (count + stride - 1) % stride + 1;
+    (first..=count).step_by(stride)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runs_have_few_points_and_short_ones_all() {
+        assert_eq!(smooth(&[]), []);
+        assert_eq!(smooth(&[1.0, 3.0]), [(1, 1.0), (2, 3.0)]);
+        let line: Vec<f64> = (1..=50_000).map(f64::from).collect();
+        let points = smooth(&line);
+        assert_eq!((points.len(), window(50_000)), (300, 1000));
+        assert_eq!(points.last(), Some(&(50_000, 49_500.5)));
+        let points: Vec<(usize, f64)> = (0..1001).map(|i| (50 * i, 0.0)).collect();
+        let thinned = thin(&points);
+        assert!(thinned.len() <= MOST_POINTS && thinned.last() == Some(&(50_000, 0.0)));
+    }
+
+    #[test]
+    fn every_step_counts() {
+        // A single spike of a run is in a mean, wherever it is.
+        for place in 0..1000 {
+            let mut values = vec![0.0; 1000];
+            values[place] = 1.0;
+            assert!(smooth(&values).iter().any(|(_, y)| *y > 0.0), "{place}");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! report.html: it is there when a run has ended, says what the run's files say, escapes whatever they hold, stays light
+//! however long the run was, and shows itself in a browser without a complaint and without being wider than a phone.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The page of a run of 50,000 steps weighs less.
+const LIGHT: usize = 150_000;
+/// CSS pixels across of a common phone.
+const PHONE: usize = 390;
+
+fn run(binary: &str, args: &[&OsStr]) -> Output {
+    Command::new(binary).args(args).output().unwrap()
+}
+
+fn report(args: &[&Path]) -> Output {
+    let args: Vec<&OsStr> = args.iter().map(|path| path.as_os_str()).collect();
+    run(env!("CARGO_BIN_EXE_report"), &args)
+}
+
+fn succeed(output: &Output) {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+}
+
+fn refused(output: &Output, code: i32) -> String {
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    assert!(told.starts_with("error: "), "{told}");
+    assert!(told.lines().count() <= 2, "{told}");
+    told
+}
+
+/// A run that has ended, of texts in a folder whose name would be HTML.
+fn ended() -> &'static Path {
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
+        let _ = fs::remove_dir_all(&folder);
+        let texts = folder.join("<b>\"texts\"&");
+        for (half, count) in [("train", 40), ("test", 5)] {
+            for class in ["neg", "pos"] {
+                let folder = texts.join(half).join(class);
+                fs::create_dir_all(&folder).unwrap();
+                for i in 0..count {
+                    fs::write(folder.join(format!("{i}.txt")), format!("{class} {i} {half}")).unwrap();
+                }
+            }
+        }
+        let out = folder.join("run");
+        let flags = "--budget smoke --steps 6 --warmup 1 --eval-every 2 --batch 4 --features 8 --max-len 16";
+        let mut args: Vec<&OsStr> = flags.split_whitespace().map(OsStr::new).collect();
+        args.extend([OsStr::new("--data"), texts.as_os_str()]);
+        args.extend([OsStr::new("--out"), out.as_os_str()]);
+        succeed(&run(env!("CARGO_BIN_EXE_exp_text"), &args));
+        out
+    })
+}
+
+fn page(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn copy(run: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(run).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+/// A run of 50,000 steps, as its files would have it, with an evaluation every 50.
+fn long(to: &Path) {
+    copy(ended(), to);
+    let (mut metrics, mut timings) = (String::new(), String::new());
+    for step in 1..=50_000 {
+        let x = f64::from(step);
+        let loss = 0.4 + (-x / 9e3).exp() * 0.3 + (x * 12.9898).sin() * 0.1;
+        let accuracy = 1.0 - loss / 2.0;
+        let _ = writeln!(
+            metrics,
+            "{{\"step\":{step},\"loss\":{loss},\"accuracy\":{accuracy},\"learning_rate\":1e-4,\
+             \"gradient_norm\":{},\"tokens\":99}}",
+            1.0 + loss
+        );
+        let _ = writeln!(
+            timings,
+            "{{\"step\":{step},\"seconds\":0.5,\"tokens_per_second\":1.0}}"
+        );
+        if step % 50 == 0 {
+            let norms: Vec<String> = [
+                "embeddings",
+                "transformer_0",
+                "transformer_1",
+                "norm",
+                "seq_classifer",
+            ]
+            .iter()
+            .map(|layer| {
+                format!(
+                    "{{\"layer\":\"{layer}\",\"parameters\":{},\"gradient\":{loss}}}",
+                    5.0 + loss
+                )
+            })
+            .collect();
+            let _ = writeln!(
+                metrics,
+                "{{\"step\":{step},\"dev\":{{\"loss\":{loss},\"accuracy\":{accuracy},\"examples\":9}},\
+                 \"norms\":[{}]}}",
+                norms.join(",")
+            );
+        }
+    }
+    fs::write(to.join("metrics.jsonl"), metrics).unwrap();
+    fs::write(to.join("timings.jsonl"), timings).unwrap();
+}
+
+/// Every tag that is opened is closed, in order; what is left besides them has neither `<` nor `>`.
+fn assert_well_formed(html: &str) {
+    let (_, body) = html.split_once("</style>").expect("a style sheet");
+    let body = body.split_once("<body>").expect("a body").1;
+    let mut open: Vec<&str> = Vec::new();
+    for piece in body.split('<').skip(1) {
+        let (tag, rest) = piece.split_once('>').expect("a tag that ends");
+        assert!(!rest.contains('>'), "{piece}");
+        if let Some(name) = tag.strip_prefix('/') {
+            match open.pop() {
+                Some(last) => assert_eq!(last, name),
+                None => assert!(["body", "html"].contains(&name), "{name}"),
+            }
+        } else if !tag.ends_with('/') {
+            open.push(tag.split_whitespace().next().unwrap());
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+/// Nothing is loaded and nothing runs.
+fn assert_alone(html: &str) {
+    for word in [
+        "<script",
+        "<link",
+        "<img",
+        "<iframe",
+        "src=",
+        "href=",
+        "url(",
+        "@import",
+        "javascript:",
+        "http:",
+        "https:",
+    ] {
+        assert!(!html.contains(word), "{word}");
+    }
+    for word in [
+        "default-src 'none'",
+        "name=\"viewport\"",
+        "@media print",
+        "charset=\"utf-8\"",
+    ] {
+        assert!(html.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_run_that_ends_leaves_a_report_of_all_it_knows() {
+    let html = page(&ended().join("report.html"));
+    assert_well_formed(&html);
+    assert_alone(&html);
+    for part in [
+        "<h1>Text with skein</h1>",
+        "test accuracy, 10 examples",
+        "token frequencies",
+        "majority class",
+        "aria-label=\"Loss\"",
+        "aria-label=\"Accuracy\"",
+        "steps (count)",
+        "cross-entropy (nats)",
+        ">transformer_1</text>",
+        "<td>skein</td>",
+        "<td>layer_norm</td>",
+        "<span>eval every</span> <span>2</span>",
+        "<span>cpu</span>",
+        "protocol clean: dev = the texts of train",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    let result: serde_json::Value =
+        serde_json::from_slice(&fs::read(ended().join("result.json")).unwrap()).unwrap();
+    let accuracy = 100.0 * result["test"]["accuracy"].as_f64().unwrap();
+    assert!(html.contains(&format!(">{accuracy:.2}%</p>")));
+}
+
+#[test]
+fn what_a_run_holds_is_never_html() {
+    let html = page(&ended().join("report.html"));
+    assert!(!html.contains("<b>"), "the name of the data is HTML");
+    assert!(html.contains("&lt;b&gt;&quot;texts&quot;&amp;"));
+}
+
+#[test]
+fn the_report_is_made_again_from_the_folder_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(ended(), &run);
+    fs::remove_file(run.join("report.html")).unwrap();
+    succeed(&report(&[&run]));
+    assert_eq!(
+        page(&run.join("report.html")),
+        page(&ended().join("report.html"))
+    );
+
+    // Not ended yet; begun by a program that wrote less; a line that is being written.
+    for file in ["result.json", "data.json", "operators.json"] {
+        fs::remove_file(run.join(file)).unwrap();
+    }
+    let metrics = page(&run.join("metrics.jsonl")).replace("\"norms\"", "\"other\"");
+    fs::write(run.join("metrics.jsonl"), metrics + "{\"step\":7,").unwrap();
+    succeed(&report(&[&run]));
+    let html = page(&run.join("report.html"));
+    assert_well_formed(&html);
+    assert!(html.contains("after step 6 of 6") && html.contains("there is no test yet"));
+    assert!(!html.contains("Norms by layer"));
+}
+
+#[test]
+fn several_runs_are_compared_in_one_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("a/run"), folder.path().join("b/run"));
+    copy(ended(), &one);
+    copy(ended(), &other);
+    let config = page(&other.join("config.toml")).replace("dropout = 0.1", "dropout = 0.2");
+    fs::write(other.join("config.toml"), config).unwrap();
+    let out = folder.path().join("both.html");
+    succeed(&report(&[&one, &other, Path::new("--out"), &out]));
+    let html = page(&out);
+    assert_well_formed(&html);
+    assert_alone(&html);
+    assert!(html.contains("<h1>2 runs compared</h1>"));
+    // Folders of one name are told apart by their paths.
+    assert!(html.contains(&format!("<td class=\"text\">{}</td>", one.display())));
+    let (_, differ) = html.split_once("Settings that differ").unwrap();
+    let (differ, all) = differ.split_once("Settings of all").unwrap();
+    assert!(differ.contains(">dropout<") && differ.contains(">0.2<") && !differ.contains(">seed<"));
+    assert!(all.contains(">seed<") && !all.contains(">dropout<"));
+}
+
+#[test]
+fn what_is_no_run_and_what_is_no_report_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = refused(&report(&[folder.path()]), 2);
+    assert!(told.contains("is not the folder of a run"), "{told}");
+    let thesis = folder.path().join("thesis.html");
+    fs::write(&thesis, "years of work").unwrap();
+    let told = refused(&report(&[ended(), Path::new("--out"), &thesis]), 2);
+    assert!(
+        told.contains("thesis.html exists and is no report"),
+        "{told}"
+    );
+    assert_eq!(page(&thesis), "years of work");
+    refused(&report(&[]), 2);
+
+    let run = folder.path().join("run");
+    copy(ended(), &run);
+    fs::write(run.join("metrics.jsonl"), "{\"step\":1}\n").unwrap();
+    let before = page(&run.join("report.html"));
+    let told = refused(&report(&[&run]), 1);
+    assert!(
+        told.contains("metrics.jsonl:1: expected a line of the run"),
+        "{told}"
+    );
+    assert_eq!(page(&run.join("report.html")), before);
+}
+
+/// A browser, if there is one: as Debian calls it, and others.
+fn browser() -> Option<&'static str> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    names
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok())
+}
+
+/// Opens pages in a browser and reads what it says of them. `.ci/run` installs one where it can; elsewhere there may be
+/// none, and nobody should need one to test the rest.
+#[test]
+fn a_browser_has_no_complaint_and_a_phone_is_wide_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder
+        .path()
+        .join("a-run-with-a-rather-long-name-as-sweeps-have-them");
+    long(&run);
+    succeed(&report(&[&run]));
+    let light = page(&run.join("report.html"));
+    assert_well_formed(&light);
+    assert!(light.len() < LIGHT, "{} bytes", light.len());
+    assert!(light.contains("Of 50,000 steps, every 167th is drawn."));
+    let both = folder.path().join("both.html");
+    succeed(&report(&[&run, ended(), Path::new("--out"), &both]));
+
+    let Some(browser) = browser() else {
+        println!("SKIPPED the browser: there is no chromium");
+        return;
+    };
+    let open = |file: &Path, name: &str| {
+        let output = Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+            .args(["--enable-logging=stderr", "--window-size=1200,900"])
+            .arg(format!(
+                "--user-data-dir={}",
+                folder.path().join(name).display()
+            ))
+            .arg(format!("file://{}", file.display()))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complaints = told.lines().filter(|line| line.contains("CONSOLE"));
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            complaints.map(str::to_string).collect::<Vec<_>>(),
+        )
+    };
+    // What is looked for is seen where it is: a page that asks for a picture, which its policy forbids.
+    let wrong = folder.path().join("wrong.html");
+    let asks = light.replace("<body>", "<body><img src=\"http://127.0.0.1/a.png\">");
+    fs::write(&wrong, asks).unwrap();
+    assert_eq!(open(&wrong, "wrong").1.len(), 1);
+
+    for (number, path) in [run.join("report.html"), both].iter().enumerate() {
+        let (dom, complaints) = open(path, &format!("page-{number}"));
+        assert!(complaints.is_empty(), "{complaints:?}");
+        assert!(
+            dom.contains("<svg") && dom.contains("runs no script"),
+            "{dom}"
+        );
+
+        // The same page in a frame as wide as a phone, whose width is asked for.
+        let frame = page(path).replace('&', "&amp;").replace('"', "&quot;");
+        let framed = format!(
+            "<!doctype html><title>?</title><iframe id=\"f\" width=\"{PHONE}\" height=\"90000\" \
+             style=\"border:0\" srcdoc=\"{frame}\"></iframe>\
+             <script>f.onload = () => document.title = f.contentDocument.documentElement.scrollWidth</script>"
+        );
+        let file = folder.path().join(format!("phone-{number}.html"));
+        fs::write(&file, framed).unwrap();
+        let (dom, complaints) = open(&file, &format!("phone-{number}"));
+        assert!(complaints.is_empty(), "{complaints:?}");
+        let (_, title) = dom.split_once("<title>").unwrap();
+        let width = title.split('<').next().unwrap();
+        assert_eq!(width, PHONE.to_string());
+    }
+}
