@@ -5,6 +5,7 @@
 
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result, exit};
+use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
@@ -120,9 +121,12 @@ fn experiment(task: Task) -> Result<ExitCode> {
         &config,
         start,
         &data,
-        flags.threads(),
-        flags.stop_after,
-        flags.profile,
+        &Sitting {
+            threads: flags.threads(),
+            stop_after: flags.stop_after,
+            profile: flags.profile,
+            tensorboard: flags.tensorboard,
+        },
         &interrupt,
     )? {
         End::Finished { table, folder, .. } => {
@@ -205,16 +209,26 @@ pub(crate) enum End {
     Interrupted,
 }
 
-/// Trains and tests as `config` has it, from `start` to the end, to step `stop_after` or to a signal.
+/// The part of a run that one process does: nothing in it changes a number of the run.
+pub(crate) struct Sitting {
+    pub(crate) threads: usize,
+    /// The step after which it pauses.
+    pub(crate) stop_after: Option<usize>,
+    /// Whether it is printed where the time went.
+    pub(crate) profile: bool,
+    /// Whether there are events for TensorBoard.
+    pub(crate) tensorboard: bool,
+}
+
+/// Trains and tests as `config` has it, from `start` to the end, to a pause or to a signal.
 pub(crate) fn run(
     config: &Config,
     start: Start,
     data: &Data,
-    threads: usize,
-    stop_after: Option<usize>,
-    profile: bool,
+    sitting: &Sitting,
     interrupt: &Interrupt,
 ) -> Result<End> {
+    let threads = sitting.threads;
     memory::forget_peak();
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
     let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
@@ -229,19 +243,24 @@ pub(crate) fn run(
         },
         trainer.params().count(),
     ));
+    let events = match sitting.tensorboard {
+        true => Some(Events::create(run.folder(), done)?),
+        false => None,
+    };
     let mut session = Session {
         config,
         data,
         run,
+        events,
         progress: Progress::new(config.steps, done),
         watch,
         began: Instant::now(),
         spent: Spent::default(),
     };
-    if profile {
+    if sitting.profile {
         trainer.start_profile();
     }
-    let end = match session.train(&mut trainer, done, stop_after, interrupt)? {
+    let end = match session.train(&mut trainer, done, sitting.stop_after, interrupt)? {
         Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt)?,
         Stopped::Paused(steps) => session.leave("stopped", steps, End::Paused),
         Stopped::Interrupted(steps) => session.interrupted(steps),
@@ -409,6 +428,14 @@ fn other_best(held: usize, best: usize) -> Error {
     ))
 }
 
+/// What TensorBoard is shown of an evaluation.
+fn evaluated(split: &str, evaluation: &Evaluation) -> Vec<(String, f64)> {
+    vec![
+        (format!("{split}/loss"), evaluation.loss),
+        (format!("{split}/accuracy"), evaluation.accuracy),
+    ]
+}
+
 /// How training ended, and after how many steps.
 enum Stopped {
     AtTheEnd(usize),
@@ -421,6 +448,7 @@ struct Session<'a> {
     config: &'a Config,
     data: &'a Data,
     run: Run,
+    events: Option<Events>,
     progress: Progress,
     watch: Watch,
     began: Instant,
@@ -481,6 +509,15 @@ impl Session<'_> {
         self.progress
             .step(done, step.loss, step.accuracy, step.tokens);
         self.run.log(done, &step)?;
+        self.show(
+            done,
+            &[
+                ("train/loss".to_string(), step.loss),
+                ("train/accuracy".to_string(), step.accuracy),
+                ("train/learning_rate".to_string(), step.learning_rate),
+                ("train/gradient_norm".to_string(), step.gradient_norm),
+            ],
+        )?;
         let seconds = took.as_secs_f64();
         self.run.log_timing(
             done,
@@ -490,6 +527,14 @@ impl Session<'_> {
                 peak_mib: memory::peak(),
             },
         )
+    }
+
+    /// Numbers of a step for TensorBoard, if there are events.
+    fn show(&mut self, step: usize, scalars: &[(String, f64)]) -> Result<()> {
+        match &mut self.events {
+            Some(events) => events.push(step, scalars),
+            None => Ok(()),
+        }
     }
 
     fn save(&mut self, trainer: &Trainer, done: usize) -> Result<()> {
@@ -514,7 +559,15 @@ impl Session<'_> {
             .map_err(|error| error.at(&format!("step {done}")))?
             .expect("it never breaks off");
         let norms = trainer.norms();
+        let layers = norms.iter().flat_map(|norms| {
+            [
+                (format!("parameters/{}", norms.layer), norms.parameters),
+                (format!("gradient/{}", norms.layer), norms.gradient),
+            ]
+        });
+        let scalars: Vec<_> = evaluated("dev", &dev).into_iter().chain(layers).collect();
         self.run.log(done, &Dev { dev, norms })?;
+        self.show(done, &scalars)?;
         let better = self.watch.best.is_none_or(|(_, best)| dev.loss < best.loss);
         if better {
             self.watch.best = Some((done, dev));
@@ -589,6 +642,8 @@ impl Session<'_> {
         let operators = serde_json::to_vec_pretty(&trainer.operators())?;
         self.run.write("operators.json", &operators)?;
         self.run.finish(&outcome)?;
+        // After the end of the run: a resumed one would show it twice.
+        self.show(steps, &evaluated("test", &test))?;
         report::write(self.run.folder())?;
         let end = End::Finished {
             folder: self.run.folder().to_path_buf(),

@@ -24,11 +24,12 @@ const MOST_THREADS: usize = 1024;
 const HINT: &str = "--help lists the flags";
 
 /// What `--resume` may stand with, by the names of the fields.
-const WITH_RESUME: [&str; 6] = [
+const WITH_RESUME: [&str; 7] = [
     "resume",
     "threads",
     "stop_after",
     "profile",
+    "tensorboard",
     "print_config",
     "list",
 ];
@@ -63,6 +64,9 @@ pub struct Flags {
     /// Print at the end where the time of the steps went, by operator
     #[arg(long, help_heading = "Run")]
     pub profile: bool,
+    /// Also write events for TensorBoard into the folder of the run
+    #[arg(long, help_heading = "Run")]
+    pub tensorboard: bool,
     /// Print all settings as TOML and stop
     #[arg(long, help_heading = "Run")]
     pub print_config: bool,

@@ -9,7 +9,8 @@
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation, and [`profile`], where a step's time goes; [`experiment`]:
-//!    the loop around them, from flags to the test.
+//!    the loop around them, from flags to the test;
+//!    `events`, its numbers for TensorBoard.
 //!    [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside the numbers of the
 //!    `paper`.
 //! 6. [`report`]: the page about a run; [`evaluate`] and [`predict`]: what is done with its model, which `trained` reads
@@ -30,6 +31,7 @@ pub mod data;
 mod environment;
 pub mod error;
 pub mod evaluate;
+mod events;
 pub mod experiment;
 pub mod explain;
 pub mod flags;

@@ -11,7 +11,7 @@ use crate::approx::distinct;
 use crate::checkpoint;
 use crate::config::{Config, read_toml};
 use crate::error::{Error, Result, exit};
-use crate::experiment::{self, Data, End, Outcome, Start};
+use crate::experiment::{self, Data, End, Outcome, Sitting, Start};
 use crate::flags::{Settings, parse_number, parse_seed, parse_threads, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, tell};
@@ -551,7 +551,13 @@ impl Work<'_> {
         let began = Instant::now();
         let threads = self.threads;
         let data = self.data_of(&cell.config)?;
-        match experiment::run(&cell.config, start, data, threads, None, false, interrupt)? {
+        let sitting = Sitting {
+            threads,
+            stop_after: None,
+            profile: false,
+            tensorboard: false,
+        };
+        match experiment::run(&cell.config, start, data, &sitting, interrupt)? {
             End::Finished { test, .. } => {
                 let seconds = began.elapsed().as_secs();
                 tell(&format!(
