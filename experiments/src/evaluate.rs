@@ -222,7 +222,7 @@ fn percent(share: f64) -> String {
 fn confused(confusion: &[Vec<usize>], classes: &[String]) -> String {
     let letters = |text: &str, most: usize| text.chars().take(most).collect::<String>();
     let first = classes.iter().map(|name| name.chars().count()).max();
-    let first = first.unwrap_or(0).clamp(9, 16);
+    let first = first.unwrap_or(0).clamp(9, 18);
     let width = ((COLUMNS - first - 9) / classes.len().max(1)).clamp(2, 15);
     let share = |part: usize, whole: usize| match whole {
         0 => "-".to_string(),

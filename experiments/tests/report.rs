@@ -250,6 +250,17 @@ fn several_runs_are_compared_in_one_page() {
 }
 
 #[test]
+fn help_fits_eighty_columns() {
+    let output = report(&[Path::new("--help")]);
+    succeed(&output);
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 80),
+        "{help}"
+    );
+}
+
+#[test]
 fn what_is_no_run_and_what_is_no_report_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let told = refused(&report(&[folder.path()]), 2);
@@ -327,7 +338,7 @@ fn a_browser_has_no_complaint_and_a_phone_is_wide_enough() {
     let wrong = folder.path().join("wrong.html");
     let asks = light.replace("<body>", "<body><img src=\"http://127.0.0.1/a.png\">");
     fs::write(&wrong, asks).unwrap();
-    assert_eq!(open(&wrong, "wrong").1.len(), 1);
+    assert!(!open(&wrong, "wrong").1.is_empty());
 
     for (number, path) in [run.join("report.html"), both].iter().enumerate() {
         let (dom, complaints) = open(path, &format!("page-{number}"));
