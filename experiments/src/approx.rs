@@ -21,7 +21,7 @@ mod method;
 mod model;
 mod reference;
 pub(crate) mod spectral;
-mod trial;
+pub(crate) mod trial;
 
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};

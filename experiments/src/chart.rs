@@ -310,8 +310,11 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last).filter_map(|k| tick(k).ok()).collect()
 }
 
-/// Powers of two.
+/// Powers of two; where they are too many to be read, powers of ten and some between.
 fn x_ticks(low: f64, high: f64) -> Vec<f64> {
+    if high > 512.0 * low {
+        return y_ticks(low, high);
+    }
     let exponents = low.log2().ceil() as i32..=high.log2().floor() as i32;
     exponents.map(|exponent| 2f64.powi(exponent)).collect()
 }
@@ -390,7 +393,7 @@ fn line(svg: &mut String, look: usize, points: &[(f64, f64)]) {
     );
 }
 
-/// Filled for the first seven series, hollow from then on.
+/// Filled for the first seven series, hollow for the next, then with a dot in the middle.
 fn marker(svg: &mut String, look: usize, x: f64, y: f64) {
     let colour = COLOURS[look % COLOURS.len()];
     let fill = if look < COLOURS.len() {
@@ -422,6 +425,12 @@ fn marker(svg: &mut String, look: usize, x: f64, y: f64) {
         svg,
         "{shape} fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.2\"/>"
     );
+    if look >= 2 * COLOURS.len() {
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"1.5\" fill=\"{colour}\"/>"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -505,6 +514,7 @@ mod tests {
     #[test]
     fn ticks_lie_within_the_axis() {
         assert_eq!(x_ticks(13.4, 304.0), [16.0, 32.0, 64.0, 128.0, 256.0]);
+        assert_eq!(x_ticks(0.04, 900.0), [0.1, 1.0, 10.0, 100.0]);
         assert_eq!(y_ticks(0.3, 12.0), [0.5, 1.0, 2.0, 5.0, 10.0]);
         assert_eq!(y_ticks(1e-5, 1e3).len(), 9);
         assert!(y_ticks(1.3, 2.1).len() >= 2);

@@ -17,16 +17,20 @@
 //!    back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
-//!    happens; they train nothing either. These and reports draw with `chart`. [`bench_step`]: what a step takes.
+//!    happens; they train nothing either. These and reports draw with `chart`.
+//!    [`bench_attention`]: how long methods take for that; [`bench_step`] and [`cost`]: what a training step takes,
+//!    beside the paper's numbers.
 //! 9. [`data`]: the published data fetched, generated ones written, both verified and shown.
 //! 10. [`error`]: how all of them fail.
 
 pub mod approx;
+pub mod bench_attention;
 pub mod bench_step;
 mod chart;
 mod checkpoint;
 pub mod config;
 pub mod conformance;
+pub mod cost;
 pub mod data;
 mod environment;
 pub mod error;

@@ -18,7 +18,7 @@ use std::fmt;
 /// Columns of X.
 const DIM: usize = 64;
 /// Columns of a head.
-const WIDTH: usize = 32;
+pub(crate) const WIDTH: usize = 32;
 /// Symbols of `tokens`.
 const SYMBOLS: usize = 256;
 /// LayerNorm's, as in the models.

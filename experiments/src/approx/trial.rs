@@ -6,6 +6,7 @@ use super::spectral::spectral_norm;
 use engine::{Draws, Stream, Tape, Tensor};
 use ops::attention::softmax::Softmax;
 use ops::attention::{Attention, Inputs, LayerShape, Place};
+use std::time::{Duration, Instant};
 
 /// What one method with one d gave on one head.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,10 +28,12 @@ pub(super) struct Measured {
     pub(super) errors: Vec<Vec<Errors>>,
 }
 
-/// Output and, if asked for, gradients.
-struct Passed {
-    y: Tensor<f32>,
-    gradients: Option<[Tensor<f32>; 3]>,
+/// Output and, if asked for, gradients; and the time of both.
+pub(crate) struct Passed {
+    pub(crate) y: Tensor<f32>,
+    pub(crate) gradients: Option<[Tensor<f32>; 3]>,
+    pub(crate) forward: Duration,
+    pub(crate) backward: Duration,
 }
 
 /// All methods on one head.
@@ -72,7 +75,7 @@ pub(super) fn measure(
 }
 
 /// Forward, and backward from the cotangent.
-fn pass(
+pub(crate) fn pass(
     method: &dyn Attention<f32>,
     head: &Head,
     cotangent: Option<&Tensor<f32>>,
@@ -96,6 +99,7 @@ fn pass(
         .collect();
     let positions: Vec<u32> = (0..n as u32).collect();
     let reads = method.reads();
+    let start = Instant::now();
     let y = method.forward(&Inputs {
         q: reads.queries.then_some(&q),
         k: reads.keys.then_some(&k),
@@ -108,18 +112,23 @@ fn pass(
         place: Place::default(),
         dropout: None,
     }); // (n, p)
+    let forward = start.elapsed();
+    let start = Instant::now();
     let gradients = cotangent.map(|dy| {
         let gradients = tape.backward_from(&y, dy.clone());
         [&q, &k, &v].map(|x| gradients.of(x))
     });
+    let backward = start.elapsed();
     Passed {
         y: y.value().clone(),
         gradients,
+        forward,
+        backward,
     }
 }
 
 /// a - b, in f64.
-fn difference(a: &Tensor<f32>, b: &Tensor<f32>) -> Tensor<f64> {
+pub(crate) fn difference(a: &Tensor<f32>, b: &Tensor<f32>) -> Tensor<f64> {
     Tensor::from_fn(a.rows(), a.cols(), |i, j| {
         f64::from(a.row(i)[j]) - f64::from(b.row(i)[j])
     })

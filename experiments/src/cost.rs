@@ -1,0 +1,595 @@
+//! What training takes, Tables 2 and 3 of Chen et al. 2022: operations, time, tokens a second and
+//! memory of every method and task, beside the paper's numbers; and over the number of tokens and
+//! examples.
+//!
+//! Every cell is a process of its own, since the most memory that a process has held is only known
+//! for all it did: this program runs itself with `--cell`, which times steps as
+//! [`crate::bench_step`] does, on random tokens of the task's full length.
+
+use crate::approx::{distinct, flags};
+use crate::bench_step::{
+    self, Lengths, Report, Request, parse_count, parse_seconds, parse_threads,
+};
+use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::config::{Budget, Config};
+use crate::error::{Error, Result, exit};
+use crate::output::{answer, tell};
+use crate::paper;
+use crate::task::Task;
+use crate::whole_file;
+use clap::Parser;
+use ops::attention::{Options, find};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Columns of a head in the models of the paper.
+const HEAD: f64 = 32.0;
+/// Examples of a step of `--scale` over tokens, and tokens of its examples over the batch.
+const SCALE_BATCH: usize = 4;
+const SCALE_N: usize = 1024;
+
+/// Below the flags in the help text.
+const NOTES: &str = "\
+Every example is random tokens of the task's full length (Text and Retrieval
+4000, ListOps 2000, pictures 1024), as the paper padded them. A row:
+  Mops   multiply-adds of one head forward, millions: the registry's formula,
+         and the leading term of the paper's Table 3
+  GFLOP  operations of a step's matrix products, counted, forward and backward
+  MiB    the most memory the process has held, data included
+  min    minutes per 1,000 steps of the paper's batch: time of a step times
+         that batch over --batch, nothing for evaluations; beside it those of
+         Table 2 (NAACL 2022; one V100, evaluations included) and how many
+         examples its memory held at once";
+
+/// Measures what training takes, for every method and task of the paper
+#[derive(Parser, Debug)]
+#[command(version, after_help = NOTES, max_term_width = 80)]
+struct Flags {
+    /// Tasks, a list [default: all five]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    tasks: Option<Vec<Task>>,
+    /// Methods, a list [default: those of the paper; with --scale
+    /// softmax-nodrop,vmean,skein]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    attn: Option<Vec<String>>,
+    /// Features d of the methods
+    #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count)]
+    features: usize,
+    /// Examples a step; time grows with it and memory does not
+    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_count, conflicts_with = "scale")]
+    batch: usize,
+    /// Instead: the Text model over 1,024 to 16,384 tokens (4 examples a step) and over
+    /// 1 to 256 examples (1,024 tokens each)
+    #[arg(long, conflicts_with = "tasks")]
+    scale: bool,
+    /// How long to time each cell after its first step (at least one more, at most 30)
+    #[arg(long, value_name = "S", default_value = "2", value_parser = parse_seconds)]
+    seconds: f64,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<usize>,
+    /// Write cost.csv and cost.md there; with --scale scale.csv, scale.md and scale.svg
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// One cell as JSON, for this program itself
+    #[arg(long, value_name = "JSON", hide = true)]
+    cell: Option<String>,
+}
+
+/// What one process measures.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+struct Cell {
+    task: Task,
+    attn: String,
+    features: usize,
+    /// Tokens of a document.
+    n: usize,
+    batch: usize,
+    threads: usize,
+    seconds: f64,
+}
+
+/// A cell and what came of it.
+struct Measured {
+    cell: Cell,
+    report: Report,
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(flags().and_then(|flags| cost(&flags)))
+}
+
+fn cost(flags: &Flags) -> Result<ExitCode> {
+    if let Some(cell) = &flags.cell {
+        let cell: Cell = serde_json::from_str(cell)
+            .map_err(|error| Error::usage(format!("--cell {cell}: {error}")))?;
+        let report = cell.measure()?;
+        answer(&format!("{}\n", serde_json::to_string(&report)?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let default = match flags.scale {
+        true => ["softmax-nodrop", "vmean", "skein"].to_vec(),
+        false => paper::methods(),
+    };
+    let methods = match &flags.attn {
+        None => default.into_iter().map(str::to_string).collect(),
+        Some(names) => distinct(names.iter().cloned()),
+    };
+    for name in &methods {
+        find::<f32>(name).map_err(|error| Error::usage(error.to_string()))?;
+    }
+    if let Some(out) = &flags.out {
+        // Refused now rather than after all the work.
+        fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))?;
+    }
+    match flags.scale {
+        true => scale(flags, &methods),
+        false => tables(flags, &methods),
+    }
+}
+
+impl Flags {
+    fn cell(&self, task: Task, attn: &str, n: usize, batch: usize) -> Cell {
+        let offered = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        Cell {
+            task,
+            attn: attn.to_string(),
+            features: self.features,
+            n,
+            batch,
+            threads: self.threads.unwrap_or_else(offered),
+            seconds: self.seconds,
+        }
+    }
+}
+
+impl Cell {
+    fn measure(&self) -> Result<Report> {
+        let request = Request {
+            config: Config {
+                attn: self.attn.clone(),
+                features: self.features,
+                max_len: self.n,
+                batch: self.batch,
+                ..self.task.preset(Budget::Paper)
+            },
+            lengths: Lengths::Full,
+            threads: self.threads,
+            seconds: self.seconds,
+            least_steps: 1,
+            profile: false,
+        };
+        Ok(bench_step::measure(request)?.0)
+    }
+
+    /// Measures in a process of its own.
+    fn run(self) -> Result<Measured> {
+        let failed = |what: &str| {
+            Error::failure(format!(
+                "{}, {}, {} tokens, {} examples: {what}",
+                self.task.name(),
+                self.attn,
+                self.n,
+                self.batch
+            ))
+        };
+        let output = Command::new(std::env::current_exe()?)
+            .args(["--cell", &serde_json::to_string(&self)?])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|cause| failed(&format!("no process: {cause}")))?;
+        if !output.status.success() {
+            return Err(failed(&format!("its process ended with {}", output.status)));
+        }
+        let report: Report = serde_json::from_slice(&output.stdout)
+            .map_err(|error| failed(&format!("its process answered no report: {error}")))?;
+        tell(&format!(
+            "{:10} {:16} n {:5}, batch {:3}: {:.3} s a step",
+            self.task.name(),
+            self.attn,
+            self.n,
+            self.batch,
+            report.step_s
+        ));
+        Ok(Measured { cell: self, report })
+    }
+}
+
+impl Measured {
+    /// Minutes per 1,000 steps of the batch of the budget `paper`.
+    fn minutes(&self) -> f64 {
+        let batch = self.cell.task.preset(Budget::Paper).batch;
+        self.report.step_s / self.cell.batch as f64 * batch as f64 * 1000.0 / 60.0
+    }
+
+    /// Millions of multiply-adds of one head forward: the registry's formula, and the paper's.
+    fn operations(&self) -> (f64, Option<f64>) {
+        let Cell {
+            attn, features, n, ..
+        } = &self.cell;
+        let options = Options {
+            features: *features,
+            ..Options::default()
+        };
+        let entry = find::<f32>(attn).expect("looked up when the flags were read");
+        let n = *n as f64;
+        let ours = (entry.cost)(&options, n, HEAD).multiply_adds;
+        let paper = paper::multiply_adds(attn, n, HEAD, *features as f64);
+        (1e-6 * ours, paper.map(|count| 1e-6 * count))
+    }
+}
+
+fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
+    let tasks = distinct(flags.tasks.clone().unwrap_or(Task::ALL.to_vec()));
+    let mut all = Vec::new();
+    for &task in &tasks {
+        let n = task.preset(Budget::Paper).max_len;
+        for attn in methods {
+            all.push(flags.cell(task, attn, n, flags.batch).run()?);
+        }
+    }
+    if let Some(out) = &flags.out {
+        write(out, "cost.csv", &csv(&all))?;
+        write(out, "cost.md", &markdown(&tasks, &all))?;
+    }
+    answer(&text(&tasks, &all))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
+    whole_file::write(&folder.join(name), &[text.as_bytes()])
+}
+
+/// What holds for all cells of a task.
+fn caption(cell: &Cell) -> String {
+    let documents = match cell.task {
+        Task::Retrieval => "2 x ",
+        _ => "",
+    };
+    format!(
+        "{}: {documents}{} tokens, {} examples a step, {} features, {} threads",
+        cell.task.name(),
+        cell.n,
+        cell.batch,
+        cell.features,
+        cell.threads
+    )
+}
+
+/// The cells of a row after the name.
+fn row(one: &Measured) -> [String; 9] {
+    let (ours, paper) = one.operations();
+    let places = |x: f64| match x {
+        ..100.0 => format!("{x:.2}"),
+        _ => format!("{x:.0}"),
+    };
+    let absent = || "-".to_string();
+    let minutes = paper::minutes(&one.cell.attn, one.cell.task);
+    let report = &one.report;
+    [
+        places(ours),
+        paper.map_or_else(absent, places),
+        format!("{:.1}", report.gflop),
+        format!("{:.3}", report.step_s),
+        format!("{:.0}", report.tokens_per_s),
+        report
+            .peak_rss_mib
+            .map_or_else(absent, |mib| format!("{mib:.0}")),
+        places(one.minutes()),
+        minutes.map_or_else(absent, |(minutes, _)| format!("{minutes:.2}")),
+        minutes.map_or_else(absent, |(_, at_once)| at_once.to_string()),
+    ]
+}
+
+fn text(tasks: &[Task], all: &[Measured]) -> String {
+    let mut text = String::new();
+    for &task in tasks {
+        let cells: Vec<_> = all.iter().filter(|one| one.cell.task == task).collect();
+        let Some(first) = cells.first() else { continue };
+        let _ = writeln!(text, "{}", caption(&first.cell));
+        let line = |name: &str, x: &[String; 9]| {
+            format!(
+                "{name:16} {:>6} {:>6} {:>7} {:>6} {:>7} {:>5} {:>6} {:>5} {:>5}\n",
+                x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8]
+            )
+        };
+        let titles = [
+            "Mops", "paper", "GFLOP", "s/step", "tok/s", "MiB", "min", "paper", "mem",
+        ];
+        text += &line("method", &titles.map(str::to_string));
+        for one in cells {
+            text += &line(&one.cell.attn, &row(one));
+        }
+        text.push('\n');
+    }
+    text += "paper: Table 3 (Mops), Table 2 (min, and mem: examples held at once), NAACL 2022\n";
+    text
+}
+
+fn markdown(tasks: &[Task], all: &[Measured]) -> String {
+    let mut text = String::new();
+    for &task in tasks {
+        let cells: Vec<_> = all.iter().filter(|one| one.cell.task == task).collect();
+        let Some(first) = cells.first() else { continue };
+        let _ = write!(
+            text,
+            "{}\n\n\
+             | method | Mops a head | Table 3 | GFLOP a step | s a step | tokens/s | MiB \
+             | min / 1,000 steps | Table 2 | at once |\n\
+             | --- |{}\n",
+            caption(&first.cell),
+            " ---: |".repeat(9)
+        );
+        for one in cells {
+            let _ = writeln!(text, "| {} | {} |", one.cell.attn, row(one).join(" | "));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn csv(all: &[Measured]) -> String {
+    let mut text = "task,method,features,n,batch,threads,multiply_adds_a_head,\
+                    paper_multiply_adds_a_head,gflop_a_step,step_s,min_s,max_s,tokens_per_s,\
+                    peak_mib,page_faults_a_step,minutes_per_1000_steps,\
+                    paper_minutes_per_1000_steps,paper_examples_at_once\n"
+        .to_string();
+    for one in all {
+        let Measured { cell, report } = one;
+        let (ours, paper) = one.operations();
+        let minutes = paper::minutes(&cell.attn, cell.task);
+        let maybe = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
+        let _ = writeln!(
+            text,
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            cell.task.name(),
+            cell.attn,
+            cell.features,
+            cell.n,
+            cell.batch,
+            cell.threads,
+            1e6 * ours,
+            maybe(paper.map(|paper| 1e6 * paper)),
+            report.gflop,
+            report.step_s,
+            report.min_s,
+            report.max_s,
+            report.tokens_per_s,
+            maybe(report.peak_rss_mib),
+            maybe(report.page_faults),
+            one.minutes(),
+            maybe(minutes.map(|(minutes, _)| minutes)),
+            maybe(minutes.map(|(_, at_once)| at_once as f64))
+        );
+    }
+    text
+}
+
+/// The Text model over tokens and over examples.
+fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
+    let (mut lengths, mut batches) = (Vec::new(), Vec::new());
+    for attn in methods {
+        for power in 10..=14 {
+            lengths.push(
+                flags
+                    .cell(Task::Text, attn, 1 << power, SCALE_BATCH)
+                    .run()?,
+            );
+        }
+    }
+    for attn in methods {
+        for power in [0, 2, 4, 6, 8] {
+            batches.push(flags.cell(Task::Text, attn, SCALE_N, 1 << power).run()?);
+        }
+    }
+    let table = scale_table(methods, &lengths, &batches);
+    if let Some(out) = &flags.out {
+        let all: Vec<Measured> = lengths.into_iter().chain(batches).collect();
+        write(out, "scale.csv", &csv(&all))?;
+        write(out, "scale.md", &table)?;
+        write(out, "scale.svg", &scale_chart(methods, &all))?;
+    }
+    answer(&table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two tables in Markdown, which reads well as it is.
+fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -> String {
+    let mut text = String::new();
+    let mut table = |caption: &str, first: &str, all: &[Measured], x: fn(&Cell) -> usize| {
+        let _ = writeln!(text, "{caption}\n");
+        let _ = writeln!(
+            text,
+            "| {:16} | {first:>8} | {:>8} | {:>8} | {:>8} |\n| {} | {}: | {}: | {}: | {}: |",
+            "method",
+            "s a step",
+            "us/token",
+            "MiB",
+            "-".repeat(16),
+            "-".repeat(7),
+            "-".repeat(7),
+            "-".repeat(7),
+            "-".repeat(7)
+        );
+        for attn in methods {
+            for Measured { cell, report } in all.iter().filter(|one| one.cell.attn == *attn) {
+                let mib = report
+                    .peak_rss_mib
+                    .map_or("-".to_string(), |mib| format!("{mib:.1}"));
+                let _ = writeln!(
+                    text,
+                    "| {attn:16} | {:8} | {:8.3} | {:8.2} | {mib:>8} |",
+                    x(cell),
+                    report.step_s,
+                    1e6 / report.tokens_per_s
+                );
+            }
+        }
+        text.push('\n');
+    };
+    let of = |all: &[Measured]| {
+        all.first()
+            .map_or((0, 0), |one| (one.cell.features, one.cell.threads))
+    };
+    let (features, threads) = of(lengths);
+    let common = format!("Text model, {features} features, {threads} threads");
+    table(
+        &format!("{common}; {SCALE_BATCH} examples a step."),
+        "tokens n",
+        lengths,
+        |cell| cell.n,
+    );
+    table(
+        &format!("{common}; examples of {SCALE_N} tokens."),
+        "batch",
+        batches,
+        |cell| cell.batch,
+    );
+    text
+}
+
+/// Time and memory, over tokens and over examples.
+fn scale_chart(methods: &[String], all: &[Measured]) -> String {
+    let chart = |over_tokens: bool, memory: bool| Chart {
+        scales: [Scale::Logarithmic; 2],
+        title: match over_tokens {
+            true => format!("{SCALE_BATCH} examples a step"),
+            false => format!("examples of {SCALE_N} tokens"),
+        },
+        x: match over_tokens {
+            true => "tokens of an example".to_string(),
+            false => "examples a step".to_string(),
+        },
+        y: match memory {
+            true => "most memory held (MiB)".to_string(),
+            false => "time of a step (s)".to_string(),
+        },
+        series: methods
+            .iter()
+            .map(|attn| {
+                let points = all.iter().filter(|one| {
+                    let fixed = match over_tokens {
+                        true => one.cell.batch == SCALE_BATCH,
+                        false => one.cell.n == SCALE_N,
+                    };
+                    one.cell.attn == *attn && fixed
+                });
+                let point = |one: &Measured| Point {
+                    x: match over_tokens {
+                        true => one.cell.n as f64,
+                        false => one.cell.batch as f64,
+                    },
+                    y: match memory {
+                        true => one.report.peak_rss_mib.unwrap_or(f64::NAN),
+                        false => one.report.step_s,
+                    },
+                    error: 0.0,
+                };
+                let mut points: Vec<Point> = points.map(point).collect();
+                // 1,024 tokens and 4 examples are of both series: one point is enough.
+                points.sort_by(|one, other| one.x.total_cmp(&other.x));
+                points.dedup_by(|one, other| one.x == other.x);
+                Series {
+                    name: attn.clone(),
+                    points,
+                }
+            })
+            .collect(),
+    };
+    svg(&[
+        chart(true, false),
+        chart(true, true),
+        chart(false, false),
+        chart(false, true),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(task: Task, attn: &str, n: usize, batch: usize) -> Measured {
+        Measured {
+            cell: Cell {
+                task,
+                attn: attn.to_string(),
+                features: 256,
+                n,
+                batch,
+                threads: 2,
+                seconds: 0.0,
+            },
+            report: Report {
+                attn: attn.to_string(),
+                n,
+                batch,
+                lengths: Lengths::Full,
+                threads: 2,
+                features: 256,
+                step_s: 123.456,
+                min_s: 123.0,
+                max_s: 124.0,
+                real_tokens: n * batch,
+                tokens_per_s: 123_456.7,
+                peak_rss_mib: Some(1234.5),
+                page_faults: None,
+                gflop: 12345.6,
+                gflop_per_s: 100.0,
+                share_of_peak: 0.5,
+            },
+        }
+    }
+
+    #[test]
+    fn minutes_are_scaled_to_the_papers_batch() {
+        let one = measured(Task::Text, "skein", 4000, 16);
+        // 128 examples a step there.
+        assert!((one.minutes() - 123.456 * 8.0 * 1000.0 / 60.0).abs() < 1e-6);
+        let (ours, paper) = one.operations();
+        // 4 n d p, and the registry's count of the same.
+        assert!((paper.unwrap() - 4.0 * 4000.0 * 256.0 * 32.0 * 1e-6).abs() < 1e-9);
+        assert!((ours / paper.unwrap() - 1.0).abs() < 0.2, "{ours}");
+    }
+
+    #[test]
+    fn tables_fit_a_terminal_and_have_a_row_for_every_cell() {
+        let cells = paper::methods();
+        let all: Vec<_> = (Task::ALL.iter())
+            .flat_map(|&task| cells.iter().map(move |attn| measured(task, attn, 4000, 16)))
+            .collect();
+        let text = text(&Task::ALL, &all);
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{} {line}", line.len());
+        }
+        let skein = |text: &str| text.lines().filter(|line| line.contains("skein ")).count();
+        assert_eq!(skein(&text), 5);
+        assert_eq!(skein(&markdown(&Task::ALL, &all)), 5);
+        let columns = |line: &str| line.split(',').count();
+        let csv = csv(&all);
+        let header = columns(csv.lines().next().unwrap());
+        assert!(csv.lines().all(|line| columns(line) == header));
+        assert_eq!(csv.lines().count(), 1 + 5 * cells.len());
+    }
+
+    #[test]
+    fn a_point_measured_twice_is_drawn_once() {
+        let all: Vec<_> = [(1024, 4), (2048, 4), (1024, 1), (1024, 4), (1024, 16)]
+            .map(|(n, batch)| measured(Task::Text, "skein", n, batch))
+            .into();
+        let svg = scale_chart(&["skein".to_string()], &all);
+        // Two over tokens and three over examples, for time and for memory; and one in the legend.
+        assert_eq!(svg.matches("<circle").count(), 2 * (2 + 3) + 1);
+    }
+}

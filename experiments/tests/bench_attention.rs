@@ -1,0 +1,67 @@
+//! `bench_attention` as a process: what it prints and writes, and how it refuses.
+
+use ops::attention::registry;
+use std::fs;
+use std::process::{Command, Output};
+
+fn bench_attention(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench_attention"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn every_method_has_a_row_a_record_and_a_place_in_the_legend() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
+    let output = bench_attention(&[
+        "--n",
+        "64,33",
+        "--features",
+        "8",
+        "--trials",
+        "1",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let csv = fs::read_to_string(out.join("attention.csv")).unwrap();
+    let svg = fs::read_to_string(out.join("attention.svg")).unwrap();
+    for entry in registry::<f32>() {
+        let name = format!("{:17} ", entry.name);
+        let rows = text.lines().filter(|row| row.starts_with(&name));
+        assert_eq!(rows.count(), 2, "{text}");
+        assert_eq!(csv.matches(&format!(",{},", entry.name)).count(), 2);
+        assert_eq!(svg.matches(&format!(">{}<", entry.name)).count(), 1);
+    }
+    // Fewer tokens first, whatever the order of the list.
+    assert!(text.find("n = 33") < text.find("n = 64"));
+}
+
+#[test]
+fn wrong_flags_are_one_line_and_write_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
+    for (args, expected) in [
+        (["--n", "0"], "expected a whole number from 1 to"),
+        (["--input", "run"], "expected gauss or tokens"),
+        (["--trials", "0"], "expected a whole number from 1 to 1000"),
+        (["--limit", "nan"], "expected a number of seconds"),
+        (["--attn", "skien"], "expected one of softmax"),
+    ] {
+        let output = bench_attention(&[&args[..], &["--out", out.to_str().unwrap()]].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            text.starts_with("error: ") && text.contains(expected),
+            "{text}"
+        );
+        assert!(text.lines().count() <= 2 && !out.exists(), "{text}");
+    }
+}

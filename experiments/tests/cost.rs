@@ -1,0 +1,74 @@
+//! `exp_cost` as a process: cells in processes of their own, its files, and how it refuses.
+
+use std::fs;
+use std::process::{Command, Output};
+
+fn exp_cost(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_exp_cost"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_task_is_a_table_a_csv_and_a_markdown() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
+    let output = exp_cost(&[
+        "--tasks",
+        "image",
+        "--attn",
+        "vmean,skein",
+        "--features",
+        "16",
+        "--batch",
+        "2",
+        "--seconds",
+        "0",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    // The paper's minutes, and how many examples it held at once.
+    for row in ["vmean ", "skein "] {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(row))
+            .expect(&text);
+        assert_eq!(line.split_whitespace().count(), 10, "{line}");
+    }
+    assert!(text.contains(" 11.86   256\n"), "{text}");
+    for name in ["cost.csv", "cost.md"] {
+        let file = fs::read_to_string(out.join(name)).unwrap();
+        assert!(file.contains("skein") && file.contains("11.86"), "{file}");
+    }
+}
+
+#[test]
+fn wrong_flags_are_one_line_and_write_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
+    for (args, expected) in [
+        (&["--batch", "0"][..], "expected a whole number from 1 to"),
+        (&["--tasks", "texts"], "texts"),
+        (&["--attn", "skien"], "expected one of softmax"),
+        (&["--scale", "--tasks", "text"], "cannot be used with"),
+        (&["--seconds", "inf"], "expected a number of seconds"),
+        (&["--cell", "{"], "--cell {"),
+    ] {
+        let output = exp_cost(&[args, &["--out", out.to_str().unwrap()]].concat());
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(2), 0),
+            "{args:?}"
+        );
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            text.starts_with("error: ") && text.contains(expected),
+            "{text}"
+        );
+        assert!(text.lines().count() <= 2 && !out.exists(), "{text}");
+    }
+}
