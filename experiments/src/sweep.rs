@@ -175,6 +175,9 @@ impl Preset {
             "skein-nonorm",
             "skein-simplenorm",
             "skein-nopilot",
+            "skein-one-uniform",
+            "skein-one-nonorm",
+            "skein-one-simple",
         ];
         let methods: &[&str] = match self {
             Preset::Table1 => &paper::methods(),

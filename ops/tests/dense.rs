@@ -231,6 +231,43 @@ fn the_ablations_equal_their_rows_of_the_table() {
     }
 }
 
+/// Pilot rows are exact; the others are those of the ablation.
+#[test]
+fn the_ablations_of_one_factor_keep_the_pilot_rows() {
+    for n in [1, 2, 17, 129, 700] {
+        for features in [1, 5, 300] {
+            let x = suite::example(stream("one factor").at(n), n);
+            for name in ["skein-one-uniform", "skein-one-simple", "skein-one-nonorm"] {
+                let run = suite::run(&*build(name, features), &x, stream("draws").at(n));
+                let want = [0, 1].map(|h| {
+                    let [q, k, v] = [0, 1, 2].map(|which| head(&x[which], h));
+                    let [pilots, columns] = ["pilot", "columns"]
+                        .map(|what| indices(&run, &format!("{what}.doc0.layer0.head{h}")));
+                    let mut rows = skein(&q, &k, &v, &pilots, &columns);
+                    let others = (0..n).filter(|i| !pilots.contains(&(*i as u32)));
+                    for i in others.filter(|_| name != "skein-one-uniform") {
+                        let mut p = probabilities(&q[i], &k);
+                        (0..n)
+                            .filter(|j| !columns.contains(&(*j as u32)))
+                            .for_each(|j| p[j] = 0.0);
+                        let sampled: f64 = match name {
+                            "skein-one-simple" => p.iter().sum(),
+                            _ => 1.0,
+                        };
+                        p.iter_mut().for_each(|p| *p /= sampled);
+                        rows[i] = mix(&p, &v);
+                    }
+                    rows
+                });
+                let what = format!("{name} n = {n}, d = {features}");
+                assert_close(&run.output, &want, &what);
+                let estimated = run.draws.contains_key("probabilities.doc0.layer0.head0");
+                assert_eq!(estimated, name != "skein-one-uniform");
+            }
+        }
+    }
+}
+
 #[test]
 fn dropout_on_probabilities_follows_its_mask() {
     let rate = 0.25;

@@ -241,6 +241,9 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         skein::entry_nonorm(),
         skein::entry_simplenorm(),
         skein::entry_nopilot(),
+        skein::entry_one_uniform(),
+        skein::entry_one_simple(),
+        skein::entry_one_nonorm(),
         skyformer::entry(),
         kernelized::entry(),
     ]

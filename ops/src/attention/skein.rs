@@ -54,7 +54,9 @@ pub enum Normalisation {
 }
 
 /// Skeinformer. The ablations of the paper's table are other values of this struct; they are not
-/// one-factor-at-a-time: each of them but `skein` itself leaves the pilot rows out of the output.
+/// one-factor-at-a-time: each of them but `skein` itself leaves the pilot rows out of the output. So
+/// there are `skein-one-uniform`, `skein-one-simple` and `skein-one-nonorm`, which keep them
+/// (`skein-nopilot` is of one factor already).
 #[derive(Clone, Copy, Debug)]
 pub struct Skein {
     /// d; an example of n < d tokens is treated with d = n, which is exact.
@@ -162,25 +164,30 @@ impl Skein {
         let d = self.features.min(n);
 
         let (mut pilots, mut pilots_lse) = (Vec::new(), Tensor::zeros(1, 0));
-        let columns = if self.columns == Columns::Pilots {
+        let by_energy = self.columns == Columns::Pilots;
+        let mut energies = vec![T::ZERO; if by_energy { n } else { 0 }];
+        if self.reuse || by_energy {
             let drawn = x.draws.indices(&x.place.draw("pilot", h), |generator| {
                 uniform::with_replacement(n, d, generator)
             });
             let (rows, multiplicity) = distinct(&drawn, n);
             let pilot_q = gathered(q, &rows);
             let mut pilot_y = self.reuse.then(|| Tensor::stale(rows.len(), v.cols()));
-            let mut energies = vec![T::ZERO; n];
             let mut lse = Tensor::stale(1, rows.len());
-            Attend::new(pilot_q.view(), k, self.reuse.then_some(v)).forward_with_energies(
-                &multiplicity,
-                pilot_y.as_mut().map(Tensor::view_mut),
-                lse.data_mut(),
-                &mut energies,
-            );
+            let attend = Attend::new(pilot_q.view(), k, self.reuse.then_some(v));
+            let output = pilot_y.as_mut().map(Tensor::view_mut);
+            if by_energy {
+                let lse = lse.data_mut();
+                attend.forward_with_energies(&multiplicity, output, lse, &mut energies);
+            } else {
+                attend.forward(output, lse.data_mut());
+            }
             if let Some(pilot_y) = pilot_y {
                 put_rows(pilot_y.view(), &rows, y.view_mut().cols_in(range.clone()));
                 (pilots, pilots_lse) = (rows, x.v.tape().save(&lse));
             }
+        }
+        let columns = if by_energy {
             // Equation 5, up to its denominator.
             let weights: Vec<T> = (0..n)
                 .map(|i| energies[i].sqrt() * lanes::dot(v.row(i), v.row(i)).sqrt())
@@ -490,6 +497,75 @@ pub fn entry_nopilot<T: Real>() -> Entry<T> {
             Box::new(Skein {
                 features: options.features,
                 reuse: false,
+                ..SKEIN
+            })
+        },
+    }
+}
+
+/// `skein-one-uniform`.
+pub fn entry_one_uniform<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein-one-uniform",
+        about: "skein, but with uniform columns",
+        cites: "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ",
+        laws: LAWS,
+        time: "n d p",
+        cost: entry::<T>().cost,
+        build: |options| {
+            Box::new(Skein {
+                features: options.features,
+                columns: Columns::Uniform,
+                ..SKEIN
+            })
+        },
+    }
+}
+
+/// `skein-one-simple`.
+pub fn entry_one_simple<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein-one-simple",
+        about: "skein, but with softmax over the sampled columns",
+        cites: "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ",
+        laws: LAWS,
+        time: "n d p",
+        cost: |options, n, p| {
+            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let columns = 2.0 * (n - pilots) * d * p;
+            Cost::new(2.0 * pilots * n * p + columns, 8.0 * n * p + 40.0 * n)
+        },
+        build: |options| {
+            Box::new(Skein {
+                features: options.features,
+                normalisation: Normalisation::Simple,
+                ..SKEIN
+            })
+        },
+    }
+}
+
+/// `skein-one-nonorm`.
+pub fn entry_one_nonorm<T: Real>() -> Entry<T> {
+    Entry {
+        name: "skein-one-nonorm",
+        about: "skein, but with exact row sums, nothing for columns not sampled",
+        cites: "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ",
+        laws: Laws {
+            rows_sum_to_one: false,
+            linear_time: false,
+            ..LAWS
+        },
+        time: "n² p + n d p",
+        cost: |options, n, p| {
+            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let columns = (n - pilots) * (2.0 * d + n) * p;
+            Cost::new(2.0 * pilots * n * p + columns, 9.0 * n * p + 45.0 * n)
+        },
+        build: |options| {
+            Box::new(Skein {
+                features: options.features,
+                normalisation: Normalisation::Exact,
                 ..SKEIN
             })
         },
