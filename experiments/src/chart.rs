@@ -310,9 +310,10 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last).filter_map(|k| tick(k).ok()).collect()
 }
 
-/// Powers of two; where they are too many to be read, powers of ten and some between.
+/// Powers of two; where they are too many to be read, and for numbers below 1, such as learning
+/// rates, powers of ten and some between.
 fn x_ticks(low: f64, high: f64) -> Vec<f64> {
-    if high > 512.0 * low {
+    if high < 1.0 || high > 512.0 * low {
         return y_ticks(low, high);
     }
     let exponents = low.log2().ceil() as i32..=high.log2().floor() as i32;
@@ -515,6 +516,10 @@ mod tests {
     fn ticks_lie_within_the_axis() {
         assert_eq!(x_ticks(13.4, 304.0), [16.0, 32.0, 64.0, 128.0, 256.0]);
         assert_eq!(x_ticks(0.04, 900.0), [0.1, 1.0, 10.0, 100.0]);
+        assert_eq!(
+            x_ticks(0.9e-5, 1.1e-3),
+            [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3]
+        );
         assert_eq!(y_ticks(0.3, 12.0), [0.5, 1.0, 2.0, 5.0, 10.0]);
         assert_eq!(y_ticks(1e-5, 1e3).len(), 9);
         assert!(y_ticks(1.3, 2.1).len() >= 2);

@@ -104,6 +104,22 @@ pub(crate) fn accuracy(attn: &str, task: Task) -> Option<f64> {
     Some(row[column])
 }
 
+/// Figure 3: skein on Text, batches of 64 and 128: highest learning rates with test accuracies in
+/// percent, read off the figure.
+const FIGURE_3: [(usize, [(f64, f64); 3]); 2] = [
+    (64, [(1e-5, 65.9), (1e-4, 63.2), (1e-3, 60.9)]),
+    (128, [(1e-5, 66.1), (1e-4, 62.6), (1e-3, 60.4)]),
+];
+
+/// Figure 3: learning rates with test accuracies in percent; empty for what it does not show.
+pub(crate) fn sensitivity(attn: &str, task: Task, batch: usize) -> &'static [(f64, f64)] {
+    let of_batch = FIGURE_3.iter().find(|(other, _)| *other == batch);
+    match of_batch {
+        Some((_, points)) if attn == "skein" && task == Task::Text => points,
+        _ => &[],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,10 @@
 //!
 //! Of a run it reads config.toml, result.json and environment.toml, nothing else. Only runs that agree
 //! in everything but method and seed share a column; a task that was run with several settings, or on
-//! several sets of data, has a column for each.
+//! several sets of data, has a column for each. Figures 2 and 3 of the paper (`table/figures.rs`) also read
+//! metrics.jsonl and timings.jsonl.
+
+mod figures;
 
 use crate::approx;
 use crate::config::{Config, Protocol, read_toml};
@@ -13,6 +16,7 @@ use crate::experiment::Outcome;
 use crate::output::answer;
 use crate::paper;
 use crate::task::Task;
+use crate::whole_file;
 use clap::Parser;
 use models::ModelConfig;
 use ops::attention::{Options, find, registry};
@@ -43,6 +47,12 @@ struct Flags {
     /// [default: softmax, or softmax-nodrop where there is no softmax]
     #[arg(long, value_name = "METHOD")]
     against: Option<String>,
+    /// Also draw the dev loss against seconds and steps (Figure 2 of the paper)
+    #[arg(long, value_name = "FILE.svg")]
+    curves: Option<PathBuf>,
+    /// Also draw accuracy and time against the learning rate, a line a batch (Figure 3)
+    #[arg(long, value_name = "FILE.svg")]
+    sensitivity: Option<PathBuf>,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
@@ -64,13 +74,16 @@ impl Run {
     /// All that must be equal where numbers are averaged, a line each: the settings but for method
     /// and seed, and the data by what they are, not by where.
     fn settings(&self) -> String {
-        let common = Config {
+        self.common().to_toml()
+    }
+
+    fn common(&self) -> Config {
+        Config {
             attn: String::new(),
             seed: 0,
             data: self.outcome.data_sha256.clone(),
             ..self.config.clone()
-        };
-        common.to_toml()
+        }
     }
 
     /// Test accuracy in percent.
@@ -125,12 +138,35 @@ pub fn main() -> ExitCode {
 
 fn table(flags: &Flags) -> Result<ExitCode> {
     let comparison = Comparison::of(&flags.folders, flags.against.as_deref())?;
+    // All that can fail first.
+    let columns = &comparison.columns;
+    let curves = flags.curves.as_ref().map(|_| figures::curves(columns));
+    let sensitivity = flags.sensitivity.as_ref();
+    let sensitivity = sensitivity.map(|_| figures::sensitivity(columns));
+    for (path, figure) in [(&flags.curves, curves), (&flags.sensitivity, sensitivity)] {
+        if let (Some(path), Some(figure)) = (path, figure.transpose()?) {
+            refuse_other(path)?;
+            whole_file::write(path, &[figure.as_bytes()])?;
+        }
+    }
     answer(&match flags.format {
         Format::Markdown => comparison.markdown(),
         Format::Latex => comparison.latex(),
         Format::Csv => comparison.csv(),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A mistyped name must not cost a text: nothing but pictures is replaced.
+fn refuse_other(path: &Path) -> Result<()> {
+    let is_svg = path.extension().is_some_and(|extension| extension == "svg");
+    match is_svg && !path.is_dir() {
+        true => Ok(()),
+        false => {
+            let message = format!("{}: expected the name of an .svg file", path.display());
+            Err(Error::usage(message).hint("such as loss.svg"))
+        }
+    }
 }
 
 /// The folders of runs in `folder`, itself included.

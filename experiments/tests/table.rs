@@ -291,3 +291,88 @@ fn wrong_input_is_one_line_and_a_hint() {
     fs::remove_file(run.join("config.toml")).unwrap();
     assert!(refused(table(&[empty], ""), 1).contains("has a result.json and no config.toml"));
 }
+
+/// metrics.jsonl and timings.jsonl: an evaluation every ten of thirty steps.
+fn write_lines(run: &Path, first_loss: f64, seconds: f64) {
+    let (mut metrics, mut timings) = (String::new(), String::new());
+    for step in 1..=30 {
+        metrics += &format!("{{\"step\":{step},\"loss\":0.6,\"tokens\":100}}\n");
+        timings +=
+            &format!("{{\"step\":{step},\"seconds\":{seconds},\"tokens_per_second\":50.0}}\n");
+        if step % 10 == 0 {
+            let loss = first_loss - 0.01 * f64::from(step);
+            metrics += &format!(
+                "{{\"step\":{step},\"dev\":{{\"loss\":{loss},\"accuracy\":0.6,\"examples\":9}}}}\n"
+            );
+        }
+    }
+    fs::write(run.join("metrics.jsonl"), metrics).unwrap();
+    fs::write(run.join("timings.jsonl"), timings).unwrap();
+}
+
+#[test]
+fn the_figures_have_axes_and_a_line_for_each_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let grid = folder.path().join("grid");
+    let image = folder.path().join("loss.svg");
+    let draw = |flag: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+        command.arg(&grid).args([flag, image.to_str().unwrap()]);
+        command.output().unwrap()
+    };
+    for (attn, loss, seconds) in [("skein", 0.7, 0.5), ("vmean", 0.9, 0.1)] {
+        for seed in [1, 2] {
+            let run = write_run(&grid, Task::Text, attn, seed, 60.0, Some(seconds));
+            write_lines(&run, loss + 0.05 * seed as f64, seconds);
+        }
+    }
+    let told = refused(draw("--sensitivity"), 2);
+    assert!(
+        told.contains("sweep --preset sensitivity makes such runs"),
+        "{told}"
+    );
+    assert!(!image.exists());
+    stdout(draw("--curves"));
+    let svg = fs::read_to_string(&image).unwrap();
+    for text in [
+        "dev loss, nats",
+        "steps",
+        "training, s (evaluations apart)",
+        "skein",
+        "vmean",
+    ] {
+        assert!(svg.contains(&format!(">{text}</text>")), "{text}: {svg}");
+    }
+    // Two lines in two panels, and two in the legend; the seconds are those of the steps.
+    assert_eq!(svg.matches("<polyline").count(), 6, "{svg}");
+    fs::remove_file(grid.join("text-skein-s1/metrics.jsonl")).unwrap();
+    let told = refused(draw("--curves"), 1);
+    assert!(told.contains("text-skein-s1/metrics.jsonl"), "{told}");
+
+    for batch in [64, 96] {
+        for rate in [1e-4, 1e-3] {
+            let config = Config {
+                learning_rate: rate,
+                batch,
+                data: "builtin".into(),
+                ..Task::Text.preset(Budget::Quick)
+            };
+            write(&grid.join(format!("{batch}-{rate}")), &config, 62.0);
+        }
+    }
+    stdout(draw("--sensitivity"));
+    let svg = fs::read_to_string(&image).unwrap();
+    for text in [
+        "test accuracy, %",
+        "highest learning rate",
+        "skein, batch 96",
+        "paper, batch 64",
+    ] {
+        assert!(svg.contains(&format!(">{text}</text>")), "{text}: {svg}");
+    }
+    assert!(!svg.contains("paper, batch 96"), "{svg}");
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+    command.arg(&grid).args(["--sensitivity", "thesis.tex"]);
+    assert!(refused(command.output().unwrap(), 2).contains("expected the name of an .svg file"));
+}

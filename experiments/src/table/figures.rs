@@ -1,0 +1,196 @@
+//! Figures 2 and 3 of the paper from the same runs: dev loss while training, and what learning rate and
+//! batch do. Averages are over seeds, error bars standard errors of these means.
+
+use super::{Column, Run, Spread, mean, rank};
+use crate::approx::distinct;
+use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::paper;
+use crate::run::timings;
+use crate::trainer::Evaluation;
+use serde::Deserialize;
+use std::fs;
+
+/// Figure 2: dev loss against the seconds of the steps so far, evaluations apart, and against steps; two
+/// panels a column, a line a method.
+///
+/// # Errors
+/// If a run has no metrics or timings, or none of them evaluations.
+pub(super) fn curves(columns: &[Column]) -> Result<String> {
+    let mut charts = Vec::new();
+    for column in columns {
+        let attns = distinct(column.runs.iter().map(|run| run.config.attn.clone()));
+        let mut by_seconds = Vec::new();
+        let mut by_steps = Vec::new();
+        for name in attns {
+            let runs = column.of(&name);
+            let curves = runs
+                .iter()
+                .map(|run| losses(run))
+                .collect::<Result<Vec<_>>>()?;
+            // Runs that stopped early end the line of their method.
+            let length = curves.iter().map(Vec::len).min().unwrap_or(0);
+            let point = |i: usize, x: fn(&Loss) -> f64| {
+                let all = |of: fn(&Loss) -> f64| -> Vec<f64> {
+                    curves.iter().map(|curve| of(&curve[i])).collect()
+                };
+                let dev = all(|loss| loss.dev);
+                Some(Point {
+                    x: mean(&all(x))?,
+                    y: mean(&dev)?,
+                    error: Spread::Error.of(&dev).unwrap_or(0.0),
+                })
+            };
+            let line = |x: fn(&Loss) -> f64| Series {
+                name: name.clone(),
+                points: (0..length).filter_map(|i| point(i, x)).collect(),
+            };
+            by_seconds.push(line(|loss| loss.seconds));
+            by_steps.push(line(|loss| loss.step as f64));
+        }
+        for (x, series) in [
+            ("training, s (evaluations apart)", by_seconds),
+            ("steps", by_steps),
+        ] {
+            charts.push(Chart {
+                title: column.title.clone(),
+                x: x.into(),
+                y: "dev loss, nats".into(),
+                scales: [Scale::Logarithmic, Scale::Linear],
+                series,
+            });
+        }
+    }
+    Ok(svg(&charts))
+}
+
+/// The dev loss after a step.
+struct Loss {
+    step: usize,
+    /// Of all steps so far.
+    seconds: f64,
+    /// In nats.
+    dev: f64,
+}
+
+/// The dev losses of a run in their order.
+fn losses(run: &Run) -> Result<Vec<Loss>> {
+    #[derive(Deserialize)]
+    struct Line {
+        step: usize,
+        dev: Option<Evaluation>,
+    }
+    let path = run.folder.join("metrics.jsonl");
+    let text =
+        fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
+    let mut until = vec![0.0];
+    for timing in timings(&run.folder)? {
+        until.push(until.last().unwrap_or(&0.0) + timing.seconds);
+    }
+    let mut losses = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let place = |what: String| Error::failure(format!("{}:{}: {what}", path.display(), i + 1));
+        let line: Line = serde_json::from_str(line)
+            .map_err(|error| place(format!("expected a line of a run: {error}")))?;
+        if let Some(dev) = line.dev {
+            let seconds = until.get(line.step).copied();
+            losses.push(Loss {
+                step: line.step,
+                seconds: seconds.ok_or_else(|| {
+                    place(format!("step {} has no line in timings.jsonl", line.step))
+                })?,
+                dev: dev.loss,
+            });
+        }
+    }
+    Ok(losses)
+}
+
+/// Figure 3: test accuracy and training time against the learning rate, a line for every method and
+/// batch; two panels for all runs that agree in everything else.
+///
+/// # Errors
+/// If no two runs differ in learning rate only.
+pub(super) fn sensitivity(columns: &[Column]) -> Result<String> {
+    let but_for_both = |column: &Column| {
+        let run = column.runs.first()?;
+        let neutral = Config {
+            learning_rate: 1.0,
+            batch: 1,
+            ..run.common()
+        };
+        Some(neutral.to_toml())
+    };
+    let mut charts = Vec::new();
+    for group in distinct(columns.iter().map(but_for_both)) {
+        let of_group = columns
+            .iter()
+            .filter(|column| but_for_both(column) == group);
+        let runs: Vec<&Run> = of_group.flat_map(|column| &column.runs).collect();
+        let Some(task) = runs.first().map(|run| run.config.task) else {
+            continue;
+        };
+        let mut lines = distinct(runs.iter().map(|r| (r.config.attn.clone(), r.config.batch)));
+        lines.sort_by_key(|(attn, batch)| (rank(attn), *batch));
+        let mut rates = distinct(runs.iter().map(|run| run.config.learning_rate));
+        rates.sort_by(f64::total_cmp);
+        if rates.len() < 2 {
+            continue;
+        }
+        let line = |attn: &str, batch: usize, y: fn(&Run) -> Option<f64>| {
+            let point = |&rate: &f64| {
+                let here = runs.iter().filter(|run| {
+                    let c = &run.config;
+                    (c.attn.as_str(), c.batch, c.learning_rate) == (attn, batch, rate)
+                });
+                let values: Vec<f64> = here.filter_map(|run| y(run)).collect();
+                Some(Point {
+                    x: rate,
+                    y: mean(&values)?,
+                    error: Spread::Error.of(&values).unwrap_or(0.0),
+                })
+            };
+            Series {
+                name: format!("{attn}, batch {batch}"),
+                points: rates.iter().filter_map(point).collect(),
+            }
+        };
+        let all = |y: fn(&Run) -> Option<f64>| -> Vec<Series> {
+            let lines = lines.iter();
+            lines.map(|(attn, batch)| line(attn, *batch, y)).collect()
+        };
+        let mut accuracies = all(|run| Some(run.accuracy()));
+        for (attn, batch) in &lines {
+            let points = paper::sensitivity(attn, task, *batch).iter();
+            let points = points.map(|&(x, y)| Point { x, y, error: 0.0 });
+            accuracies.push(Series {
+                name: format!("paper, batch {batch}"),
+                points: points.collect(),
+            });
+        }
+        accuracies.retain(|series| !series.points.is_empty());
+        let title = format!("{task:?}");
+        charts.push(Chart {
+            title: title.clone(),
+            x: "highest learning rate".into(),
+            y: "test accuracy, %".into(),
+            scales: [Scale::Logarithmic, Scale::Linear],
+            series: accuracies,
+        });
+        charts.push(Chart {
+            title,
+            x: "highest learning rate".into(),
+            y: "training, s (evaluations apart)".into(),
+            scales: [Scale::Logarithmic; 2],
+            series: all(|run| run.took.map(|took| took.seconds)),
+        });
+    }
+    match charts.is_empty() {
+        false => Ok(svg(&charts)),
+        true => Err(Error::usage(
+            "no runs differ in nothing but learning rate, batch, method and seed",
+        )
+        .hint("sweep --preset sensitivity makes such runs")),
+    }
+}
