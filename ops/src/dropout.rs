@@ -7,6 +7,7 @@
 
 use engine::check::{Case, check, normal};
 use engine::{Real, Seed, Stream, Tensor, Var, lanes};
+use std::ops::Range;
 
 /// Columns of a block: hash k of a block decides its columns k (low half) and k + 16 (high half).
 const BLOCK: usize = 32;
@@ -52,11 +53,24 @@ impl Dropout {
     /// If `first_column` is not a multiple of 32.
     #[track_caller]
     pub fn apply<T: Real>(&self, row: usize, first_column: usize, x: &mut [T]) {
-        assert!(
-            first_column.is_multiple_of(BLOCK),
-            "dropout: column {first_column} does not begin a block of {BLOCK}"
-        );
-        mask_row(*self, row, (first_column / BLOCK) as u32, x);
+        mask_row(*self, row, first_block(first_column), x);
+    }
+
+    /// Multiplies a tile of the transposed matrix: `x` has a row of `stride` elements for every column from `first_column`
+    /// on, and each begins with the elements of `rows`.
+    ///
+    /// # Panics
+    /// If `first_column` is not a multiple of 32.
+    #[track_caller]
+    pub fn apply_transposed<T: Real>(
+        &self,
+        rows: Range<usize>,
+        first_column: usize,
+        x: &mut [T],
+        stride: usize,
+    ) {
+        let keys: Vec<[u32; 2]> = rows.map(|row| halves(self.rows.at(row).key())).collect();
+        mask_transposed(*self, &keys, first_block(first_column), x, stride);
     }
 
     /// Multiplies every element of a matrix in place.
@@ -66,6 +80,15 @@ impl Dropout {
             mask_rows(self, cols, x.data_mut());
         }
     }
+}
+
+#[track_caller]
+fn first_block(first_column: usize) -> u32 {
+    assert!(
+        first_column.is_multiple_of(BLOCK),
+        "dropout: column {first_column} does not begin a block of {BLOCK}"
+    );
+    (first_column / BLOCK) as u32
 }
 
 /// y = m * x, m the mask; y is x unchanged, and no node is recorded, without one.
@@ -88,6 +111,33 @@ lanes! {
         multiply(mask, row, first_block, x);
     }
 
+    fn mask_transposed<T>(mask: Dropout, keys: &[[u32; 2]], first_block: u32, x: &mut [T], stride: usize) {
+        let scale = T::of(mask.scale());
+        let factor = |bits: u32| if bits < mask.dropped { T::ZERO } else { scale };
+        for (block, x) in (first_block..).zip(x.chunks_mut(BLOCK * stride)) {
+            let (low, high) = x.split_at_mut(x.len().min(BLOCK / 2 * stride));
+            let mut high = high.chunks_exact_mut(stride);
+            let first = block.wrapping_mul(BLOCK as u32 / 2);
+            for (k, low) in (0..).zip(low.chunks_exact_mut(stride)) {
+                let counter = first.wrapping_add(k);
+                match high.next() {
+                    Some(high) => {
+                        for ((low, high), &key) in low.iter_mut().zip(high).zip(keys) {
+                            let bits = hash(key, counter);
+                            *low *= factor(bits % STEPS);
+                            *high *= factor(bits / STEPS);
+                        }
+                    }
+                    None => {
+                        for (low, &key) in low.iter_mut().zip(keys) {
+                            *low *= factor(hash(key, counter) % STEPS);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     fn mask_rows<T>(mask: Dropout, cols: usize, x: &mut [T]) {
         for (row, x) in x.chunks_exact_mut(cols).enumerate() {
             multiply(mask, row, 0, x);
@@ -98,7 +148,7 @@ lanes! {
 #[inline(always)]
 fn multiply<T: Real>(mask: Dropout, row: usize, first_block: u32, x: &mut [T]) {
     let scale = T::of(mask.scale());
-    let key = mask.rows.at(row).key();
+    let key = halves(mask.rows.at(row).key());
     let (blocks, rest) = x.as_chunks_mut::<BLOCK>();
     let mut block = first_block;
     for x in blocks {
@@ -119,7 +169,7 @@ fn multiply<T: Real>(mask: Dropout, row: usize, first_block: u32, x: &mut [T]) {
 
 /// The 32 factors of a block.
 #[inline(always)]
-fn factors<T: Real>(dropped: u32, scale: T, key: u64, block: u32) -> [T; BLOCK] {
+fn factors<T: Real>(dropped: u32, scale: T, key: [u32; 2], block: u32) -> [T; BLOCK] {
     let mut factors = [T::ZERO; BLOCK];
     let (low, high) = factors.split_at_mut(BLOCK / 2);
     let first = block.wrapping_mul(BLOCK as u32 / 2);
@@ -139,14 +189,19 @@ fn factors<T: Real>(dropped: u32, scale: T, key: u64, block: u32) -> [T; BLOCK] 
     factors
 }
 
+/// A key as [`hash`] takes it: the low half, the high half.
+fn halves(key: u64) -> [u32; 2] {
+    [key as u32, (key >> 32) as u32]
+}
+
 /// A counter hash: the rounds of lowbias32 (Wellons 2018: multiplications and shifts found by search for least bias)
 /// over the counter, with one half of the row's key before them and the other half between, so that rows whose first
 /// halves happen to be neighbours are still no shifts of each other.
 #[inline(always)]
-fn hash(key: u64, counter: u32) -> u32 {
-    let mut h = counter ^ key as u32;
+fn hash(key: [u32; 2], counter: u32) -> u32 {
+    let mut h = counter ^ key[0];
     h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d);
-    h = h.wrapping_add((key >> 32) as u32);
+    h = h.wrapping_add(key[1]);
     h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b);
     h ^ (h >> 16)
 }
@@ -270,6 +325,22 @@ mod tests {
                         limited_to(level, || dropout.apply(i, k * piece, x));
                     }
                     assert_eq!(row, whole.row(i), "{level:?}, pieces of {piece}");
+                }
+            }
+        }
+        // As tiles of the transposed matrix, two rows and some columns at a time.
+        for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+            for piece in [32, 64, 96, 256] {
+                for k in 0..c.div_ceil(piece) {
+                    let columns = k * piece..((k + 1) * piece).min(c);
+                    let mut x = vec![1f32; columns.len() * 5];
+                    limited_to(level, || {
+                        dropout.apply_transposed(1..3, columns.start, &mut x, 5);
+                    });
+                    for (x, j) in x.chunks_exact(5).zip(columns) {
+                        let want = [whole.row(1)[j], whole.row(2)[j], 1.0, 1.0, 1.0];
+                        assert_eq!(x, want, "{level:?}, pieces of {piece}, column {j}");
+                    }
                 }
             }
         }

@@ -29,11 +29,12 @@ use engine::lanes::{LANES, fold};
 use engine::{MatMut, MatRef, Real, gemm, lanes};
 
 use crate::dropout::Dropout;
+use std::ops::Range;
 
-/// Rows of a tile: enough that packing the keys for the product is repaid, few enough that a tile
+/// Queries of a tile: enough that packing the keys for the product is repaid, few enough that a tile
 /// stays in cache.
-pub(super) const TILE_ROWS: usize = 128;
-/// Rows of a tile that spans all keys (forward with energies).
+pub(super) const TILE_ROWS: usize = 256;
+/// Queries of a tile that spans all keys (forward with energies).
 const FULL_TILE_ROWS: usize = 64;
 /// Up to this many keys are one block; more are taken in blocks of `KEY_BLOCK` with a running
 /// maximum.
@@ -43,8 +44,11 @@ const KEY_BLOCK: usize = 256;
 /// One attention: what goes in.
 #[derive(Clone, Copy)]
 pub struct Attend<'a, T: Real> {
-    /// Queries (n, p).
+    /// The queries are rows of this, with p columns.
     pub q: MatRef<'a, T>,
+    /// Which rows (n), none twice; `None` for all. The rows of y, dy and dq are counted like those of q; what belongs to
+    /// other rows is neither read nor written. lse, weights and masks go by the order of this list.
+    pub rows: Option<&'a [u32]>,
     /// Keys (m, p), m >= 1.
     pub k: MatRef<'a, T>,
     /// Values (m, p); `None` when only lse (or the energies) are wanted.
@@ -70,12 +74,10 @@ pub struct Own<'a, T> {
     pub logit: T,
 }
 
-/// Scratch of one call: the tile of logits, and what goes with its rows.
+/// Scratch of one call: a tile of logits.
 pub(super) struct Tile<T: Real> {
     pub(super) stride: usize,
     pub(super) s: Buffer<T>,
-    max: Vec<T>,
-    sum: Vec<T>,
 }
 
 impl<T: Real> Tile<T> {
@@ -88,8 +90,6 @@ impl<T: Real> Tile<T> {
         Tile {
             stride,
             s: Buffer::stale(rows * stride),
-            max: vec![T::ZERO; rows],
-            sum: vec![T::ZERO; rows],
         }
     }
 
@@ -103,7 +103,7 @@ impl<T: Real> Tile<T> {
 }
 
 /// `0..n` in pieces of `size`.
-pub(super) fn pieces(n: usize, size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub(super) fn pieces(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n)
         .step_by(size)
         .map(move |start| start..(start + size).min(n))
@@ -115,6 +115,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let scale = T::ONE / T::of(q.cols() as f64).sqrt();
         Attend {
             q,
+            rows: None,
             k,
             v,
             bias: &[],
@@ -129,7 +130,7 @@ impl<'a, T: Real> Attend<'a, T> {
         if m <= ONE_BLOCK { m } else { KEY_BLOCK }
     }
 
-    fn bias_in(&self, keys: std::ops::Range<usize>) -> &'a [T] {
+    fn bias_in(&self, keys: Range<usize>) -> &'a [T] {
         if self.bias.is_empty() {
             &[]
         } else {
@@ -137,114 +138,86 @@ impl<'a, T: Real> Attend<'a, T> {
         }
     }
 
-    /// s = scale Q Kᵀ for a tile of rows and a block of keys, without the bias.
-    fn logits(
-        &self,
-        rows: &std::ops::Range<usize>,
-        keys: &std::ops::Range<usize>,
-        tile: &mut Tile<T>,
-    ) {
-        let s = tile.view_mut(rows.len(), keys.len());
-        gemm(
-            self.scale,
-            self.q.rows_in(rows.clone()),
-            self.k.rows_in(keys.clone()).t(),
-            T::ZERO,
-            s,
-        );
-        if let Some(Own { logit, .. }) = self.own {
-            self.set_own(rows, keys, tile, logit);
-        }
+    /// n
+    fn queries(&self) -> usize {
+        self.rows.map_or(self.q.rows(), <[u32]>::len)
     }
 
-    /// `value` where a query of the tile meets its own key.
-    fn set_own(
-        &self,
-        rows: &std::ops::Range<usize>,
-        keys: &std::ops::Range<usize>,
-        tile: &mut Tile<T>,
-        value: T,
-    ) {
-        if let Some(own) = self.own {
-            set_same(
-                tile,
-                &own.queries[rows.clone()],
-                &own.keys[keys.clone()],
-                value,
-            );
-        }
+    /// Where query i is.
+    fn row(&self, i: usize) -> usize {
+        self.rows.map_or(i, |rows| rows[i] as usize)
     }
 
-    /// p = P M for a tile of rows and a block of keys.
-    fn drop_probabilities(
+    /// The rows of `x` that belong to a tile of queries, copied together.
+    fn gather<'b>(
         &self,
-        rows: &std::ops::Range<usize>,
-        keys: &std::ops::Range<usize>,
-        tile: &mut Tile<T>,
-    ) {
-        if let Some(dropout) = self.dropout {
-            for (row, p) in rows.clone().zip(tile.s.chunks_exact_mut(tile.stride)) {
-                dropout.apply(row, keys.start, &mut p[..keys.len()]);
-            }
+        x: MatRef<'_, T>,
+        tile: &Range<usize>,
+        scratch: &'b mut Buffer<T>,
+    ) -> MatRef<'b, T> {
+        let (count, width) = (tile.len(), x.cols());
+        let together = &mut scratch[..count * width];
+        for (out, i) in together.chunks_exact_mut(width.max(1)).zip(tile.clone()) {
+            out.copy_from_slice(x.row(self.row(i)));
         }
+        MatRef::new(together, count, width)
     }
 
-    /// Writes y (n, p), unless there are no values, and lse (n).
+    /// Writes y, unless there are no values, and lse (n).
+    ///
+    /// Tiles are transposed here, a key a row: maxima and sums of many queries run side by side, and
+    /// y = P V finds P in the order in which the product reads it.
     pub fn forward(&self, mut y: Option<MatMut<'_, T>>, lse: &mut [T]) {
         assert_eq!(
             self.v.is_some(),
             y.is_some(),
             "attend: values and output go together"
         );
-        let (n, m) = (self.q.rows(), self.k.rows());
+        let (n, m) = (self.queries(), self.k.rows());
         let width = self.v.map_or(0, |v| v.cols());
         let block = self.key_block();
-        let mut tile = Tile::new(TILE_ROWS.min(n), block);
-        let mut out = Buffer::stale(TILE_ROWS.min(n) * width);
+        let height = TILE_ROWS.min(n);
+        let mut tile = Tile::new(block, height.next_multiple_of(LANES));
+        let mut running = Running::new(tile.stride);
+        let zeros = vec![T::ZERO; block];
+        let mut q = Buffer::stale(height * self.q.cols());
+        let mut out = Buffer::stale(height * width);
         for rows in pieces(n, TILE_ROWS) {
-            tile.max.fill(T::NEG_INFINITY);
-            tile.sum.fill(T::ZERO);
+            let q = self.gather(self.q, &rows, &mut q);
+            running.begin();
             let out = &mut out[..rows.len() * width];
             for keys in pieces(m, block) {
-                self.logits(&rows, &keys, &mut tile);
-                online_softmax(
-                    &mut tile,
-                    rows.len(),
-                    keys.len(),
-                    self.bias_in(keys.clone()),
-                    keys.start == 0,
-                    out,
-                );
-                self.drop_probabilities(&rows, &keys, &mut tile);
+                self.transposed_logits(q, &rows, &keys, &mut tile);
+                let bias = self.bias_in(keys.clone());
+                let bias = if bias.is_empty() {
+                    &zeros[..keys.len()]
+                } else {
+                    bias
+                };
+                online_softmax(&mut tile, rows.len(), keys.len(), bias, &mut running);
+                if keys.start > 0 {
+                    for (out, &shrink) in out.chunks_exact_mut(width.max(1)).zip(&running.shrink) {
+                        lanes::scale(shrink, out);
+                    }
+                }
+                if let Some(dropout) = self.dropout {
+                    let p = &mut tile.s[..keys.len() * tile.stride];
+                    dropout.apply_transposed(rows.clone(), keys.start, p, tile.stride);
+                }
                 if let Some(v) = self.v {
                     let beta = if keys.start == 0 { T::ZERO } else { T::ONE };
+                    let p = tile.view(keys.len(), rows.len()).t();
                     let out = MatMut::new(out, rows.len(), width);
-                    gemm(
-                        T::ONE,
-                        tile.view(rows.len(), keys.len()),
-                        v.rows_in(keys),
-                        beta,
-                        out,
-                    );
+                    gemm(T::ONE, p, v.rows_in(keys), beta, out);
                 }
             }
-            for (r, i) in rows.clone().enumerate() {
-                lse[i] = tile.max[r] + tile.sum[r].ln();
-                if let Some(y) = &mut y {
-                    scaled_copy(
-                        T::ONE / tile.sum[r],
-                        &out[r * width..(r + 1) * width],
-                        y.row(i),
-                    );
-                }
-            }
+            self.finish(&rows, &running, out, &mut y, lse);
         }
     }
 
     /// As [`Attend::forward`], and adds weights_i P_ij² of every query to energies_j (m).
     ///
-    /// A tile spans all keys here, so that its probabilities are normalised at once: scratch is `64
-    /// x m`.
+    /// A tile spans all keys here, so that its sums are known at once: scratch is `m x 64`.
     pub fn forward_with_energies(
         &self,
         weights: &[T],
@@ -256,30 +229,76 @@ impl<'a, T: Real> Attend<'a, T> {
             self.dropout.is_none(),
             "attend: energies are those of the probabilities without dropout"
         );
-        let (n, m) = (self.q.rows(), self.k.rows());
-        let mut tile = Tile::new(FULL_TILE_ROWS.min(n), m);
+        let (n, m) = (self.queries(), self.k.rows());
+        let width = self.v.map_or(0, |v| v.cols());
+        let height = FULL_TILE_ROWS.min(n);
+        let mut tile = Tile::new(m, FULL_TILE_ROWS);
+        let mut running = Running::new(tile.stride);
+        let zeros = vec![T::ZERO; m];
+        let mut q = Buffer::stale(height * self.q.cols());
+        let mut out = Buffer::stale(height * width);
         for rows in pieces(n, FULL_TILE_ROWS) {
-            tile.max.fill(T::NEG_INFINITY);
-            tile.sum.fill(T::ZERO);
-            self.logits(&rows, &(0..m), &mut tile);
-            online_softmax(&mut tile, rows.len(), m, self.bias, true, &mut []);
-            normalise_with_energies(&mut tile, m, &weights[rows.clone()], energies);
-            for (r, i) in rows.clone().enumerate() {
-                lse[i] = tile.max[r] + tile.sum[r].ln();
+            let q = self.gather(self.q, &rows, &mut q);
+            running.begin();
+            self.transposed_logits(q, &rows, &(0..m), &mut tile);
+            let bias = if self.bias.is_empty() {
+                &zeros
+            } else {
+                self.bias
+            };
+            online_softmax(&mut tile, rows.len(), m, bias, &mut running);
+            // P = s / sum
+            let mut squares = [T::ZERO; FULL_TILE_ROWS];
+            for ((square, &sum), i) in squares.iter_mut().zip(&running.sum).zip(rows.clone()) {
+                *square = weights[i] / (sum * sum);
             }
-            if let (Some(v), Some(y)) = (self.v, &mut y) {
-                gemm(
-                    T::ONE,
-                    tile.view(rows.len(), m),
-                    v,
-                    T::ZERO,
-                    y.reborrow().rows_in(rows),
-                );
+            add_energies(&tile, &squares, energies);
+            let out = &mut out[..rows.len() * width];
+            if let Some(v) = self.v {
+                let p = tile.view(m, rows.len()).t();
+                gemm(T::ONE, p, v, T::ZERO, MatMut::new(out, rows.len(), width));
+            }
+            self.finish(&rows, &running, out, &mut y, lse);
+        }
+    }
+
+    /// sᵀ = scale K Qᵀ for a block of keys and a tile of queries, without the bias.
+    fn transposed_logits(
+        &self,
+        q: MatRef<'_, T>,
+        rows: &Range<usize>,
+        keys: &Range<usize>,
+        tile: &mut Tile<T>,
+    ) {
+        let s = tile.view_mut(keys.len(), rows.len());
+        gemm(self.scale, self.k.rows_in(keys.clone()), q.t(), T::ZERO, s);
+        if let Some(own) = self.own {
+            let (queries, keys) = (&own.queries[rows.clone()], &own.keys[keys.clone()]);
+            set_same(tile, keys, queries, own.logit);
+        }
+    }
+
+    /// lse = max + ln sum and y = out / sum for a tile of queries.
+    fn finish(
+        &self,
+        rows: &Range<usize>,
+        running: &Running<T>,
+        out: &[T],
+        y: &mut Option<MatMut<'_, T>>,
+        lse: &mut [T],
+    ) {
+        for (r, i) in rows.clone().enumerate() {
+            lse[i] = running.max[r] + running.sum[r].ln();
+        }
+        if let Some(y) = y {
+            let rows = rows.clone().map(|i| self.row(i));
+            for ((row, out), &sum) in rows.zip(out.chunks_exact(y.cols())).zip(&running.sum) {
+                scaled_copy(T::ONE / sum, out, y.row(row));
             }
         }
     }
 
-    /// Writes dq (n, p) and adds to dk (m, p) and dv (m, p).
+    /// Writes dq and adds to dk (m, p) and dv (m, p).
     ///
     /// `output` is (y, dy, dv) and is `None` when there are no values; `lse` is what forward gave;
     /// `dlse` (n) may be empty for zeros.
@@ -296,51 +315,45 @@ impl<'a, T: Real> Attend<'a, T> {
             output.is_some(),
             "attend: values and output go together"
         );
-        let (n, m) = (self.q.rows(), self.k.rows());
-        let block = self.key_block();
-        let mut tile = Tile::new(TILE_ROWS.min(n), block);
-        let mut dp = Tile::new(
-            if self.v.is_some() {
-                TILE_ROWS.min(n)
-            } else {
-                0
-            },
-            block,
-        );
-        let mut masked = Tile::new(
-            if self.dropout.is_some() {
-                TILE_ROWS.min(n)
-            } else {
-                0
-            },
-            block,
-        );
+        let (n, m) = (self.queries(), self.k.rows());
+        let (block, height) = (self.key_block(), TILE_ROWS.min(n));
+        let only_if = |needed: bool| if needed { height } else { 0 };
+        let mut tile = Tile::new(height, block);
+        let mut dp = Tile::new(only_if(self.v.is_some()), block);
+        let mut masked = Tile::new(only_if(self.dropout.is_some()), block);
+        let width = self.v.map_or(0, |v| v.cols());
+        let [mut q, mut dq_tile] = [(); 2].map(|()| Buffer::stale(height * self.q.cols()));
+        let mut dy_tile = Buffer::stale(height * width);
         let mut d = [T::ZERO; TILE_ROWS];
         for rows in pieces(n, TILE_ROWS) {
+            let q = self.gather(self.q, &rows, &mut q);
+            let mut dq_tile = MatMut::new(&mut dq_tile[..q.rows() * q.cols()], q.rows(), q.cols());
             // D = dy · y - dlse
             for (r, i) in rows.clone().enumerate() {
                 let dlse = if dlse.is_empty() { T::ZERO } else { dlse[i] };
+                let row = self.row(i);
                 d[r] = output
                     .as_ref()
-                    .map_or(T::ZERO, |(y, dy, _)| lanes::dot(y.row(i), dy.row(i)))
+                    .map_or(T::ZERO, |(y, dy, _)| lanes::dot(y.row(row), dy.row(row)))
                     - dlse;
             }
             let lse = &lse[rows.clone()];
+            let dy = output.as_ref().map(|(_, dy, _)| *dy);
+            let dy = dy.map(|dy| self.gather(dy, &rows, &mut dy_tile));
             for keys in pieces(m, block) {
                 let (height, width) = (rows.len(), keys.len());
-                self.logits(&rows, &keys, &mut tile);
+                // s = scale q kᵀ
+                let k = self.k.rows_in(keys.clone());
+                gemm(self.scale, q, k.t(), T::ZERO, tile.view_mut(height, width));
+                if let Some(own) = self.own {
+                    self.set_own(&rows, &keys, &mut tile, own.logit);
+                }
                 // P = exp(s - lse)
                 probabilities(&mut tile, width, self.bias_in(keys.clone()), lse);
-                if let (Some(v), Some((_, dy, dv))) = (self.v, &mut output) {
-                    let dy = dy.rows_in(rows.clone());
+                if let (Some(v), Some(dy), Some((_, _, dv))) = (self.v, dy, &mut output) {
                     let dv = dv.reborrow().rows_in(keys.clone());
-                    gemm(
-                        T::ONE,
-                        dy,
-                        v.rows_in(keys.clone()).t(),
-                        T::ZERO,
-                        dp.view_mut(height, width),
-                    );
+                    let v = v.rows_in(keys.clone());
+                    gemm(T::ONE, dy, v.t(), T::ZERO, dp.view_mut(height, width));
                     // y = P v:  dv += Pᵀ dy,  dp = dy vᵀ;  with dropout y = (P M) v:  dv += (P M)ᵀ
                     // dy,  dp = (dy vᵀ) M
                     if self.dropout.is_some() {
@@ -364,17 +377,52 @@ impl<'a, T: Real> Attend<'a, T> {
                 // s = scale q kᵀ:  dq += scale ds k,  dk += scale dsᵀ q
                 let beta = if keys.start == 0 { T::ZERO } else { T::ONE };
                 let ds = tile.view(height, width);
-                let dq = dq.reborrow().rows_in(rows.clone());
-                gemm(self.scale, ds, self.k.rows_in(keys.clone()), beta, dq);
-                gemm(
-                    self.scale,
-                    ds.t(),
-                    self.q.rows_in(rows.clone()),
-                    T::ONE,
-                    dk.reborrow().rows_in(keys),
-                );
+                gemm(self.scale, ds, k, beta, dq_tile.reborrow());
+                let dk = dk.reborrow().rows_in(keys);
+                gemm(self.scale, ds.t(), q, T::ONE, dk);
+            }
+            for (r, i) in rows.enumerate() {
+                dq.row(self.row(i)).copy_from_slice(dq_tile.row(r));
             }
         }
+    }
+
+    /// `value` where a query of the tile meets its own key.
+    fn set_own(&self, rows: &Range<usize>, keys: &Range<usize>, tile: &mut Tile<T>, value: T) {
+        if let Some(own) = self.own {
+            let (queries, keys) = (&own.queries[rows.clone()], &own.keys[keys.clone()]);
+            set_same(tile, queries, keys, value);
+        }
+    }
+
+    /// p = P M for a tile of queries and a block of keys.
+    fn drop_probabilities(&self, rows: &Range<usize>, keys: &Range<usize>, tile: &mut Tile<T>) {
+        if let Some(dropout) = self.dropout {
+            for (row, p) in rows.clone().zip(tile.s.chunks_exact_mut(tile.stride)) {
+                dropout.apply(row, keys.start, &mut p[..keys.len()]);
+            }
+        }
+    }
+}
+
+/// What the online softmax knows of the queries of a tile: the largest logit so far, the sum of
+/// exp(s - max), and what sums over earlier keys are to be multiplied by for the present maximum.
+/// As wide as the tile, of which the last numbers may belong to no query.
+struct Running<T> {
+    max: Vec<T>,
+    sum: Vec<T>,
+    shrink: Vec<T>,
+}
+
+impl<T: Real> Running<T> {
+    fn new(width: usize) -> Self {
+        let [max, sum, shrink] = [(); 3].map(|()| vec![T::ZERO; width]);
+        Running { max, sum, shrink }
+    }
+
+    fn begin(&mut self) {
+        self.max.fill(T::NEG_INFINITY);
+        self.sum.fill(T::ZERO);
     }
 }
 
@@ -395,52 +443,43 @@ lanes! {
         }
     }
 
-    /// The online softmax (Milakov and Gimelshein 2018) for a block of keys: s becomes exp(s + bias
-    /// - max) with the running maximum; sums and, after the first block, the rows of `out` are
-    /// brought to the new maximum.
-    fn online_softmax<T>(tile: &mut Tile<T>, rows: usize, cols: usize, bias: &[T], first: bool, out: &mut [T]) {
-        let width = out.len() / rows.max(1);
-        for r in 0..rows {
-            let s = &mut tile.s[r * tile.stride..r * tile.stride + cols];
-            for (s, &b) in s.iter_mut().zip(bias) {
-                *s += b;
-            }
-            let old = tile.max[r];
-            let new = fold(s, old, |a, b| a.larger(b), |s| s);
-            let mut lanes = [T::ZERO; LANES];
-            let mut blocks = s.chunks_exact_mut(LANES);
-            for block in &mut blocks {
-                for (s, lane) in block.iter_mut().zip(&mut lanes) {
-                    *s = (*s - new).exp();
-                    *lane += *s;
+    /// The online softmax (Milakov and Gimelshein 2018) for a block of keys, a key a row of the
+    /// tile: s becomes exp(s + bias - max) with the running maximum.
+    fn online_softmax<T>(tile: &mut Tile<T>, rows: usize, keys: usize, bias: &[T], running: &mut Running<T>) {
+        let stride = tile.stride;
+        let s = &mut tile.s[..keys * stride];
+        for c in (0..rows).step_by(LANES) {
+            let old: [T; LANES] = std::array::from_fn(|r| running.max[c + r]);
+            let mut max = old;
+            for (s, &b) in s.chunks_exact(stride).zip(bias) {
+                for (max, &s) in max.iter_mut().zip(&s[c..c + LANES]) {
+                    *max = max.larger(s + b);
                 }
             }
-            for (s, lane) in blocks.into_remainder().iter_mut().zip(&mut lanes) {
-                *s = (*s - new).exp();
-                *lane += *s;
-            }
-            let block_sum = fold(&lanes, T::ZERO, |a, b| a + b, |x| x);
-            tile.max[r] = new;
-            if first {
-                tile.sum[r] = block_sum;
-            } else {
-                let shrink = (old - new).exp();
-                tile.sum[r] = tile.sum[r] * shrink + block_sum;
-                for out in &mut out[r * width..(r + 1) * width] {
-                    *out *= shrink;
+            let mut sum = [T::ZERO; LANES];
+            for (s, &b) in s.chunks_exact_mut(stride).zip(bias) {
+                for ((s, &max), sum) in s[c..c + LANES].iter_mut().zip(&max).zip(&mut sum) {
+                    *s = (*s + b - max).exp();
+                    *sum += *s;
                 }
+            }
+            for r in 0..LANES {
+                let shrink = (old[r] - max[r]).exp();
+                running.sum[c + r] = running.sum[c + r] * shrink + sum[r];
+                (running.max[c + r], running.shrink[c + r]) = (max[r], shrink);
             }
         }
     }
 
-    /// s becomes P = s / sum; energies += weight P².
-    fn normalise_with_energies<T>(tile: &mut Tile<T>, cols: usize, weights: &[T], energies: &mut [T]) {
-        for ((s, &sum), &weight) in tile.s.chunks_exact_mut(tile.stride).zip(&tile.sum).zip(weights) {
-            let inverse = T::ONE / sum;
-            for (s, energy) in s[..cols].iter_mut().zip(energies.iter_mut()) {
-                *s *= inverse;
-                *energy += weight * (*s * *s);
+    /// energies_j += sum of square_i s_ij² over the queries; a square of 0 is a query that is not
+    /// there.
+    fn add_energies<T>(tile: &Tile<T>, squares: &[T; FULL_TILE_ROWS], energies: &mut [T]) {
+        for (s, energy) in tile.s.chunks_exact(tile.stride).zip(energies) {
+            let mut lanes = [T::ZERO; FULL_TILE_ROWS];
+            for ((&s, &square), lane) in s.iter().zip(squares).zip(&mut lanes) {
+                *lane = if square > T::ZERO { square * (s * s) } else { T::ZERO };
             }
+            *energy += fold(&lanes, T::ZERO, |a, b| a + b, |x| x);
         }
     }
 

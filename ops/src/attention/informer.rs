@@ -24,7 +24,7 @@ use engine::{MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
-use crate::gather::{gathered, others, put_rows};
+use crate::gather::others;
 use crate::sample::top_k::top_k;
 use crate::sample::uniform;
 
@@ -126,11 +126,12 @@ impl Informer {
         for &i in &others {
             y.row(i as usize).copy_from_slice(&mean);
         }
-        let exact_q = gathered(q, &rows); // (u, p)
-        let mut exact_y = Tensor::stale(rows.len(), width);
         *lse = Tensor::stale(1, rows.len());
-        Attend::new(exact_q.view(), k, Some(v)).forward(Some(exact_y.view_mut()), lse.data_mut());
-        put_rows(exact_y.view(), &rows, y);
+        let attend = Attend {
+            rows: Some(&rows),
+            ..Attend::new(q, k, Some(v))
+        };
+        attend.forward(Some(y), lse.data_mut());
         Head {
             range,
             rows,
@@ -178,16 +179,11 @@ impl<T: Real> Attention<T> for Informer {
                 for j in 0..n {
                     lanes::add(&share, dv.row(j));
                 }
-                let [exact_q, y, dy] = [q, y, dy].map(|x| gathered(x, rows)); // (u, p)
-                let mut exact_dq = Tensor::stale(rows.len(), q.cols());
-                Attend::new(exact_q.view(), k, Some(v)).backward(
-                    lse.data(),
-                    &[],
-                    Some((y.view(), dy.view(), dv)),
-                    exact_dq.view_mut(),
-                    dk,
-                );
-                put_rows(exact_dq.view(), rows, dq);
+                let attend = Attend {
+                    rows: Some(rows),
+                    ..Attend::new(q, k, Some(v))
+                };
+                attend.backward(lse.data(), &[], Some((y, dy, dv)), dq, dk);
             }
             [dq, dk, dv]
         })

@@ -29,7 +29,7 @@ use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
-use crate::gather::{gather_rows, gathered, others, put_rows, scatter_add_rows};
+use crate::gather::{gather_rows, others, scatter_add_rows};
 use crate::sample::{uniform, weighted};
 
 /// How columns are chosen.
@@ -162,6 +162,7 @@ impl Skein {
         let [q, k, v] = [x.q(), x.k(), x.v].map(|x| x.value().cols_in(range.clone())); // (n, p)
         let n = v.rows();
         let d = self.features.min(n);
+        let mut y = y.view_mut().cols_in(range.clone());
 
         let (mut pilots, mut pilots_lse) = (Vec::new(), Tensor::zeros(1, 0));
         let by_energy = self.columns == Columns::Pilots;
@@ -171,19 +172,19 @@ impl Skein {
                 uniform::with_replacement(n, d, generator)
             });
             let (rows, multiplicity) = distinct(&drawn, n);
-            let pilot_q = gathered(q, &rows);
-            let mut pilot_y = self.reuse.then(|| Tensor::stale(rows.len(), v.cols()));
             let mut lse = Tensor::stale(1, rows.len());
-            let attend = Attend::new(pilot_q.view(), k, self.reuse.then_some(v));
-            let output = pilot_y.as_mut().map(Tensor::view_mut);
+            let attend = Attend {
+                rows: Some(&rows),
+                ..Attend::new(q, k, self.reuse.then_some(v))
+            };
+            let output = self.reuse.then(|| y.reborrow());
             if by_energy {
                 let lse = lse.data_mut();
                 attend.forward_with_energies(&multiplicity, output, lse, &mut energies);
             } else {
                 attend.forward(output, lse.data_mut());
             }
-            if let Some(pilot_y) = pilot_y {
-                put_rows(pilot_y.view(), &rows, y.view_mut().cols_in(range.clone()));
+            if self.reuse {
                 (pilots, pilots_lse) = (rows, x.v.tape().save(&lse));
             }
         }
@@ -207,28 +208,26 @@ impl Skein {
 
         let others = others(n, &pilots);
         let selected = self.select(k, v, &columns);
-        let other_q = gathered(q, &others);
-        let mut other_y = Tensor::stale(others.len(), v.cols());
         let mut others_lse = Tensor::stale(1, others.len());
         let attend = Attend {
+            rows: Some(&others),
             bias: &selected.bias,
-            ..Attend::new(other_q.view(), selected.k.view(), Some(selected.v.view()))
+            ..Attend::new(q, selected.k.view(), Some(selected.v.view()))
         };
-        attend.forward(Some(other_y.view_mut()), others_lse.data_mut());
+        attend.forward(Some(y.reborrow()), others_lse.data_mut());
         if self.normalisation == Normalisation::Exact {
             // y = exp(lse over the selected - lse over all) softmax over the selected
             let selected_lse = others_lse.clone();
-            Attend::new(other_q.view(), k, None).forward(None, others_lse.data_mut());
-            for (i, (&selected, &all)) in selected_lse
-                .data()
-                .iter()
-                .zip(others_lse.data())
-                .enumerate()
-            {
-                lanes::scale((selected - all).exp(), other_y.row_mut(i));
+            let all = Attend {
+                rows: Some(&others),
+                ..Attend::new(q, k, None)
+            };
+            all.forward(None, others_lse.data_mut());
+            let lse = selected_lse.data().iter().zip(others_lse.data());
+            for (&row, (&selected, &all)) in others.iter().zip(lse) {
+                lanes::scale((selected - all).exp(), y.row(row as usize));
             }
         }
-        put_rows(other_y.view(), &others, y.view_mut().cols_in(range.clone()));
         let others_lse = x.v.tape().save(&others_lse);
         Head {
             range,
@@ -252,18 +251,18 @@ impl Skein {
         let [mut dq, mut dk, mut dv] = [dq, dk, dv].map(|x| x.view_mut().cols_in(range()));
 
         // y_J = softmax(q_J Kᵀ) V
-        let rows = &head.pilots;
-        if !rows.is_empty() {
-            let [pilot_q, pilot_y, pilot_dy] = [q, y, dy].map(|x| gathered(x, rows));
-            let mut pilot_dq = Tensor::stale(rows.len(), q.cols());
-            Attend::new(pilot_q.view(), k, Some(v)).backward(
+        if !head.pilots.is_empty() {
+            let attend = Attend {
+                rows: Some(&head.pilots),
+                ..Attend::new(q, k, Some(v))
+            };
+            attend.backward(
                 head.pilots_lse.data(),
                 &[],
-                Some((pilot_y.view(), pilot_dy.view(), dv.reborrow())),
-                pilot_dq.view_mut(),
+                Some((y, dy, dv.reborrow())),
+                dq.reborrow(),
                 dk.reborrow(),
             );
-            put_rows(pilot_dq.view(), rows, dq.reborrow());
         }
 
         let rows = &head.others;
@@ -273,43 +272,46 @@ impl Skein {
             v: Tensor::zeros(selected.v.rows(), v.cols()),
             bias: Vec::new(),
         };
-        let [other_q, other_y, other_dy] = [q, y, dy].map(|x| gathered(x, rows));
-        let mut other_dq = Tensor::stale(rows.len(), q.cols());
         // Exact: y_i = sum over J' of exp(s_ij - lse_i) v_j with lse over all keys. The sampled
         // part is not normalised by itself (D = 0, said by dlse = dy · y), and what dlse remains
         // goes to all keys: dlse_i = -dy_i · y_i.
         let exact = self.normalisation == Normalisation::Exact;
         let inner: Vec<T> = if exact {
-            (0..rows.len())
-                .map(|i| lanes::dot(other_dy.row(i), other_y.row(i)))
-                .collect()
+            let inner = |&i: &u32| lanes::dot(dy.row(i as usize), y.row(i as usize));
+            rows.iter().map(inner).collect()
         } else {
             Vec::new()
         };
         let attend = Attend {
+            rows: Some(rows),
             bias: &selected.bias,
-            ..Attend::new(other_q.view(), selected.k.view(), Some(selected.v.view()))
+            ..Attend::new(q, selected.k.view(), Some(selected.v.view()))
         };
         attend.backward(
             head.others_lse.data(),
             &inner,
-            Some((other_y.view(), other_dy.view(), dselected.v.view_mut())),
-            other_dq.view_mut(),
+            Some((y, dy, dselected.v.view_mut())),
+            dq.reborrow(),
             dselected.k.view_mut(),
         );
         if exact {
             let dlse: Vec<T> = inner.iter().map(|&inner| -inner).collect();
-            let mut more_dq = Tensor::stale(rows.len(), q.cols());
-            Attend::new(other_q.view(), k, None).backward(
+            let mut more_dq = Tensor::stale(q.rows(), q.cols());
+            let all = Attend {
+                rows: Some(rows),
+                ..Attend::new(q, k, None)
+            };
+            all.backward(
                 head.others_lse.data(),
                 &dlse,
                 None,
                 more_dq.view_mut(),
                 dk.reborrow(),
             );
-            other_dq = other_dq.add_rows(more_dq);
+            for &row in rows {
+                lanes::add(more_dq.row(row as usize), dq.row(row as usize));
+            }
         }
-        put_rows(other_dq.view(), rows, dq);
         self.select_backward(&dselected, &head.columns, dk, dv);
     }
 }
@@ -377,6 +379,12 @@ fn distinct_of(d: f64, n: f64) -> f64 {
     n * (1.0 - (1.0 - 1.0 / n).powf(d))
 }
 
+/// Numbers held at most: in forward, the tile of 64 pilots with all keys and `matrices` n x p; in backward, four of
+/// these.
+fn numbers(matrices: f64, n: f64, p: f64) -> f64 {
+    (matrices * n * p + 114.0 * n).max(4.0 * n * p + 2.0 * n)
+}
+
 /// `skein`.
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
@@ -389,7 +397,7 @@ pub fn entry<T: Real>() -> Entry<T> {
             // Pilot rows see all keys; the others, d + 1.
             let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
             let columns = 2.0 * (n - pilots) * (d + 1.0) * p;
-            Cost::new(2.0 * pilots * n * p + columns, 8.0 * n * p + 40.0 * n)
+            Cost::new(2.0 * pilots * n * p + columns, numbers(2.0, n, p))
         },
         build: |options| {
             Box::new(Skein {
@@ -411,7 +419,7 @@ pub fn entry_uniform<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             Cost::new(
                 2.0 * n * (budget(options, n) + 1.0) * p,
-                8.0 * n * p + 8.0 * n,
+                4.0 * n * p + 2.0 * n,
             )
         },
         build: |options| {
@@ -440,7 +448,7 @@ pub fn entry_nonorm<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
             let products = pilots * n * p + 2.0 * n * d * p + n * n * p;
-            Cost::new(products, 9.0 * n * p + 45.0 * n)
+            Cost::new(products, numbers(3.0, n, p))
         },
         build: |options| {
             let normalisation = Normalisation::Exact;
@@ -464,7 +472,7 @@ pub fn entry_simplenorm<T: Real>() -> Entry<T> {
         time: "n d p",
         cost: |options, n, p| {
             let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
-            Cost::new(pilots * n * p + 2.0 * n * d * p, 8.0 * n * p + 40.0 * n)
+            Cost::new(pilots * n * p + 2.0 * n * d * p, numbers(2.0, n, p))
         },
         build: |options| {
             let normalisation = Normalisation::Simple;
@@ -488,10 +496,7 @@ pub fn entry_nopilot<T: Real>() -> Entry<T> {
         time: "n d p",
         cost: |options, n, p| {
             let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
-            Cost::new(
-                pilots * n * p + 2.0 * n * (d + 1.0) * p,
-                8.0 * n * p + 40.0 * n,
-            )
+            Cost::new(pilots * n * p + 2.0 * n * (d + 1.0) * p, numbers(2.0, n, p))
         },
         build: |options| {
             Box::new(Skein {
