@@ -85,15 +85,39 @@ fn attend_backward(bencher: Bencher, (rows, keys): (usize, usize)) {
     });
 }
 
-/// The products of the model, as (m, k, n): projections, the feed-forward, a weight's gradient.
-const PRODUCTS: [(usize, usize, usize); 4] = [(N, 64, 64), (N, 64, 128), (N, 128, 64), (64, N, 64)];
+/// The products of the model, as (m, k, n): projections, the feed-forward, a weight's gradient; then
+/// those of a tile of attention.
+const PRODUCTS: [(usize, usize, usize); 7] = [
+    (N, 64, 64),
+    (N, 64, 128),
+    (N, 128, 64),
+    (64, N, 64),
+    (257, 32, 256),
+    (256, 257, 32),
+    (257, 256, 32),
+];
 
 #[divan::bench(args = PRODUCTS)]
 fn product(bencher: Bencher, (m, k, n): (usize, usize, usize)) {
     let (a, b) = (random("a", m, k), random("b", k, n));
-    let mut c = vec![0.0; m * n];
+    products(bencher, a.view(), b.view());
+}
+
+#[divan::bench(args = PRODUCTS)]
+fn product_with_a_transposed(bencher: Bencher, (m, k, n): (usize, usize, usize)) {
+    let (a, b) = (random("a", k, m), random("b", k, n));
+    products(bencher, a.view().t(), b.view());
+}
+
+#[divan::bench(args = PRODUCTS)]
+fn product_with_b_transposed(bencher: Bencher, (m, k, n): (usize, usize, usize)) {
+    let (a, b) = (random("a", m, k), random("b", n, k));
+    products(bencher, a.view(), b.view().t());
+}
+
+fn products(bencher: Bencher, a: MatRef<'_, f32>, b: MatRef<'_, f32>) {
+    let mut c = vec![0.0; a.rows() * b.cols()];
     bench(bencher, || {
-        let (a, b): (MatRef<f32>, MatRef<f32>) = (a.view(), b.view());
-        gemm(1.0, a, b, 0.0, MatMut::new(&mut c, m, n));
+        gemm(1.0, a, b, 0.0, MatMut::new(&mut c, a.rows(), b.cols()));
     });
 }
