@@ -24,9 +24,11 @@ mod x86_64 {
     /// Columns of a tile, in two vectors.
     const COLS: usize = 2 * VECTOR;
     const VECTOR: usize = 16;
-    /// Depth of a block of k: as many rows of B's tile, 40 KiB, stay in the nearest cache. The 257 keys of attention by
-    /// 256 columns are one block.
-    const DEPTH: usize = 320;
+    /// Depth of a block of k, at most: as many rows of B's tile, 34 KiB, stay in the nearest cache. The 257 keys of
+    /// attention by 256 columns are one block.
+    const DEPTH: usize = 272;
+    /// Numbers of a block of A, about: 256 KiB stay in the second cache while all columns of B go by.
+    const BLOCK: usize = 1 << 16;
 
     /// A matrix in memory: where it begins, and the distances of its rows and columns.
     #[derive(Clone, Copy)]
@@ -100,9 +102,15 @@ mod x86_64 {
         c_row: isize,
     ) {
         let mut panel = [MaybeUninit::<f32>::uninit(); DEPTH * COLS];
-        for p in (0..k.max(1)).step_by(DEPTH) {
-            let depth = DEPTH.min(k - p);
-            for j in (0..n).step_by(COLS) {
+        // Equal blocks: the last would else be a remainder, with a pass over C of its own.
+        let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
+        let height = (BLOCK / depth).next_multiple_of(ROWS);
+        for p in (0..k.max(1)).step_by(depth) {
+            let depth = depth.min(k - p);
+            for (top, j) in (0..m)
+                .step_by(height)
+                .flat_map(|top| (0..n).step_by(COLS).map(move |j| (top, j)))
+            {
                 let cols = COLS.min(n - j);
                 // SAFETY: (p, j) is inside B, (i, p) inside A and (i, j) inside C, with `depth`,
                 // `rows` and `cols` more; with k = 0 nothing of A and B is read. The panel holds
@@ -112,7 +120,7 @@ mod x86_64 {
                     if b.col != 1 {
                         b = copy(b, depth, cols, &mut panel);
                     }
-                    for i in (0..m).step_by(ROWS) {
+                    for i in (top..m.min(top + height)).step_by(ROWS) {
                         let (rows, a) = (ROWS.min(m - i), a.from(i, p));
                         let c = c.offset(i as isize * c_row).add(j);
                         let tile = TILES[usize::from(cols > VECTOR)][rows - 1];
