@@ -185,9 +185,25 @@ pub fn inner<T: Real>(x: &[T], y: &[T]) -> T {
     fold_lanes(lanes, |a, b| a + b)
 }
 
+/// [`inner`] over 16 lanes, for rows of few columns.
 #[inline(always)]
-fn fold_lanes<T: Real>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
-    let mut half = LANES / 2;
+pub fn short_inner<T: Real>(x: &[T], y: &[T]) -> T {
+    let mut lanes = [T::ZERO; 16];
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<16>(), y.as_chunks::<16>());
+    for (x, y) in xs.iter().zip(ys) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += x * y;
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+        *lane += x * y;
+    }
+    fold_lanes(lanes, |a, b| a + b)
+}
+
+#[inline(always)]
+fn fold_lanes<T: Real, const N: usize>(mut lanes: [T; N], combine: impl Fn(T, T) -> T) -> T {
+    let mut half = N / 2;
     while half > 0 {
         let (low, high) = lanes.split_at_mut(half);
         for (low, &high) in low.iter_mut().zip(high.iter()) {

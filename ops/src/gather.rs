@@ -141,6 +141,27 @@ lanes! {
     }
 }
 
+lanes! {
+    /// out += the sum of the rows x_{r_i}.
+    pub(crate) fn sum_rows<T>(x: MatRef<'_, T>, rows: &[u32], out: &mut [T]) {
+        for &row in rows {
+            for (sum, &x) in out.iter_mut().zip(x.row(row as usize)) {
+                *sum += x;
+            }
+        }
+    }
+
+    /// out_{r_i} += a x: the backward of [`sum_rows`].
+    pub(crate) fn add_to_rows<T>(a: T, x: &[T], rows: &[u32], out: MatMut<'_, T>) {
+        let mut out = out;
+        for &row in rows {
+            for (y, &x) in out.row(row as usize).iter_mut().zip(x) {
+                *y += a * x;
+            }
+        }
+    }
+}
+
 /// The gradient checks of this file.
 pub fn cases() -> Vec<Case> {
     vec![

@@ -25,7 +25,7 @@
 //! records one node.
 
 use engine::buffer::Buffer;
-use engine::lanes::{LANES, fold};
+use engine::lanes::{LANES, fold, short_inner};
 use engine::{MatMut, MatRef, Real, gemm, lanes};
 
 use crate::dropout::Dropout;
@@ -323,23 +323,24 @@ impl<'a, T: Real> Attend<'a, T> {
         let mut masked = Tile::new(only_if(self.dropout.is_some()), block);
         let width = self.v.map_or(0, |v| v.cols());
         let [mut q, mut dq_tile] = [(); 2].map(|()| Buffer::stale(height * self.q.cols()));
-        let mut dy_tile = Buffer::stale(height * width);
-        let mut d = [T::ZERO; TILE_ROWS];
+        let [mut y_tile, mut dy_tile] = [(); 2].map(|()| Buffer::stale(height * width));
         for rows in pieces(n, TILE_ROWS) {
+            let mut d = [T::ZERO; TILE_ROWS];
             let q = self.gather(self.q, &rows, &mut q);
             let mut dq_tile = MatMut::new(&mut dq_tile[..q.rows() * q.cols()], q.rows(), q.cols());
+            let dy = output.as_ref().map(|(y, dy, _)| {
+                let (y, dy) = (
+                    self.gather(*y, &rows, &mut y_tile),
+                    self.gather(*dy, &rows, &mut dy_tile),
+                );
+                row_products(y, dy, &mut d[..rows.len()]);
+                dy
+            });
             // D = dy · y - dlse
-            for (r, i) in rows.clone().enumerate() {
-                let dlse = if dlse.is_empty() { T::ZERO } else { dlse[i] };
-                let row = self.row(i);
-                d[r] = output
-                    .as_ref()
-                    .map_or(T::ZERO, |(y, dy, _)| lanes::dot(y.row(row), dy.row(row)))
-                    - dlse;
+            if !dlse.is_empty() {
+                lanes::subtract(&dlse[rows.clone()], &mut d[..rows.len()]);
             }
             let lse = &lse[rows.clone()];
-            let dy = output.as_ref().map(|(_, dy, _)| *dy);
-            let dy = dy.map(|dy| self.gather(dy, &rows, &mut dy_tile));
             for keys in pieces(m, block) {
                 let (height, width) = (rows.len(), keys.len());
                 // s = scale q kᵀ
@@ -431,6 +432,13 @@ lanes! {
     fn scaled_copy<T>(a: T, x: &[T], y: &mut [T]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = a * x;
+        }
+    }
+
+    /// d_i = x_i · y_i for the rows of two matrices.
+    fn row_products<T>(x: MatRef<'_, T>, y: MatRef<'_, T>, d: &mut [T]) {
+        for (i, d) in d.iter_mut().enumerate() {
+            *d = short_inner(x.row(i), y.row(i));
         }
     }
 

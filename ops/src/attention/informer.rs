@@ -20,11 +20,12 @@
 //! padding there, keys, values and rows (`--pad` for that); `informer-mask` does not.
 
 use engine::gemm::count_multiply_adds;
+use engine::lanes::short_inner;
 use engine::{MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
-use crate::gather::others;
+use crate::gather::{others, sum_rows};
 use crate::sample::top_k::top_k;
 use crate::sample::uniform;
 
@@ -172,9 +173,7 @@ impl<T: Real> Attention<T> for Informer {
                     [&mut dq, &mut dk, &mut dv].map(|x| x.view_mut().cols_in(range.clone()));
                 // y_i = sum_j v_j / n
                 let mut share = vec![T::ZERO; v.cols()];
-                for &i in others {
-                    lanes::add(dy.row(i as usize), &mut share);
-                }
+                sum_rows(dy, others, &mut share);
                 lanes::scale(T::ONE / T::of(n as f64), &mut share);
                 for j in 0..n {
                     lanes::add(&share, dv.row(j));
@@ -198,35 +197,13 @@ lanes! {
             let q = q.row(i);
             let (mut max, mut sum) = (T::NEG_INFINITY, T::ZERO);
             for &j in &sampled[i * u..(i + 1) * u] {
-                let dot = short_dot(q, k.row(j as usize));
+                let dot = short_inner(q, k.row(j as usize));
                 max = max.larger(dot);
                 sum += dot;
             }
             *measure = max - sum / length;
         }
     }
-}
-
-/// q · k over 16 lanes: a head has few columns.
-#[inline(always)]
-fn short_dot<T: Real>(q: &[T], k: &[T]) -> T {
-    let mut lanes = [T::ZERO; 16];
-    let (mut qs, mut ks) = (q.chunks_exact(16), k.chunks_exact(16));
-    for (q, k) in (&mut qs).zip(&mut ks) {
-        for ((lane, &q), &k) in lanes.iter_mut().zip(q).zip(k) {
-            *lane += q * k;
-        }
-    }
-    for ((lane, &q), &k) in lanes.iter_mut().zip(qs.remainder()).zip(ks.remainder()) {
-        *lane += q * k;
-    }
-    for half in [8, 4, 2, 1] {
-        let (low, high) = lanes.split_at_mut(half);
-        for (low, &high) in low.iter_mut().zip(high.iter()) {
-            *low += high;
-        }
-    }
-    lanes[0]
 }
 
 const LAWS: Laws = Laws {

@@ -25,11 +25,12 @@
 //! J, p̂ and J' are constants of the backward pass. A pilot drawn r times counts r times in p̂,
 //! once in the output.
 
+use engine::lanes::short_inner;
 use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
-use crate::gather::{gather_rows, others, scatter_add_rows};
+use crate::gather::{add_to_rows, gather_rows, others, scatter_add_rows, sum_rows};
 use crate::sample::{uniform, weighted};
 
 /// How columns are chosen.
@@ -81,6 +82,8 @@ struct Head<T: Real> {
     /// `Normalisation::Exact`.
     others_lse: Tensor<T>,
     columns: Vec<u32>,
+    /// Their keys and values: d rows, cheaper to keep than to gather and to sum again.
+    selected: Selected<T>,
 }
 
 /// The sampled keys and values, with the extra key of adaptive normalisation as the last one.
@@ -111,9 +114,7 @@ impl Skein {
             lanes::scale(T::ONE / T::of(d as f64), mean);
             // Summed directly: the difference of two sums would lose digits as d nears n.
             let rest = values.row_mut(d);
-            for i in others(n, columns) {
-                lanes::add(v.row(i as usize), rest);
-            }
+            sum_rows(v, &others(n, columns), rest);
             lanes::scale(T::ONE / T::of((n - d) as f64), rest);
             bias = vec![T::ZERO; d + 1];
             bias[d] = T::of(((n - d) as f64).ln());
@@ -138,21 +139,11 @@ impl Skein {
         scatter_add_rows(dselected.v.view().rows_in(0..d), columns, dv.reborrow());
         if self.has_extra_key(n, d) {
             // k̄ = sum over J' of k_j / d
-            for &j in columns {
-                lanes::add_scaled(
-                    T::ONE / T::of(d as f64),
-                    dselected.k.row(d),
-                    dk.row(j as usize),
-                );
-            }
+            let share = T::ONE / T::of(d as f64);
+            add_to_rows(share, dselected.k.row(d), columns, dk);
             // v̄ = sum outside J' of v_j / (n - d)
-            for j in others(n, columns) {
-                lanes::add_scaled(
-                    T::ONE / T::of((n - d) as f64),
-                    dselected.v.row(d),
-                    dv.row(j as usize),
-                );
-            }
+            let share = T::ONE / T::of((n - d) as f64);
+            add_to_rows(share, dselected.v.row(d), &others(n, columns), dv);
         }
     }
 
@@ -190,9 +181,8 @@ impl Skein {
         }
         let columns = if by_energy {
             // Equation 5, up to its denominator.
-            let weights: Vec<T> = (0..n)
-                .map(|i| energies[i].sqrt() * lanes::dot(v.row(i), v.row(i)).sqrt())
-                .collect();
+            let mut weights = energies;
+            column_weights(v, &mut weights);
             x.draws.note(&x.place.draw("probabilities", h), || {
                 let total: f64 = weights.iter().map(|w| w.f64()).sum();
                 weights.iter().map(|w| w.f64() / total).collect()
@@ -228,7 +218,13 @@ impl Skein {
                 lanes::scale((selected - all).exp(), y.row(row as usize));
             }
         }
-        let others_lse = x.v.tape().save(&others_lse);
+        let tape = x.v.tape();
+        let others_lse = tape.save(&others_lse);
+        let selected = Selected {
+            k: tape.save(&selected.k),
+            v: tape.save(&selected.v),
+            bias: selected.bias,
+        };
         Head {
             range,
             pilots,
@@ -236,6 +232,7 @@ impl Skein {
             others,
             others_lse,
             columns,
+            selected,
         }
     }
 
@@ -266,7 +263,7 @@ impl Skein {
         }
 
         let rows = &head.others;
-        let selected = self.select(k, v, &head.columns);
+        let selected = &head.selected;
         let mut dselected = Selected {
             k: Tensor::zeros(selected.k.rows(), k.cols()),
             v: Tensor::zeros(selected.v.rows(), v.cols()),
@@ -313,6 +310,15 @@ impl Skein {
             }
         }
         self.select_backward(&dselected, &head.columns, dk, dv);
+    }
+}
+
+lanes! {
+    /// Energies become their square roots times the lengths of the values.
+    fn column_weights<T>(v: MatRef<'_, T>, energies: &mut [T]) {
+        for (i, energy) in energies.iter_mut().enumerate() {
+            *energy = energy.sqrt() * short_inner(v.row(i), v.row(i)).sqrt();
+        }
     }
 }
 
