@@ -23,6 +23,13 @@ pub fn count_multiply_adds(more: usize) {
     MULTIPLY_ADDS.set(MULTIPLY_ADDS.get() + more as u64);
 }
 
+/// `0..n` in pieces of `size`, the last of which may be shorter: rows that are worked on together.
+pub fn pieces(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n)
+        .step_by(size)
+        .map(move |start| start..(start + size).min(n))
+}
+
 /// A `rows x cols` matrix inside a slice: element (i, j) is `data[i * row_stride + j *
 /// col_stride]`.
 #[derive(Clone, Copy)]

@@ -1,9 +1,10 @@
 //! The affine map of every projection, feed-forward layer and classifier head.
 
 use engine::check::{Case, check, normal};
-use engine::{Real, Tensor, Var, gemm, lanes};
+use engine::gemm::pieces;
+use engine::{MatMut, Real, Tensor, Var, gemm, lanes};
 
-use crate::pooling::sum_of_rows;
+use crate::pooling::add_up;
 
 /// y = x Wᵀ + b: x (n, i), W (o, i), b (1, o) to (n, o).
 ///
@@ -21,28 +22,42 @@ pub fn linear<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Va
     node(x, w, b)
 }
 
+/// Rows at a time: so many of x, y, dx and dy stay in the second cache while all that is done with
+/// them is done.
+const BLOCK: usize = 512;
+
 /// y = x Wᵀ + b; dx = dy W, dW = dyᵀ x, db = the sum of the rows of dy. Saved: x and W.
 fn node<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Var<'t, T> {
     let mut y = Tensor::stale(x.rows(), w.rows()); // (n, o)
-    let (x_view, w_view) = (x.value().view(), w.value().view());
-    gemm(T::ONE, x_view, w_view.t(), T::ZERO, y.view_mut());
-    // Afterwards: to add the product to rows that hold b already is slower (measured: 10 %).
-    add_to_rows(b.value().data(), y.data_mut());
+    for rows in pieces(x.rows(), BLOCK) {
+        let x = x.value().view().rows_in(rows.clone());
+        let mut y = y.view_mut().rows_in(rows);
+        gemm(T::ONE, x, w.value().view().t(), T::ZERO, y.reborrow());
+        // Afterwards: to add the product to rows that hold b already is slower (measured: 10 %).
+        add_to_rows(b.value().data(), y);
+    }
     let parents = [x.node(), w.node(), b.node()];
     let (tape, x, w) = (x.tape(), x.save(), w.save());
     tape.record("linear", parents, y, move |dy| {
         let mut dx = Tensor::stale(x.rows(), x.cols()); // (n, i)
-        gemm(T::ONE, dy.view(), w.view(), T::ZERO, dx.view_mut());
-        let mut dw = Tensor::stale(w.rows(), w.cols()); // (o, i)
-        gemm(T::ONE, dy.view().t(), x.view(), T::ZERO, dw.view_mut());
-        [dx, dw, sum_of_rows(&dy)]
+        let mut dw = Tensor::zeros(w.rows(), w.cols()); // (o, i)
+        let mut db = Tensor::zeros(1, w.rows()); // (1, o)
+        for rows in pieces(x.rows(), BLOCK) {
+            let [x, dy] = [&x, &dy].map(|x| x.view().rows_in(rows.clone()));
+            let dx = dx.view_mut().rows_in(rows);
+            gemm(T::ONE, dy, w.view(), T::ZERO, dx);
+            gemm(T::ONE, dy.t(), x, T::ONE, dw.view_mut());
+            add_up(dy, db.data_mut());
+        }
+        [dx, dw, db]
     })
 }
 
 lanes! {
-    fn add_to_rows<T>(b: &[T], y: &mut [T]) {
-        for y in y.chunks_exact_mut(b.len()) {
-            for (y, &b) in y.iter_mut().zip(b) {
+    fn add_to_rows<T>(b: &[T], y: MatMut<'_, T>) {
+        let mut y = y;
+        for i in 0..y.rows() {
+            for (y, &b) in y.row(i).iter_mut().zip(b) {
                 *y += b;
             }
         }

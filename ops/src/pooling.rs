@@ -1,7 +1,7 @@
 //! From a row a token to one row an example.
 
 use engine::check::{Case, check, normal};
-use engine::{Real, Tensor, Var, lanes};
+use engine::{MatRef, Real, Tensor, Var, lanes};
 
 /// y = (the sum of the rows of x) / `divisor`: (n, c) to (1, c). With `divisor` = n that is the mean over the tokens;
 /// with the padded length it is the released code's pooling, which shrinks short inputs.
@@ -18,7 +18,8 @@ pub fn pool<'t, T: Real>(x: &Var<'t, T>, divisor: usize) -> Var<'t, T> {
 fn node<'t, T: Real>(x: &Var<'t, T>, divisor: usize) -> Var<'t, T> {
     let n = x.rows();
     let divisor = T::of(divisor as f64);
-    let mut y = sum_of_rows(x.value()); // (1, c)
+    let mut y = Tensor::zeros(1, x.cols()); // (1, c)
+    add_up(x.value().view(), y.data_mut());
     for y in y.data_mut() {
         *y /= divisor;
     }
@@ -37,19 +38,11 @@ fn node<'t, T: Real>(x: &Var<'t, T>, divisor: usize) -> Var<'t, T> {
     })
 }
 
-/// The sum of the rows, (n, c) to (1, c), in the order of the rows: also the gradient of a bias.
-pub(crate) fn sum_of_rows<T: Real>(x: &Tensor<T>) -> Tensor<T> {
-    let mut sums = Tensor::zeros(1, x.cols());
-    if x.cols() > 0 {
-        add_up(x.data(), sums.data_mut());
-    }
-    sums
-}
-
 lanes! {
-    fn add_up<T>(x: &[T], sums: &mut [T]) {
-        for row in x.chunks_exact(sums.len()) {
-            for (sum, &x) in sums.iter_mut().zip(row) {
+    /// Adds all rows to `sums`, in their order: also the gradient of a bias.
+    pub(crate) fn add_up<T>(x: MatRef<'_, T>, sums: &mut [T]) {
+        for i in 0..x.rows() {
+            for (sum, &x) in sums.iter_mut().zip(x.row(i)) {
                 *sum += x;
             }
         }

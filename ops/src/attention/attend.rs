@@ -25,6 +25,7 @@
 //! records one node.
 
 use engine::buffer::Buffer;
+use engine::gemm::pieces;
 use engine::lanes::{LANES, fold, short_inner};
 use engine::{MatMut, MatRef, Real, gemm, lanes};
 
@@ -100,13 +101,6 @@ impl<T: Real> Tile<T> {
     pub(super) fn view_mut(&mut self, rows: usize, cols: usize) -> MatMut<'_, T> {
         MatMut::strided(&mut self.s, rows, cols, self.stride)
     }
-}
-
-/// `0..n` in pieces of `size`.
-pub(super) fn pieces(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..n)
-        .step_by(size)
-        .map(move |start| start..(start + size).min(n))
 }
 
 impl<'a, T: Real> Attend<'a, T> {

@@ -17,10 +17,11 @@
 //! Dropout multiplies K_ij by its mask M_ij in all of these. K is at most one, so nothing
 //! overflows; a point far from all others gets a row of zeros, there is no normaliser to divide by.
 
+use engine::gemm::pieces;
 use engine::lanes::fold;
 use engine::{MatMut, MatRef, Real, gemm, lanes};
 
-use super::attend::{TILE_ROWS, Tile, pieces};
+use super::attend::{TILE_ROWS, Tile};
 use crate::dropout::Dropout;
 
 /// Columns of a tile.

@@ -25,9 +25,10 @@
 //! keys and values are shrunk. That is `linformer-fixed` with
 //! [`Options::released`](super::Options). Nothing couples an example to its batch mates.
 
+use engine::gemm::pieces;
 use engine::{MatMut, MatRef, Real, Stream, Tensor, Var, gemm};
 
-use super::attend::{Attend, pieces};
+use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape};
 
 /// Tokens whose columns of E are gathered at a time where positions have gaps.

@@ -34,9 +34,10 @@
 
 use std::ops::Range;
 
+use engine::gemm::pieces;
 use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, gemm, lanes};
 
-use super::attend::{TILE_ROWS, Tile, pieces};
+use super::attend::{TILE_ROWS, Tile};
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape};
 
 /// Added to every feature.

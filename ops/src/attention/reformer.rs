@@ -33,9 +33,10 @@
 
 use std::ops::Range;
 
+use engine::gemm::pieces;
 use engine::{MatRef, Real, Tensor, Var, gemm, lanes};
 
-use super::attend::{Attend, Own, TILE_ROWS, pieces};
+use super::attend::{Attend, Own, TILE_ROWS};
 use super::{Attention, Cost, Entry, Inputs, Laws, Reads};
 use crate::gather::{gathered, put_rows, scatter_add_rows};
 
