@@ -522,7 +522,10 @@ pub fn entry_one_uniform<T: Real>() -> Entry<T> {
         cites: "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ",
         laws: LAWS,
         time: "n d p",
-        cost: entry::<T>().cost,
+        cost: |options, n, p| Cost {
+            bytes: 4.0 * (4.0 * n * p + 4.0 * n), // no tile with all keys
+            ..(entry::<T>().cost)(options, n, p)
+        },
         build: |options| {
             Box::new(Skein {
                 features: options.features,
@@ -544,7 +547,7 @@ pub fn entry_one_simple<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
             let columns = 2.0 * (n - pilots) * d * p;
-            Cost::new(2.0 * pilots * n * p + columns, 8.0 * n * p + 40.0 * n)
+            Cost::new(2.0 * pilots * n * p + columns, numbers(2.0, n, p))
         },
         build: |options| {
             Box::new(Skein {
@@ -571,7 +574,7 @@ pub fn entry_one_nonorm<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
             let columns = (n - pilots) * (2.0 * d + n) * p;
-            Cost::new(2.0 * pilots * n * p + columns, 9.0 * n * p + 45.0 * n)
+            Cost::new(2.0 * pilots * n * p + columns, numbers(3.0, n, p))
         },
         build: |options| {
             Box::new(Skein {
