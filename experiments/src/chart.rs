@@ -249,7 +249,12 @@ fn panel(svg: &mut String, chart: &Chart, names: &[&str]) {
             many => many.div_ceil(MARKED / 3),
         };
         // The last is marked; of several lines not all at the same places.
-        for point in points.iter().rev().skip(stride * look / 7).step_by(stride) {
+        for point in points
+            .iter()
+            .rev()
+            .skip(stride * (look % 7) / 7)
+            .step_by(stride)
+        {
             let (px, py) = (x.at(point.x), y.at(point.y));
             let (up, down) = (y.at(point.y + bar(point)), y.at(point.y - bar(point)));
             if down - up > 1.0 {
@@ -310,10 +315,10 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last).filter_map(|k| tick(k).ok()).collect()
 }
 
-/// Powers of two; where they are too many to be read, and for numbers below 1, such as learning
-/// rates, powers of ten and some between.
+/// Powers of two; where they are too many to be read, and for numbers some of which are below 1,
+/// such as learning rates and milliseconds, powers of ten and some between.
 fn x_ticks(low: f64, high: f64) -> Vec<f64> {
-    if high < 1.0 || high > 512.0 * low {
+    if low < 0.5 || high > 512.0 * low {
         return y_ticks(low, high);
     }
     let exponents = low.log2().ceil() as i32..=high.log2().floor() as i32;
@@ -394,13 +399,15 @@ fn line(svg: &mut String, look: usize, points: &[(f64, f64)]) {
     );
 }
 
-/// Filled for the first seven series, hollow for the next, then with a dot in the middle.
+/// Filled for the first seven series, hollow for the next, then hollow with a dot in the middle, then
+/// filled with a white one.
 fn marker(svg: &mut String, look: usize, x: f64, y: f64) {
     let colour = COLOURS[look % COLOURS.len()];
-    let fill = if look < COLOURS.len() {
-        colour
-    } else {
-        "white"
+    let (fill, dot) = match look / COLOURS.len() {
+        0 => (colour, None),
+        1 => ("white", None),
+        2 => ("white", Some(colour)),
+        _ => (colour, Some("white")),
     };
     let corners = |count: usize, radius: f64, turn: f64| -> String {
         let corner = |i: usize| {
@@ -426,10 +433,10 @@ fn marker(svg: &mut String, look: usize, x: f64, y: f64) {
         svg,
         "{shape} fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.2\"/>"
     );
-    if look >= 2 * COLOURS.len() {
+    if let Some(dot) = dot {
         let _ = writeln!(
             svg,
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"1.5\" fill=\"{colour}\"/>"
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"1.5\" fill=\"{dot}\"/>"
         );
     }
 }
@@ -460,6 +467,35 @@ mod tests {
         assert!(!svg(&[chart(&[])]).contains("NaN"));
         let large = svg(&[chart(&[(16.0, 1.0, 5.0), (32.0, 1.0, f64::INFINITY)])]);
         assert!(!large.contains("NaN") && !large.contains("inf"));
+    }
+
+    #[test]
+    fn every_point_of_many_series_has_a_marker_and_no_two_series_look_alike() {
+        let mut many = chart(&[]);
+        many.series = (0..28)
+            .map(|i| Series {
+                name: format!("method {i}"),
+                points: vec![Point {
+                    x: 1.0,
+                    y: 1.0,
+                    error: 0.0,
+                }],
+            })
+            .collect();
+        let svg = svg(&[many]);
+        let (panel, legend) = svg.split_once("</g>").unwrap();
+        for part in [panel, legend] {
+            // Those of the first of seven are circles; the last two rounds have a dot each.
+            assert_eq!(part.matches("<polygon").count(), 4 * 6);
+            assert_eq!(part.matches("<circle").count(), 4 + 2 * 7);
+        }
+        let mut looks: Vec<String> = Vec::new();
+        for look in 0..28 {
+            let mut one = String::new();
+            marker(&mut one, look, 0.0, 0.0);
+            assert!(!looks.contains(&one), "{look}");
+            looks.push(one);
+        }
     }
 
     #[test]
@@ -515,6 +551,8 @@ mod tests {
     #[test]
     fn ticks_lie_within_the_axis() {
         assert_eq!(x_ticks(13.4, 304.0), [16.0, 32.0, 64.0, 128.0, 256.0]);
+        assert_eq!(x_ticks(0.4, 5.0), [0.5, 1.0, 2.0, 5.0]);
+        assert_eq!(x_ticks(0.84, 5.0), [1.0, 2.0, 4.0]);
         assert_eq!(x_ticks(0.04, 900.0), [0.1, 1.0, 10.0, 100.0]);
         assert_eq!(
             x_ticks(0.9e-5, 1.1e-3),

@@ -463,7 +463,11 @@ fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -
 /// Time and memory, over tokens and over examples.
 fn scale_chart(methods: &[String], all: &[Measured]) -> String {
     let chart = |over_tokens: bool, memory: bool| Chart {
-        scales: [Scale::Logarithmic; 2],
+        // Differences between batches are small.
+        scales: match (over_tokens, memory) {
+            (false, true) => [Scale::Logarithmic, Scale::Linear],
+            _ => [Scale::Logarithmic; 2],
+        },
         title: match over_tokens {
             true => format!("{SCALE_BATCH} examples a step"),
             false => format!("examples of {SCALE_N} tokens"),
