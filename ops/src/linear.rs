@@ -68,7 +68,14 @@ lanes! {
 pub fn cases() -> Vec<Case> {
     vec![Case::new("linear", |stream| {
         let mut checked = Vec::new();
-        for (n, i, o) in [(1, 1, 1), (7, 5, 3), (1, 4, 9), (37, 6, 2)] {
+        // The last has three blocks of rows.
+        for (n, i, o) in [
+            (1, 1, 1),
+            (7, 5, 3),
+            (1, 4, 9),
+            (37, 6, 2),
+            (2 * BLOCK + 1, 3, 2),
+        ] {
             let stream = stream.at(n);
             let inputs = [
                 ("x", normal(stream.stream("x"), n, i)),
@@ -90,7 +97,7 @@ mod tests {
 
     #[test]
     fn values_equal_the_plain_loop() {
-        for (n, i, o) in [(1, 1, 1), (5, 3, 7), (300, 64, 65)] {
+        for (n, i, o) in [(1, 1, 1), (5, 3, 7), (300, 64, 65), (2 * BLOCK + 1, 3, 2)] {
             let stream = Seed(1).stream("linear").at(n);
             let tape = Tape::forward_only();
             let x = tape.leaf("x", normal(stream.stream("x"), n, i));

@@ -18,7 +18,7 @@ fn every_entry_has_right_gradients_that_are_not_zero_where_they_should_not_be() 
             dropout: 0.0,
             ..ops::attention::Options::default()
         });
-        for n in suite::LENGTHS {
+        for n in suite::LENGTHS.into_iter().chain([suite::LONG]) {
             for dropout in [false, true] {
                 let checked = suite::gradients(&entry, n, dropout, Seed(8).stream(entry.name));
                 for input in checked

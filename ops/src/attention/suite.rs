@@ -17,6 +17,9 @@ const WIDTH: usize = 3;
 const FEATURES: usize = 4;
 /// Lengths of the suite's examples: 1, 2, odd, around the budget, above it.
 pub const LENGTHS: [usize; 6] = [1, 2, 3, 5, 9, 14];
+/// The length of one more: several tiles of queries and, where all keys are seen, several blocks of
+/// them.
+pub const LONG: usize = 600;
 
 /// One attention on tensors: the output, and what was drawn.
 pub struct Run<T: Real> {
