@@ -373,7 +373,6 @@ pub fn contact_sheet(split: &Split, classes: usize, columns: usize) -> io::Resul
 mod tests {
     use super::*;
 
-    /// Against the formula in f64, which is exact enough: no colour but black is a whole number of greys.
     #[test]
     fn a_picture_file_is_grey_or_becomes_so_as_cifar_does() {
         let folder = tempfile::tempdir().unwrap();
@@ -413,6 +412,7 @@ mod tests {
         );
     }
 
+    /// Against the formula in f64, which is exact enough: no colour but black is a whole number of greys.
     #[test]
     fn grey_is_the_formula() {
         for r in (0..=255u8).step_by(5) {

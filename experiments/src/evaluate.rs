@@ -154,12 +154,13 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
 
 /// The run's data are what its checkpoint says they are; weights from a file need none to be there.
 fn refuse_changed(run: &Trained, data_sha256: &str, weights: Option<&Weights>) -> Result<()> {
-    let checkpoint = match (run.newest(), weights) {
-        (Err(_), Some(Weights::File(_))) => {
+    let checkpoint = match (run.readable(), weights) {
+        (Some(checkpoint), _) => checkpoint,
+        (None, Some(Weights::File(_))) => {
             tell("note: without its checkpoints it is not known whether the data are the run's");
             return Ok(());
         }
-        (newest, _) => newest?.1,
+        (None, _) => run.newest()?.1,
     };
     if checkpoint.data == data_sha256 {
         return Ok(());

@@ -40,6 +40,8 @@ impl Events {
             let name = entry.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix(NAME));
             let number = number.and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+            // Longer numbers are not ours, and would come before shorter ones.
+            let number = number.filter(|&number| number < 9_999_999_999);
             began = began.max(number.map_or(0, |number| number + 1));
         }
         let path = folder.join(format!("{NAME}{began:010}.run"));

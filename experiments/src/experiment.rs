@@ -41,6 +41,13 @@ pub(crate) struct Checkpoint {
     watch: Watch,
 }
 
+impl Checkpoint {
+    /// Steps done at the evaluation with the lowest loss, if there was one.
+    pub(crate) fn best_step(&self) -> Option<usize> {
+        self.watch.best.map(|(step, _)| step)
+    }
+}
+
 /// What is known of the evaluations so far.
 #[derive(Serialize, Deserialize, Clone, Default)]
 struct Watch {
@@ -421,7 +428,7 @@ fn mend_best(
     }
 }
 
-fn other_best(held: usize, best: usize) -> Error {
+pub(crate) fn other_best(held: usize, best: usize) -> Error {
     Error::failure(format!(
         "best.bin holds the weights of step {held}, expected those of step {best}, whose dev loss \
          was the lowest"
@@ -642,9 +649,16 @@ impl Session<'_> {
         let operators = serde_json::to_vec_pretty(&trainer.operators())?;
         self.run.write("operators.json", &operators)?;
         self.run.finish(&outcome)?;
-        // After the end of the run: a resumed one would show it twice.
-        self.show(steps, &evaluated("test", &test))?;
-        report::write(self.run.folder())?;
+        // After the end of the run, since a resumed one would show it twice; and what fails here leaves a run that has
+        // ended all the same.
+        for shown in [
+            self.show(steps, &evaluated("test", &test)),
+            report::write(self.run.folder()),
+        ] {
+            if let Err(error) = shown {
+                tell(&format!("note: the run has ended, but {error}"));
+            }
+        }
         let end = End::Finished {
             folder: self.run.folder().to_path_buf(),
             table: self.table(&outcome),

@@ -129,6 +129,7 @@ impl Watch {
             }
             work.add(Part::Tape, since.saturating_sub(accounted));
         }
+        self.lap(Part::Tape); // what reading the records took
     }
 
     /// What passed since the last lap was other threads' work: how long that took.

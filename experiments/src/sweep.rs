@@ -302,9 +302,31 @@ impl SweepFlags {
                 _ => list.iter().copied().map(Some).collect(),
             }
         }
+        if let Some(set) = self.set.iter().find(|set| !axes.tasks.contains(&set.task)) {
+            let message = format!(
+                "--set {}.{}: the grid does not have this task",
+                set.task.name(),
+                set.setting
+            );
+            return Err(Error::usage(message).hint("see --tasks"));
+        }
         let mut cells = Vec::new();
         for &task in &axes.tasks {
             let of_task = self.set_of(task)?;
+            for (axis, compared) in [
+                ("learning_rate", !axes.rates.is_empty()),
+                ("batch", !axes.batches.is_empty()),
+            ] {
+                let set = |set: &&Set| set.task == task && set.setting == axis;
+                if let (true, Some(set)) = (compared, self.set.iter().find(set)) {
+                    let message = format!(
+                        "--set {}.{}: the grid compares several of these",
+                        task.name(),
+                        set.setting
+                    );
+                    return Err(Error::usage(message).hint("see --rates and --batches"));
+                }
+            }
             for &seed in &axes.seeds {
                 for rate in or_one(&axes.rates) {
                     for batch in or_one(&axes.batches) {
@@ -888,6 +910,18 @@ mod tests {
             (
                 &format!("{grid} --set text.seed=3"),
                 "error: --set text.seed: expected a setting that is",
+            ),
+            (
+                &format!("{grid} --set listops.steps=3"),
+                "error: --set listops.steps: the grid does not have this task",
+            ),
+            (
+                &format!("{grid} --batches 2,4 --set text.batch=3"),
+                "error: --set text.batch: the grid compares several of these",
+            ),
+            (
+                &format!("{grid} --rates 1e-3 --set text.learning-rate=3e-4"),
+                "error: --set text.learning_rate: the grid compares several",
             ),
             (
                 &format!("{grid} --steps 0"),

@@ -5,7 +5,7 @@
 use crate::checkpoint;
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
-use crate::experiment::{Checkpoint, refuse_other_config};
+use crate::experiment::{Checkpoint, other_best, refuse_other_config};
 use crate::trainer::State;
 use engine::Params;
 use models::load_safetensors;
@@ -70,6 +70,12 @@ impl Trained {
         Ok((step, checkpoint))
     }
 
+    /// The newest checkpoint, if it is there and sound; its configuration is not compared.
+    pub(crate) fn readable(&self) -> Option<Checkpoint> {
+        let newest = checkpoint::newest::<Checkpoint>(&self.folder);
+        newest.ok().map(|(_, checkpoint)| checkpoint)
+    }
+
     /// Sets `params` to the weights that are asked for, if not to those that the run's test is about: the best under
     /// protocol `clean`, the last under `paper`. Returns which they are.
     ///
@@ -86,6 +92,10 @@ impl Trained {
         };
         match weights.unwrap_or(&tested) {
             Weights::File(path) => {
+                // Nor does a file of weights; without checkpoints nothing can be compared.
+                if let Some(checkpoint) = self.readable() {
+                    refuse_other_config(&self.config, &checkpoint.config)?;
+                }
                 let bytes =
                     fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
                 load_safetensors(params, &bytes)
@@ -99,7 +109,7 @@ impl Trained {
             }
             Weights::Best => {
                 // best.bin knows no configuration: that of the checkpoint beside it is compared.
-                self.newest()?;
+                let (done, checkpoint) = self.newest()?;
                 let path = self.folder.join("best.bin");
                 if !path.exists() {
                     let message = format!("{} is not there yet", path.display());
@@ -107,6 +117,16 @@ impl Trained {
                         .hint("it comes with the first evaluation; --weights last is there"));
                 }
                 let (step, state) = checkpoint::read::<State>(&path)?;
+                // Killed right after a checkpoint, a run has left an older best.bin beside it.
+                let (step, state) = match checkpoint.best_step() {
+                    Some(best) if best == done && step < done => (done, checkpoint.trainer),
+                    Some(best) if step != best && step <= done => {
+                        let hint =
+                            "--weights last is there, and --resume mends it in a run that goes on";
+                        return Err(other_best(step, best).hint(hint));
+                    }
+                    _ => (step, state),
+                };
                 state.write_to(params)?;
                 Ok(format!("the best on dev, after step {step}"))
             }

@@ -388,7 +388,8 @@ impl Trainer {
         let wall = start.elapsed();
         let milliseconds = |time: Duration| 1e3 * time.as_secs_f64();
         let mut operators: Vec<Operator> = Vec::new();
-        for record in &records {
+        // Leaves are no operators.
+        for record in records.iter().filter(|record| !record.parents.is_empty()) {
             let place = operators.iter().position(|o| o.name == record.name);
             let place = place.unwrap_or_else(|| {
                 operators.push(Operator {

@@ -97,11 +97,16 @@ fn runs() -> &'static Path {
 }
 
 fn train(out: &Path, texts: &Path, protocol: &str) {
+    train_until(out, texts, protocol, "9");
+}
+
+fn train_until(out: &Path, texts: &Path, protocol: &str, step: &str) {
     let flags = "--budget smoke --steps 9 --warmup 2 --lr 3e-3 --eval-every 2 --eval-examples 5 --batch 4 \
                  --test-examples 14 --max-len 32 --features 8 --protocol";
     let mut args: Vec<&str> = flags.split_whitespace().collect();
     let paths = [texts.to_str().unwrap(), out.to_str().unwrap()];
     args.extend([protocol, "--data", paths[0], "--out", paths[1]]);
+    args.extend(["--stop-after", step]);
     printed(
         &command(env!("CARGO_BIN_EXE_exp_text"), &args)
             .output()
@@ -148,6 +153,28 @@ fn the_numbers_of_the_run_come_out_again() {
             .unwrap();
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(last["loss"], line["dev"]["loss"]);
+    }
+}
+
+/// What a process leaves that is killed between a checkpoint and the best weights that it knows of.
+#[test]
+fn best_weights_that_are_older_than_the_checkpoint_says_are_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let [run, stopped] = ["run", "stopped"].map(|name| folder.path().join(name));
+    copy(&runs().join("clean"), &run);
+    let best = result(&run)["tested_weights_of_step"].as_u64().unwrap();
+    assert!(best > 2, "{best}");
+    train_until(&stopped, &runs().join("texts"), "clean", "2");
+    fs::copy(stopped.join("best.bin"), run.join("best.bin")).unwrap();
+    if best == 9 {
+        // They are in the checkpoint.
+        assert_same(&json(&evaluate(&run, "--json")), &result(&run)["test"]);
+    } else {
+        let told = refused(&evaluate(&run, ""), 1);
+        assert!(
+            told.contains("best.bin holds the weights of step 2"),
+            "{told}"
+        );
     }
 }
 
@@ -205,7 +232,8 @@ fn weights_of_another_model_or_data_of_another_run_are_refused() {
     // As many parameters, another model.
     let other = settings.replace("\"skein\"", "\"skein-uniform\"");
     fs::write(run.join("config.toml"), other).unwrap();
-    for weights in ["best", "last"] {
+    let file = run.join("weights.safetensors");
+    for weights in ["best", "last", file.to_str().unwrap()] {
         let told = refused(&evaluate(&run, &format!("--weights {weights}")), 2);
         assert!(told.contains("expected `attn = \"skein\"`"), "{told}");
         let told = refused(&predict(&run, &format!("--weights {weights}"), b"abc\n"), 2);
