@@ -25,6 +25,7 @@ pub(crate) mod trial;
 
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
+use crate::flags::parse_threads;
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;
@@ -43,7 +44,6 @@ use trial::{Errors, Measured};
 /// More tokens than this take hours.
 const MOST_TOKENS: usize = 65536;
 const MOST_TRIALS: usize = 10_000;
-const MOST_THREADS: usize = 1024;
 /// Columns of numbers that fit beside the names.
 const COLUMNS_A_TABLE: usize = 5;
 /// The methods of Figure 1, in the order it finds.
@@ -129,10 +129,6 @@ pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
 
 pub(crate) fn parse_trials(text: &str) -> std::result::Result<usize, String> {
     whole(text, 2, MOST_TRIALS)
-}
-
-pub(crate) fn parse_threads(text: &str) -> std::result::Result<usize, String> {
-    whole(text, 1, MOST_THREADS)
 }
 
 fn whole(text: &str, least: usize, most: usize) -> std::result::Result<usize, String> {

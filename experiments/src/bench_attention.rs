@@ -9,6 +9,7 @@ use crate::approx::input::{self, Head, Input, Setting};
 use crate::approx::spectral::spectral_norm;
 use crate::approx::trial::{Passed, difference, pass};
 use crate::approx::{distinct, flags, parse_count, parse_scale};
+use crate::bench_step::parse_seconds;
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::output::{answer, tell};
@@ -66,7 +67,7 @@ struct Flags {
     #[arg(long, value_name = "N", default_value = "3", value_parser = parse_trials)]
     trials: usize,
     /// Skip a cell that would take longer, in seconds
-    #[arg(long, value_name = "S", default_value = "60", value_parser = parse_limit)]
+    #[arg(long, value_name = "S", default_value = "60", value_parser = parse_seconds)]
     limit: f64,
     /// Write attention.csv and attention.svg there
     #[arg(long, value_name = "FOLDER")]
@@ -85,11 +86,6 @@ fn parse_law(text: &str) -> std::result::Result<Input, String> {
 fn parse_trials(text: &str) -> std::result::Result<usize, String> {
     let trials = text.parse().ok().filter(|n| (1..=MOST_TRIALS).contains(n));
     trials.ok_or_else(|| format!("expected a whole number from 1 to {MOST_TRIALS}"))
-}
-
-fn parse_limit(text: &str) -> std::result::Result<f64, String> {
-    let limit = text.parse().ok().filter(|s| (0.0..=1e6).contains(s));
-    limit.ok_or_else(|| "expected a number of seconds from 0 to 1000000".to_string())
 }
 
 /// One method at one number of tokens.

@@ -4,15 +4,16 @@
 //! optimiser are those of every experiment. Give the machine nothing else to do.
 
 use crate::approx;
-use crate::config::{Budget, Config};
+use crate::config::{Budget, Config, Protocol};
 use crate::error::{Error, Result, exit};
+use crate::flags::parse_threads;
 use crate::memory;
 use crate::output::{answer, tell};
 use crate::profile::Profile;
 use crate::task::Task;
 use crate::trainer::Trainer;
 use clap::Parser;
-use datasets::{Dataset, Encoding, Example, Split};
+use datasets::{Dataset, Example, Split};
 use engine::{Generator, Seed};
 use ops::attention;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,6 @@ const REVIEWS: [usize; 16] = [
 ];
 /// A longer example, or a larger batch, is a mistake of typing.
 const MOST: usize = 1 << 20;
-const MOST_THREADS: usize = 1024;
 const LEAST_STEPS: usize = 3;
 const MOST_STEPS: usize = 30;
 
@@ -110,16 +110,8 @@ pub(crate) struct Report {
 }
 
 pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
-    whole(text, MOST)
-}
-
-pub(crate) fn parse_threads(text: &str) -> std::result::Result<usize, String> {
-    whole(text, MOST_THREADS)
-}
-
-fn whole(text: &str, most: usize) -> std::result::Result<usize, String> {
-    let number = text.parse().ok().filter(|n| (1..=most).contains(n));
-    number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+    let number = text.parse().ok().filter(|n| (1..=MOST).contains(n));
+    number.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
 }
 
 pub(crate) fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
@@ -215,20 +207,14 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
 
 /// One batch of random tokens, in the vocabulary, classes and documents of the task.
 fn data(config: &Config, lengths: Lengths) -> Dataset {
-    let (offset, vocabulary, classes, documents) = match config.task {
-        Task::Text => (1, 512, 2, 1),
-        Task::ListOps => (1, 32, 10, 1),
-        Task::Retrieval => (1, 512, 2, 2),
-        Task::Pathfinder => (0, 512, 2, 1),
-        Task::Image => (0, 256, 10, 1),
-    };
-    // Tokens that the encoding does not leave out.
-    let symbols = (vocabulary - usize::from(offset)).min(256);
+    let encoding = config.task.encoding(Protocol::Clean); // every byte is a token
+    let classes = config.task.classes(true);
+    let symbols = (encoding.vocabulary - usize::from(encoding.offset)).min(256);
     let generator = &mut Seed(1).stream("bench").generator();
     let examples = (0..config.batch).map(|id| Example {
         id,
-        label: generator.below(classes),
-        documents: (0..documents)
+        label: generator.below(classes.len()),
+        documents: (0..config.task.documents())
             .map(|_| {
                 let length = length(config, lengths, id, generator);
                 (0..length)
@@ -245,12 +231,8 @@ fn data(config: &Config, lengths: Lengths) -> Dataset {
     Dataset {
         name: "random tokens".into(),
         builtin: true,
-        encoding: Encoding {
-            offset,
-            vocabulary,
-            mask_zero: false,
-        },
-        classes: (0..classes).map(|class| class.to_string()).collect(),
+        encoding,
+        classes,
         train: Split {
             name: "train",
             examples,

@@ -7,12 +7,11 @@
 //! [`crate::bench_step`] does, on random tokens of the task's full length.
 
 use crate::approx::{distinct, flags};
-use crate::bench_step::{
-    self, Lengths, Report, Request, parse_count, parse_seconds, parse_threads,
-};
+use crate::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result, exit};
+use crate::flags::{parse_threads, threads};
 use crate::output::{answer, tell};
 use crate::paper;
 use crate::task::Task;
@@ -22,7 +21,6 @@ use ops::attention::{Options, find};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::fs;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -141,14 +139,13 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
 
 impl Flags {
     fn cell(&self, task: Task, attn: &str, n: usize, batch: usize) -> Cell {
-        let offered = || std::thread::available_parallelism().map_or(1, NonZero::get);
         Cell {
             task,
             attn: attn.to_string(),
             features: self.features,
             n,
             batch,
-            threads: self.threads.unwrap_or_else(offered),
+            threads: threads(self.threads),
             seconds: self.seconds,
         }
     }

@@ -26,9 +26,10 @@
 
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{Mean, cell, distinct, flags};
-use crate::approx::{parse_count, parse_scale, parse_threads, parse_trials};
+use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
+use crate::flags::parse_threads;
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;

@@ -104,7 +104,7 @@ fn stream(name: &str) -> Stream {
     Seed(31).stream(name)
 }
 
-/// Around the kernel's blocks and tiles too: 64, 128 rows, 256, 512 keys.
+/// Around the kernel's blocks and tiles too: 64, 256 rows, 256, 512 keys.
 const LENGTHS: [usize; 9] = [1, 2, 3, 17, 64, 129, 257, 513, 700];
 
 #[test]
