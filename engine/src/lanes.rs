@@ -2,10 +2,10 @@
 //! all of them.
 //!
 //! [`lanes!`](crate::lanes!) takes a function and compiles its body three times: for AVX-512, for
-//! AVX2 and for the target as it is (SSE2 on x86-64, NEON on Arm). The bodies hold no fused
-//! multiply-add (Rust never contracts `a * b + c` on its own) and their sums run over a fixed
-//! number of lanes, so the instruction set changes the speed and nothing else; a test runs every
-//! path. This file, [`mod@crate::gemm`] and the product of the feature `avx512` are the only places
+//! AVX2 and for the target as it is (SSE2 on x86-64, NEON on Arm). Multiply-adds are fused where
+//! they are written so ([`Real::mul_add`]) and nowhere else (Rust never contracts `a * b + c` on its
+//! own), and sums run over a fixed number of lanes, so the instruction set changes the speed and
+//! nothing else; a test runs every path. This file, [`mod@crate::gemm`] and the product of the feature `avx512` are the only places
 //! with `unsafe`.
 
 use std::cell::Cell;
@@ -17,9 +17,9 @@ use crate::real::Real;
 pub enum Level {
     /// What the compilation target guarantees.
     Portable,
-    /// 256-bit vectors.
+    /// 256-bit vectors, and fused multiply-adds.
     Avx2,
-    /// 512-bit vectors.
+    /// 512-bit vectors, and fused multiply-adds.
     Avx512,
 }
 
@@ -31,7 +31,9 @@ pub fn level() -> Level {
     #[cfg(target_arch = "x86_64")]
     {
         let limit = LIMIT.get();
+        let fused = is_x86_feature_detected!("fma");
         if limit == Level::Avx512
+            && fused
             && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
@@ -39,7 +41,7 @@ pub fn level() -> Level {
         {
             return Level::Avx512;
         }
-        if limit >= Level::Avx2 && is_x86_feature_detected!("avx2") {
+        if limit >= Level::Avx2 && fused && is_x86_feature_detected!("avx2") {
             return Level::Avx2;
         }
     }
@@ -63,7 +65,7 @@ pub fn limited_to<R>(limit: Level, work: impl FnOnce() -> R) -> R {
 ///     /// y += a x
 ///     pub fn axpy<T>(a: T, x: &[T], y: &mut [T]) {
 ///         for (y, &x) in y.iter_mut().zip(x) {
-///             *y += a * x;
+///             *y = a.mul_add(x, *y);
 ///         }
 ///     }
 /// }
@@ -81,11 +83,11 @@ macro_rules! lanes {
 
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
                 fn avx512<$t: $crate::Real>($($argument: $type),*) $(-> $result)? {
                     body($($argument),*)
                 }
-                #[target_feature(enable = "avx2")]
+                #[target_feature(enable = "avx2,fma")]
                 fn avx2<$t: $crate::Real>($($argument: $type),*) $(-> $result)? {
                     body($($argument),*)
                 }
@@ -132,14 +134,13 @@ pub fn peak_multiply_adds() -> f64 {
     let start = std::time::Instant::now();
     #[cfg(target_arch = "x86_64")]
     {
-        let fused = is_x86_feature_detected!("fma");
         match level() {
-            // SAFETY: these features were just found on this machine.
-            Level::Avx512 if fused => unsafe { avx512(&mut x, a, b) },
+            // SAFETY: `level` has found these features on this machine.
+            Level::Avx512 => unsafe { avx512(&mut x, a, b) },
             // SAFETY: as above.
-            Level::Avx2 if fused => unsafe { avx2(&mut x, a, b) },
+            Level::Avx2 => unsafe { avx2(&mut x, a, b) },
             // Without the instruction a fused step would be a call; the product has no use for it.
-            _ => chains(&mut x, |x| x * a + b),
+            Level::Portable => chains(&mut x, |x| x * a + b),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -150,59 +151,77 @@ pub fn peak_multiply_adds() -> f64 {
 
 /// Partial sums run side by side in this many lanes, whatever the width of the machine's vectors.
 pub const LANES: usize = 64;
+/// The lanes of rows of few columns, where folding [`LANES`] would cost more than the row.
+const FEW: usize = 16;
 
 /// Combines `x` to one number in a fixed order: element i goes to lane i mod [`LANES`], then the
 /// lanes are folded in halves. For use inside [`lanes!`](crate::lanes!) bodies; `first` is the
 /// neutral element of `combine`.
 #[inline(always)]
-pub fn fold<T: Real>(x: &[T], first: T, combine: impl Fn(T, T) -> T, each: impl Fn(T) -> T) -> T {
-    let mut lanes = [first; LANES];
-    let mut blocks = x.chunks_exact(LANES);
-    for block in &mut blocks {
-        for (lane, &x) in lanes.iter_mut().zip(block) {
+pub fn fold<T: Real, A: Copy>(
+    x: &[T],
+    first: A,
+    combine: impl Fn(A, A) -> A,
+    each: impl Fn(T) -> A,
+) -> A {
+    fold_over::<T, A, LANES>(x, first, combine, each)
+}
+
+/// The sum of x_i y_i over [`LANES`] lanes, for use inside [`lanes!`](crate::lanes!) bodies.
+#[inline(always)]
+pub fn inner<T: Real>(x: &[T], y: &[T]) -> T {
+    inner_over::<T, LANES>(x, y)
+}
+
+/// The sum of x_i over 16 lanes, for rows of few columns.
+#[inline(always)]
+pub fn short_sum<T: Real>(x: &[T]) -> T {
+    fold_over::<T, T, FEW>(x, T::ZERO, |a, b| a + b, |x| x)
+}
+
+/// The sum of x_i y_i over 16 lanes, for rows of few columns.
+#[inline(always)]
+pub fn short_inner<T: Real>(x: &[T], y: &[T]) -> T {
+    inner_over::<T, FEW>(x, y)
+}
+
+#[inline(always)]
+fn fold_over<T: Real, A: Copy, const N: usize>(
+    x: &[T],
+    first: A,
+    combine: impl Fn(A, A) -> A,
+    each: impl Fn(T) -> A,
+) -> A {
+    let mut lanes = [first; N];
+    let (blocks, rest) = x.as_chunks::<N>();
+    for x in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(x) {
             *lane = combine(*lane, each(x));
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(blocks.remainder()) {
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
         *lane = combine(*lane, each(x));
     }
     fold_lanes(lanes, combine)
 }
 
-/// [`fold`] over the products of two slices of the same length, with sums.
 #[inline(always)]
-pub fn inner<T: Real>(x: &[T], y: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    for (x, y) in (&mut xs).zip(&mut ys) {
-        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane += x * y;
-        }
-    }
-    for ((lane, &x), &y) in lanes.iter_mut().zip(xs.remainder()).zip(ys.remainder()) {
-        *lane += x * y;
-    }
-    fold_lanes(lanes, |a, b| a + b)
-}
-
-/// [`inner`] over 16 lanes, for rows of few columns.
-#[inline(always)]
-pub fn short_inner<T: Real>(x: &[T], y: &[T]) -> T {
-    let mut lanes = [T::ZERO; 16];
-    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<16>(), y.as_chunks::<16>());
+fn inner_over<T: Real, const N: usize>(x: &[T], y: &[T]) -> T {
+    let mut lanes = [T::ZERO; N];
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<N>(), y.as_chunks::<N>());
     for (x, y) in xs.iter().zip(ys) {
         for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane += x * y;
+            *lane = x.mul_add(y, *lane);
         }
     }
     for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-        *lane += x * y;
+        *lane = x.mul_add(y, *lane);
     }
     fold_lanes(lanes, |a, b| a + b)
 }
 
 #[inline(always)]
-fn fold_lanes<T: Real, const N: usize>(mut lanes: [T; N], combine: impl Fn(T, T) -> T) -> T {
+fn fold_lanes<A: Copy, const N: usize>(mut lanes: [A; N], combine: impl Fn(A, A) -> A) -> A {
     let mut half = N / 2;
     while half > 0 {
         let (low, high) = lanes.split_at_mut(half);
@@ -218,6 +237,11 @@ lanes! {
     /// The sum of `x`.
     pub fn sum<T>(x: &[T]) -> T {
         fold(x, T::ZERO, |a, b| a + b, |x| x)
+    }
+
+    /// The sum of x_i², in f64.
+    pub fn squares<T>(x: &[T]) -> f64 {
+        fold(x, 0.0, |a, b| a + b, |x| x.f64() * x.f64())
     }
 
     /// The sum of x_i y_i.
@@ -256,7 +280,7 @@ lanes! {
     /// y += a x
     pub fn add_scaled<T>(a: T, x: &[T], y: &mut [T]) {
         for (y, &x) in y.iter_mut().zip(x) {
-            *y += a * x;
+            *y = a.mul_add(x, *y);
         }
     }
 }

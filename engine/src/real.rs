@@ -2,9 +2,9 @@
 //!
 //! [`Real`] has exactly two implementations. Beside arithmetic it picks the matrix product (sgemm
 //! or dgemm) and carries the transcendental functions that stand in inner loops. Those are the
-//! project's own, written without branches and without fused multiply-add, so that
-//! [`lanes!`](crate::lanes!) compiles them to vector code that gives the same bits on every
-//! instruction set.
+//! project's own, written without branches, so that [`lanes!`](crate::lanes!) compiles them to
+//! vector code, and with every fused multiply-add spelt out ([`Real::mul_add`]), so that this code
+//! gives the same bits on every instruction set.
 
 use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
@@ -55,10 +55,16 @@ pub trait Real:
     fn ln(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
+    /// self * a + b, rounded once. One instruction where the machine has it (x86-64 since AVX2,
+    /// Arm); elsewhere a function call, slow and with the same bits.
+    fn mul_add(self, a: Self, b: Self) -> Self;
 
     /// e^x within about 1 ulp. Results below the smallest normal number are 0 (subnormal operands
     /// are slow).
     fn exp(self) -> Self;
+    /// 2^x, as exact and in fewer operations: what softmax needs, where log2(e) goes into the scale
+    /// of the logits.
+    fn exp2(self) -> Self;
     /// The standard normal law at x: (Φ(x), φ(x)), its distribution function and its density.
     fn normal_law(self) -> (Self, Self);
 
@@ -129,6 +135,11 @@ macro_rules! shared {
             $t::abs(self)
         }
 
+        #[inline(always)]
+        fn mul_add(self, a: Self, b: Self) -> Self {
+            $t::mul_add(self, a, b)
+        }
+
         unsafe fn raw_gemm(
             m: usize,
             k: usize,
@@ -153,6 +164,9 @@ macro_rules! shared {
     };
 }
 
+/// Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
+const ROUND: f32 = 12_582_912.0;
+
 impl Real for f32 {
     #[cfg(not(feature = "avx512"))]
     shared!(f32, matrixmultiply::sgemm);
@@ -168,24 +182,40 @@ impl Real for f32 {
     /// that n = 128 still works.
     #[inline(always)]
     fn exp(self) -> f32 {
-        // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits of the sum.
-        const ROUND: f32 = 12_582_912.0;
         const LN2_HIGH: f32 = 0.693_359_4; // 355 / 512, exactly: few bits, so that n * LN2_HIGH is exact
         const LN2_LOW: f32 = -2.121_944_4e-4;
         let x = if self > 89.0 { 89.0 } else { self };
-        let rounded = x * std::f32::consts::LOG2_E + ROUND;
+        let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
         let n = rounded - ROUND;
-        let r = x - n * LN2_HIGH - n * LN2_LOW;
-        let mut p = 0.001_383_670_6;
-        p = p * r + 0.008_374_901;
-        p = p * r + 0.041_668_23;
-        p = p * r + 0.166_664_18;
-        p = p * r + 0.499_999_9;
-        p = p * r + 1.0;
-        p = p * r + 1.0;
+        let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
+        let mut p = 0.001_383_670_6_f32;
+        p = p.mul_add(r, 0.008_374_901);
+        p = p.mul_add(r, 0.041_668_23);
+        p = p.mul_add(r, 0.166_664_18);
+        p = p.mul_add(r, 0.499_999_9);
+        p = p.mul_add(r, 1.0);
+        p = p.mul_add(r, 1.0);
         let scale = f32::from_bits(rounded.to_bits().wrapping_add(126) << 23);
         let y = (p + p) * scale;
         if self < -87.0 { 0.0 } else { y }
+    }
+
+    /// x = n + r with |r| <= 1 / 2; 2^r by a polynomial of degree 6 (relative error 3e-9, fitted as
+    /// above) that is 1 at 0; n added to the exponent of its bits, which gives infinity at 128.
+    #[inline(always)]
+    fn exp2(self) -> f32 {
+        let x = if self > 128.0 { 128.0 } else { self };
+        let rounded = x + ROUND;
+        let r = x - (rounded - ROUND);
+        let mut p = 1.532_647_6e-4_f32;
+        p = p.mul_add(r, 0.001_339_081);
+        p = p.mul_add(r, 0.009_618_506);
+        p = p.mul_add(r, 0.055_503_6);
+        p = p.mul_add(r, 0.240_226_48);
+        p = p.mul_add(r, std::f32::consts::LN_2);
+        p = p.mul_add(r, 1.0);
+        let y = f32::from_bits(p.to_bits().wrapping_add(rounded.to_bits() << 23));
+        if self < -126.0 { 0.0 } else { y }
     }
 
     /// Φ(-a√2) = erfc(a) / 2 with erfc(a) = e^(-a²) t P(t), t = 1 / (1 + 0.45 a), for a >= 0 (the
@@ -194,22 +224,49 @@ impl Real for f32 {
     #[inline(always)]
     fn normal_law(self) -> (f32, f32) {
         let a = self.abs() * std::f32::consts::FRAC_1_SQRT_2;
-        let t = 1.0 / (1.0 + 0.45 * a);
-        let mut p = -0.032_755_274;
-        p = p * t + 0.144_566_28;
-        p = p * t - 0.194_586_79;
-        p = p * t + 0.005_258_964;
-        p = p * t + 0.087_355_404;
-        p = p * t + 0.063_871_72;
-        p = p * t + 0.193_501_97;
-        p = p * t + 0.224_636_74;
-        p = p * t + 0.254_284_34;
-        p = p * t + 0.253_866_64;
+        let t = 1.0 / a.mul_add(0.45, 1.0);
+        let mut p = -0.032_755_274_f32;
+        p = p.mul_add(t, 0.144_566_28);
+        p = p.mul_add(t, -0.194_586_79);
+        p = p.mul_add(t, 0.005_258_964);
+        p = p.mul_add(t, 0.087_355_404);
+        p = p.mul_add(t, 0.063_871_72);
+        p = p.mul_add(t, 0.193_501_97);
+        p = p.mul_add(t, 0.224_636_74);
+        p = p.mul_add(t, 0.254_284_34);
+        p = p.mul_add(t, 0.253_866_64);
         let gauss = Real::exp(-a * a);
         let tail = 0.5 * (p * t) * gauss;
         let distribution = if self < 0.0 { tail } else { 1.0 - tail };
         (distribution, gauss * 0.398_942_3)
     }
+}
+
+/// As [`ROUND`], 1.5 * 2^52.
+const ROUND64: f64 = 6_755_399_441_055_744.0;
+
+/// e^r for |r| <= ln 2 / 2.
+#[inline(always)]
+fn exp_taylor(r: f64) -> f64 {
+    let mut p = 1.0 / 6_227_020_800.0; // 1 / 13!
+    for factorial in [
+        479_001_600.0,
+        39_916_800.0,
+        3_628_800.0,
+        362_880.0,
+        40_320.0,
+        5_040.0,
+        720.0,
+        120.0,
+        24.0,
+        6.0,
+        2.0,
+        1.0,
+        1.0,
+    ] {
+        p = p.mul_add(r, 1.0 / factorial);
+    }
+    p
 }
 
 impl Real for f64 {
@@ -222,30 +279,25 @@ impl Real for f64 {
     /// As for `f32`, with the Taylor polynomial of degree 13 (its remainder is below 5e-18).
     #[inline(always)]
     fn exp(self) -> f64 {
-        const ROUND: f64 = 6_755_399_441_055_744.0;
         const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
         const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
         let x = if self > 710.0 { 710.0 } else { self };
-        let rounded = x * std::f64::consts::LOG2_E + ROUND;
-        let n = rounded - ROUND;
-        let r = x - n * LN2_HIGH - n * LN2_LOW;
-        let mut p = 1.0 / 6_227_020_800.0;
-        p = p * r + 1.0 / 479_001_600.0;
-        p = p * r + 1.0 / 39_916_800.0;
-        p = p * r + 1.0 / 3_628_800.0;
-        p = p * r + 1.0 / 362_880.0;
-        p = p * r + 1.0 / 40_320.0;
-        p = p * r + 1.0 / 5_040.0;
-        p = p * r + 1.0 / 720.0;
-        p = p * r + 1.0 / 120.0;
-        p = p * r + 1.0 / 24.0;
-        p = p * r + 1.0 / 6.0;
-        p = p * r + 0.5;
-        p = p * r + 1.0;
-        p = p * r + 1.0;
+        let rounded = x.mul_add(std::f64::consts::LOG2_E, ROUND64);
+        let n = rounded - ROUND64;
+        let p = exp_taylor(n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x)));
         let scale = f64::from_bits(rounded.to_bits().wrapping_add(1022) << 52);
         let y = (p + p) * scale;
         if self < -708.0 { 0.0 } else { y }
+    }
+
+    /// As for `f32`, with the same polynomial as above.
+    #[inline(always)]
+    fn exp2(self) -> f64 {
+        let x = if self > 1024.0 { 1024.0 } else { self };
+        let rounded = x + ROUND64;
+        let p = exp_taylor((x - (rounded - ROUND64)) * std::f64::consts::LN_2);
+        let y = f64::from_bits(p.to_bits().wrapping_add(rounded.to_bits() << 52));
+        if self < -1022.0 { 0.0 } else { y }
     }
 
     /// Scalar, from `libm`: double precision is for checking gradients, not for speed.
@@ -265,32 +317,43 @@ mod tests {
     /// Worst error in units of the last place against `f64` (f32) or `libm` (f64).
     #[test]
     fn exp_is_within_its_stated_error() {
-        let (mut worst32, mut worst64) = (0f64, 0f64);
+        fn error<T: Real>(worst: &mut f64, got: T, want: f64) {
+            let epsilon = if T::NAME == "f32" {
+                f64::from(f32::EPSILON)
+            } else {
+                f64::EPSILON
+            };
+            *worst = worst.max((got.f64() - want).abs() / (want * epsilon));
+        }
+        let mut worst = [0f64; 4];
         for i in 0..400_000 {
             let x = -86.9 + f64::from(i) * (175.6 / 400_000.0);
-            let got = f64::from(Real::exp(x as f32));
-            let want = libm::exp(f64::from(x as f32));
-            worst32 = worst32.max((got - want).abs() / (want * f64::from(f32::EPSILON)));
-            let x = x * 8.0;
-            let want = libm::exp(x);
-            worst64 = worst64.max((Real::exp(x) - want).abs() / (want * f64::EPSILON));
+            let x32 = x as f32;
+            error(&mut worst[0], Real::exp(x32), libm::exp(x32.into()));
+            error(&mut worst[1], Real::exp(8.0 * x), libm::exp(8.0 * x));
+            let x32 = (1.44 * x) as f32;
+            error(&mut worst[2], Real::exp2(x32), libm::exp2(x32.into()));
+            error(&mut worst[3], Real::exp2(11.5 * x), libm::exp2(11.5 * x));
         }
-        // Measured: 1.0 and 1.0 in units of epsilon times the result.
-        assert!(worst32 < 1.2, "f32: {worst32}");
-        assert!(worst64 < 1.2, "f64: {worst64}");
+        // Measured: ... in units of epsilon times the result.
+        assert!(worst.iter().all(|&worst| worst < 1.2), "{worst:?}");
     }
 
     #[test]
     fn exp_at_its_ends() {
-        assert_eq!(Real::exp(0f32), 1.0);
-        assert_eq!(Real::exp(0f64), 1.0);
-        assert_eq!(Real::exp(f32::NEG_INFINITY), 0.0);
-        assert_eq!(Real::exp(-1e5f32), 0.0);
-        assert_eq!(Real::exp(f64::NEG_INFINITY), 0.0);
-        assert_eq!(Real::exp(f32::INFINITY), f32::INFINITY);
-        assert_eq!(Real::exp(f64::INFINITY), f64::INFINITY);
-        assert!(Real::exp(88.7f32).is_finite() && Real::exp(709.7f64).is_finite());
-        assert!(Real::exp(f32::NAN).is_nan() && Real::exp(f64::NAN).is_nan());
+        fn ends<T: Real>(exp: fn(T) -> T, largest: f64) {
+            assert_eq!(exp(T::ZERO), T::ONE);
+            assert_eq!(exp(T::NEG_INFINITY), T::ZERO);
+            assert_eq!(exp(T::of(-1e5)), T::ZERO);
+            assert_eq!(exp(T::of(f64::INFINITY)), T::of(f64::INFINITY));
+            assert!(exp(T::of(largest)).is_finite());
+            assert_eq!(exp(T::of(largest + 0.1)), T::of(f64::INFINITY));
+            assert!(exp(T::of(f64::NAN)).f64().is_nan());
+        }
+        ends::<f32>(Real::exp, 88.7);
+        ends::<f64>(Real::exp, 709.7);
+        ends::<f32>(Real::exp2, 127.99);
+        ends::<f64>(Real::exp2, 1023.99);
     }
 
     #[test]

@@ -202,11 +202,7 @@ impl<T: Real> Tensor<T> {
 
     /// The Euclidean norm of all elements, summed in f64.
     pub fn norm(&self) -> f64 {
-        self.data
-            .iter()
-            .map(|x| x.f64() * x.f64())
-            .sum::<f64>()
-            .sqrt()
+        lanes::squares(&self.data).sqrt()
     }
 }
 

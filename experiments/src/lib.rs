@@ -8,7 +8,7 @@
 //!    was held).
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
-//! 5. [`trainer`]: a training step and an evaluation, and [`profile`], where a step's time goes; [`experiment`]:
+//! 5. [`trainer`]: a training step and an evaluation, with `ordered_sum`, the gradient of a batch, and [`profile`], where a step's time goes; [`experiment`]:
 //!    the loop around them, from flags to the test;
 //!    `events`, its numbers for TensorBoard.
 //!    [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside the numbers of the
@@ -41,6 +41,7 @@ pub mod explain;
 pub mod flags;
 pub mod interrupt;
 mod memory;
+mod ordered_sum;
 pub mod output;
 mod paper;
 pub mod predict;

@@ -4,21 +4,24 @@
 //! One example, one tape, one thread. The examples of a batch are spread over a fixed number of
 //! groups as a function of their lengths alone; a group adds up its gradients in its order, the
 //! groups are added in theirs. So the number of threads, and which thread takes which group,
-//! changes no bit, and memory grows with groups and threads, not with the batch.
+//! changes no bit, and memory grows with the threads, not with the batch.
 
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
+use crate::ordered_sum::{OrderedSum, Sums};
 use crate::profile::{Part, Profile, Watch, Work};
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::gemm::multiply_adds;
-use engine::{Draws, Params, Record, Seed, Stream, Tape, Tensor, lanes};
+use engine::{Draws, Params, Record, Seed, Stream, Tape, Tensor};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
 use ops::attention;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::mem::take;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Examples of an evaluation between two signs of life.
@@ -33,8 +36,12 @@ pub struct Trainer {
     optimiser: AdamW<f32>,
     schedule: OneCycle,
     loader: Loader,
-    /// Where each group sums its gradients; kept, so that a step allocates nothing large.
-    sums: Vec<Vec<Tensor<f32>>>,
+    /// Into how many groups a batch is divided, if it has as many examples.
+    groups: usize,
+    /// The gradient of the latest step.
+    gradient: Sums,
+    /// Where groups sum their gradients; kept, so that a step allocates nothing large.
+    free: Vec<Sums>,
     threads: rayon::ThreadPool,
     /// Where the time of steps goes, if somebody asked.
     profile: Option<Profile>,
@@ -200,9 +207,9 @@ impl Trainer {
             optimiser: AdamW::new(&params, 0.0),
             schedule: OneCycle::new(config.learning_rate, config.warmup, config.steps, cycled)?,
             loader: Loader::new(seed, data.train.examples.len(), config.batch),
-            sums: (0..config.groups.min(config.batch))
-                .map(|_| params.zeros())
-                .collect(),
+            groups: config.groups,
+            gradient: params.zeros(),
+            free: Vec::new(),
             threads: rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()?,
@@ -275,39 +282,38 @@ impl Trainer {
         let start = Instant::now();
         let mut alone = Watch::new(profiled);
         let batch = self.loader.batch(step).places;
-        let Trainer {
-            learner,
-            sums,
-            threads,
-            ..
-        } = self;
+        let learner = &self.learner;
         let lengths: Vec<usize> = batch.iter().map(|&place| learner.tokens(place)).collect();
-        let groups = groups::groups(&lengths, sums.len());
+        let groups = groups::groups(&lengths, self.groups);
         let share = 1.0 / batch.len() as f32;
+        let sum = OrderedSum::new(take(&mut self.gradient), take(&mut self.free));
+        let next = AtomicUsize::new(0);
         alone.lap(Part::Data);
 
-        let (outcomes, shared) = threads.install(|| {
-            let visit = |(group, sums): (&Vec<usize>, &mut Vec<Tensor<f32>>)| {
-                let mut watch = Watch::new(profiled);
-                for sum in &mut *sums {
-                    sum.data_mut().fill(0.0);
-                }
+        // Every thread takes the next group until there is none.
+        let work = self.threads.broadcast(|_| {
+            let mut watch = Watch::new(profiled);
+            let mut outcomes = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(group) = groups.get(number) else {
+                    break (outcomes, watch.work());
+                };
+                let mut sums = sum.zeros(|| learner.params.zeros());
                 watch.lap(Part::Sums);
-                let visit = |&slot: &usize| {
+                for &slot in group {
                     let tape = Tape::new();
-                    let outcome = learner.visit(batch[slot], share, &tape, sums, &mut watch);
+                    let outcome = learner.visit(batch[slot], share, &tape, &mut sums, &mut watch);
                     drop(tape);
                     watch.lap(Part::Tape);
-                    (slot, outcome)
-                };
-                let outcomes: Vec<_> = group.iter().map(visit).collect();
-                (outcomes, watch.work())
-            };
-            let groups = groups.par_iter().zip(&mut *sums).map(visit);
-            let (outcomes, mut work): (Vec<_>, Vec<Work>) = groups.unzip();
-            work.extend(add_groups(&mut sums[..outcomes.len()], profiled));
-            (outcomes, work)
+                    outcomes.push((slot, outcome));
+                }
+                sum.give(number, sums);
+                watch.lap(Part::Sums);
+            }
         });
+        (self.gradient, self.free) = sum.end();
+        let (outcomes, shared): (Vec<_>, Vec<Work>) = work.into_iter().unzip();
         let together = alone.lap_others();
 
         // In the order of the batch, so that the groups do not matter here either.
@@ -316,7 +322,7 @@ impl Trainer {
         let outcomes = || in_order.iter().map(|&(_, outcome)| outcome);
         let count = batch.len() as f64;
         let loss = outcomes().map(|outcome| outcome.loss).sum::<f64>() / count;
-        let squares: f64 = self.sums[0].iter().map(|sum| sum.norm().powi(2)).sum();
+        let squares: f64 = self.gradient.iter().map(|sum| sum.norm().powi(2)).sum();
         if !(loss.is_finite() && squares.is_finite()) {
             return Err(self.learner.broken(step, &batch));
         }
@@ -324,7 +330,7 @@ impl Trainer {
         let learning_rate = self.schedule.rate(step);
         self.optimiser.step(
             &mut self.learner.params,
-            &self.sums[0],
+            &self.gradient,
             learning_rate,
             self.schedule.beta1(step),
         );
@@ -349,7 +355,7 @@ impl Trainer {
     /// Norms of every layer, in the order of the model; call it right after a step, whose gradient is still there.
     pub(crate) fn norms(&self) -> Vec<Norms> {
         let mut layers: Vec<Norms> = Vec::new();
-        for ((name, value), gradient) in self.learner.params.iter().zip(&self.sums[0]) {
+        for ((name, value), gradient) in self.learner.params.iter().zip(&self.gradient) {
             let layer = layer(name);
             let place = layers.iter().position(|norms| norms.layer == layer);
             let place = place.unwrap_or_else(|| {
@@ -605,21 +611,4 @@ impl Learner {
         ))
         .hint(HINT)
     }
-}
-
-/// Adds the sums of all groups to those of the first, in the order of the groups; parameters side
-/// by side. Returns what it took, if that is `profiled`.
-fn add_groups(groups: &mut [Vec<Tensor<f32>>], profiled: bool) -> Vec<Work> {
-    let Some((first, rest)) = groups.split_first_mut() else {
-        return Vec::new();
-    };
-    let add = |(parameter, sum): (usize, &mut Tensor<f32>)| {
-        let mut watch = Watch::new(profiled);
-        for group in &*rest {
-            lanes::add(group[parameter].data(), sum.data_mut());
-        }
-        watch.lap(Part::Sums);
-        watch.work()
-    };
-    first.par_iter_mut().enumerate().map(add).collect()
 }

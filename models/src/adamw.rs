@@ -52,8 +52,8 @@ struct Factors<T> {
 engine::lanes! {
     fn update<T>(f: Factors<T>, g: &[T], m: &mut [T], v: &mut [T], theta: &mut [T]) {
         for (((theta, &g), m), v) in theta.iter_mut().zip(g).zip(m).zip(v) {
-            *m = f.beta1 * *m + f.rest1 * g;
-            *v = f.beta2 * *v + f.rest2 * g * g;
+            *m = f.beta1.mul_add(*m, f.rest1 * g);
+            *v = f.beta2.mul_add(*v, f.rest2 * g * g);
             *theta = f.keep * *theta - f.rate * *m / ((*v).sqrt() / f.root2 + f.epsilon);
         }
     }

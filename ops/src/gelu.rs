@@ -26,7 +26,7 @@ lanes! {
         for (x, y) in x.iter_mut().zip(y) {
             let (distribution, density) = x.normal_law();
             *y = *x * distribution;
-            *x = distribution + *x * density;
+            *x = x.mul_add(density, distribution);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Layer normalisation of every row (Ba, Kiros, Hinton 2016), before each sublayer and after the last.
 
 use engine::check::{Case, check, normal};
+use engine::lanes::{short_inner, short_sum};
 use engine::{Real, Tensor, Var, lanes};
 
 /// Added to the variance, as in the reference.
@@ -54,43 +55,21 @@ fn node<'t, T: Real>(x: &Var<'t, T>, gain: &Var<'t, T>, bias: &Var<'t, T>) -> Va
     })
 }
 
-/// The sum of term(x_i, y_i), in 16 lanes that are folded in halves. The 64 of [`mod@engine::lanes`] suit long rows;
-/// here, on rows of 64 numbers, folding them would double the time of the operator (measured).
-#[inline(always)]
-fn sum<T: Real>(x: &[T], y: &[T], term: impl Fn(T, T) -> T) -> T {
-    const LANES: usize = 16;
-    let mut lanes = [T::ZERO; LANES];
-    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    for (x, y) in xs.iter().zip(ys) {
-        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane += term(x, y);
-        }
-    }
-    for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-        *lane += term(x, y);
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
 lanes! {
     fn normalise<T>(x: &[T], gain: &[T], bias: &[T], moments: &mut [T], y: &mut [T]) {
         let c = gain.len();
         let count = T::of(c as f64);
         let rows = x.chunks_exact(c).zip(y.chunks_exact_mut(c));
         for ((x, y), moments) in rows.zip(moments.chunks_exact_mut(2)) {
-            let mean = sum(x, x, |x, _| x) / count;
+            let mean = short_sum(x) / count;
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = x - mean;
+            }
             // About the mean, in a second pass over a row in cache: x² - mean² would lose the digits they share.
-            let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) / count;
+            let variance = short_inner(y, y) / count;
             let inverse = T::ONE / (variance + T::of(EPSILON)).sqrt();
-            for (((y, &x), &gain), &bias) in y.iter_mut().zip(x).zip(gain).zip(bias) {
-                *y = (x - mean) * inverse * gain + bias;
+            for ((y, &gain), &bias) in y.iter_mut().zip(gain).zip(bias) {
+                *y = (*y * inverse).mul_add(gain, bias);
             }
             moments[0] = mean;
             moments[1] = inverse;
@@ -112,13 +91,13 @@ lanes! {
             for (((&x, d), normal), ((dbias, dgain), &gain)) in row.zip(columns) {
                 *normal = (x - mean) * inverse;
                 *dbias += *d;
-                *dgain += *d * *normal;
+                *dgain = d.mul_add(*normal, *dgain);
                 *d *= gain; // dy becomes dx̂
             }
-            let level = sum(d, d, |d, _| d) / count;
-            let slope = sum(d, &normal, |d, normal| d * normal) / count;
+            let level = short_sum(d) / count;
+            let slope = short_inner(d, &normal) / count;
             for (d, &normal) in d.iter_mut().zip(&normal) {
-                *d = (*d - level - normal * slope) * inverse;
+                *d = normal.mul_add(-slope, *d - level) * inverse;
             }
         }
     }

@@ -21,6 +21,9 @@
 //! dy_i · v_j by M_ij. A query's own key may have a constant in place of its logit ([`Own`]); its
 //! ds is 0 then.
 //!
+//! Tiles hold s log2(e), since 2^x takes fewer operations than e^x: log2(e) is part of the scale of
+//! the product that makes them.
+//!
 //! These are plain functions on views. A method gathers its rows and columns, calls them, and
 //! records one node.
 
@@ -30,6 +33,7 @@ use engine::lanes::{LANES, fold, short_inner};
 use engine::{MatMut, MatRef, Real, gemm, lanes};
 
 use crate::dropout::Dropout;
+use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
 /// Queries of a tile: enough that packing the keys for the product is repaid, few enough that a tile
@@ -124,11 +128,12 @@ impl<'a, T: Real> Attend<'a, T> {
         if m <= ONE_BLOCK { m } else { KEY_BLOCK }
     }
 
-    fn bias_in(&self, keys: Range<usize>) -> &'a [T] {
+    /// The bias of every key in base 2; zeros where there is none.
+    fn bias(&self) -> Vec<T> {
         if self.bias.is_empty() {
-            &[]
+            vec![T::ZERO; self.k.rows()]
         } else {
-            &self.bias[keys]
+            self.bias.iter().map(|&b| base_2(b)).collect()
         }
     }
 
@@ -173,7 +178,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let height = TILE_ROWS.min(n);
         let mut tile = Tile::new(block, height.next_multiple_of(LANES));
         let mut running = Running::new(tile.stride);
-        let zeros = vec![T::ZERO; block];
+        let bias = self.bias();
         let mut q = Buffer::stale(height * self.q.cols());
         let mut out = Buffer::stale(height * width);
         for rows in pieces(n, TILE_ROWS) {
@@ -182,13 +187,8 @@ impl<'a, T: Real> Attend<'a, T> {
             let out = &mut out[..rows.len() * width];
             for keys in pieces(m, block) {
                 self.transposed_logits(q, &rows, &keys, &mut tile);
-                let bias = self.bias_in(keys.clone());
-                let bias = if bias.is_empty() {
-                    &zeros[..keys.len()]
-                } else {
-                    bias
-                };
-                online_softmax(&mut tile, rows.len(), keys.len(), bias, &mut running);
+                let bias = &bias[keys.clone()];
+                online_softmax(&mut tile, rows.len(), bias, &mut running);
                 if keys.start > 0 {
                     for (out, &shrink) in out.chunks_exact_mut(width.max(1)).zip(&running.shrink) {
                         lanes::scale(shrink, out);
@@ -228,19 +228,14 @@ impl<'a, T: Real> Attend<'a, T> {
         let height = FULL_TILE_ROWS.min(n);
         let mut tile = Tile::new(m, FULL_TILE_ROWS);
         let mut running = Running::new(tile.stride);
-        let zeros = vec![T::ZERO; m];
+        let bias = self.bias();
         let mut q = Buffer::stale(height * self.q.cols());
         let mut out = Buffer::stale(height * width);
         for rows in pieces(n, FULL_TILE_ROWS) {
             let q = self.gather(self.q, &rows, &mut q);
             running.begin();
             self.transposed_logits(q, &rows, &(0..m), &mut tile);
-            let bias = if self.bias.is_empty() {
-                &zeros
-            } else {
-                self.bias
-            };
-            online_softmax(&mut tile, rows.len(), m, bias, &mut running);
+            online_softmax(&mut tile, rows.len(), &bias, &mut running);
             // P = s / sum
             let mut squares = [T::ZERO; FULL_TILE_ROWS];
             for ((square, &sum), i) in squares.iter_mut().zip(&running.sum).zip(rows.clone()) {
@@ -256,7 +251,7 @@ impl<'a, T: Real> Attend<'a, T> {
         }
     }
 
-    /// sᵀ = scale K Qᵀ for a block of keys and a tile of queries, without the bias.
+    /// sᵀ = scale K Qᵀ in base 2 for a block of keys and a tile of queries, without the bias.
     fn transposed_logits(
         &self,
         q: MatRef<'_, T>,
@@ -265,10 +260,11 @@ impl<'a, T: Real> Attend<'a, T> {
         tile: &mut Tile<T>,
     ) {
         let s = tile.view_mut(keys.len(), rows.len());
-        gemm(self.scale, self.k.rows_in(keys.clone()), q.t(), T::ZERO, s);
+        let k = self.k.rows_in(keys.clone());
+        gemm(base_2(self.scale), k, q.t(), T::ZERO, s);
         if let Some(own) = self.own {
             let (queries, keys) = (&own.queries[rows.clone()], &own.keys[keys.clone()]);
-            set_same(tile, keys, queries, own.logit);
+            set_same(tile, keys, queries, base_2(own.logit));
         }
     }
 
@@ -282,7 +278,7 @@ impl<'a, T: Real> Attend<'a, T> {
         lse: &mut [T],
     ) {
         for (r, i) in rows.clone().enumerate() {
-            lse[i] = running.max[r] + running.sum[r].ln();
+            lse[i] = running.max[r] * T::of(LN_2) + running.sum[r].ln();
         }
         if let Some(y) = y {
             let rows = rows.clone().map(|i| self.row(i));
@@ -312,6 +308,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let (n, m) = (self.queries(), self.k.rows());
         let (block, height) = (self.key_block(), TILE_ROWS.min(n));
         let only_if = |needed: bool| if needed { height } else { 0 };
+        let bias = self.bias();
         let mut tile = Tile::new(height, block);
         let mut dp = Tile::new(only_if(self.v.is_some()), block);
         let mut masked = Tile::new(only_if(self.dropout.is_some()), block);
@@ -334,17 +331,21 @@ impl<'a, T: Real> Attend<'a, T> {
             if !dlse.is_empty() {
                 lanes::subtract(&dlse[rows.clone()], &mut d[..rows.len()]);
             }
-            let lse = &lse[rows.clone()];
+            let mut lse_tile = [T::ZERO; TILE_ROWS];
+            for (tile, &lse) in lse_tile.iter_mut().zip(&lse[rows.clone()]) {
+                *tile = base_2(lse);
+            }
             for keys in pieces(m, block) {
                 let (height, width) = (rows.len(), keys.len());
-                // s = scale q kᵀ
+                // s = scale q kᵀ in base 2
                 let k = self.k.rows_in(keys.clone());
-                gemm(self.scale, q, k.t(), T::ZERO, tile.view_mut(height, width));
+                let s = tile.view_mut(height, width);
+                gemm(base_2(self.scale), q, k.t(), T::ZERO, s);
                 if let Some(own) = self.own {
-                    self.set_own(&rows, &keys, &mut tile, own.logit);
+                    self.set_own(&rows, &keys, &mut tile, base_2(own.logit));
                 }
                 // P = exp(s - lse)
-                probabilities(&mut tile, width, self.bias_in(keys.clone()), lse);
+                probabilities(&mut tile, &bias[keys.clone()], &lse_tile[..height]);
                 if let (Some(v), Some(dy), Some((_, _, dv))) = (self.v, dy, &mut output) {
                     let dv = dv.reborrow().rows_in(keys.clone());
                     let v = v.rows_in(keys.clone());
@@ -400,8 +401,13 @@ impl<'a, T: Real> Attend<'a, T> {
     }
 }
 
-/// What the online softmax knows of the queries of a tile: the largest logit so far, the sum of
-/// exp(s - max), and what sums over earlier keys are to be multiplied by for the present maximum.
+/// x log2(e): what 2 has to be raised to for e^x.
+fn base_2<T: Real>(x: T) -> T {
+    x * T::of(LOG2_E)
+}
+
+/// What the online softmax knows of the queries of a tile: the largest logit so far in base 2, the sum of
+/// 2^(s - max), and what sums over earlier keys are to be multiplied by for the present maximum.
 /// As wide as the tile, of which the last numbers may belong to no query.
 struct Running<T> {
     max: Vec<T>,
@@ -446,10 +452,10 @@ lanes! {
     }
 
     /// The online softmax (Milakov and Gimelshein 2018) for a block of keys, a key a row of the
-    /// tile: s becomes exp(s + bias - max) with the running maximum.
-    fn online_softmax<T>(tile: &mut Tile<T>, rows: usize, keys: usize, bias: &[T], running: &mut Running<T>) {
+    /// tile: s becomes 2^(s + bias - max) with the running maximum.
+    fn online_softmax<T>(tile: &mut Tile<T>, rows: usize, bias: &[T], running: &mut Running<T>) {
         let stride = tile.stride;
-        let s = &mut tile.s[..keys * stride];
+        let s = &mut tile.s[..bias.len() * stride];
         for c in (0..rows).step_by(LANES) {
             let old: [T; LANES] = std::array::from_fn(|r| running.max[c + r]);
             let mut max = old;
@@ -461,13 +467,13 @@ lanes! {
             let mut sum = [T::ZERO; LANES];
             for (s, &b) in s.chunks_exact_mut(stride).zip(bias) {
                 for ((s, &max), sum) in s[c..c + LANES].iter_mut().zip(&max).zip(&mut sum) {
-                    *s = (*s + b - max).exp();
+                    *s = (*s + b - max).exp2();
                     *sum += *s;
                 }
             }
             for r in 0..LANES {
-                let shrink = (old[r] - max[r]).exp();
-                running.sum[c + r] = running.sum[c + r] * shrink + sum[r];
+                let shrink = (old[r] - max[r]).exp2();
+                running.sum[c + r] = running.sum[c + r].mul_add(shrink, sum[r]);
                 (running.max[c + r], running.shrink[c + r]) = (max[r], shrink);
             }
         }
@@ -485,15 +491,11 @@ lanes! {
         }
     }
 
-    /// s becomes P = exp(s + bias - lse).
-    fn probabilities<T>(tile: &mut Tile<T>, cols: usize, bias: &[T], lse: &[T]) {
+    /// s becomes P = 2^(s + bias - lse), all in base 2.
+    fn probabilities<T>(tile: &mut Tile<T>, bias: &[T], lse: &[T]) {
         for (s, &lse) in tile.s.chunks_exact_mut(tile.stride).zip(lse) {
-            let s = &mut s[..cols];
             for (s, &b) in s.iter_mut().zip(bias) {
-                *s += b;
-            }
-            for s in s {
-                *s = (*s - lse).exp();
+                *s = (*s + b - lse).exp2();
             }
         }
     }

@@ -59,7 +59,7 @@ lanes! {
         for (f, &p) in f.chunks_exact(y.len()).zip(p) {
             let weight = T::ONE / (d * p);
             for (y, &f) in y.iter_mut().zip(f) {
-                *y += weight * f;
+                *y = weight.mul_add(f, *y);
             }
         }
     }

@@ -100,7 +100,7 @@ lanes! {
         for &Entry { i, j, w } in entries {
             let (from, to) = if down { (i, j) } else { (j, i) };
             for (y, &x) in out.row(to as usize).iter_mut().zip(x.row(from as usize)) {
-                *y += w * x;
+                *y = w.mul_add(x, *y);
             }
         }
     }
@@ -113,7 +113,7 @@ lanes! {
             y.fill(T::ZERO);
             for &Entry { i, j, w } in entries {
                 let (from, to) = if down { (i, j) } else { (j, i) };
-                y[to as usize] += w * x[from as usize];
+                y[to as usize] = w.mul_add(x[from as usize], y[to as usize]);
             }
         }
     }
