@@ -148,14 +148,26 @@ mod x86_64 {
     ///
     /// # Safety
     /// B must have `depth` rows and `cols` columns; at most [`DEPTH`] and [`COLS`].
+    #[target_feature(enable = "avx512f")]
     unsafe fn copy(
         b: Source,
         depth: usize,
         cols: usize,
         panel: &mut [MaybeUninit<f32>; DEPTH * COLS],
     ) -> Source {
+        let (deep, wide) = match b.row {
+            1 => (depth / 4 * 4, cols / VECTOR * VECTOR),
+            _ => (0, 0),
+        };
+        for p in (0..deep).step_by(4) {
+            for j in (0..wide).step_by(VECTOR) {
+                // SAFETY: 4 rows and 16 columns from (p, j) on are inside B and the panel.
+                unsafe { transpose(b.from(p, j), panel.as_mut_ptr().add(p * COLS + j).cast()) };
+            }
+        }
         for (p, row) in panel.chunks_exact_mut(COLS).take(depth).enumerate() {
-            for (j, x) in row[..cols].iter_mut().enumerate() {
+            let done = if p < deep { wide } else { 0 };
+            for (j, x) in row[..cols].iter_mut().enumerate().skip(done) {
                 // SAFETY: (p, j) is inside B.
                 x.write(unsafe { *b.from(p, j).start });
             }
@@ -164,6 +176,40 @@ mod x86_64 {
             start: panel.as_ptr().cast(),
             row: COLS as isize,
             col: 1,
+        }
+    }
+
+    /// 4 rows of 16 columns of B, whose rows are adjacent, to 4 rows of a panel.
+    ///
+    /// # Safety
+    /// They must be there.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn transpose(b: Source, panel: *mut f32) {
+        // Quarter l of vector i is column 4 l + i.
+        let columns: [__m512; 4] = std::array::from_fn(|i| {
+            // SAFETY: the caller's contract.
+            let quarter = |l: usize| unsafe { _mm_loadu_ps(b.from(0, 4 * l + i).start) };
+            let x = _mm512_castps128_ps512(quarter(0));
+            let x = _mm512_insertf32x4::<1>(x, quarter(1));
+            let x = _mm512_insertf32x4::<2>(x, quarter(2));
+            _mm512_insertf32x4::<3>(x, quarter(3))
+        });
+        // The 4 x 4 numbers of every quarter transposed: first pairs of columns, then both pairs.
+        let pairs = [0, 2].map(|i| {
+            let (x, y) = (columns[i], columns[i + 1]);
+            [_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y)].map(|x| _mm512_castps_pd(x))
+        });
+        for half in 0..2 {
+            let (x, y) = (pairs[0][half], pairs[1][half]);
+            let rows = [_mm512_unpacklo_pd(x, y), _mm512_unpackhi_pd(x, y)];
+            for (i, row) in rows
+                .map(|row| _mm512_castpd_ps(row))
+                .into_iter()
+                .enumerate()
+            {
+                // SAFETY: the caller's contract.
+                unsafe { _mm512_storeu_ps(panel.add((2 * half + i) * COLS), row) };
+            }
         }
     }
 
