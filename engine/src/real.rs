@@ -335,7 +335,7 @@ mod tests {
             error(&mut worst[2], Real::exp2(x32), libm::exp2(x32.into()));
             error(&mut worst[3], Real::exp2(11.5 * x), libm::exp2(11.5 * x));
         }
-        // Measured: ... in units of epsilon times the result.
+        // Measured: 0.74, 1.00, 0.54 and 0.99 in units of epsilon times the result.
         assert!(worst.iter().all(|&worst| worst < 1.2), "{worst:?}");
     }
 
