@@ -230,19 +230,44 @@ impl Measured {
 
 fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
     let tasks = distinct(flags.tasks.clone().unwrap_or(Task::ALL.to_vec()));
-    let mut all = Vec::new();
+    let mut cells = Vec::new();
     for &task in &tasks {
         let n = task.preset(Budget::Paper).max_len;
-        for attn in methods {
-            all.push(flags.cell(task, attn, n, flags.batch).run()?);
-        }
+        cells.extend(
+            methods
+                .iter()
+                .map(|attn| flags.cell(task, attn, n, flags.batch)),
+        );
     }
+    let (count, all) = (cells.len(), run(cells));
     if let Some(out) = &flags.out {
         write(out, "cost.csv", &csv(&all))?;
         write(out, "cost.md", &markdown(&tasks, &all))?;
     }
     answer(&text(&tasks, &all))?;
-    Ok(ExitCode::SUCCESS)
+    missing(count - all.len())
+}
+
+/// What could be measured; of the others it is said why not.
+fn run(cells: Vec<Cell>) -> Vec<Measured> {
+    let mut all = Vec::new();
+    for cell in cells {
+        match cell.run() {
+            Ok(measured) => all.push(measured),
+            Err(error) => tell(&error.to_string()),
+        }
+    }
+    all
+}
+
+/// How a command ends that has answered without so many measurements.
+fn missing(count: usize) -> Result<ExitCode> {
+    match count {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => Err(Error::failure(format!(
+            "{count} measurements are missing: see above"
+        ))),
+    }
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
@@ -376,21 +401,15 @@ fn csv(all: &[Measured]) -> String {
 
 /// The Text model over tokens and over examples.
 fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
-    let (mut lengths, mut batches) = (Vec::new(), Vec::new());
-    for attn in methods {
-        for power in 10..=14 {
-            lengths.push(
-                flags
-                    .cell(Task::Text, attn, 1 << power, SCALE_BATCH)
-                    .run()?,
-            );
-        }
-    }
-    for attn in methods {
-        for power in [0, 2, 4, 6, 8] {
-            batches.push(flags.cell(Task::Text, attn, SCALE_N, 1 << power).run()?);
-        }
-    }
+    let cells = |n_and_batch: [(usize, usize); 5]| -> Vec<Cell> {
+        let of_one = |attn| n_and_batch.map(|(n, batch)| flags.cell(Task::Text, attn, n, batch));
+        methods.iter().flat_map(|attn| of_one(attn)).collect()
+    };
+    let lengths = cells([10, 11, 12, 13, 14].map(|power| (1 << power, SCALE_BATCH)));
+    let batches = cells([0, 2, 4, 6, 8].map(|power| (SCALE_N, 1 << power)));
+    let count = lengths.len() + batches.len();
+    let (lengths, batches) = (run(lengths), run(batches));
+    let count = count - lengths.len() - batches.len();
     let table = scale_table(methods, &lengths, &batches);
     if let Some(out) = &flags.out {
         let all: Vec<Measured> = lengths.into_iter().chain(batches).collect();
@@ -399,7 +418,7 @@ fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
         write(out, "scale.svg", &scale_chart(methods, &all))?;
     }
     answer(&table)?;
-    Ok(ExitCode::SUCCESS)
+    missing(count)
 }
 
 /// Two tables in Markdown, which reads well as it is.

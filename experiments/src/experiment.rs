@@ -388,9 +388,7 @@ fn checkpoint(config: &Config, data: &str, trainer: &Trainer, watch: &Watch) -> 
 /// Data may move, and their content is checked; no other setting may differ from `begun`, that of
 /// the checkpoint.
 pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
-    let now = config.to_toml();
-    let differs = |(now, begun): &(&str, &str)| now != begun && !begun.starts_with("data = ");
-    match now.lines().zip(begun.lines()).find(differs) {
+    match other_setting(&config.to_toml(), begun) {
         None => Ok(()),
         Some((now, begun)) => {
             let message =
@@ -398,6 +396,12 @@ pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
             Err(Error::usage(message).hint("restore that line, or start a new run"))
         }
     }
+}
+
+/// The first lines in which two configurations differ, but for the place of the data.
+pub(crate) fn other_setting<'a>(one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
+    let differs = |(one, other): &(&str, &str)| one != other && !other.starts_with("data = ");
+    one.lines().zip(other.lines()).find(differs)
 }
 
 /// Sees to it that best.bin holds what the watch says.

@@ -37,8 +37,9 @@ A line of input is one example:
                       in the benchmark's files or without
   retrieval           two texts with a tab between them
   image, pathfinder   the path of a PNG of 32 x 32 pixels
-Inputs that are longer than the run's max_len are cut, as in training. A line of
-output is the label, then every class with its probability, between tabs.
+Inputs that are longer than the run's max_len are cut, as in training. A method
+that draws at random gives line i, over all files, the draws of test example i:
+the same lines in another order may differ in the last places. A line of output is the label, then every class with its probability, between tabs.
 
   head -3 reviews.txt | predict runs/text-skein-s42";
 

@@ -651,19 +651,21 @@ impl Cell {
             return Ok(State::New);
         }
         let begun_with: Config = read_toml(&folder.join("config.toml"))?;
-        let other = |error: Error| {
-            error
-                .at(&folder.display().to_string())
-                .hint("give the grid's settings again, or another --out")
+        let (theirs, ours) = (begun_with.to_toml(), self.config.to_toml());
+        let data = |config: &Config| format!("data = {:?}", config.data);
+        let differs = match experiment::other_setting(&theirs, &ours) {
+            Some((theirs, ours)) => Some((theirs.to_string(), ours.to_string())),
+            // Files may have moved, but built-in data are no files.
+            None if (begun_with.data == "builtin") != (self.config.data == "builtin") => {
+                Some((data(&begun_with), data(&self.config)))
+            }
+            None => None,
         };
-        experiment::refuse_other_config(&self.config, &begun_with.to_toml()).map_err(other)?;
-        // Files may have moved, but built-in data are no files.
-        if (begun_with.data == "builtin") != (self.config.data == "builtin") {
-            let message = format!(
-                "the run has data = {}, expected {}",
-                begun_with.data, self.config.data
-            );
-            return Err(other(Error::usage(message)));
+        if let Some((theirs, ours)) = differs {
+            let message = format!("the run has `{theirs}`, expected `{ours}`");
+            return Err(Error::usage(message)
+                .at(&folder.display().to_string())
+                .hint("give the grid's settings again, or another --out"));
         }
         Ok(match (ended, begun) {
             (Some(ended), _) => State::Ended(ended.test.accuracy),

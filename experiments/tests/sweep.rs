@@ -296,7 +296,7 @@ fn other_settings_are_refused_before_anything_is_trained() {
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(
-        told.contains("config.toml says `steps = 13`, expected `steps = 12`"),
+        told.contains("the run has `steps = 12`, expected `steps = 13`"),
         "{told}"
     );
     assert_eq!(told.lines().count(), 2, "{told}");
