@@ -1,0 +1,248 @@
+//! A cell and its run: how far it is, whose turn it is, and the run itself.
+
+use super::plan::Cell;
+use crate::checkpoint;
+use crate::config::{Config, read_toml};
+use crate::error::{Error, Result};
+use crate::experiment::{self, Data, End, Outcome, Sitting, Start};
+use crate::interrupt::Interrupt;
+use crate::output::tell;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Files of a run that has no checkpoint yet.
+const BEGINNINGS: [&str; 4] = [
+    "config.toml",
+    "environment.toml",
+    "metrics.jsonl",
+    "timings.jsonl",
+];
+
+/// How far a cell is.
+pub(super) enum State {
+    New,
+    /// With a checkpoint after this many steps.
+    Begun(usize),
+    /// With this accuracy on the test split.
+    Ended(f64),
+}
+
+/// What became of a cell when it was its turn.
+pub(super) enum Turn {
+    /// It had ended before.
+    Before,
+    Now,
+    /// Another process works on it.
+    Elsewhere,
+    Interrupted,
+}
+
+/// What a process keeps from cell to cell.
+pub(super) struct Work<'a> {
+    grid: &'a Path,
+    threads: usize,
+    /// Those of the last cell, with its configuration; or why there are none.
+    data: Option<(Config, std::result::Result<Data, String>)>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(grid: &'a Path, threads: usize) -> Self {
+        Work {
+            grid,
+            threads,
+            data: None,
+        }
+    }
+
+    /// Does what is left of a cell, if it is nobody else's turn.
+    pub(super) fn turn(
+        &mut self,
+        cell: &Cell,
+        number: usize,
+        all: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Turn> {
+        if let State::Ended(_) = cell.state(self.grid)? {
+            return Ok(Turn::Before);
+        }
+        let Some(_lock) = Lock::take(self.grid, &cell.name)? else {
+            return Ok(Turn::Elsewhere);
+        };
+        let folder = self.grid.join(&cell.name);
+        // Now nobody else changes it.
+        let start = match cell.state(self.grid)? {
+            State::Ended(_) => return Ok(Turn::Before),
+            State::Begun(_) => Start::Resumed(&folder),
+            State::New => {
+                clear(&folder)?;
+                Start::New {
+                    out: Some(&folder),
+                    overwrite: false,
+                }
+            }
+        };
+        tell(&format!("[{number}/{all}]  {}", cell.name));
+        experiment::introduce(&cell.config);
+        let began = Instant::now();
+        let threads = self.threads;
+        let data = self.data_of(&cell.config)?;
+        let sitting = Sitting {
+            threads,
+            stop_after: None,
+            profile: false,
+            tensorboard: false,
+        };
+        match experiment::run(&cell.config, start, data, &sitting, interrupt)? {
+            End::Finished { test, .. } => {
+                let seconds = began.elapsed().as_secs();
+                tell(&format!(
+                    "{}: test accuracy {:.2}% of {} examples, {} min {:02} s",
+                    cell.name,
+                    100.0 * test.accuracy,
+                    test.examples,
+                    seconds / 60,
+                    seconds % 60
+                ));
+                Ok(Turn::Now)
+            }
+            End::Interrupted | End::Paused => Ok(Turn::Interrupted),
+        }
+    }
+
+    /// The data of a cell: those of the one before, if they are the same.
+    fn data_of(&mut self, config: &Config) -> Result<&Data> {
+        let of = |c: &Config| (c.task, c.data.clone(), c.protocol, c.budget, c.max_len);
+        if self
+            .data
+            .as_ref()
+            .is_none_or(|(last, _)| of(last) != of(config))
+        {
+            // First the old ones go.
+            self.data = None;
+            let data = Data::load(config);
+            if let Ok(data) = &data {
+                data.introduce(config.task);
+            }
+            let data = data.map_err(|error| error.to_string());
+            self.data = Some((config.clone(), data));
+        }
+        let (_, data) = self.data.as_ref().expect("it was put there");
+        data.as_ref().map_err(|error| {
+            let message = error.trim_start_matches("error: ");
+            match message.split_once("\nhint: ") {
+                Some((message, hint)) => Error::failure(message).hint(hint),
+                None => Error::failure(message),
+            }
+        })
+    }
+}
+
+impl Cell {
+    /// How far the run in its folder is.
+    ///
+    /// # Errors
+    /// If that has other settings: equal names would hide it.
+    pub(super) fn state(&self, grid: &Path) -> Result<State> {
+        let folder = grid.join(&self.name);
+        let begun = checkpoint::newest_step(&folder)?;
+        let result = folder.join("result.json");
+        let ended = match fs::read(&result) {
+            Ok(text) => Some(serde_json::from_slice::<Outcome>(&text).map_err(|error| {
+                let message = format!(
+                    "{}: expected the outcome of a run: {error}",
+                    result.display()
+                );
+                Error::failure(message).hint("remove the folder of that run, or restore it")
+            })?),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(Error::file("cannot read", &result, &cause)),
+        };
+        if begun.is_none() && ended.is_none() {
+            return Ok(State::New);
+        }
+        let begun_with: Config = read_toml(&folder.join("config.toml"))?;
+        let (theirs, ours) = (begun_with.to_toml(), self.config.to_toml());
+        let data = |config: &Config| format!("data = {:?}", config.data);
+        let differs = match experiment::other_setting(&theirs, &ours) {
+            Some((theirs, ours)) => Some((theirs.to_string(), ours.to_string())),
+            // Files may have moved, but built-in data are no files.
+            None if (begun_with.data == "builtin") != (self.config.data == "builtin") => {
+                Some((data(&begun_with), data(&self.config)))
+            }
+            None => None,
+        };
+        if let Some((theirs, ours)) = differs {
+            let message = format!("the run has `{theirs}`, expected `{ours}`");
+            return Err(Error::usage(message)
+                .at(&folder.display().to_string())
+                .hint("give the grid's settings again, or another --out"));
+        }
+        Ok(match (ended, begun) {
+            (Some(ended), _) => State::Ended(ended.test.accuracy),
+            (None, step) => State::Begun(step.unwrap_or(0)),
+        })
+    }
+}
+
+/// Removes what a process has left that was killed before its first checkpoint. Whoever calls it
+/// holds the lock of the cell.
+fn clear(folder: &Path) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::file("cannot read", folder, &cause)),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !BEGINNINGS.contains(&&*name) && !name.ends_with(".tmp") {
+            let message = format!(
+                "{} is not the folder of a run: it holds {name}",
+                folder.display()
+            );
+            return Err(Error::usage(message).hint("move it away, or choose another --out"));
+        }
+    }
+    fs::remove_dir_all(folder).map_err(|cause| Error::file("cannot remove", folder, &cause))
+}
+
+/// The right to work on a cell. It ends with its holder, also when that is killed; the file stays,
+/// since removing it would leave two processes with locks on two files of one name.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Without leaving anything.
+    pub(super) fn is_held(grid: &Path, name: &str) -> bool {
+        let file = File::open(grid.join(".locks").join(name));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// None if another process holds it.
+    fn take(grid: &Path, name: &str) -> Result<Option<Self>> {
+        let folder = grid.join(".locks");
+        fs::create_dir_all(&folder)
+            .map_err(|cause| Error::file("cannot create", &folder, &cause))?;
+        let path = folder.join(name);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|cause| Error::file("cannot open", &path, &cause))?;
+        // `--list` holds a lock for an instant, which is not work on the cell.
+        for _ in 0..10 {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+                Err(TryLockError::Error(cause)) => {
+                    return Err(Error::file("cannot lock", &path, &cause)
+                        .hint("choose an --out on a file system that has locks"));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
