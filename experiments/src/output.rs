@@ -32,3 +32,11 @@ pub(crate) fn offer(text: &str) -> Result<bool> {
 pub fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
+
+/// A field of CSV.
+pub(crate) fn csv_field(field: &str) -> String {
+    match field.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_string(),
+    }
+}

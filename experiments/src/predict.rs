@@ -8,7 +8,7 @@ use crate::approx;
 use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::flags::{parse_threads, threads};
-use crate::output::offer;
+use crate::output::{csv_field, offer};
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{documents, evaluation, model};
@@ -147,7 +147,11 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         seen: 0,
     };
     if let Format::Csv = flags.format {
-        let names: Vec<String> = predictor.classes.iter().map(|name| quoted(name)).collect();
+        let names: Vec<String> = predictor
+            .classes
+            .iter()
+            .map(|name| csv_field(name))
+            .collect();
         offer(&format!("input,label,{}\n", names.join(",")))?;
     }
     let from_stdin = [PathBuf::from("-")];
@@ -349,7 +353,7 @@ impl Predictor {
                 }
             }
             Format::Csv => {
-                let _ = write!(text, "{},{}", quoted(input), quoted(label));
+                let _ = write!(text, "{},{}", csv_field(input), csv_field(label));
                 for p in probabilities {
                     let _ = write!(text, ",{p:e}");
                 }
@@ -374,12 +378,4 @@ fn picture(task: Task, path: &Path) -> Result<Documents> {
         _ => image::read_picture(path),
     };
     Ok(vec![pixels.map_err(Error::data)?])
-}
-
-/// A cell of a CSV.
-fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_string(),
-    }
 }

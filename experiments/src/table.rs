@@ -6,29 +6,31 @@
 //! several sets of data, has a column for each. Figures 2 and 3 of the paper (`table/figures.rs`) also read
 //! metrics.jsonl and timings.jsonl.
 
+//!
+//! `table/runs.rs` reads the runs, `table/grid.rs` lays out tables.
+
 mod figures;
+mod grid;
+mod runs;
 
 use crate::approx;
-use crate::config::{Config, Protocol, read_toml};
+use crate::config::Protocol;
 use crate::environment::Took;
 use crate::error::{Error, Result, exit};
 use crate::experiment::Outcome;
-use crate::output::answer;
+use crate::output::{answer, csv_field};
 use crate::paper;
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
+use grid::{Grid, wrapped};
 use models::ModelConfig;
-use ops::attention::{Options, find, registry};
+use ops::attention::{Options, find};
+use runs::{Column, Run, columns, describe, find_runs, rank, read_run};
 use std::fmt::Write;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Columns of a terminal, beyond which a table is cut in two.
-const WIDTH: usize = 80;
-/// Folders of folders of runs are looked into so far.
-const DEPTH: usize = 3;
 /// Where there is no number.
 const MISSING: &str = "–";
 
@@ -60,66 +62,6 @@ enum Format {
     Markdown,
     Latex,
     Csv,
-}
-
-/// A run that has ended.
-struct Run {
-    folder: PathBuf,
-    config: Config,
-    outcome: Outcome,
-    took: Option<Took>,
-}
-
-impl Run {
-    /// All that must be equal where numbers are averaged, a line each: the settings but for method
-    /// and seed, and the data by what they are, not by where.
-    fn settings(&self) -> String {
-        self.common().to_toml()
-    }
-
-    fn common(&self) -> Config {
-        Config {
-            attn: String::new(),
-            seed: 0,
-            data: self.outcome.data_sha256.clone(),
-            ..self.config.clone()
-        }
-    }
-
-    /// Test accuracy in percent.
-    fn accuracy(&self) -> f64 {
-        100.0 * self.outcome.test.accuracy
-    }
-}
-
-/// The runs of one task with the same settings.
-struct Column {
-    task: Task,
-    /// "Text", or "Text (b)" if it is not the only one of its task.
-    title: String,
-    settings: String,
-    /// By method in the order of the registry, then by seed; no seed twice.
-    runs: Vec<Run>,
-}
-
-impl Column {
-    /// The runs of a method.
-    fn of(&self, attn: &str) -> Vec<&Run> {
-        let runs = self.runs.iter();
-        runs.filter(|run| run.config.attn == attn).collect()
-    }
-
-    /// Differences to `against` in points of percent over the seeds that both have.
-    fn differences(&self, attn: &str, against: &str) -> Vec<f64> {
-        let others = self.of(against);
-        let pair = |run: &&Run| {
-            let other = others
-                .iter()
-                .find(|other| other.config.seed == run.config.seed)?;
-            Some(run.accuracy() - other.accuracy())
-        };
-        self.of(attn).iter().filter_map(pair).collect()
-    }
 }
 
 /// Everything that is printed.
@@ -169,99 +111,18 @@ fn refuse_other(path: &Path) -> Result<()> {
     }
 }
 
-/// The folders of runs in `folder`, itself included.
-fn find_runs(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
-    if folder.join("config.toml").is_file() {
-        found.push(folder.to_path_buf());
-        return Ok(());
-    }
-    if folder.join("result.json").is_file() {
-        let message = format!(
-            "{} has a result.json and no config.toml: expected both",
-            folder.display()
-        );
-        return Err(Error::failure(message).hint("without its settings a run cannot be compared"));
-    }
-    let mut below = Vec::new();
-    let cannot_list = |cause| Error::file("cannot list", folder, &cause);
-    for entry in fs::read_dir(folder).map_err(cannot_list)? {
-        let path = entry.map_err(cannot_list)?.path();
-        let hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
-        if path.is_dir() && !path.file_name().is_some_and(hidden) {
-            below.push(path);
-        }
-    }
-    below.sort();
-    match depth {
-        0 => Ok(()),
-        _ => below
-            .iter()
-            .try_for_each(|path| find_runs(path, depth - 1, found)),
-    }
-}
-
-/// The run in a folder; none if it has not ended.
-fn read_run(folder: &Path) -> Result<Option<Run>> {
-    let result = folder.join("result.json");
-    if !result.exists() {
-        return Ok(None);
-    }
-    let text =
-        fs::read_to_string(&result).map_err(|cause| Error::file("cannot read", &result, &cause))?;
-    let outcome: Outcome = serde_json::from_str(&text).map_err(|error| {
-        let message = format!(
-            "{}: expected the outcome of a run: {error}",
-            result.display()
-        );
-        Error::failure(message).hint("restore it, or leave that run out")
-    })?;
-    let config: Config = read_toml(&folder.join("config.toml"))?;
-    let said = (outcome.task, &outcome.attn, outcome.seed);
-    if said != (config.task, &config.attn, config.seed) {
-        let message = format!(
-            "{}: result.json is of {} {} with seed {}, expected {} {} with seed {} as in config.toml",
-            folder.display(),
-            outcome.task.name(),
-            outcome.attn,
-            outcome.seed,
-            config.task.name(),
-            config.attn,
-            config.seed
-        );
-        return Err(Error::failure(message).hint("restore one of the two files"));
-    }
-    let environment = folder.join("environment.toml");
-    let took = match environment.exists() {
-        true => Took::read(&environment)?,
-        false => None,
-    };
-    Ok(Some(Run {
-        folder: folder.to_path_buf(),
-        config,
-        outcome,
-        took,
-    }))
-}
-
-/// The place of a method in the registry; what is not there comes last.
-fn rank(attn: &str) -> usize {
-    let all = registry::<f32>();
-    let place = all.iter().position(|entry| entry.name == attn);
-    place.unwrap_or(all.len())
-}
-
 impl Comparison {
     fn of(folders: &[PathBuf], against: Option<&str>) -> Result<Self> {
         let mut found = Vec::new();
         for folder in folders {
-            let before = found.len();
-            find_runs(folder, DEPTH, &mut found)?;
-            if found.len() == before {
+            let here = find_runs(folder)?;
+            if here.is_empty() {
                 let message = format!("{} holds no runs", folder.display());
                 return Err(Error::usage(message).hint(
                     "expected a folder such as runs/text-skein-s42, or one that holds such",
                 ));
             }
+            found.extend(here);
         }
         let found = approx::distinct(found);
         let mut remarks = Vec::new();
@@ -539,96 +400,12 @@ impl Comparison {
                     outcome.data.clone(),
                     outcome.data_sha256.clone(),
                 ];
-                text += &fields.map(|field| quoted(&field)).join(",");
+                text += &fields.map(|field| csv_field(&field)).join(",");
                 text.push('\n');
             }
         }
         text
     }
-}
-
-/// The runs by task and settings; a seed that is there twice counts once, with a remark.
-fn columns(runs: Vec<Run>, remarks: &mut Vec<String>) -> Vec<Column> {
-    let mut columns: Vec<Column> = Vec::new();
-    for task in Task::ALL {
-        let first = columns.len();
-        for run in runs.iter().filter(|run| run.config.task == task) {
-            let settings = run.settings();
-            if columns.iter().all(|column| column.settings != settings) {
-                columns.push(Column {
-                    task,
-                    title: String::new(),
-                    settings,
-                    runs: Vec::new(),
-                });
-            }
-        }
-        let of_task = &mut columns[first..];
-        // Not by the order in which the folders were named.
-        of_task.sort_by(|a, b| a.settings.cmp(&b.settings));
-        let count = of_task.len();
-        for (i, column) in of_task.iter_mut().enumerate() {
-            column.title = match count {
-                1 => format!("{task:?}"),
-                2..=26 => format!("{task:?} ({})", char::from(b'a' + i as u8)),
-                _ => format!("{task:?} ({})", i + 1),
-            };
-        }
-    }
-    for run in runs {
-        let settings = run.settings();
-        let Some(column) = columns.iter_mut().find(|c| c.settings == settings) else {
-            continue;
-        };
-        let key = (&run.config.attn, run.config.seed);
-        let same = |other: &&Run| (&other.config.attn, other.config.seed) == key;
-        match column.runs.iter().find(same) {
-            None => column.runs.push(run),
-            Some(other) => {
-                let what = match run.outcome.test == other.outcome.test {
-                    true => "has the same result",
-                    false => "has ANOTHER result",
-                };
-                remarks.push(format!(
-                    "Left out: {}, which {what} as {} with the same settings and seed.",
-                    run.folder.display(),
-                    other.folder.display()
-                ));
-            }
-        }
-    }
-    for column in &mut columns {
-        column
-            .runs
-            .sort_by_key(|run| (rank(&run.config.attn), run.config.seed));
-    }
-    columns
-}
-
-/// What the runs of a column have in common, for people.
-fn describe(column: &Column) -> String {
-    let Some(run) = column.runs.first() else {
-        return String::new();
-    };
-    let c = &run.config;
-    let stand_in = match run.outcome.builtin {
-        true => ", a stand-in for the benchmark's data",
-        false => "",
-    };
-    format!(
-        "{}: {}{stand_in}; {} test examples; protocol {}, budget {}, {} steps of {}, max-len {}, \
-         learning rate {:?}, features {}.",
-        column.title,
-        run.outcome.data,
-        run.outcome.test.examples,
-        format!("{:?}", c.protocol).to_lowercase(),
-        format!("{:?}", c.budget).to_lowercase(),
-        c.steps,
-        c.batch,
-        c.max_len,
-        c.learning_rate,
-        c.features
-    )
 }
 
 /// What the runs of a method cost.
@@ -714,124 +491,4 @@ fn with_spread(numbers: &[f64], spread: Spread) -> String {
 
 fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or(MISSING.into(), |value| format!("{value:.digits$}"))
-}
-
-/// A field of CSV.
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_string(),
-    }
-}
-
-/// A paragraph in lines of at most 80 columns, words that are longer apart.
-fn wrapped(text: &str) -> String {
-    let mut lines = String::new();
-    let mut length = 0;
-    for word in text.split_whitespace() {
-        let width = word.chars().count();
-        if length > 0 {
-            let fits = length + 1 + width <= WIDTH;
-            lines.push(if fits { ' ' } else { '\n' });
-            length = if fits { length + 1 } else { 0 };
-        }
-        lines += word;
-        length += width;
-    }
-    lines + "\n\n"
-}
-
-/// A table as text: a column of methods, then columns that belong together in groups.
-struct Grid {
-    title: String,
-    /// Columns of a group.
-    group: usize,
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Grid {
-    fn new(title: &str, group: usize) -> Self {
-        Self {
-            title: title.to_string(),
-            group,
-            header: vec!["method".to_string()],
-            rows: Vec::new(),
-        }
-    }
-
-    fn width(&self, column: usize) -> usize {
-        let cells = self.rows.iter().chain([&self.header]);
-        let widths = cells.map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    }
-
-    /// Columns, beside the first, of tables that are no wider than a terminal.
-    fn parts(&self) -> Vec<Vec<usize>> {
-        let mut parts: Vec<Vec<usize>> = vec![Vec::new()];
-        let mut width = WIDTH;
-        let columns: Vec<usize> = (1..self.header.len()).collect();
-        for group in columns.chunks(self.group) {
-            let wide: usize = group.iter().map(|&c| self.width(c) + 3).sum();
-            if width + wide > WIDTH {
-                width = self.width(0) + 4;
-                parts.push(Vec::new());
-            }
-            width += wide;
-            parts.last_mut().expect("it has one").extend(group);
-        }
-        parts.remove(0);
-        parts
-    }
-
-    fn markdown(&self, columns: &[usize]) -> String {
-        let mut text = String::new();
-        let rule: Vec<String> = (0..self.header.len())
-            .map(|c| match c {
-                0 => "-".repeat(self.width(0)),
-                _ => "-".repeat(self.width(c).max(2) - 1) + ":",
-            })
-            .collect();
-        for row in [&self.header, &rule].into_iter().chain(&self.rows) {
-            let _ = write!(text, "| {:1$} |", row[0], self.width(0));
-            for &c in columns {
-                let _ = write!(text, " {:>1$} |", row[c], self.width(c));
-            }
-            text.push('\n');
-        }
-        text
-    }
-
-    fn latex(&self) -> String {
-        let mut text = format!(
-            "\\begin{{tabular}}{{l{}}}\n\\toprule\n",
-            "r".repeat(self.header.len() - 1)
-        );
-        for (i, row) in [&self.header].into_iter().chain(&self.rows).enumerate() {
-            let cells: Vec<String> = row.iter().map(|cell| latex(cell)).collect();
-            let _ = writeln!(text, "{} \\\\", cells.join(" & "));
-            if i == 0 {
-                text.push_str("\\midrule\n");
-            }
-        }
-        text + "\\bottomrule\n\\end{tabular}\n"
-    }
-}
-
-fn latex(cell: &str) -> String {
-    let mut text = String::new();
-    for letter in cell.chars() {
-        match letter {
-            '±' => text.push_str("$\\pm$"),
-            '–' => text.push_str("--"),
-            '%' | '&' | '_' | '#' | '$' | '{' | '}' => text.extend(['\\', letter]),
-            '\\' | '^' | '~' => text.push(' '),
-            _ => text.push(letter),
-        }
-    }
-    // A minus, not a hyphen.
-    match text.strip_prefix('-') {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("$-${rest}"),
-        _ => text,
-    }
 }
