@@ -307,7 +307,7 @@ fn other_settings_are_refused_before_anything_is_trained() {
     let output = builtin.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        stderr(&output).contains("expected builtin"),
+        stderr(&output).contains("expected `data = \"builtin\"`"),
         "{}",
         stderr(&output)
     );
