@@ -51,7 +51,7 @@ pub mod tensor;
 
 pub use crate::gemm::{MatMut, MatRef, gemm};
 pub use draws::{Draw, Draws};
-pub use params::{Bound, ParamId, Params};
+pub use params::{Bound, GradientSums, ParamId, Params};
 pub use real::Real;
 pub use rng::{Generator, Seed, Stream};
 pub use tape::{Gradients, Node, Record, Tape, Var};

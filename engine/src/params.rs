@@ -1,7 +1,8 @@
 //! Parameters: named tensors, bound to a tape by reference.
 
-use std::ops::Index;
+use std::ops::{Deref, Index};
 
+use crate::lanes;
 use crate::real::Real;
 use crate::tape::{Gradients, Tape, Var};
 use crate::tensor::Tensor;
@@ -16,6 +17,18 @@ pub struct Params<T: Real> {
     names: Vec<String>,
     values: Vec<Tensor<T>>,
     frozen: Vec<bool>,
+}
+
+/// A sum of gradients for every parameter: derefs to a slice of tensors, in the order of the
+/// parameters.
+///
+/// The gradient of a table ends at the last row that was read (see [`Tensor::add_rows`]), and what
+/// lies beyond all gradients is not touched, neither to add to a sum nor to clear it.
+#[derive(Clone, Default)]
+pub struct GradientSums<T: Real> {
+    sums: Vec<Tensor<T>>,
+    /// How many numbers of each, from its first on, gradients have reached; the others are 0.
+    reached: Vec<usize>,
 }
 
 /// All parameters as leaves of one tape.
@@ -100,12 +113,43 @@ impl<T: Real> Params<T> {
         )
     }
 
-    /// A tensor of zeros for every parameter: where gradients are summed.
-    pub fn zeros(&self) -> Vec<Tensor<T>> {
-        self.values
-            .iter()
-            .map(|value| Tensor::zeros(value.rows(), value.cols()))
-            .collect()
+    /// Zeros for every parameter: where gradients are summed.
+    pub fn zeros(&self) -> GradientSums<T> {
+        let zeros = |value: &Tensor<T>| Tensor::zeros(value.rows(), value.cols());
+        GradientSums {
+            sums: self.values.iter().map(zeros).collect(),
+            reached: vec![0; self.values.len()],
+        }
+    }
+}
+
+impl<T: Real> GradientSums<T> {
+    /// Begins again with zeros.
+    pub fn clear(&mut self) {
+        for (sum, reached) in self.sums.iter_mut().zip(&mut self.reached) {
+            sum.data_mut()[..std::mem::take(reached)].fill(T::ZERO);
+        }
+    }
+
+    /// Adds the sums of other gradients of the same parameters.
+    pub fn add(&mut self, other: &GradientSums<T>) {
+        for (place, sum) in other.sums.iter().enumerate() {
+            self.add_to(place, &sum.data()[..other.reached[place]]);
+        }
+    }
+
+    fn add_to(&mut self, place: usize, gradient: &[T]) {
+        let reached = &mut self.reached[place];
+        *reached = gradient.len().max(*reached);
+        lanes::add(gradient, &mut self.sums[place].data_mut()[..gradient.len()]);
+    }
+}
+
+impl<T: Real> Deref for GradientSums<T> {
+    type Target = [Tensor<T>];
+
+    fn deref(&self) -> &[Tensor<T>] {
+        &self.sums
     }
 }
 
@@ -126,13 +170,11 @@ impl<'t, T: Real> Index<ParamId> for Bound<'t, T> {
 }
 
 impl<T: Real> Bound<'_, T> {
-    /// Adds the gradient of every parameter to its sum; rows that a table's gradient leaves out are
-    /// not touched.
-    pub fn accumulate(&self, mut gradients: Gradients<T>, sums: &mut [Tensor<T>]) {
-        for (leaf, sum) in self.0.iter().zip(sums) {
+    /// Adds the gradient of every parameter to its sum.
+    pub fn accumulate(&self, mut gradients: Gradients<T>, sums: &mut GradientSums<T>) {
+        for (place, leaf) in self.0.iter().enumerate() {
             if let Some(gradient) = gradients.take(leaf) {
-                let used = gradient.data().len();
-                crate::lanes::add(gradient.data(), &mut sum.data_mut()[..used]);
+                sums.add_to(place, gradient.data());
             }
         }
     }
@@ -159,6 +201,34 @@ mod tests {
         }
         assert_eq!(sums[0].item(), 11.0);
         assert_eq!(sums[1].data(), [0.0; 4]);
+    }
+
+    #[test]
+    fn sums_that_end_early_add_up_and_are_cleared_whole() {
+        let mut params = Params::<f64>::default();
+        params.add("table", Tensor::zeros(4, 2));
+        let ending_at = |row: usize| {
+            let tape = Tape::new();
+            let bound = params.bind(&tape);
+            let table = &bound[ParamId(0)];
+            let y = tape.record("read", [table.node()], Tensor::scalar(0.0), move |_| {
+                [Tensor::filled(row, 2, 1.0)]
+            });
+            let mut sums = params.zeros();
+            bound.accumulate(tape.backward(&y), &mut sums);
+            sums
+        };
+        for order in [[1, 3], [3, 1]] {
+            let mut sums = ending_at(order[0]);
+            sums.add(&ending_at(order[1]));
+            let want = [2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0];
+            assert_eq!(sums[0].data(), want, "{order:?}");
+            sums.clear();
+            assert_eq!(sums[0].data(), [0.0; 8], "{order:?}");
+            sums.add(&ending_at(2));
+            let want = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+            assert_eq!(sums[0].data(), want, "{order:?}");
+        }
     }
 
     #[test]

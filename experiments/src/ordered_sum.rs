@@ -5,12 +5,11 @@
 //! bits are those of one thread, and memory holds the groups being worked on and those that wait,
 //! not all of them.
 
-use engine::{Tensor, lanes};
+use engine::GradientSums;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
-/// One tensor a parameter.
-pub(crate) type Sums = Vec<Tensor<f32>>;
+type Sums = GradientSums<f32>;
 
 /// A sum in the making.
 pub(crate) struct OrderedSum(Mutex<State>);
@@ -47,9 +46,7 @@ impl OrderedSum {
         let Some(mut sums) = free else {
             return fresh();
         };
-        for sum in &mut sums {
-            sum.data_mut().fill(0.0);
-        }
+        sums.clear();
         sums
     }
 
@@ -71,9 +68,7 @@ impl OrderedSum {
             if first {
                 std::mem::swap(&mut total, &mut sums);
             } else {
-                for (sum, total) in sums.iter().zip(&mut total) {
-                    lanes::add(sum.data(), total.data_mut());
-                }
+                total.add(&sums);
             }
             state = self.state();
             state.free.push(sums);
@@ -92,18 +87,33 @@ impl OrderedSum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::Seed;
+    use engine::{Params, Seed, Tape, Tensor};
 
-    fn zeros() -> Sums {
-        vec![Tensor::zeros(1, 3), Tensor::zeros(2, 2)]
+    fn params() -> Params<f32> {
+        let mut params = Params::default();
+        params.add("weight", Tensor::zeros(1, 3));
+        params.add("table", Tensor::zeros(4, 2));
+        params
     }
 
-    /// The sums of a group: numbers whose sum depends on the order.
+    fn zeros() -> Sums {
+        params().zeros()
+    }
+
+    /// The sums of a group: numbers whose sum depends on the order, of the table's rows not all.
     fn group(group: usize, mut sums: Sums) -> Sums {
-        let mut generator = Seed(4).stream("group").at(group).generator();
-        for x in sums.iter_mut().flat_map(Tensor::data_mut) {
-            *x += generator.normal() as f32 * 10f32.powi(group as i32 % 7);
-        }
+        let params = params();
+        let tape = Tape::new();
+        let bound = params.bind(&tape);
+        let parents = ["weight", "table"].map(|name| bound[params.find(name).unwrap()].node());
+        let y = tape.record("numbers", parents, Tensor::scalar(0.0), move |_| {
+            let mut generator = Seed(4).stream("group").at(group).generator();
+            let scale = 10f32.powi(group as i32 % 7);
+            [(1, 3), (1 + group % 4, 2)].map(|(rows, cols)| {
+                Tensor::from_fn(rows, cols, |_, _| generator.normal() as f32 * scale)
+            })
+        });
+        bound.accumulate(tape.backward(&y), &mut sums);
         sums
     }
 
@@ -117,9 +127,7 @@ mod tests {
         const GROUPS: usize = 16;
         let mut want = group(0, zeros());
         for i in 1..GROUPS {
-            for (sum, want) in group(i, zeros()).iter().zip(&mut want) {
-                lanes::add(sum.data(), want.data_mut());
-            }
+            want.add(&group(i, zeros()));
         }
         let mut kept = (zeros(), Vec::new());
         for seed in 0..50 {

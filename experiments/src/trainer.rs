@@ -8,12 +8,12 @@
 
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
-use crate::ordered_sum::{OrderedSum, Sums};
+use crate::ordered_sum::OrderedSum;
 use crate::profile::{Part, Profile, Watch, Work};
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::gemm::multiply_adds;
-use engine::{Draws, Params, Record, Seed, Stream, Tape, Tensor};
+use engine::{Draws, GradientSums, Params, Record, Seed, Stream, Tape};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
 use ops::attention;
 use rayon::prelude::*;
@@ -39,9 +39,9 @@ pub struct Trainer {
     /// Into how many groups a batch is divided, if it has as many examples.
     groups: usize,
     /// The gradient of the latest step.
-    gradient: Sums,
+    gradient: GradientSums<f32>,
     /// Where groups sum their gradients; kept, so that a step allocates nothing large.
-    free: Vec<Sums>,
+    free: Vec<GradientSums<f32>>,
     threads: rayon::ThreadPool,
     /// Where the time of steps goes, if somebody asked.
     profile: Option<Profile>,
@@ -355,7 +355,7 @@ impl Trainer {
     /// Norms of every layer, in the order of the model; call it right after a step, whose gradient is still there.
     pub(crate) fn norms(&self) -> Vec<Norms> {
         let mut layers: Vec<Norms> = Vec::new();
-        for ((name, value), gradient) in self.learner.params.iter().zip(&self.gradient) {
+        for ((name, value), gradient) in self.learner.params.iter().zip(&*self.gradient) {
             let layer = layer(name);
             let place = layers.iter().position(|norms| norms.layer == layer);
             let place = place.unwrap_or_else(|| {
@@ -513,7 +513,7 @@ impl Learner {
         place: Place,
         share: f32,
         tape: &Tape<f32>,
-        sums: &mut [Tensor<f32>],
+        sums: &mut GradientSums<f32>,
         watch: &mut Watch,
     ) -> Outcome {
         let before = multiply_adds();

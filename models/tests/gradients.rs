@@ -72,7 +72,7 @@ impl Frozen {
             Some(cotangent) => {
                 let mut sums = params.zeros();
                 bound.accumulate(tape.backward_from(&logits, cotangent), &mut sums);
-                sums
+                sums.to_vec()
             }
         };
         (tensors, draws.recorded())

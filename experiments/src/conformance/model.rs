@@ -7,7 +7,7 @@
 use super::case::Case;
 use super::error::{Comparison, Kind, Measure, norm};
 use super::method::{Method, options};
-use engine::{Draw, Draws, Params, Real, Seed, Tape, Tensor};
+use engine::{Draw, Draws, GradientSums, Params, Real, Seed, Tape, Tensor};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, load_safetensors};
 use ops::attention::find;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ struct Row {
 struct Batch<T: Real> {
     logits: Vec<T>,
     loss: T,
-    gradients: Vec<Tensor<T>>,
+    gradients: GradientSums<T>,
 }
 
 /// Runs the case in `T`.
@@ -52,7 +52,7 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
     let (logits, loss) = (case.numbers("logits")?, case.numbers("loss")?);
     comparison.tensor(Kind::Output, "logits", &batch.logits, &logits)?;
     comparison.tensor(Kind::Output, "loss", &[batch.loss], &loss)?;
-    for ((name, want), got) in names().zip(&gradients).zip(&batch.gradients) {
+    for ((name, want), got) in names().zip(&gradients).zip(&*batch.gradients) {
         comparison.tensor(Kind::Gradient, &name, got.data(), want)?;
     }
     for cycled in [false, true] {
