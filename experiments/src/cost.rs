@@ -265,7 +265,7 @@ fn missing(count: usize) -> Result<ExitCode> {
     match count {
         0 => Ok(ExitCode::SUCCESS),
         _ => Err(Error::failure(format!(
-            "{count} measurements are missing: see above"
+            "measurements missing: {count}, see above"
         ))),
     }
 }

@@ -46,6 +46,38 @@ fn a_task_is_a_table_a_csv_and_a_markdown() {
     }
 }
 
+/// Linformer's projections do not fit into the memory that this process may have.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_measured_does_not_take_the_others_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_exp_cost"))
+        .args(["--tasks", "image", "--attn", "linformer,vmean", "--out"])
+        .arg(&out)
+        .args(["--features", "200000", "--batch", "1", "--seconds", "0"])
+        .args(["--threads", "1"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("error: image, linformer, 1024 tokens, 1 examples: its process ended with"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("error: measurements missing: 1, see above\n"),
+        "{told}"
+    );
+    let file = fs::read_to_string(out.join("cost.csv")).unwrap();
+    assert!(
+        file.contains("image,vmean,") && !file.contains("linformer"),
+        "{file}"
+    );
+}
+
 #[test]
 fn wrong_flags_are_one_line_and_write_nothing() {
     let folder = tempfile::tempdir().unwrap();
