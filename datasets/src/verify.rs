@@ -439,5 +439,6 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
     report.fact(COUNTS_ONLY);
     report.compare("batches", batches.len(), 200);
     report.compare("lines", lines, 200_000);
+    report.compare("empty files", empty.len(), 1);
     Ok(report)
 }

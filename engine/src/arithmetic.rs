@@ -2,9 +2,9 @@
 //! [`Var::sum`].
 //!
 //! They live beside the tape because Rust lets only the crate of a type implement its operators;
-//! with them engine is a complete, readable automatic differentiation of its own. Each takes
-//! variables by value or by reference: `a * b` reuses the memory of `a` when nobody else holds it,
-//! `&a * &b` leaves both alone.
+//! with them engine is a complete, readable automatic differentiation of its own. `+`, `-` and `*`
+//! take variables by value or by reference: `a + b` and `a - b` reuse the memory of `a` when nobody
+//! else holds it, `&a + &b` leaves both alone. (`a * b` keeps both for backward.)
 
 use std::ops::{Add, Mul, Neg, Sub};
 

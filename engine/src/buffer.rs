@@ -57,6 +57,11 @@ pub fn most_bytes<R>(work: impl FnOnce() -> R) -> (R, u64) {
     (done, (after.most - before.in_use) as u64)
 }
 
+/// Gives the free list of this thread back to the system.
+pub fn release_free<T: Real>() {
+    T::pool(|pool| pool.free.clear());
+}
+
 /// `len` numbers, the first on a 64-byte boundary.
 pub struct Buffer<T: Real> {
     store: Vec<T>,

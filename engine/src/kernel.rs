@@ -39,14 +39,10 @@ mod x86_64 {
     }
 
     impl Source {
-        /// The part from (i, j) on.
-        ///
-        /// # Safety
-        /// (i, j) must be inside the matrix, or one past its last row or column in both.
-        unsafe fn from(self, i: usize, j: usize) -> Self {
+        /// The part from (i, j) on; nothing is read.
+        fn from(self, i: usize, j: usize) -> Self {
             let offset = i as isize * self.row + j as isize * self.col;
-            // SAFETY: the caller's contract.
-            let start = unsafe { self.start.offset(offset) };
+            let start = self.start.wrapping_offset(offset);
             Source { start, ..self }
         }
     }

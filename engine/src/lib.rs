@@ -24,7 +24,8 @@
 //! assert_eq!(gradients.of(&x).data(), [6.0, 8.0]);
 //! ```
 //!
-//! Variables of two tapes do not mix: a variable carries the lifetime of its tape, and
+//! Variables of two tapes do not mix (an operator that is given some panics), and none outlives its
+//! tape:
 //!
 //! ```compile_fail
 //! use engine::{Tape, Tensor, Var};

@@ -134,11 +134,22 @@ impl<T: Real> GradientSums<T> {
     /// Adds the sums of other gradients of the same parameters.
     pub fn add(&mut self, other: &GradientSums<T>) {
         for (place, sum) in other.sums.iter().enumerate() {
-            self.add_to(place, &sum.data()[..other.reached[place]]);
+            self.add_numbers(place, &sum.data()[..other.reached[place]]);
         }
     }
 
-    fn add_to(&mut self, place: usize, gradient: &[T]) {
+    fn add_to(&mut self, place: usize, gradient: &Tensor<T>) {
+        let sum = &self.sums[place];
+        assert!(
+            gradient.cols() == sum.cols() && gradient.rows() <= sum.rows(),
+            "the gradient of parameter {place} is {:?}, the parameter {:?}",
+            gradient.shape(),
+            sum.shape()
+        );
+        self.add_numbers(place, gradient.data());
+    }
+
+    fn add_numbers(&mut self, place: usize, gradient: &[T]) {
         let reached = &mut self.reached[place];
         *reached = gradient.len().max(*reached);
         lanes::add(gradient, &mut self.sums[place].data_mut()[..gradient.len()]);
@@ -174,7 +185,7 @@ impl<T: Real> Bound<'_, T> {
     pub fn accumulate(&self, mut gradients: Gradients<T>, sums: &mut GradientSums<T>) {
         for (place, leaf) in self.0.iter().enumerate() {
             if let Some(gradient) = gradients.take(leaf) {
-                sums.add_to(place, gradient.data());
+                sums.add_to(place, &gradient);
             }
         }
     }

@@ -59,11 +59,12 @@ pub trait Real:
     /// Arm); elsewhere a function call, slow and with the same bits.
     fn mul_add(self, a: Self, b: Self) -> Self;
 
-    /// e^x within about 1 ulp. Results below the smallest normal number are 0 (subnormal operands
-    /// are slow).
+    /// e^x within about 1 ulp; 0 below x = -87 (`f64`: -708), about where results cease to be normal
+    /// numbers (subnormal operands are slow).
     fn exp(self) -> Self;
     /// 2^x, as exact and in fewer operations: what softmax needs, where log2(e) goes into the scale
-    /// of the logits.
+    /// of the logits. 0 where results are no normal numbers. NaN if x is one as arithmetic makes
+    /// them; one with a message in its lowest bits may lose it.
     fn exp2(self) -> Self;
     /// The standard normal law at x: (Φ(x), φ(x)), its distribution function and its density.
     fn normal_law(self) -> (Self, Self);

@@ -107,7 +107,11 @@ pub struct Record {
 
 /// A place on a tape: what [`Tape::record`] wants to know of a parent.
 #[derive(Clone, Copy, Debug)]
-pub struct Node(usize);
+pub struct Node {
+    /// The address of the tape, which does not move while a variable stands on it.
+    tape: usize,
+    id: usize,
+}
 
 /// A value on a tape.
 #[derive(Clone)]
@@ -119,7 +123,10 @@ pub struct Var<'t, T: Real> {
 
 /// The cotangents of the leaves, as [`Tape::backward`] returns them.
 pub struct Gradients<T: Real> {
+    /// The address of the tape.
+    tape: usize,
     of_node: Vec<Option<Tensor<T>>>,
+    is_leaf: Vec<bool>,
 }
 
 impl<T: Real> Default for Tape<T> {
@@ -181,7 +188,7 @@ impl<T: Real> Tape<T> {
     ) -> Var<'_, T> {
         self.push(
             name,
-            parents.iter().map(|parent| parent.0).collect(),
+            parents.iter().map(|parent| self.own(*parent)).collect(),
             value,
             Some(Box::new(move |dy| pullback(dy).into())),
         )
@@ -227,6 +234,20 @@ impl<T: Real> Tape<T> {
             id,
             value,
         }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// The index of a node of this tape.
+    #[track_caller]
+    fn own(&self, node: Node) -> usize {
+        assert!(
+            node.tape == self.address(),
+            "this variable stands on another tape"
+        );
+        node.id
     }
 
     /// Notes that the node to be recorded next keeps `tensor` for its pullback, and returns a
@@ -283,7 +304,9 @@ impl<T: Real> Tape<T> {
             );
             nodes.ran_backward = true;
         }
-        let mut of_node: Vec<Option<Tensor<T>>> = vec![None; self.nodes.borrow().links.len()];
+        let is_leaf = |link: &Link<T>| link.pullback.is_none();
+        let is_leaf: Vec<bool> = self.nodes.borrow().links.iter().map(is_leaf).collect();
+        let mut of_node: Vec<Option<Tensor<T>>> = vec![None; is_leaf.len()];
         of_node[output.id] = Some(cotangent);
         for id in (0..=output.id).rev() {
             // Taken out before the call, so that what it captured is freed when it returns.
@@ -312,7 +335,11 @@ impl<T: Real> Tape<T> {
             record.backward_multiply_adds = end.multiply_adds - start.multiply_adds;
             record.allocated_bytes += end.bytes - start.bytes;
         }
-        Gradients { of_node }
+        Gradients {
+            tape: self.address(),
+            of_node,
+            is_leaf,
+        }
     }
 
     /// What the tape tells about its nodes, in the order they were recorded.
@@ -329,7 +356,10 @@ impl<'t, T: Real> Var<'t, T> {
 
     /// Its place on the tape.
     pub fn node(&self) -> Node {
-        Node(self.id)
+        Node {
+            tape: self.tape.address(),
+            id: self.id,
+        }
     }
 
     /// Its value.
@@ -377,13 +407,33 @@ impl<'t, T: Real> Var<'t, T> {
 impl<T: Real> Gradients<T> {
     /// The gradient with respect to a leaf, taken out; `None` if the output does not depend on it
     /// (or it was taken before).
+    ///
+    /// # Panics
+    /// If it is no leaf of the tape that ran backward: the cotangents of computed variables are not
+    /// kept.
+    #[track_caller]
     pub fn take(&mut self, leaf: &Var<'_, T>) -> Option<Tensor<T>> {
-        self.of_node[leaf.id].take()
+        let id = self.leaf(leaf);
+        self.of_node[id].take()
+    }
+
+    #[track_caller]
+    fn leaf(&self, leaf: &Var<'_, T>) -> usize {
+        assert!(
+            leaf.tape.address() == self.tape && self.is_leaf.get(leaf.id) == Some(&true),
+            "gradients are those of the leaves of the tape that ran backward, and {} is none",
+            leaf.name()
+        );
+        leaf.id
     }
 
     /// The gradient with respect to a leaf; zeros if the output does not depend on it.
+    ///
+    /// # Panics
+    /// As [`Gradients::take`].
+    #[track_caller]
     pub fn of(&self, leaf: &Var<'_, T>) -> Tensor<T> {
-        let gradient = self.of_node[leaf.id].clone();
+        let gradient = self.of_node[self.leaf(leaf)].clone();
         let (rows, cols) = leaf.shape();
         match gradient {
             Some(gradient) if gradient.rows() < rows => {
@@ -436,6 +486,23 @@ mod tests {
         assert_eq!(gradients.of(&unused).data(), [0.0; 4]);
         assert!(gradients.take(&unused).is_none());
         assert_eq!(gradients.take(&x).map(|g| g.item()), Some(2.0));
+    }
+
+    #[test]
+    #[should_panic(expected = "and double is none")]
+    fn a_computed_variable_has_no_gradient_to_ask_for() {
+        let tape = Tape::new();
+        let y = double(&tape.leaf("x", Tensor::scalar(1.0)));
+        tape.backward(&y).of(&y);
+    }
+
+    #[test]
+    #[should_panic(expected = "this variable stands on another tape")]
+    fn variables_of_two_tapes_do_not_mix() {
+        let (one, other) = (Tape::new(), Tape::new());
+        let x = one.leaf("x", Tensor::<f64>::scalar(1.0));
+        let y = other.leaf("y", Tensor::scalar(1.0));
+        let _ = &x + &y;
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl<T: Real> Tensor<T> {
     }
 
     /// Nobody else holds these numbers, so that writing them copies nothing.
-    pub fn is_unique(&self) -> bool {
+    fn is_unique(&self) -> bool {
         Arc::strong_count(&self.data) == 1
     }
 

@@ -240,7 +240,7 @@ fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
         );
     }
     let (count, all) = (cells.len(), run(cells));
-    if let Some(out) = &flags.out {
+    if let (Some(out), false) = (&flags.out, all.is_empty()) {
         write(out, "cost.csv", &csv(&all))?;
         write(out, "cost.md", &markdown(&tasks, &all))?;
     }
@@ -411,8 +411,8 @@ fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
     let (lengths, batches) = (run(lengths), run(batches));
     let count = count - lengths.len() - batches.len();
     let table = scale_table(methods, &lengths, &batches);
-    if let Some(out) = &flags.out {
-        let all: Vec<Measured> = lengths.into_iter().chain(batches).collect();
+    let all: Vec<Measured> = lengths.into_iter().chain(batches).collect();
+    if let (Some(out), false) = (&flags.out, all.is_empty()) {
         write(out, "scale.csv", &csv(&all))?;
         write(out, "scale.md", &table)?;
         write(out, "scale.svg", &scale_chart(methods, &all))?;

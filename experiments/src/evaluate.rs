@@ -17,7 +17,7 @@ use datasets::Dataset;
 use serde::Serialize;
 use std::fmt::Write;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Columns of a terminal.
@@ -98,10 +98,11 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         config = config.checked(task)?;
     }
     let data = task.load(&config).map_err(|error| {
+        let gone = flags.data.is_none() && !Path::new(&config.data).exists();
         let error = Error::data(error);
-        match flags.data {
-            Some(_) => error,
-            None => error.hint("the data of the run have gone; --data PATH names others"),
+        match gone {
+            true => error.hint("the data of the run have gone; --data PATH names others"),
+            false => error,
         }
     })?;
     let data_sha256 = fingerprint(&data);

@@ -1,6 +1,7 @@
 //! The most memory that this process has held, and its page faults, as Linux tells them; other
 //! systems say nothing.
 
+use engine::buffer::release_free;
 use std::fs;
 
 /// The largest resident size since the start or since [`forget_peak`], in MiB.
@@ -11,9 +12,10 @@ pub(crate) fn peak() -> Option<f64> {
     Some(kib / 1024.0)
 }
 
-/// Begins again with what is held now: several runs may share a process. Where the system does not
-/// allow it, a run inherits the peak of those before it.
+/// Begins again with what is held now, less the tensors that this thread keeps for later: several runs
+/// may share a process. Where the system does not allow it, a run inherits the peak of those before it.
 pub(crate) fn forget_peak() {
+    release_free::<f32>();
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 

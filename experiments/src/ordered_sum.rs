@@ -79,7 +79,10 @@ impl OrderedSum {
     /// The sum of all groups, and the memory of groups, for the next sum.
     pub(crate) fn end(self) -> (Sums, Vec<Sums>) {
         let state = self.0.into_inner().expect("as above");
-        assert!(state.early.is_empty(), "a group before these is missing");
+        assert!(
+            state.turn > 0 && state.early.is_empty(),
+            "the sum is not whole: a group is missing"
+        );
         (state.total.expect("nobody adds any more"), state.free)
     }
 }
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a group before these is missing")]
+    #[should_panic(expected = "a group is missing")]
     fn a_group_that_never_came() {
         let sum = OrderedSum::new(zeros(), Vec::new());
         sum.give(1, zeros());

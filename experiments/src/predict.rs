@@ -1,8 +1,9 @@
 //! Texts or pictures in, labels and probabilities out, a line each.
 //!
 //! Reads files, or a pipe as it fills: what can be had without waiting is judged together, on all threads, and printed
-//! at once. Example i, counted from 0 over all inputs, has the draws of example i of the test split, so that the
-//! texts of a test file get here what they got in the run's test.
+//! at once. Example i, counted from 0 over all inputs, has the draws that evaluation gives the example whose id is i:
+//! the files of a test split whose ids begin at 0 (those of Text do, those of ListOps and Pathfinder run on from train
+//! and dev) get here what they got in the run's test.
 
 use crate::approx;
 use crate::config::Config;
@@ -38,8 +39,8 @@ A line of input is one example:
   retrieval           two texts with a tab between them
   image, pathfinder   the path of a PNG of 32 x 32 pixels
 Inputs that are longer than the run's max_len are cut, as in training. A method
-that draws at random gives line i, over all files, the draws of test example i:
-the same lines in another order may differ in the last places. A line of output is the label, then every class with its probability, between tabs.
+that draws at random draws by the number of the line, over all files: the same
+lines in another order may differ in the last places. A line of output is the label, then every class with its probability, between tabs.
 
   head -3 reviews.txt | predict runs/text-skein-s42";
 

@@ -204,14 +204,37 @@ fn exists(folder: &Path) -> Error {
     Error::usage(message).hint("--overwrite replaces the run in it, --resume FOLDER continues it")
 }
 
+/// The files of a run that has no checkpoint yet, in the order in which they come.
+const BEGINNINGS: [&str; 4] = [
+    "config.toml",
+    "environment.toml",
+    "metrics.jsonl",
+    "timings.jsonl",
+];
+
+/// The name of the first entry of `folder` that is no file of a run without a checkpoint: where there is none, a process
+/// was killed before its first.
+pub(crate) fn beyond_beginnings(folder: &Path) -> io::Result<Option<String>> {
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !BEGINNINGS.contains(&&*name) && !name.ends_with(".tmp") {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// Removes the run in `folder`, if there is one; anything else there is refused.
 fn remove(folder: &Path) -> Result<()> {
-    let is_run = ["config.toml", "metrics.jsonl"]
-        .iter()
-        .all(|name| folder.join(name).is_file());
+    let metrics = folder.join("metrics.jsonl");
+    let is_run = folder.join("config.toml").is_file()
+        && (metrics.is_file() || matches!(beyond_beginnings(folder), Ok(None)));
     if is_run {
         // Not under the feet of a process that is still writing to it.
-        let _lock = Lines::open(folder.join("metrics.jsonl"))?;
+        let _lock = match metrics.is_file() {
+            true => Some(Lines::open(metrics)?),
+            false => None,
+        };
         return fs::remove_dir_all(folder)
             .map_err(|cause| Error::file("cannot remove", folder, &cause));
     }

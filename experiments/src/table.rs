@@ -5,7 +5,6 @@
 //! in everything but method and seed share a column; a task that was run with several settings, or on
 //! several sets of data, has a column for each. Figures 2 and 3 of the paper (`table/figures.rs`) also read
 //! metrics.jsonl and timings.jsonl.
-
 //!
 //! `table/runs.rs` reads the runs, `table/grid.rs` lays out tables.
 
@@ -79,6 +78,9 @@ pub fn main() -> ExitCode {
 }
 
 fn table(flags: &Flags) -> Result<ExitCode> {
+    for path in [&flags.curves, &flags.sensitivity].into_iter().flatten() {
+        refuse_other(path)?;
+    }
     let comparison = Comparison::of(&flags.folders, flags.against.as_deref())?;
     // All that can fail first.
     let columns = &comparison.columns;
@@ -87,7 +89,6 @@ fn table(flags: &Flags) -> Result<ExitCode> {
     let sensitivity = sensitivity.map(|_| figures::sensitivity(columns));
     for (path, figure) in [(&flags.curves, curves), (&flags.sensitivity, sensitivity)] {
         if let (Some(path), Some(figure)) = (path, figure.transpose()?) {
-            refuse_other(path)?;
             whole_file::write(path, &[figure.as_bytes()])?;
         }
     }

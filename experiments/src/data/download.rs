@@ -75,23 +75,7 @@ impl Download<'_> {
             return self.present(path);
         }
         let part = self.path("part");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&part)
-            .map_err(|cause| Error::file("cannot write", &part, &cause))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("another process is writing {}", part.display());
-                return Err(Error::failure(message).hint("wait until it has ended"));
-            }
-            Err(TryLockError::Error(cause)) => {
-                return Err(Error::file("cannot lock", &part, &cause));
-            }
-        }
+        let mut file = lock(&part)?;
         let mut reasons = Vec::new();
         for url in &self.urls {
             match self.persist(url, &mut file)? {
@@ -473,6 +457,25 @@ fn same(one: &str, other: &str) -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Opens a file, which is made if need be, for this process alone.
+pub(super) fn lock(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|cause| Error::file("cannot write", path, &cause))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("another process is writing {}", path.display());
+            Err(Error::failure(message).hint("wait until it has ended"))
+        }
+        Err(TryLockError::Error(cause)) => Err(Error::file("cannot lock", path, &cause)),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! member can lead out of the folder; sizes and numbers have bounds. The folder has its name only
 //! when all members are in it and gzip's checksum has been reached.
 
+use super::download::lock;
 use super::gauge::Gauge;
 use super::manifest::{Set, is_plain};
 use crate::error::{Error, Result};
@@ -29,6 +30,11 @@ pub(super) fn unpack(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<PathBuf>> {
     let folder = cache.join(&set.place);
+    // Nobody else may write to the same temporary folder.
+    let _lock = lock(&cache.join(format!(".{}.lock", set.place)))?;
+    if folder.exists() {
+        return Ok(Some(folder));
+    }
     let temporary = cache.join(format!(".{}.tmp", set.place));
     remove(&temporary)?;
     fs::create_dir(&temporary).map_err(|cause| Error::file("cannot create", &temporary, &cause))?;
@@ -135,10 +141,8 @@ fn copy(
         if count == 0 {
             return Ok(());
         }
-        io::Write::write_all(out, &bytes[..count]).map_err(|cause| {
-            let hint = "free some space; the same command then goes on from there";
-            Error::file("cannot write", target, &cause).hint(hint)
-        })?;
+        io::Write::write_all(out, &bytes[..count])
+            .map_err(|cause| Error::file("cannot write", target, &cause))?;
     }
 }
 

@@ -7,7 +7,6 @@ use crate::chart::{Chart, Point, Scale, Series, escaped, figure};
 use crate::config::Config;
 use crate::environment::Took;
 use crate::experiment::Outcome;
-use crate::task::Task;
 use crate::trainer::{Evaluation, Operators};
 use std::fmt::{Display, Write};
 
@@ -117,7 +116,7 @@ impl Page {
 /// The report of one run.
 pub(super) fn one(run: &Record) -> String {
     let config = &run.config;
-    let task = task_name(config.task);
+    let task = format!("{:?}", config.task);
     let mut page = Page::new(&format!("{task} with {}: {}", config.attn, run.name()));
     page.put(format_args!(
         "<h1>{task} with {}</h1>",
@@ -145,7 +144,7 @@ pub(super) fn one(run: &Record) -> String {
     if stride > 1 {
         let _ = write!(
             remark,
-            " Of {} steps, every {}th is drawn.",
+            " Of {} steps, one in {} is drawn.",
             thousands(run.steps.len()),
             stride
         );
@@ -153,10 +152,7 @@ pub(super) fn one(run: &Record) -> String {
     let evaluations = run.evaluations.len();
     if evaluations > MOST_POINTS {
         let stride = curve::stride(evaluations);
-        let _ = write!(
-            remark,
-            " Of {evaluations} evaluations, every {stride}th is."
-        );
+        let _ = write!(remark, " Of {evaluations} evaluations, one in {stride} is.");
     }
     page.remark(&remark);
 
@@ -614,16 +610,6 @@ fn time(took: &Took) -> String {
         took.seconds_per_step,
         thousands(took.tokens_per_second as usize)
     )
-}
-
-fn task_name(task: Task) -> &'static str {
-    match task {
-        Task::Text => "Text",
-        Task::ListOps => "ListOps",
-        Task::Retrieval => "Retrieval",
-        Task::Pathfinder => "Pathfinder",
-        Task::Image => "Image",
-    }
 }
 
 fn lower(value: &dyn std::fmt::Debug) -> String {

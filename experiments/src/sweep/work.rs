@@ -7,18 +7,11 @@ use crate::error::{Error, Result};
 use crate::experiment::{self, Data, End, Outcome, Sitting, Start};
 use crate::interrupt::Interrupt;
 use crate::output::tell;
+use crate::run::beyond_beginnings;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Files of a run that has no checkpoint yet.
-const BEGINNINGS: [&str; 4] = [
-    "config.toml",
-    "environment.toml",
-    "metrics.jsonl",
-    "timings.jsonl",
-];
 
 /// How far a cell is.
 pub(super) enum State {
@@ -189,21 +182,17 @@ impl Cell {
 /// Removes what a process has left that was killed before its first checkpoint. Whoever calls it
 /// holds the lock of the cell.
 fn clear(folder: &Path) -> Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(Error::file("cannot read", folder, &cause)),
-    };
-    for entry in entries {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if !BEGINNINGS.contains(&&*name) && !name.ends_with(".tmp") {
+    match beyond_beginnings(folder) {
+        Ok(None) => {}
+        Ok(Some(name)) => {
             let message = format!(
                 "{} is not the folder of a run: it holds {name}",
                 folder.display()
             );
             return Err(Error::usage(message).hint("move it away, or choose another --out"));
         }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::file("cannot read", folder, &cause)),
     }
     fs::remove_dir_all(folder).map_err(|cause| Error::file("cannot remove", folder, &cause))
 }

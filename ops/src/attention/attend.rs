@@ -58,7 +58,7 @@ pub struct Attend<'a, T: Real> {
     pub k: MatRef<'a, T>,
     /// Values (m, p); `None` when only lse (or the energies) are wanted.
     pub v: Option<MatRef<'a, T>>,
-    /// Added to every query's logit of a key (m); empty for none.
+    /// Added to every query's logit of a key (m), finite; empty for none.
     pub bias: &'a [T],
     /// Multiplies q · k: 1 / sqrt(p) as a rule.
     pub scale: T,
@@ -75,7 +75,7 @@ pub struct Own<'a, T> {
     pub queries: &'a [u32],
     /// Who each key is (m).
     pub keys: &'a [u32],
-    /// The logit where the two are the same; no gradient goes through it.
+    /// The logit where the two are the same, finite; no gradient goes through it.
     pub logit: T,
 }
 
@@ -282,7 +282,10 @@ impl<'a, T: Real> Attend<'a, T> {
         }
         if let Some(y) = y {
             let rows = rows.clone().map(|i| self.row(i));
-            for ((row, out), &sum) in rows.zip(out.chunks_exact(y.cols())).zip(&running.sum) {
+            for ((row, out), &sum) in rows
+                .zip(out.chunks_exact(y.cols().max(1)))
+                .zip(&running.sum)
+            {
                 scaled_copy(T::ONE / sum, out, y.row(row));
             }
         }
@@ -341,10 +344,9 @@ impl<'a, T: Real> Attend<'a, T> {
                 let k = self.k.rows_in(keys.clone());
                 let s = tile.view_mut(height, width);
                 gemm(base_2(self.scale), q, k.t(), T::ZERO, s);
-                if let Some(own) = self.own {
-                    self.set_own(&rows, &keys, &mut tile, base_2(own.logit));
-                }
-                // P = exp(s - lse)
+                let own = self.own.map_or(T::ZERO, |own| base_2(own.logit));
+                self.set_own(&rows, &keys, &mut tile, own);
+                // P = 2^(s + bias - lse)
                 probabilities(&mut tile, &bias[keys.clone()], &lse_tile[..height]);
                 if let (Some(v), Some(dy), Some((_, _, dv))) = (self.v, dy, &mut output) {
                     let dv = dv.reborrow().rows_in(keys.clone());

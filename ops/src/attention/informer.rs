@@ -45,7 +45,7 @@ impl Budget {
             Budget::Features => features.min(n),
             Budget::Logarithmic => {
                 // ln 1 is 0; one token is a budget of one whatever the factor.
-                let ln = (length.max(2) as f64).ln();
+                let ln = libm::log(length.max(2) as f64);
                 let factor = (features as f64 / ln).ceil();
                 n.min((factor * ln.ceil()) as usize)
             }

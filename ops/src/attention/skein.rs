@@ -117,7 +117,7 @@ impl Skein {
             sum_rows(v, &others(n, columns), rest);
             lanes::scale(T::ONE / T::of((n - d) as f64), rest);
             bias = vec![T::ZERO; d + 1];
-            bias[d] = T::of(((n - d) as f64).ln());
+            bias[d] = T::of(libm::log((n - d) as f64));
         }
         Selected {
             k: keys,
@@ -270,8 +270,8 @@ impl Skein {
             bias: Vec::new(),
         };
         // Exact: y_i = sum over J' of exp(s_ij - lse_i) v_j with lse over all keys. The sampled
-        // part is not normalised by itself (D = 0, said by dlse = dy · y), and what dlse remains
-        // goes to all keys: dlse_i = -dy_i · y_i.
+        // part is not normalised by itself (D = 0 up to rounding, said by dlse = dy · y), and what
+        // dlse remains goes to all keys: dlse_i = -dy_i · y_i.
         let exact = self.normalisation == Normalisation::Exact;
         let inner: Vec<T> = if exact {
             let inner = |&i: &u32| lanes::dot(dy.row(i as usize), y.row(i as usize));
