@@ -197,6 +197,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_released_list_hands_nothing_out_again() {
+        let len = 100 * SMALL;
+        drop(Buffer::<f32>::filled(len, 7.0));
+        assert_eq!(Buffer::<f32>::stale(len)[0], 7.0);
+        release_free::<f32>();
+        assert_eq!(Buffer::<f32>::stale(len)[0], 0.0);
+    }
+
+    #[test]
     fn a_dropped_buffer_is_handed_out_again() {
         let first = Buffer::<f32>::filled(5000, 1.0);
         let address = first.as_ptr();

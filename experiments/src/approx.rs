@@ -25,7 +25,7 @@ pub(crate) mod trial;
 
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
-use crate::flags::parse_threads;
+use crate::flags::{command_line, distinct, parse_threads};
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;
@@ -207,18 +207,9 @@ fn per_trial(heads: &[Measured], head: Option<usize>, of: impl Fn(&Measured) -> 
     }
 }
 
-/// What was said on the command line; help ends the program here.
-pub(crate) fn flags<F: Parser>() -> Result<F> {
-    match F::try_parse() {
-        Ok(flags) => Ok(flags),
-        Err(help) if !help.use_stderr() => help.exit(),
-        Err(error) => Err(Error::flags(&error, "--help lists the flags")),
-    }
-}
-
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(flags().and_then(|flags| approx(&flags)))
+    exit(command_line().and_then(|flags| approx(&flags)))
 }
 
 fn approx(flags: &Flags) -> Result<ExitCode> {
@@ -291,17 +282,6 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
-}
-
-/// Each once, in the order of their first places.
-pub(crate) fn distinct<X: PartialEq>(all: impl IntoIterator<Item = X>) -> Vec<X> {
-    let mut distinct = Vec::new();
-    for x in all {
-        if !distinct.contains(&x) {
-            distinct.push(x);
-        }
-    }
-    distinct
 }
 
 fn inputs(flags: &Flags) -> Result<Vec<Input>> {

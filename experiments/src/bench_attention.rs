@@ -8,10 +8,11 @@
 use crate::approx::input::{self, Head, Input, Setting};
 use crate::approx::spectral::spectral_norm;
 use crate::approx::trial::{Passed, difference, pass};
-use crate::approx::{distinct, flags, parse_count, parse_scale};
+use crate::approx::{parse_count, parse_scale};
 use crate::bench_step::parse_seconds;
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
+use crate::flags::{command_line, distinct};
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;
@@ -123,7 +124,7 @@ struct Block {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(flags().and_then(|flags| bench(&flags)))
+    exit(command_line().and_then(|flags| bench(&flags)))
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {

@@ -3,10 +3,9 @@
 //! The data are random bytes with random labels; forward, backward, the sum over the batch and the
 //! optimiser are those of every experiment. Give the machine nothing else to do.
 
-use crate::approx;
 use crate::config::{Budget, Config, Protocol};
 use crate::error::{Error, Result, exit};
-use crate::flags::parse_threads;
+use crate::flags::{command_line, parse_threads};
 use crate::memory;
 use crate::output::{answer, tell};
 use crate::profile::Profile;
@@ -121,7 +120,7 @@ pub(crate) fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx::flags().and_then(|flags| bench(&flags)))
+    exit(command_line().and_then(|flags| bench(&flags)))
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {

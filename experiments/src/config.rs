@@ -86,6 +86,27 @@ pub enum Budget {
     Paper,
 }
 
+impl Protocol {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Protocol::Clean => "clean",
+            Protocol::Paper => "paper",
+        }
+    }
+}
+
+impl Budget {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Budget::Smoke => "smoke",
+            Budget::Quick => "quick",
+            Budget::Paper => "paper",
+        }
+    }
+}
+
 impl From<Protocol> for datasets::Protocol {
     fn from(protocol: Protocol) -> Self {
         match protocol {

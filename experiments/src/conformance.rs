@@ -19,8 +19,8 @@ mod method;
 mod model;
 mod operator;
 
-use crate::approx;
 use crate::error::{Error, Result, exit};
+use crate::flags::command_line;
 use case::Case;
 use clap::Parser;
 use error::Measure;
@@ -97,7 +97,7 @@ impl fmt::Display for Counts {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx::flags().and_then(|flags| conformance(&flags)))
+    exit(command_line().and_then(|flags| conformance(&flags)))
 }
 
 fn conformance(flags: &Flags) -> Result<ExitCode> {

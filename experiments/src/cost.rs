@@ -6,12 +6,11 @@
 //! for all it did: this program runs itself with `--cell`, which times steps as
 //! [`crate::bench_step`] does, on random tokens of the task's full length.
 
-use crate::approx::{distinct, flags};
 use crate::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result, exit};
-use crate::flags::{parse_threads, threads};
+use crate::flags::{command_line, distinct, parse_threads, threads};
 use crate::output::{answer, tell};
 use crate::paper;
 use crate::task::Task;
@@ -105,7 +104,7 @@ struct Measured {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(flags().and_then(|flags| cost(&flags)))
+    exit(command_line().and_then(|flags| cost(&flags)))
 }
 
 fn cost(flags: &Flags) -> Result<ExitCode> {

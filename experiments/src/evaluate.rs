@@ -3,11 +3,10 @@
 //! An example is judged with the draws of its id, its split and the run's seed, so that the numbers of the run's own
 //! test, and of its evaluations on dev, come out again to the last digit.
 
-use crate::approx;
 use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
 use crate::experiment::fingerprint;
-use crate::flags::{parse_threads, threads};
+use crate::flags::{command_line, parse_threads, threads};
 use crate::output::{answer, tell};
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
@@ -86,7 +85,7 @@ struct Outcome<'a> {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx::flags().and_then(|flags| evaluate(&flags)))
+    exit(command_line().and_then(|flags| evaluate(&flags)))
 }
 
 fn evaluate(flags: &Flags) -> Result<ExitCode> {

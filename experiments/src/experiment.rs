@@ -21,6 +21,7 @@ use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -90,6 +91,22 @@ pub(crate) struct Outcome {
     pub(crate) majority_accuracy: f64,
     /// Of a logistic regression on token frequencies, 0 to 1.
     pub(crate) token_frequency_accuracy: f64,
+}
+
+impl Outcome {
+    /// That of the run in `folder`; none if it has not ended.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("result.json");
+        let text = match fs::read(&path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|cause| Error::file("cannot read", &path, &cause))?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|error| {
+            let message = format!("{}: expected the outcome of a run: {error}", path.display());
+            Error::failure(message)
+                .hint("restore it, or leave that run out; another version may have written it")
+        })
+    }
 }
 
 /// The `main` of the binary of a task.
@@ -291,12 +308,11 @@ pub(crate) fn introduce(config: &Config) {
         warmup,
         ..
     } = config;
-    let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     tell(&format!(
         "config: {}, {attn}, features {features}, seed {seed}, protocol {}, budget {}",
         config.task.name(),
-        name(&config.protocol),
-        name(&config.budget)
+        config.protocol.name(),
+        config.budget.name()
     ));
     tell(&format!(
         "        steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, \

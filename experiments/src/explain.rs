@@ -1,8 +1,8 @@
 //! What a tape tells about itself: one tiny example through the real model, forward and backward, a
 //! line for every node.
 
-use crate::approx;
 use crate::error::{Error, Result, exit};
+use crate::flags::command_line;
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
@@ -51,7 +51,7 @@ fn parse_count(text: &str) -> std::result::Result<usize, String> {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx::flags().and_then(|flags| explain(&flags)))
+    exit(command_line().and_then(|flags| explain(&flags)))
 }
 
 fn explain(flags: &Flags) -> Result<ExitCode> {

@@ -1,4 +1,4 @@
-//! What can be said on the command line: the same for every `exp_*` binary.
+//! What can be said on the command line: the same for the binary of every task.
 //!
 //! [`Settings`] are the flags that change a number of the run. Each is also a key of a `--config` file, under the name
 //! of the field: one struct serves both, and `config` lays one over the other. The rest of [`Flags`] says where the run
@@ -272,7 +272,7 @@ fn budgets(task: Task) -> String {
         "Budgets:    steps  batch  learning rate  warm-up  eval every  max length\n".to_string();
     for budget in [Budget::Smoke, Budget::Quick, Budget::Paper] {
         let c = task.preset(budget);
-        let budget = format!("{budget:?}").to_lowercase();
+        let budget = budget.name();
         writeln!(
             table,
             "  {budget:8}  {:5}  {:5}  {:13}  {:7}  {:10}  {:10}",
@@ -306,6 +306,26 @@ pub(crate) fn parse_threads(text: &str) -> std::result::Result<usize, String> {
 fn parse_step(text: &str) -> std::result::Result<usize, String> {
     let step = text.parse().ok().filter(|&n| n >= 1);
     step.ok_or_else(|| "expected a whole number from 1".to_string())
+}
+
+/// What was said on the command line; help ends the program here.
+pub(crate) fn command_line<F: clap::Parser>() -> Result<F> {
+    match F::try_parse() {
+        Ok(flags) => Ok(flags),
+        Err(help) if !help.use_stderr() => help.exit(),
+        Err(error) => Err(Error::flags(&error, HINT)),
+    }
+}
+
+/// Each once, in the order of their first places.
+pub(crate) fn distinct<X: PartialEq>(all: impl IntoIterator<Item = X>) -> Vec<X> {
+    let mut distinct = Vec::new();
+    for x in all {
+        if !distinct.contains(&x) {
+            distinct.push(x);
+        }
+    }
+    distinct
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@
 //! the files of a test split whose ids begin at 0 (those of Text do, those of ListOps and Pathfinder run on from train
 //! and dev) get here what they got in the run's test.
 
-use crate::approx;
 use crate::config::Config;
 use crate::error::{Error, Result, exit};
-use crate::flags::{parse_threads, threads};
+use crate::flags::{command_line, parse_threads, threads};
 use crate::output::{csv_field, offer};
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
@@ -120,7 +119,7 @@ impl Serialize for Probabilities<'_> {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx::flags().and_then(|flags| predict(&flags)))
+    exit(command_line().and_then(|flags| predict(&flags)))
 }
 
 fn predict(flags: &Flags) -> Result<ExitCode> {

@@ -8,8 +8,8 @@ mod curve;
 mod page;
 mod record;
 
-use crate::approx;
 use crate::error::{Error, Result, exit};
+use crate::flags::command_line;
 use crate::output::tell;
 use crate::whole_file;
 use clap::Parser;
@@ -35,7 +35,7 @@ struct Flags {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx::flags().and_then(|flags| report(&flags)))
+    exit(command_line().and_then(|flags| report(&flags)))
 }
 
 fn report(flags: &Flags) -> Result<ExitCode> {

@@ -491,6 +491,25 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_killed_at_its_start_can_be_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        for after in ["config.toml", "environment.toml"] {
+            Run::create(&config(), Some(&out), true, 2).unwrap();
+            for name in BEGINNINGS.iter().rev().take_while(|name| **name != after) {
+                fs::remove_file(out.join(name)).unwrap();
+            }
+            Run::create(&config(), Some(&out), true, 2).unwrap();
+        }
+        // What has a file of somebody else is no run.
+        fs::remove_file(out.join("metrics.jsonl")).unwrap();
+        fs::write(out.join("thesis.tex"), "").unwrap();
+        let refused = Run::create(&config(), Some(&out), true, 2).err().unwrap();
+        assert!(refused.to_string().contains("not the folder of a run"));
+        assert!(out.join("thesis.tex").exists());
+    }
+
+    #[test]
     fn a_run_in_use_is_neither_resumed_nor_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("mine");

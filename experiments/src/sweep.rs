@@ -12,9 +12,8 @@
 mod plan;
 mod work;
 
-use crate::approx::distinct;
 use crate::error::{Error, Result, exit};
-use crate::flags::threads;
+use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, tell};
 use plan::{Cell, SweepFlags};
@@ -117,8 +116,8 @@ fn listing(grid: &Path, all: usize, cells: &[(usize, &Cell)], states: &[State]) 
             text,
             "{}: budget {}, protocol {}, steps {}, batch {}, max-len {},\n  learning rate {:?}, data {}",
             task.name(),
-            format!("{:?}", config.budget).to_lowercase(),
-            format!("{:?}", config.protocol).to_lowercase(),
+            config.budget.name(),
+            config.protocol.name(),
             config.steps,
             config.batch,
             config.max_len,

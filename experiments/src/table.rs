@@ -12,11 +12,11 @@ mod figures;
 mod grid;
 mod runs;
 
-use crate::approx;
 use crate::config::Protocol;
 use crate::environment::Took;
 use crate::error::{Error, Result, exit};
 use crate::experiment::Outcome;
+use crate::flags::{command_line, distinct};
 use crate::output::{answer, csv_field};
 use crate::paper;
 use crate::task::Task;
@@ -74,7 +74,7 @@ struct Comparison {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(approx::flags().and_then(|flags| table(&flags)))
+    exit(command_line().and_then(|flags| table(&flags)))
 }
 
 fn table(flags: &Flags) -> Result<ExitCode> {
@@ -125,7 +125,7 @@ impl Comparison {
             }
             found.extend(here);
         }
-        let found = approx::distinct(found);
+        let found = distinct(found);
         let mut remarks = Vec::new();
         let mut runs = Vec::new();
         let mut open = Vec::new();
@@ -148,7 +148,7 @@ impl Comparison {
             return Err(Error::usage(message).hint("a run that has ended has a result.json"));
         }
         let all = columns.iter().flat_map(|column| &column.runs);
-        let mut methods = approx::distinct(all.map(|run| run.config.attn.clone()));
+        let mut methods = distinct(all.map(|run| run.config.attn.clone()));
         methods.sort_by_key(|attn| (rank(attn), attn.clone()));
         let there = |name: &&str| methods.iter().any(|method| method == name);
         let against = match against {
@@ -370,7 +370,6 @@ impl Comparison {
                 let costs = Costs::of(&runs);
                 let (config, outcome) = (&first.config, &first.outcome);
                 let exact = |number: Option<f64>| number.map_or(String::new(), |x| x.to_string());
-                let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
                 let fields = [
                     column.title.clone(),
                     column.task.name().into(),
@@ -391,8 +390,8 @@ impl Comparison {
                     exact(costs.peak_mib),
                     (100.0 * outcome.token_frequency_accuracy).to_string(),
                     (100.0 * outcome.majority_accuracy).to_string(),
-                    name(&config.protocol),
-                    name(&config.budget),
+                    config.protocol.name().into(),
+                    config.budget.name().into(),
                     config.features.to_string(),
                     config.steps.to_string(),
                     config.batch.to_string(),

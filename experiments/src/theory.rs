@@ -26,11 +26,11 @@
 
 mod output;
 
+use crate::approx::Mean;
 use crate::approx::input::{self, Input, Setting};
-use crate::approx::{Mean, distinct, flags};
 use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::error::{Error, Result, exit};
-use crate::flags::parse_threads;
+use crate::flags::{command_line, distinct, parse_threads};
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;
@@ -193,7 +193,7 @@ struct Block {
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
-    exit(flags().and_then(|flags| theory(&flags)))
+    exit(command_line().and_then(|flags| theory(&flags)))
 }
 
 fn theory(flags: &Flags) -> Result<ExitCode> {

@@ -308,7 +308,7 @@ fn a_browser_has_no_complaint_and_a_phone_is_wide_enough() {
     let light = page(&run.join("report.html"));
     assert_well_formed(&light);
     assert!(light.len() < LIGHT, "{} bytes", light.len());
-    assert!(light.contains("Of 50,000 steps, every 167th is drawn."));
+    assert!(light.contains("Of 50,000 steps, one in 167 is drawn."));
     let both = folder.path().join("both.html");
     succeed(&report(&[&run, ended(), Path::new("--out"), &both]));
 

@@ -75,7 +75,14 @@ impl Download<'_> {
             return self.present(path);
         }
         let part = self.path("part");
-        let mut file = lock(&part)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&part)
+            .map_err(|cause| Error::file("cannot write", &part, &cause))?;
+        hold(&file, &part, "writing")?;
         let mut reasons = Vec::new();
         for url in &self.urls {
             match self.persist(url, &mut file)? {
@@ -459,19 +466,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Opens a file, which is made if need be, for this process alone.
-pub(super) fn lock(path: &Path) -> Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|cause| Error::file("cannot write", path, &cause))?;
+/// Sees to it that this process is the only one that is `doing` something to the file at `path`, until `file` is closed.
+pub(super) fn hold(file: &File, path: &Path, doing: &str) -> Result<()> {
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
-            let message = format!("another process is writing {}", path.display());
+            let message = format!("another process is {doing} {}", path.display());
             Err(Error::failure(message).hint("wait until it has ended"))
         }
         Err(TryLockError::Error(cause)) => Err(Error::file("cannot lock", path, &cause)),

@@ -6,7 +6,7 @@
 //! member can lead out of the folder; sizes and numbers have bounds. The folder has its name only
 //! when all members are in it and gzip's checksum has been reached.
 
-use super::download::lock;
+use super::download::hold;
 use super::gauge::Gauge;
 use super::manifest::{Set, is_plain};
 use crate::error::{Error, Result};
@@ -30,15 +30,16 @@ pub(super) fn unpack(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<PathBuf>> {
     let folder = cache.join(&set.place);
-    // Nobody else may write to the same temporary folder.
-    let _lock = lock(&cache.join(format!(".{}.lock", set.place)))?;
+    // While this process holds the archive, no other writes to the same temporary folder.
+    let file = File::open(archive).map_err(|cause| Error::file("cannot read", archive, &cause))?;
+    hold(&file, archive, "unpacking")?;
     if folder.exists() {
         return Ok(Some(folder));
     }
     let temporary = cache.join(format!(".{}.tmp", set.place));
     remove(&temporary)?;
     fs::create_dir(&temporary).map_err(|cause| Error::file("cannot create", &temporary, &cause))?;
-    let unpacked = members(archive, set, &temporary, stop);
+    let unpacked = members(&file, archive, set, &temporary, stop);
     match unpacked {
         Ok(()) => {
             whole_file::rename(&temporary, &folder)
@@ -62,13 +63,18 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-fn members(path: &Path, set: &Set, folder: &Path, stop: &dyn Fn() -> bool) -> Result<()> {
+fn members(
+    file: &File,
+    path: &Path,
+    set: &Set,
+    folder: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Result<()> {
     let failed = |reason: String| {
         let hint = "remove the file to get it again, from another place if need be (--mirror URL)";
         Error::failure(format!("cannot unpack {}: {reason}", path.display())).hint(hint)
     };
     let broken = |cause: io::Error| failed(cause.to_string());
-    let file = File::open(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
     let bytes = file.metadata().map_err(broken)?.len();
     let watched = Watched {
         file,
@@ -177,7 +183,7 @@ fn fits(name: &str, pattern: &str) -> bool {
 
 /// The archive as it is read: shown, and ended by an error when somebody asks to stop.
 struct Watched<'a> {
-    file: File,
+    file: &'a File,
     gauge: Gauge,
     read: u64,
     stop: &'a dyn Fn() -> bool,

@@ -127,8 +127,8 @@ pub(super) fn one(run: &Record) -> String {
         escaped(&run.name()),
         config.features,
         config.seed,
-        lower(&config.protocol),
-        lower(&config.budget),
+        config.protocol.name(),
+        config.budget.name(),
         escaped(&state(run))
     ));
     page.section("Outcome");
@@ -610,10 +610,6 @@ fn time(took: &Took) -> String {
         took.seconds_per_step,
         thousands(took.tokens_per_second as usize)
     )
-}
-
-fn lower(value: &dyn std::fmt::Debug) -> String {
-    format!("{value:?}").to_lowercase()
 }
 
 fn percent(share: f64) -> String {

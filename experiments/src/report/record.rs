@@ -97,7 +97,7 @@ impl Record {
             steps,
             evaluations,
             timings,
-            result: json(&folder.join("result.json"))?,
+            result: Outcome::read(folder)?,
             data: json(&folder.join("data.json"))?,
             operators: json(&folder.join("operators.json"))?,
             folder: folder.to_path_buf(),

@@ -1,9 +1,8 @@
 //! The cells of a grid, from the command line.
 
-use crate::approx::distinct;
 use crate::config::{Config, read_toml};
 use crate::error::{Error, Result};
-use crate::flags::{Settings, parse_number, parse_seed, parse_threads};
+use crate::flags::{Settings, distinct, parse_number, parse_seed, parse_threads};
 use crate::paper;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};

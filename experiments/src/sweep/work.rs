@@ -140,18 +140,7 @@ impl Cell {
     pub(super) fn state(&self, grid: &Path) -> Result<State> {
         let folder = grid.join(&self.name);
         let begun = checkpoint::newest_step(&folder)?;
-        let result = folder.join("result.json");
-        let ended = match fs::read(&result) {
-            Ok(text) => Some(serde_json::from_slice::<Outcome>(&text).map_err(|error| {
-                let message = format!(
-                    "{}: expected the outcome of a run: {error}",
-                    result.display()
-                );
-                Error::failure(message).hint("remove the folder of that run, or restore it")
-            })?),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-            Err(cause) => return Err(Error::file("cannot read", &result, &cause)),
-        };
+        let ended = Outcome::read(&folder)?;
         if begun.is_none() && ended.is_none() {
             return Ok(State::New);
         }

@@ -2,10 +2,10 @@
 //! batch do. Averages are over seeds, error bars standard errors of these means.
 
 use super::{Column, Run, Spread, mean, rank};
-use crate::approx::distinct;
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::flags::distinct;
 use crate::paper;
 use crate::run::timings;
 use crate::trainer::Evaluation;

@@ -110,19 +110,9 @@ fn add_runs(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()>
 
 /// The run in a folder; none if it has not ended.
 pub(super) fn read_run(folder: &Path) -> Result<Option<Run>> {
-    let result = folder.join("result.json");
-    if !result.exists() {
+    let Some(outcome) = Outcome::read(folder)? else {
         return Ok(None);
-    }
-    let text =
-        fs::read_to_string(&result).map_err(|cause| Error::file("cannot read", &result, &cause))?;
-    let outcome: Outcome = serde_json::from_str(&text).map_err(|error| {
-        let message = format!(
-            "{}: expected the outcome of a run: {error}",
-            result.display()
-        );
-        Error::failure(message).hint("restore it, or leave that run out")
-    })?;
+    };
     let config: Config = read_toml(&folder.join("config.toml"))?;
     let said = (outcome.task, &outcome.attn, outcome.seed);
     if said != (config.task, &config.attn, config.seed) {
@@ -232,8 +222,8 @@ pub(super) fn describe(column: &Column) -> String {
         column.title,
         run.outcome.data,
         run.outcome.test.examples,
-        format!("{:?}", c.protocol).to_lowercase(),
-        format!("{:?}", c.budget).to_lowercase(),
+        c.protocol.name(),
+        c.budget.name(),
         c.steps,
         c.batch,
         c.max_len,
