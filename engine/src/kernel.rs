@@ -195,8 +195,7 @@ mod x86_64 {
             let (x, y) = (columns[i], columns[i + 1]);
             [_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y)].map(|x| _mm512_castps_pd(x))
         });
-        for half in 0..2 {
-            let (x, y) = (pairs[0][half], pairs[1][half]);
+        for (half, (&x, &y)) in pairs[0].iter().zip(&pairs[1]).enumerate() {
             let rows = [_mm512_unpacklo_pd(x, y), _mm512_unpackhi_pd(x, y)];
             for (i, row) in rows
                 .map(|row| _mm512_castpd_ps(row))

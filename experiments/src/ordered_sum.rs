@@ -78,7 +78,7 @@ impl OrderedSum {
 
     /// The sum of all groups, and the memory of groups, for the next sum.
     pub(crate) fn end(self) -> (Sums, Vec<Sums>) {
-        let state = self.0.into_inner().expect("as above");
+        let state = self.0.into_inner().expect("no thread has panicked");
         assert!(
             state.turn > 0 && state.early.is_empty(),
             "the sum is not whole: a group is missing"

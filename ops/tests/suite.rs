@@ -1,8 +1,7 @@
 //! Every entry of the registry through the suite of laws, and every gradient case of the crate.
 
-use engine::lanes::{Level, limited_to};
-use engine::{Draws, Seed, Tape, Tensor};
-use ops::attention::{Inputs, LayerShape, Options, Place, find, registry, suite};
+use engine::Seed;
+use ops::attention::{Options, find, registry, suite};
 
 #[test]
 fn every_entry_keeps_its_laws() {
@@ -58,7 +57,9 @@ fn every_entry_has_right_gradients_that_are_not_zero_where_they_should_not_be() 
 #[cfg(not(feature = "avx512"))]
 #[test]
 fn every_entry_gives_the_same_bits_on_every_instruction_set() {
-    let (n, heads) = (300, 2);
+    use engine::lanes::{Level, limited_to};
+    use engine::{Draws, Tape, Tensor};
+    let n = 300;
     for entry in registry::<f32>() {
         let method = (entry.build)(&Options {
             features: 16,
@@ -67,36 +68,13 @@ fn every_entry_gives_the_same_bits_on_every_instruction_set() {
         let stream = Seed(7).stream(entry.name);
         let x = suite::example(stream, n)
             .map(|x| Tensor::from_fn(n, x.cols(), |i, j| x.row(i)[j] as f32));
-        let shape = LayerShape {
-            positions: n,
-            heads,
-            head_width: x[0].cols() / heads,
-        };
-        let positions: Vec<u32> = (0..n as u32).collect();
         let run = || {
             let tape = Tape::new();
             let draws = Draws::live(stream.stream("draws"));
-            let [q, k, v] = x.each_ref().map(|x| tape.leaf("input", x.clone()));
-            let parameters = method.parameters(shape, stream.stream("parameters"));
-            let parameters: Vec<_> = parameters
-                .into_iter()
-                .map(|(name, value)| tape.leaf(name, value))
-                .collect();
-            let reads = method.reads();
-            let y = method.forward(&Inputs {
-                q: reads.queries.then_some(&q),
-                k: reads.keys.then_some(&k),
-                v: &v,
-                heads,
-                positions: &positions,
-                padded_length: n,
-                parameters: &parameters,
-                draws: &draws,
-                place: Place::default(),
-                dropout: None,
-            });
+            let x = x.each_ref().map(|x| tape.leaf("input", x.clone()));
+            let y = suite::on_tape(&*method, &x, stream.stream("parameters"), &draws);
             let gradients = tape.backward_from(&y, y.value().clone());
-            let gradients = [&q, &k, &v].map(|x| gradients.of(x));
+            let gradients = x.map(|x| gradients.of(&x));
             let all = std::iter::once(y.value()).chain(&gradients);
             all.flat_map(|x| x.data())
                 .map(|x| x.to_bits())

@@ -61,7 +61,7 @@ fn run_with<T: Real>(
 }
 
 /// The output of a method on the leaves q, k, v of a tape.
-fn on_tape<'t, T: Real>(
+pub fn on_tape<'t, T: Real>(
     method: &dyn Attention<T>,
     [q, k, v]: &[Var<'t, T>; 3],
     parameters: Stream,
