@@ -2,7 +2,7 @@
 //!
 //! This crate knows bytes and seeds, never tensors; of `engine` it uses the named streams of randomness only. Called by
 //! `experiments`. Whatever comes from outside (paths, files) can only fail as a [`DataError`], which names the path,
-//! what was expected there, and what to do; `file` opens files and quotes from them.
+//! what was expected there, and what to do; `file` opens files, quotes from them and writes them whole.
 //!
 //! Reading order:
 //! 1. [`dataset`](crate::Dataset): the types every task fills, an example as bytes, and how bytes become tokens;

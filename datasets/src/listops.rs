@@ -19,11 +19,9 @@ mod tsv;
 
 use crate::dataset::{Dataset, Encoding, Example, Split};
 use crate::protocol::{Digest, Protocol, digest};
-use crate::{DataError, listops::tsv::Row};
+use crate::{DataError, file, listops::tsv::Row};
 use engine::rng::Seed;
 use std::collections::HashSet;
-use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 
 /// The words of each expression that the reference keeps. Trees of [`Shape::LRA`] are shorter.
@@ -196,24 +194,9 @@ pub fn words(codes: &[u8]) -> String {
 /// its final name only once it is whole. [`Shape::LRA`] takes about 660 MB.
 pub fn write(folder: &Path, seed: u64, shape: &Shape) -> Result<(), DataError> {
     let (splits, _) = grow(seed, shape)?;
-    for (file, trees) in FILES.iter().zip(splits) {
-        let (part, whole) = (folder.join(format!("{file}.part")), folder.join(file));
-        let written = fs::File::create(&part).and_then(|out| {
-            let mut out = io::BufWriter::with_capacity(1 << 20, out);
-            tsv::write(&mut out, &trees)?;
-            out.flush()?;
-            fs::rename(&part, &whole)
-        });
-        written.map_err(|e| {
-            let _ = fs::remove_file(&part); // It may not even exist.
-            DataError::new(
-                &whole,
-                "cannot be written",
-                "a folder that can be written to, with room for about 7 bytes a word",
-                "check its permissions and the free space",
-            )
-            .caused_by(e)
-        })?;
+    for (name, trees) in FILES.iter().zip(splits) {
+        let expected = "a folder that can be written to, with room for about 7 bytes a word";
+        file::write(&folder.join(name), expected, |out| tsv::write(out, &trees))?;
     }
     Ok(())
 }

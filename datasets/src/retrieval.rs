@@ -17,13 +17,12 @@ mod papers;
 mod row;
 
 use crate::protocol::{Digest, digest};
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, file};
 use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// The bytes of each document that the reference keeps.
@@ -146,11 +145,10 @@ pub fn encoding() -> Encoding {
 ///
 /// The first pairs of each file are those of [`builtin`], which has as many as [`COUNTS`] says.
 pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataError> {
-    let names = ["train", "dev", "test"];
-    for ((file, split), count) in FILES.iter().zip(names).zip(counts) {
-        let (part, whole) = (folder.join(format!("{file}.part")), folder.join(file));
-        let written = File::create(&part).and_then(|out| {
-            let mut out = BufWriter::with_capacity(1 << 20, out);
+    let splits = ["train", "dev", "test"];
+    for ((name, split), count) in FILES.iter().zip(splits).zip(counts) {
+        let expected = "a folder that can be written to, with room for about 600 bytes a pair";
+        file::write(&folder.join(name), expected, |out| {
             for id in 0..count {
                 let (label, [one, other]) = papers::pair(Seed(seed), split, id);
                 write!(out, "{label}.0\tA{split}{id}\tB{split}{id}\t")?;
@@ -159,18 +157,7 @@ pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataErr
                 out.write_all(&row::literal(&other))?;
                 out.write_all(b"\n")?;
             }
-            out.flush()?;
-            fs::rename(&part, &whole)
-        });
-        written.map_err(|e| {
-            let _ = fs::remove_file(&part); // It may not even exist.
-            DataError::new(
-                &whole,
-                "cannot be written",
-                "a folder that can be written to, with room for about 600 bytes a pair",
-                "check its permissions and the free space",
-            )
-            .caused_by(e)
+            Ok(())
         })?;
     }
     Ok(())
