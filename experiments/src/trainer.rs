@@ -589,17 +589,16 @@ impl Learner {
                 .iter()
                 .rev()
                 .find(|node| infinite(node.gradient_norm));
-            let what = if forward.is_some() {
-                "value"
-            } else {
-                "gradient"
+            let (what, part) = match forward {
+                Some(_) => ("loss", "value"),
+                None => ("gradient", "gradient"),
             };
             if let Some(node) = forward.or(backward) {
                 let (step, epoch) = (step + 1, place.epoch);
                 let id = self.data.train.examples[place.example].id;
                 return Error::failure(format!(
-                    "step {step}: the loss is not finite; in training example {id} (epoch {epoch}) \
-                     the {what} of `{}` is the first that is not ({})",
+                    "step {step}: the {what} is not finite; in training example {id} (epoch {epoch}) \
+                     the {part} of `{}` is the first that is not ({})",
                     node.name, node.location
                 ))
                 .hint(HINT);
