@@ -8,7 +8,6 @@ use crate::dataset::{Example, Split};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::str::FromStr;
 
 /// How the splits are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +26,6 @@ impl fmt::Display for Protocol {
             Protocol::Clean => "clean",
             Protocol::Paper => "paper",
         })
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "clean" => Ok(Protocol::Clean),
-            "paper" => Ok(Protocol::Paper),
-            _ => Err(format!("no protocol {name:?}: there are clean and paper")),
-        }
     }
 }
 
@@ -306,13 +293,5 @@ mod tests {
                 assert_eq!(&*example.documents[0], kept);
             }
         }
-    }
-
-    #[test]
-    fn protocols_have_names() {
-        for protocol in [Protocol::Clean, Protocol::Paper] {
-            assert_eq!(protocol.to_string().parse(), Ok(protocol));
-        }
-        assert!("fair".parse::<Protocol>().unwrap_err().contains("clean"));
     }
 }

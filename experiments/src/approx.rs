@@ -25,7 +25,7 @@ pub(crate) mod trial;
 
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads};
+use crate::flags::{command_line, distinct, parse_threads, whole};
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;
@@ -124,16 +124,11 @@ struct Flags {
 }
 
 pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
-    whole(text, 1, MOST_TOKENS)
+    whole(1..=MOST_TOKENS)(text)
 }
 
 pub(crate) fn parse_trials(text: &str) -> std::result::Result<usize, String> {
-    whole(text, 2, MOST_TRIALS)
-}
-
-fn whole(text: &str, least: usize, most: usize) -> std::result::Result<usize, String> {
-    let number = text.parse().ok().filter(|n| (least..=most).contains(n));
-    number.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+    whole(2..=MOST_TRIALS)(text)
 }
 
 pub(crate) fn parse_scale(text: &str) -> std::result::Result<f64, String> {

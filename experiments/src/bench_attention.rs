@@ -12,7 +12,7 @@ use crate::approx::{parse_count, parse_scale};
 use crate::bench_step::parse_seconds;
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct};
+use crate::flags::{command_line, distinct, whole};
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;
@@ -65,7 +65,7 @@ struct Flags {
     #[arg(long, value_name = "S", default_value = "1", value_parser = parse_scale)]
     scale: f64,
     /// Trials
-    #[arg(long, value_name = "N", default_value = "3", value_parser = parse_trials)]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = whole(1..=MOST_TRIALS))]
     trials: usize,
     /// Skip a cell that would take longer, in seconds
     #[arg(long, value_name = "S", default_value = "60", value_parser = parse_seconds)]
@@ -82,11 +82,6 @@ fn parse_law(text: &str) -> std::result::Result<Input, String> {
     let laws = [Input::Gauss, Input::Tokens];
     let law = laws.into_iter().find(|law| law.name() == text);
     law.ok_or_else(|| "expected gauss or tokens".to_string())
-}
-
-fn parse_trials(text: &str) -> std::result::Result<usize, String> {
-    let trials = text.parse().ok().filter(|n| (1..=MOST_TRIALS).contains(n));
-    trials.ok_or_else(|| format!("expected a whole number from 1 to {MOST_TRIALS}"))
 }
 
 /// One method at one number of tokens.

@@ -5,7 +5,7 @@
 
 use crate::config::{Budget, Config, Protocol};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, parse_threads};
+use crate::flags::{command_line, parse_threads, whole};
 use crate::memory;
 use crate::output::{answer, tell};
 use crate::profile::Profile;
@@ -109,8 +109,7 @@ pub(crate) struct Report {
 }
 
 pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
-    let number = text.parse().ok().filter(|n| (1..=MOST).contains(n));
-    number.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
+    whole(1..=MOST)(text)
 }
 
 pub(crate) fn parse_seconds(text: &str) -> std::result::Result<f64, String> {

@@ -2,7 +2,7 @@
 //! line for every node.
 
 use crate::error::{Error, Result, exit};
-use crate::flags::command_line;
+use crate::flags::{command_line, whole};
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
@@ -34,19 +34,14 @@ struct Flags {
     #[arg(long, value_name = "NAME")]
     attn: String,
     /// Features: how many keys, rows or projections the method may use
-    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_count)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = whole(1..=MOST))]
     features: usize,
     /// Tokens of the example
-    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_count)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = whole(1..=MOST))]
     tokens: usize,
     /// Seed of the parameters, draws and dropout
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
-}
-
-fn parse_count(text: &str) -> std::result::Result<usize, String> {
-    let count = text.parse().ok().filter(|n| (1..=MOST).contains(n));
-    count.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
 }
 
 /// The `main` of the binary.

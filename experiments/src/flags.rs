@@ -15,6 +15,7 @@ use serde::Deserialize;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// More threads than any one machine has.
@@ -52,7 +53,7 @@ pub struct Flags {
     #[arg(long, help_heading = "Run")]
     pub overwrite: bool,
     /// Write a checkpoint after step N and stop; --steps still sets the schedule
-    #[arg(long, value_name = "N", value_parser = parse_step, help_heading = "Run")]
+    #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX), help_heading = "Run")]
     pub stop_after: Option<usize>,
     /// Continue the run in FOLDER; only --threads, --stop-after and what is printed may
     /// be given with it
@@ -289,8 +290,9 @@ fn parse_count(text: &str) -> std::result::Result<usize, String> {
 }
 
 pub(crate) fn parse_seed(text: &str) -> std::result::Result<u64, String> {
-    text.parse()
-        .map_err(|_| "expected a whole number below 2^63".to_string())
+    // TOML holds no larger one.
+    let seed = text.parse().ok().filter(|&seed| seed < 1 << 63);
+    seed.ok_or_else(|| "expected a whole number below 2^63".to_string())
 }
 
 pub(crate) fn parse_number(text: &str) -> std::result::Result<f64, String> {
@@ -299,13 +301,20 @@ pub(crate) fn parse_number(text: &str) -> std::result::Result<f64, String> {
 }
 
 pub(crate) fn parse_threads(text: &str) -> std::result::Result<usize, String> {
-    let threads = text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n));
-    threads.ok_or_else(|| format!("expected a whole number from 1 to {MOST_THREADS}"))
+    whole(1..=MOST_THREADS)(text)
 }
 
-fn parse_step(text: &str) -> std::result::Result<usize, String> {
-    let step = text.parse().ok().filter(|&n| n >= 1);
-    step.ok_or_else(|| "expected a whole number from 1".to_string())
+/// A parser of the whole numbers in `range`; one that ends at `usize::MAX` has no end to speak of.
+pub(crate) fn whole(
+    range: RangeInclusive<usize>,
+) -> impl Fn(&str) -> std::result::Result<usize, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|n| range.contains(n));
+        number.ok_or_else(|| match (range.start(), range.end()) {
+            (least, &usize::MAX) => format!("expected a whole number from {least}"),
+            (least, most) => format!("expected a whole number from {least} to {most}"),
+        })
+    }
 }
 
 /// What was said on the command line; help ends the program here.

@@ -30,7 +30,7 @@ use crate::approx::Mean;
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads};
+use crate::flags::{command_line, distinct, parse_threads, whole};
 use crate::output::{answer, tell};
 use crate::whole_file;
 use clap::Parser;
@@ -82,7 +82,7 @@ struct Flags {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1", value_parser = parse_scale)]
     scale: Vec<f64>,
     /// Tokens, a list
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "256,1024", value_parser = parse_tokens)]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "256,1024", value_parser = whole(2..=MOST_TOKENS))]
     n: Vec<usize>,
     /// Columns and pilot rows drawn, a list
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "16,64,256", value_parser = parse_count)]
@@ -105,11 +105,6 @@ struct Flags {
     /// Threads that share the trials; no number depends on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
-}
-
-fn parse_tokens(text: &str) -> std::result::Result<usize, String> {
-    let n = text.parse().ok().filter(|n| (2..=MOST_TOKENS).contains(n));
-    n.ok_or_else(|| format!("expected a whole number from 2 to {MOST_TOKENS}"))
 }
 
 fn parse_beta(text: &str) -> std::result::Result<f64, String> {

@@ -7,6 +7,7 @@
 
 use super::refuse_existing;
 use crate::error::{Error, Result};
+use crate::flags::{parse_seed, whole};
 use crate::output::answer;
 use crate::task::Task;
 use crate::whole_file;
@@ -46,7 +47,7 @@ pub(super) struct Flags {
     seed: u64,
     /// How many for train, dev and test; for text, train and test [default: as many
     /// as the benchmark or the built-in set has]
-    #[arg(long, value_name = "N,N,N", value_delimiter = ',', value_parser = parse_count)]
+    #[arg(long, value_name = "N,N,N", value_delimiter = ',', value_parser = whole(1..=usize::MAX))]
     count: Vec<usize>,
     /// Which pictures of pathfinder: lra (the benchmark's hard ones), lra-9, lra-6,
     /// sample or easy [default: lra]
@@ -66,17 +67,6 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     settings: Option<&'a str>,
     program: &'a str,
-}
-
-fn parse_count(text: &str) -> std::result::Result<usize, String> {
-    let count = text.parse().ok().filter(|&n| n >= 1);
-    count.ok_or_else(|| "expected a whole number from 1".to_string())
-}
-
-fn parse_seed(text: &str) -> std::result::Result<u64, String> {
-    // As a setting of a run, so that TOML can hold it.
-    let seed = text.parse().ok().filter(|&seed| seed < 1 << 63);
-    seed.ok_or_else(|| "expected a whole number below 2^63".to_string())
 }
 
 pub(super) fn make(flags: &Flags) -> Result<ExitCode> {

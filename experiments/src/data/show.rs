@@ -4,6 +4,7 @@
 use super::{cached, refuse_existing};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result};
+use crate::flags::whole;
 use crate::output::answer;
 use crate::task::Task;
 use crate::whole_file;
@@ -35,7 +36,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
     data: String,
     /// How many examples; with --out, how many of each class [default: 3; 8]
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = whole(1..=1000))]
     count: Option<usize>,
     /// Of which split: train, dev or test
     #[arg(
@@ -52,11 +53,6 @@ pub(super) struct Flags {
     /// Replace that file
     #[arg(long)]
     overwrite: bool,
-}
-
-fn parse_count(text: &str) -> std::result::Result<usize, String> {
-    let count = text.parse().ok().filter(|n| (1..=1000).contains(n));
-    count.ok_or_else(|| "expected a whole number from 1 to 1000".to_string())
 }
 
 pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
