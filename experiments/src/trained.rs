@@ -1,6 +1,6 @@
 //! The folder of a run read back: its configuration, and one of its sets of weights for a model of exactly that
-//! configuration. Called by [`evaluate`](crate::evaluate) and [`predict`](crate::predict); nothing in the
-//! folder is changed.
+//! configuration. Called by [`evaluate`](crate::evaluate), [`predict`](crate::predict) and
+//! [`approx`](crate::approx); nothing in the folder is changed.
 
 use crate::checkpoint;
 use crate::config::{Config, Protocol};

@@ -202,6 +202,9 @@ fn the_weights_of_a_run_are_read() {
         message.contains("--n 65: the model reads 64 tokens at most"),
         "{message}"
     );
+    // Before its test a run has no such file, but the best weights so far.
+    fs::remove_file(&weights).unwrap();
+    assert_eq!(with(&["--run", &run_folder]), of_run);
     fs::write(&weights, b"damaged").unwrap();
     for source in [["--run", &run_folder], ["--weights", &weights]] {
         let message = refused(&source);

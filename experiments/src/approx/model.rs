@@ -6,14 +6,17 @@
 //! a random one on, since few have so many.
 
 use super::input::Head;
+use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::task::Task;
+use crate::trained::{Trained, Weights};
+use crate::trainer;
 use datasets::{Dataset, Protocol, text};
 use engine::{Draws, Params, Stream, Tape, Tensor, Var};
 use models::{Document, Model, ModelConfig, load_safetensors};
 use ops::attention::softmax::Softmax;
 use ops::attention::{Attention, Inputs, LayerShape, Options, Reads, find};
 use safetensors::SafeTensors;
-use serde::Deserialize;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -24,30 +27,20 @@ const BUILTIN: u64 = 2022;
 /// A model's place in this experiment: what it reads, and what it is.
 pub(super) struct Reader {
     texts: Dataset,
-    weights: Option<Weights>,
+    model: Option<TrainedModel>,
 }
 
-/// A trained model.
-struct Weights {
+/// What a trained model is made of.
+struct TrainedModel {
     config: ModelConfig,
     params: Params<f32>,
-    method: Between,
+    between: Between,
 }
 
 /// The attention between the layers.
-#[derive(Clone)]
 enum Between {
     Exact,
     Run { attn: String, options: Options },
-}
-
-/// What has to be known of a run, out of its config.toml.
-#[derive(Deserialize)]
-struct Run {
-    task: String,
-    attn: String,
-    features: usize,
-    protocol: String,
 }
 
 impl Between {
@@ -81,56 +74,51 @@ impl Reader {
                 texts.name
             )));
         }
-        Ok(Reader {
-            texts,
-            weights: None,
-        })
+        Ok(Reader { texts, model: None })
     }
 
-    /// With the weights of the run in `folder`.
+    /// With the weights of the run in `folder`: those of its test, or before there are any, those
+    /// that a test would be about now.
     pub(super) fn load_run(&mut self, folder: &Path) -> Result<()> {
-        let path = folder.join("config.toml");
-        let settings =
-            fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
-        let run: Run = toml::from_str(&settings)
-            .map_err(|error| Error::failure(format!("{}: {}", path.display(), error.message())))?;
-        if run.task != "text" {
-            let message = format!("{} is a run of {}", folder.display(), run.task);
+        let task = Config::of_run(folder)?.task;
+        if task != Task::Text {
+            let message = format!("{} is a run of {}", folder.display(), task.name());
             return Err(Error::usage(message).hint("give the folder of a run of exp_text"));
         }
-        find::<f32>(&run.attn)
-            .map_err(|error| Error::failure(error.to_string()).at(&path.display().to_string()))?;
-        let options = Options {
-            features: run.features,
-            released: run.protocol == "paper",
-            ..Options::default()
-        };
-        let method = Between::Run {
-            attn: run.attn,
-            options,
-        };
-        self.load(&folder.join("weights.safetensors"), method)
+        let run = Trained::open(folder)?;
+        let config = &run.config;
+        let classes = self.texts.classes.len();
+        let (model, mut params) = trainer::model(config, &task.encoding(config.protocol), classes)?;
+        let tested = folder.join("weights.safetensors");
+        let weights = tested.exists().then_some(Weights::File(tested));
+        run.load(weights.as_ref(), &mut params)?;
+        self.model = Some(TrainedModel {
+            config: model.config().clone(),
+            params,
+            between: Between::Run {
+                attn: config.attn.clone(),
+                options: Options {
+                    features: config.features,
+                    released: config.protocol == config::Protocol::Paper,
+                    ..Options::default()
+                },
+            },
+        });
+        Ok(())
     }
 
     /// With the weights in a file, and exact attention between the layers.
     pub(super) fn load_weights(&mut self, file: &Path) -> Result<()> {
-        self.load(file, Between::Exact)
-    }
-
-    fn load(&mut self, file: &Path, method: Between) -> Result<()> {
         let bytes = fs::read(file).map_err(|cause| Error::file("cannot read", file, &cause))?;
         let place = file.display().to_string();
         let wrong = |message: String| Error::failure(message).at(&place);
-        let exact = matches!(method, Between::Exact);
-        let bytes = match exact {
-            true => without_own(&bytes).map_err(wrong)?,
-            false => bytes,
-        };
+        let bytes = without_own(&bytes).map_err(wrong)?;
         let config = sizes(&bytes).map_err(wrong)?;
         config
             .validate()
             .map_err(|error| wrong(error.to_string()))?;
-        let (_, mut params) = Model::new(config.clone(), method.build(), engine::Seed(0));
+        let between = Between::Exact;
+        let (_, mut params) = Model::new(config.clone(), between.build(), engine::Seed(0));
         load_safetensors(&mut params, &bytes).map_err(|error| wrong(error.to_string()))?;
         if self.texts.encoding.vocabulary > config.vocabulary {
             return Err(wrong(format!(
@@ -138,17 +126,17 @@ impl Reader {
                 config.vocabulary, self.texts.encoding.vocabulary
             )));
         }
-        self.weights = Some(Weights {
+        self.model = Some(TrainedModel {
             config,
             params,
-            method,
+            between,
         });
         Ok(())
     }
 
     /// The longest text that it reads; any, before training.
     pub(super) fn longest(&self) -> usize {
-        let config = self.weights.as_ref().map(|weights| &weights.config);
+        let config = self.model.as_ref().map(|model| &model.config);
         config.map_or(usize::MAX, |config| config.positions)
     }
 
@@ -156,28 +144,22 @@ impl Reader {
     /// before training.
     pub(super) fn heads(&self, trained: bool, n: usize, stream: Stream) -> Vec<Head> {
         let seen: Arc<Mutex<Vec<[Tensor<f32>; 3]>>> = Arc::default();
-        let weights = self.weights.as_ref().filter(|_| trained);
-        let between = match weights {
-            None => Between::Exact,
-            Some(weights) => weights.method.clone(),
-        };
+        let trained = self.model.as_ref().filter(|_| trained);
+        let between = trained.map_or(&Between::Exact, |model| &model.between);
         let watched = Box::new(Watched {
             inner: between.build(),
             seen: Arc::clone(&seen),
         });
-        let config = match weights {
+        let config = match trained {
             None => ModelConfig::new(self.texts.encoding.vocabulary, n, 2, 1),
-            Some(weights) => weights.config.clone(),
+            Some(model) => model.config.clone(),
         };
         let heads = config.heads;
         let documents = config.documents;
         // All streams of a model derive from a seed; here that is drawn.
         let seed = engine::Seed(stream.stream("start").key());
         let (model, start) = Model::new(config, watched, seed);
-        let params = match weights {
-            None => &start,
-            Some(weights) => &weights.params,
-        };
+        let params = trained.map_or(&start, |model| &model.params);
         let tape = Tape::forward_only();
         let text = Document::text(self.tokens(n, stream.stream("text")));
         let texts = vec![text; documents];
