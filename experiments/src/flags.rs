@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_wrong_flag_is_one_line_that_says_what_was_expected() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 10] = [
             (
                 &["--step", "3"],
                 "error: unexpected argument '--step' found\nhint: a similar argument exists: '--steps'",
@@ -416,6 +416,10 @@ mod tests {
             (
                 &["--features", "-1"],
                 "error: invalid value '-1' for '--features <N>': expected a whole number such as",
+            ),
+            (
+                &["--seed", "9223372036854775808"],
+                "error: invalid value '9223372036854775808' for '--seed <N>': expected a whole number below 2^63",
             ),
             (
                 &["--batch", "many"],
