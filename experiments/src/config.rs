@@ -207,6 +207,9 @@ impl Config {
         find::<f32>(&self.attn)
             .map_err(|error| Error::usage(error.to_string()).hint("--list says what each is"))?;
         within("features", self.features, 1, LARGEST)?;
+        if i64::try_from(self.seed).is_err() {
+            return Err(wrong("seed", &self.seed, &format!("at most {}", i64::MAX)));
+        }
         within("steps", self.steps, 1, LARGEST)?;
         within("batch", self.batch, 1, LARGEST_BATCH)?;
         // Training is in f32: what is lost on the way there is no learning rate.
@@ -557,6 +560,13 @@ mod tests {
             assert!(error.contains(&format!("mine.toml{expected}")), "{error}");
             assert!(error.lines().count() <= 2, "{error}");
         }
+        // Not every reader of TOML takes it.
+        fs::write(&path, "seed = 9223372036854775808").unwrap();
+        let large = error(&["--config", path.to_str().unwrap()]);
+        assert!(
+            large.contains("expected at most 9223372036854775807"),
+            "{large}"
+        );
         fs::write(&path, b"attn = \"\xff\"").unwrap();
         let error_of = |path: &str| error(&["--config", path]);
         assert!(error_of(path.to_str().unwrap()).contains("valid UTF-8"));

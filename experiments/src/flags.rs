@@ -290,7 +290,7 @@ fn parse_count(text: &str) -> std::result::Result<usize, String> {
 }
 
 pub(crate) fn parse_seed(text: &str) -> std::result::Result<u64, String> {
-    // TOML holds no larger one.
+    // Not every reader of TOML takes a larger one.
     let seed = text.parse().ok().filter(|&seed| seed < 1 << 63);
     seed.ok_or_else(|| "expected a whole number below 2^63".to_string())
 }
