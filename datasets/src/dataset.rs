@@ -9,8 +9,26 @@ pub struct Encoding {
     pub offset: u16,
     /// Rows of the model's token table; at least the largest id + 1.
     pub vocabulary: usize,
-    /// Id 0 is no token and is left out (protocol `paper` on images, where black pixels count as padding).
+    /// Id 0 is no token and is left out ([`Black::Skipped`]).
     pub mask_zero: bool,
+}
+
+/// What the black pixels of a picture are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Black {
+    /// Tokens like all others.
+    Kept,
+    /// No tokens, as in the reference, whose padding has the same id 0.
+    Skipped,
+}
+
+impl std::fmt::Display for Black {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Black::Kept => "tokens like all others",
+            Black::Skipped => "no tokens",
+        })
+    }
 }
 
 /// One example: a label and one document, or two for the pair task.

@@ -15,7 +15,7 @@
 
 mod drawings;
 
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, file, picture};
+use crate::{Black, DataError, Dataset, Encoding, Example, Split, file, picture};
 use engine::rng::Seed;
 use flate2::read::GzDecoder;
 use png::ColorType;
@@ -69,7 +69,7 @@ const AGAIN: &str = "the file is damaged or incomplete; get it again";
 /// Reads CIFAR-10 from the folder of its binary files or from the published archive.
 ///
 /// The ids are the places of the records in the five files of train, and in the file of test.
-pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
+pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
     let mut batches: [Vec<(usize, Box<[u8]>)>; FILES.len()] = Default::default();
     records(path, &mut |file, record| {
         batches[file].push((usize::from(record[0]), grey(&record[1..])));
@@ -82,12 +82,12 @@ pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
     let classes = CLASSES.map(String::from).to_vec();
     let splits = [train, dev, examples(test.into_iter())];
     let rule = "train is the first 45000 records of the training files, dev the last 5000";
-    Ok(dataset(name, false, classes, splits, rule, protocol))
+    Ok(dataset(name, false, classes, splits, rule, black))
 }
 
 /// Makes the built-in drawings of `seed`: 20,000 + 2,000 + 5,000 pictures of ten shapes among litter
 /// (`image/drawings.rs` says how, and why the frequencies of grey values do not tell the shape).
-pub fn builtin(seed: u64, protocol: Protocol) -> Dataset {
+pub fn builtin(seed: u64, black: Black) -> Dataset {
     let split = |name, count| examples((0..count).map(|id| drawings::draw(Seed(seed), name, id)));
     let splits = [
         split("train", drawings::TRAIN),
@@ -97,7 +97,7 @@ pub fn builtin(seed: u64, protocol: Protocol) -> Dataset {
     let name = format!("built-in drawings (seeded, not CIFAR-10), seed {seed}");
     let classes = classes(true);
     let rule = "the three splits are drawn from streams of their own";
-    dataset(name, true, classes, splits, rule, protocol)
+    dataset(name, true, classes, splits, rule, black)
 }
 
 /// The names of the classes, by label: of the drawings, or of CIFAR-10.
@@ -107,11 +107,11 @@ pub fn classes(builtin: bool) -> Vec<String> {
 }
 
 /// How grey values become token ids.
-pub fn encoding(protocol: Protocol) -> Encoding {
+pub fn encoding(black: Black) -> Encoding {
     Encoding {
         offset: 0,
         vocabulary: 256,
-        mask_zero: protocol == Protocol::Paper,
+        mask_zero: black == Black::Skipped,
     }
 }
 
@@ -143,16 +143,15 @@ fn dataset(
     classes: Vec<String>,
     [train, mut dev, test]: [Vec<Example>; 3],
     rule: &str,
-    protocol: Protocol,
+    black: Black,
 ) -> Dataset {
-    let masked = protocol == Protocol::Paper;
     if !builtin {
         // Dev goes on counting where train ends: they share a source.
         (TRAIN..).zip(&mut dev).for_each(|(id, e)| e.id = id);
     }
     let all = [&train, &dev, &test];
     let [train_count, dev_count, test_count] = all.map(|examples| examples.len());
-    let black: usize = all
+    let black_pixels: usize = all
         .iter()
         .flat_map(|examples| examples.iter())
         .map(|example| example.documents[0].iter().filter(|&&p| p == 0).count())
@@ -164,19 +163,15 @@ fn dataset(
         ),
         rule.to_string(),
         format!(
-            "protocol {protocol}: black pixels ({:.2}%) are {}",
-            100.0 * black as f64 / pixels as f64,
-            match masked {
-                true => "no tokens, as in the reference, whose padding has the same id 0",
-                false => "tokens like all others",
-            }
+            "black pixels ({:.2}%) are {black}",
+            100.0 * black_pixels as f64 / pixels as f64
         ),
     ];
     let split = |name, examples| Split { name, examples };
     Dataset {
         name,
         builtin,
-        encoding: encoding(protocol),
+        encoding: encoding(black),
         classes,
         train: split("train", train),
         dev: split("dev", dev),

@@ -23,7 +23,7 @@ mod folder;
 mod generator;
 mod paddle;
 
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, picture};
+use crate::{Black, DataError, Dataset, Encoding, Example, Split, picture};
 use engine::rng::Seed;
 pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
@@ -149,7 +149,7 @@ impl Settings {
 ///
 /// The ids are the places of the pictures in the order of batches and lines, those passed over
 /// included.
-pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
+pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
     let folder = locate(path)?;
     let mut examples = Vec::new();
     let (mut empty, mut id) = (0, 0);
@@ -195,7 +195,7 @@ pub fn load(path: &Path, protocol: Protocol) -> Result<Dataset, DataError> {
             .into(),
     ];
     let name = format!("Pathfinder at {}", folder.display());
-    Ok(dataset(name, false, [examples, dev, test], notes, protocol))
+    Ok(dataset(name, false, [examples, dev, test], notes, black))
 }
 
 /// Draws the pictures of `seed`, so many for train, dev and test (the benchmark has [`COUNTS`]).
@@ -207,7 +207,7 @@ pub fn builtin(
     seed: u64,
     settings: &Settings,
     counts: [usize; 3],
-    protocol: Protocol,
+    black: Black,
 ) -> Result<Dataset, DataError> {
     settings.check(counts)?;
     let mut splits = ["train", "dev", "test"].iter().zip(counts);
@@ -242,7 +242,7 @@ pub fn builtin(
         ),
         "the three splits are drawn from streams of their own".into(),
     ];
-    Ok(dataset(name, true, splits, notes, protocol))
+    Ok(dataset(name, true, splits, notes, black))
 }
 
 /// Label and pixels of picture `id` of a split.
@@ -281,11 +281,11 @@ pub fn classes() -> Vec<String> {
 }
 
 /// How grey values become token ids.
-pub fn encoding(protocol: Protocol) -> Encoding {
+pub fn encoding(black: Black) -> Encoding {
     Encoding {
         offset: 0,
         vocabulary: 512,
-        mask_zero: protocol == Protocol::Paper,
+        mask_zero: black == Black::Skipped,
     }
 }
 
@@ -299,12 +299,11 @@ fn dataset(
     builtin: bool,
     [train, dev, test]: [Vec<Example>; 3],
     mut notes: Vec<String>,
-    protocol: Protocol,
+    black: Black,
 ) -> Dataset {
-    let masked = protocol == Protocol::Paper;
-    let (mut black, mut pictures, mut connected) = (0, 0, 0);
+    let (mut black_pixels, mut pictures, mut connected) = (0, 0, 0);
     for example in [&train, &dev, &test].into_iter().flatten() {
-        black += example.documents[0].iter().filter(|&&p| p == 0).count();
+        black_pixels += example.documents[0].iter().filter(|&&p| p == 0).count();
         pictures += 1;
         connected += example.label;
     }
@@ -314,18 +313,14 @@ fn dataset(
         100.0 * connected as f64 / pictures as f64
     ));
     notes.push(format!(
-        "protocol {protocol}: black pixels ({:.1}%) are {}",
-        100.0 * black as f64 / (PIXELS * pictures) as f64,
-        match masked {
-            true => "no tokens, as in the reference, whose padding has the same id 0",
-            false => "tokens like all others",
-        }
+        "black pixels ({:.1}%) are {black}",
+        100.0 * black_pixels as f64 / (PIXELS * pictures) as f64
     ));
     let split = |name, examples| Split { name, examples };
     Dataset {
         name,
         builtin,
-        encoding: encoding(protocol),
+        encoding: encoding(black),
         classes: classes(),
         train: split("train", train),
         dev: split("dev", dev),

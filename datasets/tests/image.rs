@@ -1,6 +1,6 @@
 //! The Image task as its users see it: the drawings, files in the published form, and what is refused with which words.
 
-use datasets::{DataError, Dataset, Protocol, baseline, image};
+use datasets::{Black, DataError, Dataset, baseline, image};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -19,7 +19,7 @@ const FILES: [&str; 6] = [
     "test_batch.bin",
 ];
 
-static DRAWINGS: LazyLock<Dataset> = LazyLock::new(|| image::builtin(0, Protocol::Clean));
+static DRAWINGS: LazyLock<Dataset> = LazyLock::new(|| image::builtin(0, Black::Kept));
 
 fn sha256(dataset: &Dataset) -> String {
     let mut hash = Sha256::new();
@@ -36,8 +36,8 @@ fn sha256(dataset: &Dataset) -> String {
 fn the_drawings_keep_their_bits() {
     let golden = "a9721efc2c21d1e5227e7e9a4a05133c38d5dba065390e56db52560b973aec72";
     assert_eq!(sha256(&DRAWINGS), golden);
-    assert_eq!(sha256(&image::builtin(0, Protocol::Paper)), golden);
-    assert_ne!(sha256(&image::builtin(1, Protocol::Clean)), golden);
+    assert_eq!(sha256(&image::builtin(0, Black::Skipped)), golden);
+    assert_ne!(sha256(&image::builtin(1, Black::Kept)), golden);
 }
 
 #[test]
@@ -66,12 +66,13 @@ fn the_drawings_are_balanced_and_frequencies_do_not_tell_them() {
 }
 
 #[test]
-fn protocol_paper_masks_black() {
+fn black_pixels_can_be_left_out() {
     assert!(!DRAWINGS.encoding.mask_zero);
-    let paper = image::builtin(0, Protocol::Paper);
-    assert!(paper.encoding.mask_zero);
-    assert_eq!((paper.encoding.offset, paper.encoding.vocabulary), (0, 256));
-    assert!(paper.notes.join("\n").contains("are no tokens"));
+    let skipped = image::builtin(0, Black::Skipped);
+    assert!(skipped.encoding.mask_zero);
+    let (offset, vocabulary) = (skipped.encoding.offset, skipped.encoding.vocabulary);
+    assert_eq!((offset, vocabulary), (0, 256));
+    assert!(skipped.notes.join("\n").contains("are no tokens"));
 }
 
 /// Six files; the label of record i is i mod 10, its first pixel has red i mod 251 and its file in blue.
@@ -109,7 +110,7 @@ fn write_archive(path: &Path, files: &[(&str, &[u8])]) {
 }
 
 fn refusal(path: &Path) -> String {
-    match image::load(path, Protocol::Clean) {
+    match image::load(path, Black::Kept) {
         Err(error) => line(&error),
         Ok(dataset) => panic!("{} was taken", dataset.name),
     }
@@ -126,7 +127,7 @@ fn a_folder_and_an_archive_give_the_same_examples_in_the_order_of_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let batches = batches();
     write_folder(folder.path(), &batches);
-    let dataset = image::load(folder.path(), Protocol::Clean).unwrap();
+    let dataset = image::load(folder.path(), Black::Kept).unwrap();
     let sizes = [&dataset.train, &dataset.dev, &dataset.test].map(|s| s.examples.len());
     assert_eq!(sizes, [45_000, 5_000, 10_000]);
     assert_eq!(dataset.dev.examples[7].id, 45_007);
@@ -151,7 +152,7 @@ fn a_folder_and_an_archive_give_the_same_examples_in_the_order_of_the_files() {
         files.push((FILES[number], &batches[number]));
     }
     write_archive(&path, &files);
-    let archived = image::load(&path, Protocol::Clean).unwrap();
+    let archived = image::load(&path, Black::Kept).unwrap();
     assert_eq!(archived.train, dataset.train);
     assert_eq!(archived.dev, dataset.dev);
     assert_eq!(archived.test, dataset.test);
@@ -278,7 +279,7 @@ fn the_published_pictures_have_their_known_counts() {
         return skip(format!("tar cannot unpack {}", archive.display()));
     }
     let path = folder.path().join("cifar-10-batches-bin");
-    let dataset = image::load(&path, Protocol::Clean).unwrap();
+    let dataset = image::load(&path, Black::Kept).unwrap();
     for (split, each) in [
         (&dataset.train, 4500),
         (&dataset.dev, 500),

@@ -8,7 +8,7 @@
 //!
 //! Memory is counted at the system's allocator, for the whole process: one test at a time.
 
-use datasets::{DataError, Protocol, image, listops, pathfinder, retrieval, text, verify};
+use datasets::{Black, DataError, Protocol, image, listops, pathfinder, retrieval, text, verify};
 use flate2::{Compression, Crc, write::GzEncoder, write::ZlibEncoder};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -164,7 +164,7 @@ const RETRIEVAL: Task = Task {
 
 const IMAGE: Task = Task {
     readers: &[
-        |path| image::load(path, Protocol::Clean).map(drop),
+        |path| image::load(path, Black::Kept).map(drop),
         |path| verify::image(path).map(drop),
     ],
     make: |root| {
@@ -189,7 +189,7 @@ const IMAGE: Task = Task {
 
 const PATHFINDER: Task = Task {
     readers: &[
-        |path| pathfinder::load(path, Protocol::Clean).map(drop),
+        |path| pathfinder::load(path, Black::Kept).map(drop),
         |path| verify::pathfinder(path).map(drop),
     ],
     make: |root| {

@@ -2,7 +2,7 @@
 //! is read; and what is refused with which words.
 
 use datasets::pathfinder::{self, PIXELS, SIDE, Settings};
-use datasets::{Dataset, Example, Protocol, verify};
+use datasets::{Black, Dataset, Example, verify};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const COUNTS: [usize; 3] = [160, 20, 20];
 
 fn drawn(seed: u64, settings: &Settings, counts: [usize; 3]) -> Dataset {
-    pathfinder::builtin(seed, settings, counts, Protocol::Clean).unwrap_or_else(|e| panic!("{e}"))
+    pathfinder::builtin(seed, settings, counts, Black::Kept).unwrap_or_else(|e| panic!("{e}"))
 }
 
 static LRA: LazyLock<Dataset> = LazyLock::new(|| drawn(7, &Settings::LRA, COUNTS));
@@ -76,10 +76,10 @@ fn a_set_says_what_it_is() {
     assert_eq!(LRA.classes, ["not connected", "connected"]);
     assert_eq!((LRA.encoding.offset, LRA.encoding.vocabulary), (0, 512));
     assert!(!LRA.encoding.mask_zero);
-    let paper = pathfinder::builtin(7, &Settings::LRA, COUNTS, Protocol::Paper).unwrap();
-    assert!(paper.encoding.mask_zero);
-    assert_eq!(paper.train, LRA.train);
-    assert!(paper.notes.join("\n").contains("are no tokens"));
+    let skipped = pathfinder::builtin(7, &Settings::LRA, COUNTS, Black::Skipped).unwrap();
+    assert!(skipped.encoding.mask_zero);
+    assert_eq!(skipped.train, LRA.train);
+    assert!(skipped.notes.join("\n").contains("are no tokens"));
     for example in &LRA.train.examples {
         let pixels = &example.documents[0];
         assert_eq!(pixels.len(), PIXELS);
@@ -159,7 +159,7 @@ fn settings_without_sense_are_refused() {
         (lra, [1, 0, 1], "[1, 0, 1] pictures"),
         (lra, [usize::MAX, 1, 1], "pictures"),
     ] {
-        let refused = pathfinder::builtin(0, &settings, counts, Protocol::Clean);
+        let refused = pathfinder::builtin(0, &settings, counts, Black::Kept);
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(problem), "{refused}");
     }
@@ -302,7 +302,7 @@ fn the_originals_pictures_are_read_and_have_their_known_moments() {
     let Some((_root, path)) = original() else {
         return;
     };
-    let dataset = pathfinder::load(&path, Protocol::Paper).unwrap();
+    let dataset = pathfinder::load(&path, Black::Skipped).unwrap();
     let sizes = [&dataset.train, &dataset.dev, &dataset.test].map(|s| s.examples.len());
     assert_eq!(sizes, [80, 10, 10]);
     let splits = [&dataset.train, &dataset.dev, &dataset.test];
@@ -388,7 +388,7 @@ fn what_is_written_is_read_again() {
     let built = drawn(7, &Settings::EASY, counts);
     // From the folder around it as well.
     for path in [root.path(), &whole] {
-        let read = pathfinder::load(path, Protocol::Clean).unwrap();
+        let read = pathfinder::load(path, Black::Kept).unwrap();
         assert!(!read.builtin && read.name.contains("curv_baseline"));
         for (read, built, first) in [
             (&read.train, &built.train, 0),
@@ -424,7 +424,7 @@ fn what_is_written_is_read_again() {
 }
 
 fn refusal(path: &Path) -> String {
-    match pathfinder::load(path, Protocol::Clean) {
+    match pathfinder::load(path, Black::Kept) {
         Err(error) => {
             let line = error.to_string();
             assert!(!line.contains('\n') && line.contains("; hint: "), "{line}");
@@ -441,7 +441,7 @@ fn batches_come_in_the_order_of_their_numbers_and_empty_files_are_passed_over() 
     fs::rename(whole.join("metadata/0.npy"), whole.join("metadata/2.npy")).unwrap();
     fs::write(whole.join("metadata/README"), "nothing").unwrap();
     fs::write(whole.join("imgs/0/sample_5.png"), "").unwrap();
-    let read = pathfinder::load(&whole, Protocol::Clean).unwrap();
+    let read = pathfinder::load(&whole, Black::Kept).unwrap();
     assert!(read.notes[0].contains("2 batches, 20 lines; empty files passed over: 1"));
     // 19 pictures: 15, 2 and 2.
     let ids = |split: &datasets::Split| split.examples.iter().map(|e| e.id).collect::<Vec<_>>();
@@ -455,7 +455,7 @@ fn batches_come_in_the_order_of_their_numbers_and_empty_files_are_passed_over() 
     let text = fs::read_to_string(whole.join("metadata/2.npy")).unwrap();
     let text = format!("\u{feff}{}\r\n", text.replace('\n', "\r\n"));
     fs::write(whole.join("metadata/2.npy"), text).unwrap();
-    assert_eq!(pathfinder::load(&whole, Protocol::Clean).unwrap(), read);
+    assert_eq!(pathfinder::load(&whole, Black::Kept).unwrap(), read);
     let page = verify::pathfinder(&whole).unwrap().to_string();
     for line in [
         "19 pictures",
@@ -484,7 +484,7 @@ fn what_is_wrong_with_a_folder_is_said() {
         );
         match i {
             0 => assert_eq!(
-                pathfinder::load(&inner, Protocol::Clean)
+                pathfinder::load(&inner, Black::Kept)
                     .unwrap()
                     .train
                     .examples
@@ -639,7 +639,7 @@ fn what_is_wrong_with_a_picture_is_said() {
         assert!(named && refused.contains(problem), "{problem}: {refused}");
     }
     fs::write(&file, good).unwrap();
-    assert!(pathfinder::load(&whole, Protocol::Clean).is_ok());
+    assert!(pathfinder::load(&whole, Black::Kept).is_ok());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The data are random bytes with random labels; forward, backward, the sum over the batch and the
 //! optimiser are those of every experiment. Give the machine nothing else to do.
 
-use crate::config::{Budget, Config, Protocol};
+use crate::config::{Budget, Config};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, parse_threads, whole};
 use crate::memory;
@@ -12,7 +12,7 @@ use crate::profile::Profile;
 use crate::task::Task;
 use crate::trainer::Trainer;
 use clap::Parser;
-use datasets::{Dataset, Example, Split};
+use datasets::{Black, Dataset, Example, Split};
 use engine::{Generator, Seed};
 use ops::attention;
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
 
 /// One batch of random tokens, in the vocabulary, classes and documents of the task.
 fn data(config: &Config, lengths: Lengths) -> Dataset {
-    let encoding = config.task.encoding(Protocol::Clean); // every byte is a token
+    let encoding = config.task.encoding(Black::Kept); // every byte is a token
     let classes = config.task.classes(true);
     let symbols = (encoding.vocabulary - usize::from(encoding.offset)).min(256);
     let generator = &mut Seed(1).stream("bench").generator();

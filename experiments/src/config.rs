@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::flags::{Flags, Settings};
 use crate::task::Task;
 use crate::whole_file;
+use datasets::Black;
+use models::ModelConfig;
 use ops::attention::find;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -60,8 +62,22 @@ pub struct Config {
     /// Padding is rows of its own (token 0 at its position) for the attention to see, as in the
     /// released code; the pooling still counts real tokens.
     pub pad: bool,
+    /// Black pixels are no tokens, as protocol paper always has it. Runs older than the setting kept them.
+    #[serde(default)]
+    pub skip_black: bool,
+    /// Standard deviation of the embedding tables at the start. Runs older than the setting had the reference's.
+    #[serde(default = "embedding_std")]
+    pub embedding_std: f64,
+    /// The position table of pictures begins as sines and cosines of row and column. Runs older than the setting drew
+    /// it.
+    #[serde(default)]
+    pub sincos2d: bool,
     /// Groups that a batch is spread over; their gradients are added in a fixed order, so this may change rounding.
     pub groups: usize,
+}
+
+fn embedding_std() -> f64 {
+    ModelConfig::EMBEDDING_STD
 }
 
 /// Whose choices a run follows where the paper's released code departs from a careful experiment.
@@ -179,6 +195,9 @@ impl Config {
             max_len: given.max_len.unwrap_or(self.max_len),
             dropout: given.dropout.unwrap_or(self.dropout),
             pad: given.pad.unwrap_or(self.pad),
+            skip_black: given.skip_black.unwrap_or(self.skip_black),
+            embedding_std: given.embedding_std.unwrap_or(self.embedding_std),
+            sincos2d: given.sincos2d.unwrap_or(self.sincos2d),
             groups: given.groups.unwrap_or(self.groups),
         }
     }
@@ -238,6 +257,19 @@ impl Config {
                 "a probability from 0 up to, not including, 1",
             ));
         }
+        if !(self.embedding_std > 0.0 && self.embedding_std <= 10.0) {
+            return Err(wrong(
+                "embedding_std",
+                &self.embedding_std,
+                "a positive number up to 10, such as 0.02",
+            ));
+        }
+        for (setting, on) in [("skip_black", self.skip_black), ("sincos2d", self.sincos2d)] {
+            if on && !task.has_pictures() {
+                let expected = "false, since the task has no pictures";
+                return Err(wrong(setting, &on, expected));
+            }
+        }
         within("groups", self.groups, 1, LARGEST_BATCH)?;
         if self.data == "auto" {
             let cached = cached(task).map(|path| path.into_os_string().into_string());
@@ -268,6 +300,14 @@ impl Config {
     /// The folder of the data set; none for the built-in corpus.
     pub fn data_folder(&self) -> Option<&Path> {
         (self.data != "builtin").then(|| Path::new(&self.data))
+    }
+
+    /// What black pixels are.
+    pub(crate) fn black(&self) -> Black {
+        match self.protocol {
+            Protocol::Clean if !self.skip_black => Black::Kept,
+            _ => Black::Skipped,
+        }
     }
 
     /// Rows of the position table: the next power of two of `max_len`.
@@ -381,6 +421,7 @@ mod tests {
             "--max-len=12",
             "--dropout=0.13",
             "--pad",
+            "--embedding-std=0.15",
             "--groups=14",
         ];
         let expected = Config {
@@ -402,9 +443,22 @@ mod tests {
             max_len: 12,
             dropout: 0.13,
             pad: true,
+            skip_black: false,
+            embedding_std: 0.15,
+            sincos2d: false,
             groups: 14,
         };
         assert_eq!(resolve(&every).unwrap(), expected);
+
+        let args = ["exp_image", "--data=builtin", "--skip-black", "--sincos2d"];
+        let flags = Flags::parse_from(Task::Image, args).unwrap();
+        let expected = Config {
+            data: "builtin".into(),
+            skip_black: true,
+            sincos2d: true,
+            ..Task::Image.preset(Budget::Quick)
+        };
+        assert_eq!(Config::resolve(Task::Image, &flags).unwrap(), expected);
     }
 
     #[test]
@@ -460,7 +514,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_one_line_that_says_what_was_expected() {
-        let cases: [(&[&str], &str); 20] = [
+        let cases: [(&[&str], &str); 24] = [
             (
                 &["--attn", "skin"],
                 "unknown attention method `skin`: expected one of softmax, softmax-nodrop, vmean, ",
@@ -521,6 +575,22 @@ mod tests {
             (
                 &["--dropout", "nan"],
                 "dropout = NaN: expected a probability",
+            ),
+            (
+                &["--embedding-std", "0"],
+                "embedding_std = 0: expected a positive number",
+            ),
+            (
+                &["--embedding-std", "nan"],
+                "embedding_std = NaN: expected a positive number",
+            ),
+            (
+                &["--skip-black"],
+                "skip_black = true: expected false, since the task has no pictures",
+            ),
+            (
+                &["--sincos2d"],
+                "sincos2d = true: expected false, since the task has no pictures",
             ),
             (&["--groups", "0"], "groups = 0: expected at least 1"),
         ];

@@ -158,6 +158,32 @@ pub struct Settings {
         help_heading = "What"
     )]
     pub pad: Option<bool>,
+    /// Black pixels are no tokens, as always under protocol paper [default: false, but
+    /// in the short budgets of pathfinder]
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "What"
+    )]
+    pub skip_black: Option<bool>,
+    /// Standard deviation of the embedding tables at the start [default: 0.02, but in
+    /// the short budgets of pathfinder]
+    #[arg(long, value_name = "STD", value_parser = parse_number, help_heading = "What")]
+    pub embedding_std: Option<f64>,
+    /// The position table of pictures begins as sines and cosines of row and column
+    /// [default: false, but in the short budgets of pathfinder]
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "What"
+    )]
+    pub sincos2d: Option<bool>,
     /// Groups of examples whose gradients are added in a fixed order
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
     pub groups: Option<usize>,

@@ -130,7 +130,7 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         let message = format!("--whole: this is a run of {}, expected text", task.name());
         return Err(Error::usage(message).hint("--help says what the inputs of a task are"));
     }
-    let encoding = task.encoding(config.protocol);
+    let encoding = task.encoding(config.black());
     let classes = task.classes(config.data_folder().is_none());
     let (model, mut params) = model(&config, &encoding, classes.len())?;
     run.load(flags.weights.as_ref(), &mut params)?;
@@ -159,7 +159,7 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         true => &from_stdin[..],
         false => &flags.files,
     };
-    let pictures = matches!(task, Task::Image | Task::Pathfinder);
+    let pictures = task.has_pictures();
     if pictures && !flags.files.is_empty() {
         let picture = |path: &PathBuf| (path.display().to_string(), picture(task, path));
         for files in files.chunks(TOGETHER) {

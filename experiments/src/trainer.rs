@@ -171,6 +171,8 @@ pub(crate) fn model(
         },
         dropout: config.dropout,
         pad: config.pad,
+        embedding_std: config.embedding_std,
+        sincos2d: config.sincos2d,
         ..ModelConfig::new(
             encoding.vocabulary,
             config.position_rows(),

@@ -1,7 +1,7 @@
 //! The binary `data`: downloads from a server in this file, with everything that can go wrong on
 //! the way, and processes that verify, make and show.
 
-use datasets::{Protocol, image, text};
+use datasets::{Black, Protocol, image, text};
 use experiments::data::{Get, Manifest};
 use experiments::task::Task;
 use flate2::Compression;
@@ -596,7 +596,7 @@ fn pictures_are_read_inside_their_archive() {
     let get = get(manifest(&server.url, &bytes), &cache);
     assert_there(&get, &bytes);
     let place = get.run(Task::Image, &never).unwrap().unwrap();
-    let data = image::load(&place, Protocol::Clean).unwrap();
+    let data = image::load(&place, Black::Kept).unwrap();
     assert_eq!(data.train.examples.len(), 45_000);
 }
 

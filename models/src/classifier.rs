@@ -42,6 +42,7 @@ impl<T: Real> Model<T> {
         let mut start = Start {
             params: &mut params,
             stream: seed.stream("init"),
+            embedding_std: config.embedding_std,
         };
         let features = match config.documents {
             1 => config.dim,

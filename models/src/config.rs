@@ -42,9 +42,24 @@ pub struct ModelConfig {
     /// pooling does not count them. For the methods that see padding in the released code.
     #[serde(default)]
     pub pad: bool,
+    /// Standard deviation of the embedding tables at the start.
+    #[serde(default = "embedding_std")]
+    pub embedding_std: f64,
+    /// The position table begins as sines and cosines of a pixel's row and column (the positions are those of a square
+    /// picture, row by row), not as normal numbers.
+    #[serde(default)]
+    pub sincos2d: bool,
+}
+
+/// That of the reference.
+fn embedding_std() -> f64 {
+    ModelConfig::EMBEDDING_STD
 }
 
 impl ModelConfig {
+    /// Standard deviation of the embedding tables at the start in the reference.
+    pub const EMBEDDING_STD: f64 = 0.02;
+
     /// The paper's sizes for all tasks (two layers, two heads of 32 columns) with mean pooling.
     pub fn new(vocabulary: usize, positions: usize, classes: usize, documents: usize) -> Self {
         ModelConfig {
@@ -60,6 +75,8 @@ impl ModelConfig {
             pooling: Pooling::Mean,
             dropout: 0.1,
             pad: false,
+            embedding_std: ModelConfig::EMBEDDING_STD,
+            sincos2d: false,
         }
     }
 
@@ -106,6 +123,19 @@ impl ModelConfig {
             return wrong(format!(
                 "documents is {}, expected 1 or 2 (pairs)",
                 self.documents
+            ));
+        }
+        if !(self.embedding_std > 0.0 && self.embedding_std <= 10.0) {
+            return wrong(format!(
+                "embedding_std is {}, expected a positive number up to 10",
+                self.embedding_std
+            ));
+        }
+        let side = self.positions.isqrt();
+        if self.sincos2d && (side * side != self.positions || !self.dim.is_multiple_of(4)) {
+            return wrong(format!(
+                "sincos2d with {} positions of {} columns, expected those of a square picture and a multiple of 4",
+                self.positions, self.dim
             ));
         }
         if !(0.0..=0.99).contains(&self.dropout) {
@@ -162,6 +192,11 @@ mod tests {
         assert!(message(|c| c.classes = 0).contains("classes is 0"));
         assert!(message(|c| c.heads = 3).contains("dim 64 does not divide into 3 heads"));
         assert!(message(|c| c.documents = 3).contains("documents is 3"));
+        assert!(message(|c| c.embedding_std = 0.0).contains("embedding_std is 0"));
+        let message_of_sincos2d = message(|c| (c.sincos2d, c.positions) = (true, 2048));
+        assert!(message_of_sincos2d.contains("sincos2d with 2048 positions"));
+        let message_of_sincos2d = message(|c| (c.sincos2d, c.dim) = (true, 66));
+        assert!(message_of_sincos2d.contains("of 66 columns"));
         assert!(message(|c| c.dropout = 1.0).contains("dropout is 1"));
         assert!(message(|c| c.dropout = f64::NAN).contains("dropout is NaN"));
     }

@@ -78,11 +78,13 @@ impl Encoder {
                 config.vocabulary,
                 dim,
             ),
-            places: start.table(
-                "model.embeddings.position_embeddings.weight",
-                config.positions,
-                dim,
-            ),
+            places: {
+                let name = "model.embeddings.position_embeddings.weight";
+                match config.sincos2d {
+                    true => start.sincos2d(name, config.positions.isqrt(), dim),
+                    false => start.table(name, config.positions, dim),
+                }
+            },
             layers: (0..config.layers)
                 .map(|layer| {
                     Layer::start(start, &format!("model.transformer_{layer}"), config, method)

@@ -1,8 +1,10 @@
 //! The pairs of parameters that everything is made of, and how they start.
 //!
-//! A parameter starts as PyTorch's would: tables from N(0, 0.02²), linear maps and their biases from
-//! U(-1/√inputs, 1/√inputs), gains 1, shifts 0. It is drawn in f64 from the stream of its own name, so that f32 and f64
+//! A parameter starts as the reference's would: tables from N(0, 0.02²) unless the configuration says otherwise, linear
+//! maps and their biases from U(-1/√inputs, 1/√inputs), gains 1, shifts 0. It is drawn in f64 from the stream of its own name, so that f32 and f64
 //! models start alike and adding a parameter moves no other.
+
+use std::f64::consts::{PI, SQRT_2};
 
 use engine::{Bound, ParamId, Params, Real, Stream, Tape, Tensor, Var};
 
@@ -11,13 +13,39 @@ pub(crate) struct Start<'a, T: Real> {
     pub(crate) params: &'a mut Params<T>,
     /// The stream whose children have the parameters' names.
     pub(crate) stream: Stream,
+    /// Standard deviation of the tables.
+    pub(crate) embedding_std: f64,
 }
 
 impl<T: Real> Start<'_, T> {
     /// A table of embeddings (rows, cols).
     pub(crate) fn table(&mut self, name: &str, rows: usize, cols: usize) -> ParamId {
         let mut generator = self.stream.stream(name).generator();
-        let value = Tensor::from_fn(rows, cols, |_, _| T::of(0.02 * generator.normal()));
+        let std = self.embedding_std;
+        let value = Tensor::from_fn(rows, cols, |_, _| T::of(std * generator.normal()));
+        self.params.add(name, value)
+    }
+
+    /// A table (side², cols) of the pixels of a square picture, row by row: sines and cosines of the number of the row,
+    /// then of the column, a quarter of the columns each, so that near pixels have vectors of a large inner product
+    /// (Vaswani et al. 2017, 3.5, in two dimensions). The waves of a quarter are 2 to 2 `side` pixels long, at equal
+    /// ratios.
+    pub(crate) fn sincos2d(&mut self, name: &str, side: usize, cols: usize) -> ParamId {
+        let quarter = cols / 4;
+        let amplitude = SQRT_2 * self.embedding_std;
+        let value = Tensor::from_fn(side * side, cols, |position, col| {
+            let place = match col / quarter {
+                0 | 1 => position / side,
+                _ => position % side,
+            };
+            let share = ((col % quarter) as f64 + 0.5) / quarter as f64;
+            let angle = place as f64 * PI * libm::pow(side as f64, -share);
+            let wave = match col / quarter {
+                0 | 2 => libm::sin(angle),
+                _ => libm::cos(angle),
+            };
+            T::of(amplitude * wave)
+        });
         self.params.add(name, value)
     }
 

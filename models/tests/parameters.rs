@@ -130,6 +130,48 @@ fn starts_follow_their_laws() {
     }
 }
 
+/// With sines and cosines, the inner product of two pixels is a function of how far apart they are, largest at 0; the
+/// tables' standard deviation scales both of them and nothing else.
+#[test]
+fn tables_can_start_larger_and_positions_as_waves() {
+    let config = ModelConfig::new(512, 1024, 2, 1);
+    let larger = ModelConfig {
+        embedding_std: 0.5,
+        sincos2d: true,
+        ..config.clone()
+    };
+    let (small, large) = (start::<f64>(config, "skein"), start::<f64>(larger, "skein"));
+    for (name, value) in small.iter() {
+        let other = large[large.find(name).unwrap()].data();
+        if name.contains("word_embeddings") {
+            let scaled = value.data().iter().map(|x| 25.0 * x);
+            assert!(scaled.zip(other).all(|(x, y)| (x - y).abs() < 1e-12));
+        } else if !name.contains("position_embeddings") {
+            assert_eq!(value.data(), other, "{name}");
+        }
+    }
+    let table = &large[large
+        .find("model.embeddings.position_embeddings.weight")
+        .unwrap()];
+    let product = |(row, col): (usize, usize), (other_row, other_col): (usize, usize)| -> f64 {
+        let vector = |position: usize| &table.data()[position * 64..(position + 1) * 64];
+        let pair = vector(32 * row + col)
+            .iter()
+            .zip(vector(32 * other_row + other_col));
+        pair.map(|(x, y)| x * y).sum()
+    };
+    let itself = product((3, 5), (3, 5));
+    assert!((itself - 64.0 * 0.25).abs() < 1e-9, "{itself}");
+    for (down, right) in [(0, 1), (1, 0), (2, 3), (11, 7)] {
+        let here = product((3, 5), (3 + down, 5 + right));
+        let there = product((20, 24), (20 - down, 24 - right));
+        assert!((here - there).abs() < 1e-9, "{down} {right}");
+    }
+    let near = product((3, 5), (3, 6));
+    let far = product((3, 5), (3, 13));
+    assert!(itself > near && near > far + 2.0, "{itself} {near} {far}");
+}
+
 #[test]
 fn a_start_depends_on_seed_and_name_alone() {
     let two = start::<f64>(small(2), "softmax");

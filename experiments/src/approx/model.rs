@@ -88,7 +88,7 @@ impl Reader {
         let run = Trained::open(folder)?;
         let config = &run.config;
         let classes = self.texts.classes.len();
-        let (model, mut params) = trainer::model(config, &task.encoding(config.protocol), classes)?;
+        let (model, mut params) = trainer::model(config, &task.encoding(config.black()), classes)?;
         let tested = folder.join("weights.safetensors");
         let weights = tested.exists().then_some(Weights::File(tested));
         run.load(weights.as_ref(), &mut params)?;

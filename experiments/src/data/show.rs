@@ -57,7 +57,7 @@ pub(super) struct Flags {
 
 pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
     let task = flags.task;
-    let pictures = matches!(task, Task::Image | Task::Pathfinder);
+    let pictures = task.has_pictures();
     if let Some(out) = &flags.out {
         if !pictures {
             let message = format!("--out draws pictures; {} has none", task.name());
