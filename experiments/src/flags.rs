@@ -158,30 +158,27 @@ pub struct Settings {
         help_heading = "What"
     )]
     pub pad: Option<bool>,
-    /// Black pixels are no tokens, as always under protocol paper [default: false, but
-    /// in the short budgets of pathfinder]
+    /// Black pixels are no tokens, as always under protocol paper
     #[arg(
         long,
         value_name = "true|false",
         num_args = 0..=1,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
-        help_heading = "What"
+        help_heading = "Budget"
     )]
     pub skip_black: Option<bool>,
-    /// Standard deviation of the embedding tables at the start [default: 0.02, but in
-    /// the short budgets of pathfinder]
-    #[arg(long, value_name = "STD", value_parser = parse_number, help_heading = "What")]
+    /// Standard deviation of the embedding tables at the start
+    #[arg(long, value_name = "STD", value_parser = parse_number, help_heading = "Budget")]
     pub embedding_std: Option<f64>,
     /// The position table of pictures begins as sines and cosines of row and column
-    /// [default: false, but in the short budgets of pathfinder]
     #[arg(
         long,
         value_name = "true|false",
         num_args = 0..=1,
         default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new(),
-        help_heading = "What"
+        help_heading = "Budget"
     )]
     pub sincos2d: Option<bool>,
     /// Groups of examples whose gradients are added in a fixed order
@@ -498,7 +495,7 @@ mod tests {
             .get_arguments()
             .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()))
             .collect();
-        assert_eq!(others.len(), 18 + 3); // The settings; --out, --overwrite, --config.
+        assert_eq!(others.len(), 21 + 3); // The settings; --out, --overwrite, --config.
         for arg in others {
             let flag = format!("--{}", arg.get_long().unwrap());
             // "paper" and "1" are right for whatever takes a value.

@@ -217,8 +217,8 @@ impl Task {
                 max_len: 512,
                 ..quick
             },
-            // Which pixels are neighbours is hard to find out: with the paper's start nothing is learnt in 200,000
-            // pictures (docs/curves.md). With black pixels, a picture has 5 times the tokens.
+            // Which pixels are neighbours is hard to find out from labels: with the paper's start nothing is learnt in
+            // 200,000 pictures (docs/curves.md). With black pixels, a picture would have 5 times the tokens.
             Task::Pathfinder => Config {
                 steps: 6000,
                 batch: 32,

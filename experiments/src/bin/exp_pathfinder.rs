@@ -2,7 +2,8 @@
 //!
 //! Pictures of 32 x 32 grey values, which are the tokens, row by row; two classes. Without files, pictures are made by
 //! the published procedure: its hard set (paths of 14 dashes) under `--budget paper`, an easy one (6 dashes, few other
-//! paths) under `quick` and `smoke`.
+//! paths) under `quick` and `smoke`. `quick` leaves black pixels out and starts with positions of which neighbours are
+//! alike, without which it would learn nothing.
 //!
 //! `cargo run --release --bin exp_pathfinder -- --attn skein`
 
