@@ -151,52 +151,12 @@ impl Skein {
     fn head<T: Real>(&self, x: &Inputs<'_, '_, T>, h: usize, y: &mut Tensor<T>) -> Head<T> {
         let range = x.head(h);
         let [q, k, v] = [x.q(), x.k(), x.v].map(|x| x.value().cols_in(range.clone())); // (n, p)
-        let n = v.rows();
-        let d = self.features.min(n);
         let mut y = y.view_mut().cols_in(range.clone());
 
-        let (mut pilots, mut pilots_lse) = (Vec::new(), Tensor::zeros(1, 0));
-        let by_energy = self.columns == Columns::Pilots;
-        let mut energies = vec![T::ZERO; if by_energy { n } else { 0 }];
-        if self.reuse || by_energy {
-            let drawn = x.draws.indices(&x.place.draw("pilot", h), |generator| {
-                uniform::with_replacement(n, d, generator)
-            });
-            let (rows, multiplicity) = distinct(&drawn, n);
-            let mut lse = Tensor::stale(1, rows.len());
-            let attend = Attend {
-                rows: Some(&rows),
-                ..Attend::new(q, k, self.reuse.then_some(v))
-            };
-            let output = self.reuse.then(|| y.reborrow());
-            if by_energy {
-                let lse = lse.data_mut();
-                attend.forward_with_energies(&multiplicity, output, lse, &mut energies);
-            } else {
-                attend.forward(output, lse.data_mut());
-            }
-            if self.reuse {
-                (pilots, pilots_lse) = (rows, x.v.tape().save(&lse));
-            }
-        }
-        let columns = if by_energy {
-            // Equation 5, up to its denominator.
-            let mut weights = energies;
-            column_weights(v, &mut weights);
-            x.draws.note(&x.place.draw("probabilities", h), || {
-                let total: f64 = weights.iter().map(|w| w.f64()).sum();
-                weights.iter().map(|w| w.f64() / total).collect()
-            });
-            x.draws.indices(&x.place.draw("columns", h), |generator| {
-                weighted::without_replacement(&weights, d, generator)
-            })
-        } else {
-            x.draws.indices(&x.place.draw("columns", h), |generator| {
-                uniform::without_replacement(n, d, generator)
-            })
-        };
+        let (pilots, pilots_lse, energies) = self.pilots(x, h, [q, k, v], y.reborrow());
+        let columns = self.columns(x, h, v, energies);
 
-        let others = others(n, &pilots);
+        let others = others(v.rows(), &pilots);
         let selected = self.select(k, v, &columns);
         let mut others_lse = Tensor::stale(1, others.len());
         let attend = Attend {
@@ -234,6 +194,70 @@ impl Skein {
             columns,
             selected,
         }
+    }
+
+    /// Steps 1 and 5, and the sums of step 2. Draws pilots and gives those that stand in the output, with their
+    /// normalisers: none without reuse. Writes their rows of y. The energies (n), sums of P_ji² over the pilots j,
+    /// are empty when columns do not need them.
+    fn pilots<T: Real>(
+        &self,
+        x: &Inputs<'_, '_, T>,
+        h: usize,
+        [q, k, v]: [MatRef<'_, T>; 3],
+        y: MatMut<'_, T>,
+    ) -> (Vec<u32>, Tensor<T>, Vec<T>) {
+        let n = v.rows();
+        let by_energy = self.columns == Columns::Pilots;
+        if !self.reuse && !by_energy {
+            return (Vec::new(), Tensor::zeros(1, 0), Vec::new());
+        }
+        let drawn = x.draws.indices(&x.place.draw("pilot", h), |generator| {
+            uniform::with_replacement(n, self.features.min(n), generator)
+        });
+        let (rows, multiplicity) = distinct(&drawn, n);
+        let mut lse = Tensor::stale(1, rows.len());
+        let mut energies = vec![T::ZERO; if by_energy { n } else { 0 }];
+        let attend = Attend {
+            rows: Some(&rows),
+            ..Attend::new(q, k, self.reuse.then_some(v))
+        };
+        let output = self.reuse.then_some(y);
+        if by_energy {
+            attend.forward_with_energies(&multiplicity, output, lse.data_mut(), &mut energies);
+        } else {
+            attend.forward(output, lse.data_mut());
+        }
+        match self.reuse {
+            true => (rows, x.v.tape().save(&lse), energies),
+            false => (Vec::new(), Tensor::zeros(1, 0), energies),
+        }
+    }
+
+    /// Step 3: d distinct columns.
+    fn columns<T: Real>(
+        &self,
+        x: &Inputs<'_, '_, T>,
+        h: usize,
+        v: MatRef<'_, T>,
+        energies: Vec<T>,
+    ) -> Vec<u32> {
+        let d = self.features.min(v.rows());
+        let place = x.place.draw("columns", h);
+        if self.columns == Columns::Uniform {
+            return x.draws.indices(&place, |generator| {
+                uniform::without_replacement(v.rows(), d, generator)
+            });
+        }
+        // Equation 5, up to its denominator.
+        let mut weights = energies;
+        column_weights(v, &mut weights);
+        x.draws.note(&x.place.draw("probabilities", h), || {
+            let total: f64 = weights.iter().map(|w| w.f64()).sum();
+            weights.iter().map(|w| w.f64() / total).collect()
+        });
+        x.draws.indices(&place, |generator| {
+            weighted::without_replacement(&weights, d, generator)
+        })
     }
 
     /// Backward of one head.
@@ -375,14 +399,18 @@ const SKEIN: Skein = Skein {
     reuse: true,
 };
 
-/// d of an example of n tokens.
-fn budget(options: &Options, n: f64) -> f64 {
-    n.min(options.features as f64)
+/// d of an example of n tokens, and how many distinct rows d pilots are on average.
+fn sizes(options: &Options, n: f64) -> (f64, f64) {
+    let d = n.min(options.features as f64);
+    (d, n * (1.0 - (1.0 - 1.0 / n).powf(d)))
 }
 
-/// How many distinct ones d draws from n are, on average.
-fn distinct_of(d: f64, n: f64) -> f64 {
-    n * (1.0 - (1.0 - 1.0 / n).powf(d))
+/// `variant` with the features that were asked for.
+fn with_features<T: Real>(options: &Options, variant: Skein) -> Box<dyn Attention<T>> {
+    Box::new(Skein {
+        features: options.features,
+        ..variant
+    })
 }
 
 /// Numbers held at most: in forward, the tile of 64 pilots with all keys and `matrices` n x p; in backward, four of
@@ -401,16 +429,11 @@ pub fn entry<T: Real>() -> Entry<T> {
         time: "n d p",
         cost: |options, n, p| {
             // Pilot rows see all keys; the others, d + 1.
-            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let (d, pilots) = sizes(options, n);
             let columns = 2.0 * (n - pilots) * (d + 1.0) * p;
             Cost::new(2.0 * pilots * n * p + columns, numbers(2.0, n, p))
         },
-        build: |options| {
-            Box::new(Skein {
-                features: options.features,
-                ..SKEIN
-            })
-        },
+        build: |options| with_features(options, SKEIN),
     }
 }
 
@@ -423,18 +446,16 @@ pub fn entry_uniform<T: Real>() -> Entry<T> {
         laws: LAWS,
         time: "n d p",
         cost: |options, n, p| {
-            Cost::new(
-                2.0 * n * (budget(options, n) + 1.0) * p,
-                4.0 * n * p + 2.0 * n,
-            )
+            let (d, _) = sizes(options, n);
+            Cost::new(2.0 * n * (d + 1.0) * p, 4.0 * n * p + 2.0 * n)
         },
         build: |options| {
-            Box::new(Skein {
-                features: options.features,
+            let variant = Skein {
                 columns: Columns::Uniform,
                 reuse: false,
                 ..SKEIN
-            })
+            };
+            with_features(options, variant)
         },
     }
 }
@@ -452,18 +473,17 @@ pub fn entry_nonorm<T: Real>() -> Entry<T> {
         },
         time: "n² p + n d p",
         cost: |options, n, p| {
-            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let (d, pilots) = sizes(options, n);
             let products = pilots * n * p + 2.0 * n * d * p + n * n * p;
             Cost::new(products, numbers(3.0, n, p))
         },
         build: |options| {
-            let normalisation = Normalisation::Exact;
-            Box::new(Skein {
-                features: options.features,
-                normalisation,
+            let variant = Skein {
+                normalisation: Normalisation::Exact,
                 reuse: false,
                 ..SKEIN
-            })
+            };
+            with_features(options, variant)
         },
     }
 }
@@ -477,17 +497,16 @@ pub fn entry_simplenorm<T: Real>() -> Entry<T> {
         laws: LAWS,
         time: "n d p",
         cost: |options, n, p| {
-            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let (d, pilots) = sizes(options, n);
             Cost::new(pilots * n * p + 2.0 * n * d * p, numbers(2.0, n, p))
         },
         build: |options| {
-            let normalisation = Normalisation::Simple;
-            Box::new(Skein {
-                features: options.features,
-                normalisation,
+            let variant = Skein {
+                normalisation: Normalisation::Simple,
                 reuse: false,
                 ..SKEIN
-            })
+            };
+            with_features(options, variant)
         },
     }
 }
@@ -501,15 +520,15 @@ pub fn entry_nopilot<T: Real>() -> Entry<T> {
         laws: LAWS,
         time: "n d p",
         cost: |options, n, p| {
-            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let (d, pilots) = sizes(options, n);
             Cost::new(pilots * n * p + 2.0 * n * (d + 1.0) * p, numbers(2.0, n, p))
         },
         build: |options| {
-            Box::new(Skein {
-                features: options.features,
+            let variant = Skein {
                 reuse: false,
                 ..SKEIN
-            })
+            };
+            with_features(options, variant)
         },
     }
 }
@@ -527,11 +546,11 @@ pub fn entry_one_uniform<T: Real>() -> Entry<T> {
             ..(entry::<T>().cost)(options, n, p)
         },
         build: |options| {
-            Box::new(Skein {
-                features: options.features,
+            let variant = Skein {
                 columns: Columns::Uniform,
                 ..SKEIN
-            })
+            };
+            with_features(options, variant)
         },
     }
 }
@@ -545,16 +564,16 @@ pub fn entry_one_simple<T: Real>() -> Entry<T> {
         laws: LAWS,
         time: "n d p",
         cost: |options, n, p| {
-            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let (d, pilots) = sizes(options, n);
             let columns = 2.0 * (n - pilots) * d * p;
             Cost::new(2.0 * pilots * n * p + columns, numbers(2.0, n, p))
         },
         build: |options| {
-            Box::new(Skein {
-                features: options.features,
+            let variant = Skein {
                 normalisation: Normalisation::Simple,
                 ..SKEIN
-            })
+            };
+            with_features(options, variant)
         },
     }
 }
@@ -572,16 +591,16 @@ pub fn entry_one_nonorm<T: Real>() -> Entry<T> {
         },
         time: "n² p + n d p",
         cost: |options, n, p| {
-            let (d, pilots) = (budget(options, n), distinct_of(budget(options, n), n));
+            let (d, pilots) = sizes(options, n);
             let columns = (n - pilots) * (2.0 * d + n) * p;
             Cost::new(2.0 * pilots * n * p + columns, numbers(3.0, n, p))
         },
         build: |options| {
-            Box::new(Skein {
-                features: options.features,
+            let variant = Skein {
                 normalisation: Normalisation::Exact,
                 ..SKEIN
-            })
+            };
+            with_features(options, variant)
         },
     }
 }
