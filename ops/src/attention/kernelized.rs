@@ -18,7 +18,6 @@ use engine::{Real, Tensor, Var};
 
 use super::gaussian::Gaussian;
 use super::{Attention, Cost, Entry, Inputs, Laws};
-use crate::dropout::Dropout;
 
 /// Kernelized Attention.
 pub struct Kernelized {
@@ -30,13 +29,7 @@ impl<T: Real> Attention<T> for Kernelized {
     fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let (q, k, v) = (x.q().save(), x.k().save(), x.v.save());
-        let heads: Vec<_> = (0..x.heads)
-            .map(|h| {
-                let stream = x.dropout.filter(|_| self.dropout > 0.0);
-                let dropout = stream.map(|stream| Dropout::new(self.dropout, stream.at(h).key()));
-                (x.head(h), dropout)
-            })
-            .collect();
+        let heads = x.heads_with_dropout(self.dropout);
 
         let scale = T::ONE / T::of(x.head(0).len() as f64).sqrt();
         let mut y = Tensor::stale(v.rows(), v.cols()); // (n, heads p)

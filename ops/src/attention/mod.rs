@@ -35,6 +35,9 @@ pub mod vmean;
 
 use engine::{Draws, Real, Stream, Tensor, Var};
 
+use crate::dropout::Dropout;
+use std::ops::Range;
+
 /// Where in a model an attention stands: the names of its draws are made of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
@@ -94,9 +97,18 @@ impl<'a, 't, T: Real> Inputs<'a, 't, T> {
     }
 
     /// The columns of head `h`.
-    pub fn head(&self, h: usize) -> std::ops::Range<usize> {
+    pub fn head(&self, h: usize) -> Range<usize> {
         let p = self.v.cols() / self.heads;
         h * p..(h + 1) * p
+    }
+
+    /// The columns of every head, with its dropout of probabilities: none in evaluation, nor at rate 0.
+    pub(crate) fn heads_with_dropout(&self, rate: f64) -> Vec<(Range<usize>, Option<Dropout>)> {
+        let stream = self.dropout.filter(|_| rate > 0.0);
+        let dropout = |h: usize| stream.map(|stream| Dropout::new(rate, stream.at(h).key()));
+        (0..self.heads)
+            .map(|h| (self.head(h), dropout(h)))
+            .collect()
     }
 }
 

@@ -7,7 +7,6 @@ use engine::{Real, Tensor, Var};
 
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws};
-use crate::dropout::Dropout;
 
 /// Softmax attention over all keys.
 pub struct Softmax {
@@ -19,15 +18,7 @@ impl<T: Real> Attention<T> for Softmax {
     fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let (q, k, v) = (x.q().save(), x.k().save(), x.v.save());
-        let heads: Vec<_> = (0..x.heads)
-            .map(|h| {
-                let stream = x.dropout.filter(|_| self.dropout > 0.0);
-                (
-                    x.head(h),
-                    stream.map(|stream| Dropout::new(self.dropout, stream.at(h).key())),
-                )
-            })
-            .collect();
+        let heads = x.heads_with_dropout(self.dropout);
 
         let n = v.rows();
         let mut y = Tensor::stale(n, v.cols()); // (n, heads p)
