@@ -79,16 +79,17 @@ pub struct Own<'a, T> {
     pub logit: T,
 }
 
-/// Scratch of one call: a tile of logits.
+/// Scratch of one call: a tile of logits. Backward has a query a row and a key a column; forward, which works on
+/// many queries side by side, a key a row.
 pub(super) struct Tile<T: Real> {
     pub(super) stride: usize,
     pub(super) s: Buffer<T>,
 }
 
 impl<T: Real> Tile<T> {
-    pub(super) fn new(rows: usize, block: usize) -> Self {
+    pub(super) fn new(rows: usize, cols: usize) -> Self {
         // Rows whose distance is a power of two would compete for the same few cache lines.
-        let mut stride = block.next_multiple_of(16);
+        let mut stride = cols.next_multiple_of(16);
         if stride.is_multiple_of(64) {
             stride += 16;
         }
@@ -129,7 +130,7 @@ impl<'a, T: Real> Attend<'a, T> {
     }
 
     /// The bias of every key in base 2; zeros where there is none.
-    fn bias(&self) -> Vec<T> {
+    fn bias_base_2(&self) -> Vec<T> {
         if self.bias.is_empty() {
             vec![T::ZERO; self.k.rows()]
         } else {
@@ -178,7 +179,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let height = TILE_ROWS.min(n);
         let mut tile = Tile::new(block, height.next_multiple_of(LANES));
         let mut running = Running::new(tile.stride);
-        let bias = self.bias();
+        let bias = self.bias_base_2();
         let mut q = Buffer::stale(height * self.q.cols());
         let mut out = Buffer::stale(height * width);
         for rows in pieces(n, TILE_ROWS) {
@@ -228,7 +229,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let height = FULL_TILE_ROWS.min(n);
         let mut tile = Tile::new(m, FULL_TILE_ROWS);
         let mut running = Running::new(tile.stride);
-        let bias = self.bias();
+        let bias = self.bias_base_2();
         let mut q = Buffer::stale(height * self.q.cols());
         let mut out = Buffer::stale(height * width);
         for rows in pieces(n, FULL_TILE_ROWS) {
@@ -311,23 +312,20 @@ impl<'a, T: Real> Attend<'a, T> {
         let (n, m) = (self.queries(), self.k.rows());
         let (block, height) = (self.key_block(), TILE_ROWS.min(n));
         let only_if = |needed: bool| if needed { height } else { 0 };
-        let bias = self.bias();
+        let bias = self.bias_base_2();
         let mut tile = Tile::new(height, block);
         let mut dp = Tile::new(only_if(self.v.is_some()), block);
         let mut masked = Tile::new(only_if(self.dropout.is_some()), block);
         let width = self.v.map_or(0, |v| v.cols());
         let [mut q, mut dq_tile] = [(); 2].map(|()| Buffer::stale(height * self.q.cols()));
-        let [mut y_tile, mut dy_tile] = [(); 2].map(|()| Buffer::stale(height * width));
+        let mut dy_tile = Buffer::stale(height * width);
         for rows in pieces(n, TILE_ROWS) {
             let mut d = [T::ZERO; TILE_ROWS];
             let q = self.gather(self.q, &rows, &mut q);
             let mut dq_tile = MatMut::new(&mut dq_tile[..q.rows() * q.cols()], q.rows(), q.cols());
             let dy = output.as_ref().map(|(y, dy, _)| {
-                let (y, dy) = (
-                    self.gather(*y, &rows, &mut y_tile),
-                    self.gather(*dy, &rows, &mut dy_tile),
-                );
-                row_products(y, dy, &mut d[..rows.len()]);
+                let dy = self.gather(*dy, &rows, &mut dy_tile);
+                row_products(*y, self.rows, rows.clone(), dy, &mut d[..rows.len()]);
                 dy
             });
             // D = dy · y - dlse
@@ -437,10 +435,17 @@ lanes! {
         }
     }
 
-    /// d_i = x_i · y_i for the rows of two matrices.
-    fn row_products<T>(x: MatRef<'_, T>, y: MatRef<'_, T>, d: &mut [T]) {
-        for (i, d) in d.iter_mut().enumerate() {
-            *d = short_inner(x.row(i), y.row(i));
+    /// d_r = y_i · dy_r, where i is the row of y that belongs to query r of the tile.
+    fn row_products<T>(
+        y: MatRef<'_, T>,
+        rows: Option<&[u32]>,
+        tile: Range<usize>,
+        dy: MatRef<'_, T>,
+        d: &mut [T],
+    ) {
+        for ((r, d), i) in d.iter_mut().enumerate().zip(tile) {
+            let i = rows.map_or(i, |rows| rows[i] as usize);
+            *d = short_inner(y.row(i), dy.row(r));
         }
     }
 
