@@ -580,6 +580,21 @@ fn an_archive_that_is_damaged_or_not_as_expected_leaves_no_folder() {
     assert!(none.contains("cannot unpack"), "{none}");
 }
 
+#[test]
+fn a_length_that_nobody_knows_is_refused_where_no_checksum_is() {
+    let bytes = archive(&MEMBERS);
+    let half = bytes[..bytes.len() * 3 / 4].to_vec();
+    // A connection that is closed early looks like this.
+    let server = Server::new(move |_, _| answer("200 OK", "", &half));
+    let cache = tempfile::tempdir().unwrap();
+    let get = get(reviews(&server.url, bytes.len()), &cache);
+    let error = get.run(Task::Text, &never).unwrap_err().to_string();
+    let reason = "it does not say how long the file is, and no checksum could tell the whole of it";
+    assert!(error.contains(reason), "{error}");
+    assert_eq!(names(&get.cache), [""; 0]);
+    assert_eq!(server.requests().len(), 1);
+}
+
 /// Six files of 10,000 black pictures each, as CIFAR-10 has them but for what is to be seen.
 #[test]
 fn pictures_are_read_inside_their_archive() {

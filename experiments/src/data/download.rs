@@ -5,6 +5,9 @@
 //! An address that fails is left for the next one. A connection that breaks is made again, from the
 //! byte after the last that has come: `Range` asks for the rest, `If-Range` for the rest of the
 //! same file. What comes instead of the rest (a server may ignore both) is taken from its start.
+//!
+//! Where neither size nor checksum is published, the answer has to say how long the file is: a
+//! connection that is closed early would else look like the end.
 
 use super::gauge::Gauge;
 use super::manifest::Archive;
@@ -250,6 +253,10 @@ impl Download<'_> {
         if let Some(total) = total.filter(|&total| !self.archive.can_have(total)) {
             return Ok(End::Refused(self.wrong_size(total)));
         }
+        if total.or(self.archive.bytes).is_none() && !self.archive.has_checksum() {
+            let reason = "it does not say how long the file is, and no checksum could tell the whole of it from a part";
+            return Ok(End::Refused(reason.into()));
+        }
         if status == StatusCode::OK {
             if here > 0 {
                 gauge.note("the server sends the file from its start");
@@ -357,7 +364,7 @@ impl Download<'_> {
             return Ok(End::Refused(self.wrong_size(bytes)));
         }
         let Archive { md5, sha256, .. } = self.archive;
-        if md5.is_none() && sha256.is_none() {
+        if !self.archive.has_checksum() {
             crate::output::tell(&format!(
                 "{}: {bytes} bytes; no checksum of it is published: its contents are checked instead",
                 self.archive.file

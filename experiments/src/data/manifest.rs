@@ -118,6 +118,11 @@ impl Archive {
         self.bytes.or(self.about_bytes).unwrap_or(0)
     }
 
+    /// Whether one is published.
+    pub(super) fn has_checksum(&self) -> bool {
+        self.md5.is_some() || self.sha256.is_some()
+    }
+
     /// Whether a file of so many bytes can be it, whatever is in it.
     pub(super) fn can_have(&self, bytes: u64) -> bool {
         match (self.bytes, self.about_bytes) {
