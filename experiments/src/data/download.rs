@@ -4,7 +4,8 @@
 //!
 //! An address that fails is left for the next one. A connection that breaks is made again, from the
 //! byte after the last that has come: `Range` asks for the rest, `If-Range` for the rest of the
-//! same file. What comes instead of the rest (a server may ignore both) is taken from its start.
+//! same file. What comes instead of the rest (a server may ignore both) is taken from its start, if
+//! it is said to be as long as the file: no page of an error costs what has come.
 //!
 //! Where neither size nor checksum is published, the answer has to say how long the file is: a
 //! connection that is closed early would else look like the end.
@@ -149,7 +150,7 @@ impl Download<'_> {
                 End::Whole => match self.check(file, &part)? {
                     End::Refused(reason) => {
                         // It is as long as it should be, so no later call could make it right.
-                        self.begin_again(file)?;
+                        self.cut(file, 0)?;
                         if fresh {
                             return Ok(End::Refused(reason));
                         }
@@ -184,10 +185,13 @@ impl Download<'_> {
         (self.stop)()
     }
 
-    fn begin_again(&self, file: &mut File) -> Result<()> {
-        let _ = fs::remove_file(self.path("part.from")); // It may not exist.
-        file.set_len(0)
-            .map_err(|cause| Error::file("cannot empty", &self.path("part"), &cause))
+    /// Keeps so many bytes of what has come.
+    fn cut(&self, file: &File, bytes: u64) -> Result<()> {
+        if bytes == 0 {
+            let _ = fs::remove_file(self.path("part.from")); // It may not exist.
+        }
+        file.set_len(bytes)
+            .map_err(|cause| Error::file("cannot shorten", &self.path("part"), &cause))
     }
 
     /// One request, and what comes of it appended to the file.
@@ -201,7 +205,7 @@ impl Download<'_> {
             return Ok(End::Whole);
         }
         if here > self.most() {
-            self.begin_again(file)?;
+            self.cut(file, 0)?;
             here = 0;
         }
         let origin = self.origin(url);
@@ -233,11 +237,16 @@ impl Download<'_> {
             },
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 let total = content_range(headers).and_then(|(_, total)| total);
-                if here > 0 && total == Some(here) && self.archive.can_have(here) {
-                    return Ok(End::Whole);
-                }
-                self.begin_again(file)?;
-                return Ok(End::Broken(format!("it has no byte {here}")));
+                let reason = format!("it has no byte {here}");
+                return Ok(match total.filter(|&total| self.archive.can_have(total)) {
+                    Some(total) if here > 0 && total == here => End::Whole,
+                    // It is another file than before.
+                    Some(total) if total < here => {
+                        self.cut(file, 0)?;
+                        End::Broken(reason)
+                    }
+                    _ => End::Refused(reason),
+                });
             }
             _ => {
                 let reason = status.to_string();
@@ -257,11 +266,20 @@ impl Download<'_> {
             let reason = "it does not say how long the file is, and no checksum could tell the whole of it from a part";
             return Ok(End::Refused(reason.into()));
         }
+        if here > 0 && total.is_none() && (status == StatusCode::OK || self.archive.bytes.is_none())
+        {
+            let reason = format!(
+                "it does not say how long the file is, so the {} in {} are kept: remove that to begin again",
+                DecimalBytes(here),
+                part.display()
+            );
+            return Ok(End::Refused(reason));
+        }
         if status == StatusCode::OK {
             if here > 0 {
                 gauge.note("the server sends the file from its start");
             }
-            self.begin_again(file)?;
+            self.cut(file, 0)?;
             here = 0;
             let validator = [ETAG, LAST_MODIFIED]
                 .into_iter()
@@ -273,7 +291,7 @@ impl Download<'_> {
             && !origin.total.is_empty()
             && origin.total != total.to_string()
         {
-            self.begin_again(file)?;
+            self.cut(file, 0)?;
             return Ok(End::Broken("it is another file than before".into()));
         }
         if !same(url, &response.get_uri().to_string()) {
@@ -292,6 +310,7 @@ impl Download<'_> {
         file.seek(SeekFrom::Start(here)).map_err(failed)?;
         let mut body = response.body_mut().as_reader();
         let mut bytes = vec![0; 1 << 16];
+        let begun = here;
         gauge.begin(here, total);
         loop {
             gauge.set(here);
@@ -307,7 +326,7 @@ impl Download<'_> {
                 }
             };
             if here + count as u64 > most {
-                self.begin_again(file)?;
+                self.cut(file, begun)?;
                 return Ok(End::Refused(format!("it goes on after byte {most}")));
             }
             file.write_all(&bytes[..count]).map_err(failed)?;
