@@ -634,6 +634,41 @@ fn a_length_that_nobody_knows_is_refused_where_no_checksum_is() {
     assert_eq!(server.requests().len(), 1);
 }
 
+#[test]
+fn without_a_checksum_a_file_is_of_one_address() {
+    let good = archive(&MEMBERS);
+    let [bytes, half] = [good.len(), good.len() / 2];
+    for first_comes_back in [true, false] {
+        let body = vec![b'x'; bytes];
+        let ours = good.clone();
+        let first = Server::new(move |number, request| match number {
+            0 => cut(whole(&body), half),
+            2 if first_comes_back => wanted(request, &ours),
+            _ => answer("404 Not Found", "Content-Length: 0\r\n", b""),
+        });
+        let body = good.clone();
+        let second = Server::new(move |number, request| match number {
+            0 => cut(whole(&body), 10),
+            _ => wanted(request, &body),
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let mut get = get(reviews(&first.url, bytes), &cache);
+        get.run(Task::Text, &never).unwrap_err();
+        get.mirrors = vec![second.url.clone()];
+        let outcome = get.run(Task::Text, &never);
+        // Its own address goes on with what is here, before any other.
+        assert_eq!(first.requests()[2].range, Some(half));
+        let ranges: Vec<_> = second.requests().iter().map(|r| r.range).collect();
+        if first_comes_back {
+            assert!(ranges.is_empty());
+            outcome.unwrap_err(); // The two halves of what that address has sent.
+        } else {
+            assert_eq!(ranges, [None, Some(10)]);
+            assert_eq!(outcome.unwrap(), Some(get.cache.join("reviews")));
+        }
+    }
+}
+
 /// Six files of 10,000 black pictures each, as CIFAR-10 has them but for what is to be seen.
 #[test]
 fn pictures_are_read_inside_their_archive() {

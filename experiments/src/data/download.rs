@@ -9,6 +9,9 @@
 //!
 //! Where neither size nor checksum is published, the answer has to say how long the file is: a
 //! connection that is closed early would else look like the end.
+//!
+//! Without a checksum, all bytes of a file are of one address. The one that what is here came from
+//! is tried first, and goes on with it; any other begins again, once it has answered.
 
 use super::gauge::Gauge;
 use super::manifest::Archive;
@@ -88,7 +91,9 @@ impl Download<'_> {
             .map_err(|cause| Error::file("cannot write", &part, &cause))?;
         hold(&file, &part, "writing")?;
         let mut reasons = Vec::new();
-        for url in &self.urls {
+        let mut urls: Vec<&str> = self.urls.iter().map(String::as_str).collect();
+        urls.sort_by_cached_key(|url| !self.can_go_on(url));
+        for url in urls {
             match self.persist(url, &mut file)? {
                 End::Whole => {
                     self.finish(&file, &part, &path)?;
@@ -139,7 +144,10 @@ impl Download<'_> {
     /// Connects until the file is there and right, or until it is no use.
     fn persist(&self, url: &str, file: &mut File) -> Result<End> {
         let part = self.path("part");
-        let mut most = size(file, &part)?;
+        let mut most = match self.can_go_on(url) {
+            true => size(file, &part)?,
+            false => 0,
+        };
         // Whether all bytes are from this call: then there is no use in beginning again.
         let mut fresh = most == 0;
         let mut in_vain = 0;
@@ -209,8 +217,9 @@ impl Download<'_> {
             here = 0;
         }
         let origin = self.origin(url);
+        let go_on = here > 0 && self.can_go_on(url);
         let mut request = agent.get(url);
-        if here > 0 {
+        if go_on {
             request = request.header(RANGE, format!("bytes={here}-"));
             if let Some(origin) = origin
                 .as_ref()
@@ -227,7 +236,7 @@ impl Download<'_> {
         let headers = response.headers();
         let total = match status {
             StatusCode::OK => number(headers, CONTENT_LENGTH),
-            StatusCode::PARTIAL_CONTENT => match content_range(headers) {
+            StatusCode::PARTIAL_CONTENT if go_on => match content_range(headers) {
                 Some((start, total)) if start == here => total,
                 range => {
                     let got = range.map_or("nothing".to_string(), |(start, _)| start.to_string());
@@ -235,11 +244,11 @@ impl Download<'_> {
                     return Ok(End::Refused(reason));
                 }
             },
-            StatusCode::RANGE_NOT_SATISFIABLE => {
+            StatusCode::RANGE_NOT_SATISFIABLE if go_on => {
                 let total = content_range(headers).and_then(|(_, total)| total);
                 let reason = format!("it has no byte {here}");
                 return Ok(match total.filter(|&total| self.archive.can_have(total)) {
-                    Some(total) if here > 0 && total == here => End::Whole,
+                    Some(total) if total == here => End::Whole,
                     // It is another file than before.
                     Some(total) if total < here => {
                         self.cut(file, 0)?;
@@ -277,7 +286,10 @@ impl Download<'_> {
         }
         if status == StatusCode::OK {
             if here > 0 {
-                gauge.note("the server sends the file from its start");
+                gauge.note(match go_on {
+                    true => "the server sends the file from its start",
+                    false => "what is here is of another address: the file comes from its start",
+                });
             }
             self.cut(file, 0)?;
             here = 0;
@@ -354,6 +366,11 @@ impl Download<'_> {
             "it has {bytes} bytes, published: {about}{}",
             self.archive.size()
         )
+    }
+
+    /// Whether the rest of the `.part` may come from `url`.
+    fn can_go_on(&self, url: &str) -> bool {
+        self.archive.has_checksum() || self.origin(url).is_some()
     }
 
     /// Where the bytes of the `.part` come from, if it is from `url`.
