@@ -404,7 +404,12 @@ fn checkpoint(config: &Config, data: &str, trainer: &Trainer, watch: &Watch) -> 
 /// Data may move, and their content is checked; no other setting may differ from `begun`, that of
 /// the checkpoint.
 pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
-    match other_setting(&config.to_toml(), begun) {
+    // Read and not compared as text: what is older than a setting has no line of it.
+    let begun: Config = toml::from_str(begun).map_err(|error| {
+        let message = format!("the checkpoint's configuration: {}", error.message());
+        Error::failure(message).hint("another version of this program may have written it")
+    })?;
+    match other_setting(config, &begun) {
         None => Ok(()),
         Some((now, begun)) => {
             let message =
@@ -414,10 +419,21 @@ pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
     }
 }
 
-/// The first lines in which two configurations differ, but for the place of the data.
-pub(crate) fn other_setting<'a>(one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
-    let differs = |(one, other): &(&str, &str)| one != other && !other.starts_with("data = ");
-    one.lines().zip(other.lines()).find(differs)
+/// The first setting in which two configurations differ, but for the place of the data, as the
+/// config.toml of each has it.
+pub(crate) fn other_setting(one: &Config, other: &Config) -> Option<(String, String)> {
+    let toml = |config: &Config| {
+        let data = String::new();
+        Config {
+            data,
+            ..config.clone()
+        }
+        .to_toml()
+    };
+    let (one, other) = (toml(one), toml(other));
+    let mut pairs = one.lines().zip(other.lines());
+    let (one, other) = pairs.find(|(one, other)| one != other)?;
+    Some((one.to_string(), other.to_string()))
 }
 
 /// Sees to it that best.bin holds what the watch says.
@@ -750,5 +766,50 @@ impl Session<'_> {
         ));
         self.progress.finish();
         end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Budget;
+
+    #[test]
+    fn a_run_older_than_a_setting_goes_on() {
+        let config = Task::Image.preset(Budget::Smoke);
+        let newer = ["skip_black", "embedding_std", "sincos2d"];
+        let of_then = config.to_toml();
+        let of_then: Vec<&str> = of_then
+            .lines()
+            .filter(|line| !newer.iter().any(|name| line.starts_with(name)))
+            .collect();
+        let of_then = of_then.join("\n");
+        let now: Config = toml::from_str(&of_then).unwrap();
+        refuse_other_config(&now, &of_then).unwrap();
+
+        let moved = Config {
+            data: "/elsewhere".into(),
+            ..now.clone()
+        };
+        refuse_other_config(&moved, &of_then).unwrap();
+        let other = Config {
+            sincos2d: !now.sincos2d,
+            ..now.clone()
+        };
+        let told = refuse_other_config(&other, &of_then)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("says `sincos2d = true`, expected `sincos2d = false`"),
+            "{told}"
+        );
+        let other = Config {
+            groups: now.groups + 1,
+            ..now
+        };
+        let told = refuse_other_config(&other, &of_then)
+            .unwrap_err()
+            .to_string();
+        assert!(told.contains("says `groups = "), "{told}");
     }
 }

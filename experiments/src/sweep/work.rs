@@ -145,16 +145,13 @@ impl Cell {
             return Ok(State::New);
         }
         let begun_with: Config = read_toml(&folder.join("config.toml"))?;
-        let (theirs, ours) = (begun_with.to_toml(), self.config.to_toml());
         let data = |config: &Config| format!("data = {:?}", config.data);
-        let differs = match experiment::other_setting(&theirs, &ours) {
-            Some((theirs, ours)) => Some((theirs.to_string(), ours.to_string())),
+        let differs = experiment::other_setting(&begun_with, &self.config).or_else(|| {
             // Files may have moved, but built-in data are no files.
-            None if (begun_with.data == "builtin") != (self.config.data == "builtin") => {
-                Some((data(&begun_with), data(&self.config)))
-            }
-            None => None,
-        };
+            let built_in = |config: &Config| config.data == "builtin";
+            (built_in(&begun_with) != built_in(&self.config))
+                .then(|| (data(&begun_with), data(&self.config)))
+        });
         if let Some((theirs, ours)) = differs {
             let message = format!("the run has `{theirs}`, expected `{ours}`");
             return Err(Error::usage(message)
