@@ -250,12 +250,9 @@ impl Config {
         within("patience", self.patience, 0, LARGEST)?;
         let lengths = self.task.lengths();
         within("max_len", self.max_len, *lengths.start(), *lengths.end())?;
-        if !(0.0..1.0).contains(&self.dropout) {
-            return Err(wrong(
-                "dropout",
-                &self.dropout,
-                "a probability from 0 up to, not including, 1",
-            ));
+        if !(0.0..=ModelConfig::MOST_DROPOUT).contains(&self.dropout) {
+            let expected = format!("a probability from 0 to {}", ModelConfig::MOST_DROPOUT);
+            return Err(wrong("dropout", &self.dropout, &expected));
         }
         if !(self.embedding_std > 0.0 && self.embedding_std <= 10.0) {
             return Err(wrong(
@@ -514,7 +511,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_one_line_that_says_what_was_expected() {
-        let cases: [(&[&str], &str); 24] = [
+        let cases: [(&[&str], &str); 25] = [
             (
                 &["--attn", "skin"],
                 "unknown attention method `skin`: expected one of softmax, softmax-nodrop, vmean, ",
@@ -568,6 +565,10 @@ mod tests {
                 "max_len = 4001: expected at most 4000",
             ),
             (&["--dropout", "1"], "dropout = 1: expected a probability"),
+            (
+                &["--dropout", "0.995"],
+                "dropout = 0.995: expected a probability from 0 to 0.99",
+            ),
             (
                 &["--dropout", "-0.1"],
                 "dropout = -0.1: expected a probability",

@@ -180,6 +180,7 @@ pub(crate) fn model(
             config.task.documents(),
         )
     };
+    sizes.validate()?;
     let entry = attention::find::<f32>(&config.attn)?;
     let method = (entry.build)(&attention::Options {
         features: config.features,

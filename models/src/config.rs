@@ -60,6 +60,9 @@ impl ModelConfig {
     /// Standard deviation of the embedding tables at the start in the reference.
     pub const EMBEDDING_STD: f64 = 0.02;
 
+    /// The largest rate of dropout: what is kept is divided by one minus the rate.
+    pub const MOST_DROPOUT: f64 = 0.99;
+
     /// The paper's sizes for all tasks (two layers, two heads of 32 columns) with mean pooling.
     pub fn new(vocabulary: usize, positions: usize, classes: usize, documents: usize) -> Self {
         ModelConfig {
@@ -138,10 +141,11 @@ impl ModelConfig {
                 self.positions, self.dim
             ));
         }
-        if !(0.0..=0.99).contains(&self.dropout) {
+        if !(0.0..=ModelConfig::MOST_DROPOUT).contains(&self.dropout) {
             return wrong(format!(
-                "dropout is {}, expected a rate from 0 to 0.99",
-                self.dropout
+                "dropout is {}, expected a rate from 0 to {}",
+                self.dropout,
+                ModelConfig::MOST_DROPOUT
             ));
         }
         Ok(())
