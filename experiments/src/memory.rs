@@ -12,12 +12,28 @@ pub(crate) fn peak() -> Option<f64> {
     Some(kib / 1024.0)
 }
 
-/// Begins again with what is held now, less the tensors that this thread keeps for later: several runs
-/// may share a process. Where the system does not allow it, a run inherits the peak of those before it.
+/// Begins again with what is in use now: several runs may share a process, and the peak of one must
+/// not be that of its predecessors. What this thread and the allocator keep of them for later goes back
+/// to the system first. Where the system does not allow it, or the allocator is not glibc's, a run
+/// inherits something of those before it.
 pub(crate) fn forget_peak() {
     release_free::<f32>();
+    trim();
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
+
+/// Gives the free pages of all heaps back to the system.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn trim() {
+    // SAFETY: malloc.h of glibc declares it so; it may be called at any time by any thread.
+    unsafe extern "C" {
+        safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
+    }
+    malloc_trim(0);
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn trim() {}
 
 /// Pages of memory that all threads of this process have touched for the first time so far, without
 /// a disk: one for every 4 KiB that come fresh from the system.

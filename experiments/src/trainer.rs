@@ -12,6 +12,7 @@ use crate::ordered_sum::OrderedSum;
 use crate::profile::{Part, Profile, Watch, Work};
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
+use engine::buffer::release_free;
 use engine::gemm::multiply_adds;
 use engine::{Draws, GradientSums, Params, Record, Seed, Stream, Tape};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
@@ -482,6 +483,14 @@ impl Trainer {
             accuracy: right as f64 / examples as f64,
             examples,
         }))
+    }
+}
+
+impl Drop for Trainer {
+    /// The threads end in their own time; what they keep for later tensors goes at once, so that the
+    /// next run in this process does not begin with it.
+    fn drop(&mut self) {
+        self.threads.broadcast(|_| release_free::<f32>());
     }
 }
 
