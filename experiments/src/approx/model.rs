@@ -3,7 +3,8 @@
 //! The model is the Text model before training, or one whose weights were saved. Its attention is
 //! wrapped into one that keeps what passes by; between the layers stands the run's own method, or
 //! exact attention. A text of n tokens is made of those of the test split, one after the other from
-//! a random one on, since few have so many.
+//! a random one on, since few have so many. A model that was trained with rows of padding computes
+//! with them here too; what is kept are the n rows of tokens.
 
 use super::input::Head;
 use crate::config::{self, Config};
@@ -170,7 +171,7 @@ impl Reader {
             (0..heads).map(move |head| {
                 let p = v.cols() / heads;
                 let columns =
-                    |x: &Tensor<f32>| Tensor::from_view(x.cols_in(head * p..(head + 1) * p));
+                    |x: &Tensor<f32>| Tensor::from_fn(n, p, |i, j| x.row(i)[head * p + j]);
                 Head {
                     place: format!("layer {layer}, head {head}"),
                     q: columns(q),
@@ -270,4 +271,31 @@ fn without_own(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
         .map_err(|error| format!("not a safetensors file, or a damaged one: {error}"))?;
     let tensors = file.iter().filter(|(name, _)| !name.contains(".mha.attn."));
     safetensors::serialize(tensors, None).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::Seed;
+
+    #[test]
+    fn rows_of_padding_are_not_kept() {
+        let mut reader = Reader::new(None).unwrap();
+        let config = ModelConfig {
+            pad: true,
+            ..ModelConfig::new(reader.texts.encoding.vocabulary, 64, 2, 1)
+        };
+        let between = Between::Exact;
+        let (_, params) = Model::new(config.clone(), between.build(), Seed(1));
+        reader.model = Some(TrainedModel {
+            config,
+            params,
+            between,
+        });
+        for head in reader.heads(true, 24, Seed(2).stream("trial")) {
+            for x in [head.q, head.k, head.v] {
+                assert_eq!(x.shape(), (24, 32), "{}", head.place);
+            }
+        }
+    }
 }
