@@ -28,6 +28,8 @@ const HEAD: f64 = 32.0;
 /// Examples of a step of `--scale` over tokens, and tokens of its examples over the batch.
 const SCALE_BATCH: usize = 4;
 const SCALE_N: usize = 1024;
+/// How its Markdown begins: what it may replace.
+const START: &str = "<!-- measured by exp_cost -->\n\n";
 
 /// Below the flags in the help text.
 const NOTES: &str = "\
@@ -129,6 +131,10 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
     if let Some(out) = &flags.out {
         // Refused now rather than after all the work.
         fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))?;
+        refuse_other(&out.join(match flags.scale {
+            true => "scale.md",
+            false => "cost.md",
+        }))?;
     }
     match flags.scale {
         true => scale(flags, &methods),
@@ -247,6 +253,17 @@ fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
     missing(count - all.len())
 }
 
+/// A text about costs that somebody has written is not replaced by tables.
+fn refuse_other(path: &Path) -> Result<()> {
+    match fs::read(path) {
+        Ok(text) if !text.starts_with(START.as_bytes()) => {
+            let message = format!("{} exists and is not by exp_cost", path.display());
+            Err(Error::usage(message).hint("name another folder with --out"))
+        }
+        _ => Ok(()), // If it cannot be written either, that is said.
+    }
+}
+
 /// What could be measured; of the others it is said why not.
 fn run(cells: Vec<Cell>) -> Vec<Measured> {
     let mut all = Vec::new();
@@ -340,7 +357,7 @@ fn text(tasks: &[Task], all: &[Measured]) -> String {
 }
 
 fn markdown(tasks: &[Task], all: &[Measured]) -> String {
-    let mut text = String::new();
+    let mut text = START.to_string();
     for &task in tasks {
         let cells: Vec<_> = all.iter().filter(|one| one.cell.task == task).collect();
         let Some(first) = cells.first() else { continue };
@@ -413,7 +430,7 @@ fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
     let all: Vec<Measured> = lengths.into_iter().chain(batches).collect();
     if let (Some(out), false) = (&flags.out, all.is_empty()) {
         write(out, "scale.csv", &csv(&all))?;
-        write(out, "scale.md", &table)?;
+        write(out, "scale.md", &format!("{START}{table}"))?;
         write(out, "scale.svg", &scale_chart(methods, &all))?;
     }
     answer(&table)?;

@@ -46,6 +46,34 @@ fn a_task_is_a_table_a_csv_and_a_markdown() {
     }
 }
 
+#[test]
+fn a_text_by_somebody_else_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let quick = "--attn vmean --features 4 --batch 1 --seconds 0 --tasks image --out";
+    let args: Vec<&str> = quick.split(' ').chain(folder.path().to_str()).collect();
+    let markdown = folder.path().join("cost.md");
+    // What it has made itself is.
+    for _ in 0..2 {
+        assert_eq!(exp_cost(&args).status.code(), Some(0));
+    }
+    fs::write(&markdown, "# What training takes\n").unwrap();
+    fs::remove_file(folder.path().join("cost.csv")).unwrap();
+    let output = exp_cost(&args);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert!(
+        told.contains("cost.md exists and is not by exp_cost"),
+        "{told}"
+    );
+    let kept = fs::read_to_string(&markdown).unwrap();
+    assert_eq!(kept, "# What training takes\n");
+    assert!(!folder.path().join("cost.csv").exists());
+
+    fs::write(folder.path().join("scale.md"), "").unwrap();
+    let output = exp_cost(&["--scale", "--out", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// Linformer's projections do not fit into the memory that this process may have.
 #[cfg(target_os = "linux")]
 #[test]
