@@ -52,7 +52,6 @@ const LEFT: f64 = 76.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 50.0;
-const LEGEND: f64 = 180.0;
 /// Pixels between lines of the legend.
 const LINE: f64 = 20.0;
 
@@ -98,7 +97,10 @@ pub(crate) fn svg(charts: &[Chart]) -> String {
     let rows = charts.len().div_ceil(columns);
     let (panel_width, panel_height) = (LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM);
     let legend_height = TOP + LINE * names.len() as f64 + 10.0;
-    let width = columns as f64 * panel_width + LEGEND;
+    let longest = names.iter().map(|name| name.chars().count()).max();
+    // More than most fonts need: nothing goes on where the picture ends.
+    let legend_width = 54.0 + 1.15 * LETTER * longest.unwrap_or(0) as f64;
+    let width = columns as f64 * panel_width + legend_width;
     let height = (rows as f64 * panel_height).max(legend_height);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -505,6 +507,20 @@ mod tests {
         assert_eq!(svg.matches(">skein<").count(), 1);
         assert_eq!(svg.matches(">a &lt; b<").count(), 2);
         assert_eq!(svg.matches("<g ").count(), svg.matches("</g>").count());
+    }
+
+    #[test]
+    fn the_legend_has_room_for_its_longest_name() {
+        let width = |name: &str| -> f64 {
+            let mut chart = chart(&[(16.0, 1.0, 0.1)]);
+            chart.series[0].name = name.to_string();
+            let svg = svg(&[chart]);
+            let (_, rest) = svg.split_once("width=\"").unwrap();
+            rest.split_once('"').unwrap().0.parse().unwrap()
+        };
+        let name = "softmax-with-a-rather-long-name, batch 128";
+        assert!(width(name) >= LEFT + WIDTH + RIGHT + 46.0 + LETTER * name.len() as f64);
+        assert!(width(name) > width("skein"));
     }
 
     #[test]
