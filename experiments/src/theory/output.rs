@@ -23,6 +23,16 @@ impl Columns {
     }
 }
 
+/// 1 - delta, with as many places as delta has: 0.93 of 0.07, where the subtraction leaves
+/// 0.9299999999999999.
+fn complement(delta: f64) -> String {
+    let delta_text = delta.to_string();
+    let places = delta_text
+        .split_once('.')
+        .map_or(0, |(_, places)| places.len());
+    format!("{:.places$}", 1.0 - delta)
+}
+
 /// Four digits that matter, short where they are many.
 fn short(x: f64) -> String {
     match x {
@@ -204,7 +214,7 @@ pub(super) fn chart(blocks: &[Block]) -> String {
             let delta = rows[0].bounds[i].delta;
             let quantiles = rows.iter().map(|row| plain(row.d, row.bounds[i].quantile));
             lines.push(series(
-                format!("quantile {}", 1.0 - delta),
+                format!("quantile {}", complement(delta)),
                 quantiles.collect(),
             ));
             let bounds = rows.iter().map(|row| plain(row.d, row.bounds[i].bound));
@@ -241,4 +251,22 @@ pub(super) fn chart(blocks: &[Block]) -> String {
         });
     }
     svg(&charts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_has_the_places_of_its_delta() {
+        for (delta, expected) in [
+            (0.07, "0.93"),
+            (0.1, "0.9"),
+            (0.05, "0.95"),
+            (0.001, "0.999"),
+            (1e-9, "0.999999999"),
+        ] {
+            assert_eq!(complement(delta), expected);
+        }
+    }
 }
