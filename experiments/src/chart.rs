@@ -296,7 +296,11 @@ fn bounds(numbers: impl Iterator<Item = f64>, scale: Scale, room: f64) -> (f64, 
             let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
             ((low - room).max(floor), high + room)
         }
-        (true, Scale::Linear) => (low - 0.5, high + 0.5),
+        (true, Scale::Linear) => {
+            // Half a unit would be nothing beside a huge number.
+            let room = (1e-3 * low.abs()).max(0.5);
+            (low - room, high + room)
+        }
         (false, _) => (0.5, 2.0),
     }
 }
@@ -551,6 +555,14 @@ mod tests {
             ..chart(&[(1.0, 1.0, 0.0)])
         };
         assert!(!figure(&one, &["skein"]).contains("NaN"));
+        for y in [1e31, -1e31, 1e300] {
+            let huge = Chart {
+                scales: [Scale::Linear; 2],
+                ..chart(&[(1.0, y, 0.0), (2.0, y, 0.0)])
+            };
+            let svg = figure(&huge, &["skein"]);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
     }
 
     #[test]
