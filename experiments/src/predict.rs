@@ -28,6 +28,8 @@ use std::process::ExitCode;
 const TOGETHER: usize = 256;
 /// Bytes of the longest line; the benchmark's are a hundred times shorter.
 const LONGEST: usize = 16 << 20;
+/// What `-` is called where it is named.
+const STDIN: &str = "standard input";
 
 /// Below the flags.
 const HELP: &str = "\
@@ -159,18 +161,22 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         true => &from_stdin[..],
         false => &flags.files,
     };
-    let pictures = task.has_pictures();
-    if pictures && !flags.files.is_empty() {
-        let picture = |path: &PathBuf| (path.display().to_string(), picture(task, path));
-        for files in files.chunks(TOGETHER) {
-            if !predictor.answer(files.iter().map(picture).collect())? {
+    let is_stdin = |path: &Path| path == Path::new("-");
+    if task.has_pictures() {
+        // Pictures that are named here are judged together; standard input names others.
+        for files in files.chunk_by(|one, next| !is_stdin(one) && !is_stdin(next)) {
+            let go_on = match is_stdin(&files[0]) {
+                true => predictor.lines(io::stdin(), STDIN, true),
+                false => predictor.pictures(files),
+            };
+            if !go_on? {
                 break;
             }
         }
         return Ok(ExitCode::SUCCESS);
     }
     for path in files {
-        let stdin = path == Path::new("-");
+        let stdin = is_stdin(path);
         let source: Box<dyn Read> = match stdin {
             true => Box::new(io::stdin()),
             false => Box::new(
@@ -178,7 +184,7 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
             ),
         };
         let name = match stdin {
-            true => "standard input".to_string(),
+            true => STDIN.to_string(),
             false => path.display().to_string(),
         };
         let go_on = match flags.whole {
@@ -193,6 +199,18 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
 }
 
 impl Predictor {
+    /// Files that are a picture each. False if nobody reads the answers any more.
+    fn pictures(&mut self, files: &[PathBuf]) -> Result<bool> {
+        let task = self.config.task;
+        let picture = |path: &PathBuf| (path.display().to_string(), picture(task, path));
+        for files in files.chunks(TOGETHER) {
+            if !self.answer(files.iter().map(picture).collect())? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// A source as one text. False if nobody reads the answers any more.
     fn whole(&mut self, source: impl Read, name: &str) -> Result<bool> {
         let mut text = Vec::new();

@@ -461,6 +461,18 @@ fn every_task_has_its_inputs() {
         assert_eq!(columns(&files), [count, count]);
         let piped = predict(&run, last, format!("{one}\n{two}\n").as_bytes());
         assert_eq!(text(&piped.stdout), text(&files.stdout));
+        let dash = predict(
+            &run,
+            &format!("{last} -"),
+            format!("{one}\n{two}\n").as_bytes(),
+        );
+        assert_eq!(printed(&dash), text(&files.stdout));
+        let mixed = predict(
+            &run,
+            &format!("{last} {one} -"),
+            format!("{two}\n").as_bytes(),
+        );
+        assert_eq!(printed(&mixed), text(&files.stdout));
         let told = refused(
             &predict(&run, last, format!("{one}\nnone.png\n").as_bytes()),
             1,
