@@ -140,7 +140,7 @@ fn the_weights_of_a_run_are_read() {
             "--batch",
             "2",
             "--max-len",
-            "64",
+            "48",
         ])
         .args([
             "--data",
@@ -170,25 +170,25 @@ fn the_weights_of_a_run_are_read() {
     let small = ["--d", "8", "--trials", "2", "--attn", "skein,vmean"];
     let with = |more: &[&str]| printed(&[&small, more].concat());
     let run_folder = path("run");
-    // Two default lengths, both cut to what the model reads.
+    // Two default lengths, both cut to what the model was trained on; it has 64 positions.
     let of_run = with(&["--run", &run_folder]);
     assert_eq!(
         of_run
-            .matches("run n=64: 2 trials, mean of 4 heads")
+            .matches("run n=48: 2 trials, mean of 4 heads")
             .count(),
         1,
         "{of_run}"
     );
     let weights = path("run/weights.safetensors");
-    let of_weights = with(&["--weights", &weights]);
+    let of_weights = with(&["--weights", &weights, "--n", "48"]);
     assert_ne!(
         of_run, of_weights,
         "another attention stands between the layers"
     );
     // Models before and after training side by side.
-    let both = with(&["--run", &run_folder, "--input", "init,run", "--n", "64"]);
+    let both = with(&["--run", &run_folder, "--input", "init,run", "--n", "48"]);
     assert!(
-        both.contains("init n=64") && both.ends_with(&of_run),
+        both.contains("init n=48") && both.ends_with(&of_run),
         "{both}"
     );
 
@@ -197,9 +197,9 @@ fn the_weights_of_a_run_are_read() {
         assert_eq!(output.stdout.len(), 0);
         String::from_utf8(output.stderr).unwrap()
     };
-    let message = refused(&["--run", &run_folder, "--n", "65"]);
+    let message = refused(&["--run", &run_folder, "--n", "49"]);
     assert!(
-        message.contains("--n 65: the model reads 64 tokens at most"),
+        message.contains("--n 49: the model reads 48 tokens at most"),
         "{message}"
     );
     // Before its test a run has no such file, but the best weights so far.

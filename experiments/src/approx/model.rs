@@ -36,6 +36,9 @@ struct TrainedModel {
     config: ModelConfig,
     params: Params<f32>,
     between: Between,
+    /// Tokens of the longest text that it was trained on, as far as that is known: later rows of
+    /// its position table were never trained.
+    longest: usize,
 }
 
 /// The attention between the layers.
@@ -104,6 +107,7 @@ impl Reader {
                     ..Options::default()
                 },
             },
+            longest: config.max_len,
         });
         Ok(())
     }
@@ -128,6 +132,7 @@ impl Reader {
             )));
         }
         self.model = Some(TrainedModel {
+            longest: config.positions,
             config,
             params,
             between,
@@ -137,8 +142,8 @@ impl Reader {
 
     /// The longest text that it reads; any, before training.
     pub(super) fn longest(&self) -> usize {
-        let config = self.model.as_ref().map(|model| &model.config);
-        config.map_or(usize::MAX, |config| config.positions)
+        let model = self.model.as_ref();
+        model.map_or(usize::MAX, |model| model.longest)
     }
 
     /// Every head of every layer from one random text, of the trained model, or of one random start
@@ -288,6 +293,7 @@ mod tests {
         let between = Between::Exact;
         let (_, params) = Model::new(config.clone(), between.build(), Seed(1));
         reader.model = Some(TrainedModel {
+            longest: config.positions,
             config,
             params,
             between,
