@@ -106,7 +106,11 @@ impl<'a> Work<'a> {
 
     /// The data of a cell: those of the one before, if they are the same.
     fn data_of(&mut self, config: &Config) -> Result<&Data> {
-        let of = |c: &Config| (c.task, c.data.clone(), c.protocol, c.budget, c.max_len);
+        // All settings that loading looks at.
+        let of = |c: &Config| {
+            let data = c.data.clone();
+            (c.task, data, c.protocol, c.budget, c.max_len, c.skip_black)
+        };
         if self
             .data
             .as_ref()
@@ -219,5 +223,37 @@ impl Lock {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Budget;
+    use crate::task::Task;
+    use datasets::pathfinder;
+
+    #[test]
+    fn other_data_are_loaded_where_black_pixels_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = &pathfinder::Settings::EASY;
+        pathfinder::write(folder.path(), 1, settings, [10, 1, 1]).unwrap();
+        let config = |attn: &str, skip_black| Config {
+            attn: attn.into(),
+            data: folder.path().to_str().unwrap().into(),
+            skip_black,
+            ..Task::Pathfinder.preset(Budget::Smoke)
+        };
+        let mut work = Work::new(folder.path(), 1);
+        // The configuration that the kept data were loaded for.
+        let mut loaded_for = |config: &Config| {
+            work.data_of(config).unwrap();
+            work.data.as_ref().unwrap().0.clone()
+        };
+        let first = config("vmean", false);
+        assert_eq!(loaded_for(&first), first);
+        assert_eq!(loaded_for(&config("skein", false)), first);
+        let other = config("skein", true);
+        assert_eq!(loaded_for(&other), other);
     }
 }
