@@ -228,6 +228,28 @@ fn the_report_is_made_again_from_the_folder_alone() {
 }
 
 #[test]
+fn a_run_without_timings_has_a_report_over_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(ended(), &run);
+    fs::remove_file(run.join("timings.jsonl")).unwrap();
+    succeed(&report(&[&run]));
+    let html = page(&run.join("report.html"));
+    assert_well_formed(&html);
+    assert!(html.contains("timings.jsonl is not there"));
+    assert!(html.contains("aria-label=\"Loss\"") && !html.contains("training time"));
+
+    let out = folder.path().join("both.html");
+    succeed(&report(&[&run, ended(), Path::new("--out"), &out]));
+    let html = page(&out);
+    assert_well_formed(&html);
+    let remark = format!("no curve over time: {}.", run.display());
+    assert!(html.contains(&remark), "{html}");
+    let whole = page(&ended().join("report.html"));
+    assert!(!whole.contains("timings.jsonl is not there"));
+}
+
+#[test]
 fn several_runs_are_compared_in_one_page() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (folder.path().join("a/run"), folder.path().join("b/run"));

@@ -154,6 +154,9 @@ pub(super) fn one(run: &Record) -> String {
         let stride = curve::stride(evaluations);
         let _ = write!(remark, " Of {evaluations} evaluations, one in {stride} is.");
     }
+    if run.timings.is_none() {
+        remark += " timings.jsonl is not there: what the steps took is not known.";
+    }
     page.remark(&remark);
 
     let charts = norms(run);
@@ -223,7 +226,7 @@ fn outcome(page: &mut Page, run: &Record) {
     }
     rows.push(("parameters".to_string(), thousands(result.parameters)));
     rows.push(("steps".to_string(), thousands(result.steps)));
-    if let Some(took) = Took::of(&run.timings) {
+    if let Some(took) = run.took() {
         rows.push(("training time".to_string(), time(&took)));
         if let Some(peak) = took.peak_mib {
             rows.push((
@@ -454,7 +457,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
                 of(&|result| percent(result.majority_accuracy)),
                 of(&|result| thousands(result.parameters)),
                 thousands(run.steps.len()),
-                Took::of(&run.timings)
+                run.took()
                     .map_or_else(absent, |took| format!("{:.3}", took.seconds_per_step)),
             ]
         })
@@ -463,6 +466,18 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
     page.remark(
         "A dash: the run has not ended. Best dev: accuracy of the evaluation with the lowest loss. s/step: the median.",
     );
+    let untimed: Vec<&str> = runs
+        .iter()
+        .zip(names)
+        .filter(|(run, _)| run.timings.is_none())
+        .map(|(_, name)| name.as_str())
+        .collect();
+    if !untimed.is_empty() {
+        page.remark(&format!(
+            "No timings.jsonl, so no time a step and no curve over time: {}.",
+            untimed.join(", ")
+        ));
+    }
 
     page.section("Curves");
     let looks: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -474,7 +489,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
         lines(&|run| curve::smooth(&run.steps.iter().map(of).collect::<Vec<_>>()))
     };
     let nats = "cross-entropy (nats)";
-    let longest = runs.iter().filter_map(|run| Took::of(&run.timings));
+    let longest = runs.iter().filter_map(Record::took);
     let longest = longest.map(|took| took.seconds);
     let (unit, unit_name) = match longest.fold(0.0, f64::max) {
         ..300.0 => (1.0, "seconds"),
@@ -553,9 +568,9 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
 
 /// Smoothed train loss over the time that the steps took, evaluations not counted: seconds divided by `unit`.
 fn over_time(run: &Record, name: &str, unit: f64) -> Series {
-    let mut times = Vec::with_capacity(run.timings.len());
+    let mut times = Vec::new();
     let mut sum = 0.0;
-    for timing in &run.timings {
+    for timing in run.timings.iter().flatten() {
         sum += timing.seconds / unit;
         times.push(sum);
     }

@@ -1,6 +1,7 @@
 //! What the folder of a run says, read without the data or the model: by whoever makes a page of it.
 
 use crate::config::{Config, read_toml};
+use crate::environment::Took;
 use crate::error::{Error, Result};
 use crate::experiment::Outcome;
 use crate::run::Timing;
@@ -44,7 +45,8 @@ pub(super) struct Record {
     pub(super) starts: Vec<toml::Table>,
     pub(super) steps: Vec<Step>,
     pub(super) evaluations: Vec<(usize, Dev)>,
-    pub(super) timings: Vec<Timing>,
+    /// None where timings.jsonl is not there: a run may be kept for its numbers, without its clock.
+    pub(super) timings: Option<Vec<Timing>>,
     /// What follows is there when the run has ended, or was begun by a program that keeps it.
     pub(super) result: Option<Outcome>,
     pub(super) data: Option<DataReport>,
@@ -86,11 +88,14 @@ impl Record {
             }
             Ok(())
         })?;
-        let mut timings = Vec::new();
-        lines(&folder.join("timings.jsonl"), |_, line| {
-            timings.push(serde_json::from_str(line)?);
-            Ok(())
-        })?;
+        let path = folder.join("timings.jsonl");
+        let mut timings = path.exists().then(Vec::new);
+        if let Some(timings) = &mut timings {
+            lines(&path, |_, line| {
+                timings.push(serde_json::from_str(line)?);
+                Ok(())
+            })?;
+        }
         Ok(Record {
             config,
             starts: environment.start,
@@ -102,6 +107,11 @@ impl Record {
             operators: json(&folder.join("operators.json"))?,
             folder: folder.to_path_buf(),
         })
+    }
+
+    /// What its steps took, as far as that is known.
+    pub(super) fn took(&self) -> Option<Took> {
+        self.timings.as_deref().and_then(Took::of)
     }
 
     /// The run's name: that of its folder.
