@@ -171,7 +171,7 @@ impl Run {
 
     /// Writes what the steps took into environment.toml, then result.json, the end of a run.
     pub fn finish(&self, result: &impl Serialize) -> Result<()> {
-        if let Some(took) = Took::of(&timings(&self.folder)?) {
+        if let Some(took) = timings(&self.folder)?.as_deref().and_then(Took::of) {
             took.write(&self.folder.join("environment.toml"))?;
         }
         let mut text = serde_json::to_string_pretty(result)?;
@@ -180,20 +180,23 @@ impl Run {
     }
 }
 
-/// The timings of the run in `folder`, a step each.
-pub(crate) fn timings(folder: &Path) -> Result<Vec<Timing>> {
+/// The timings of the run in `folder`, a step each; none where the file is not there, as a run may be kept for its
+/// numbers, without its clock.
+pub(crate) fn timings(folder: &Path) -> Result<Option<Vec<Timing>>> {
     let path = folder.join("timings.jsonl");
+    if !path.exists() {
+        return Ok(None);
+    }
     let text =
         fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
     let lines = text.lines().enumerate();
-    lines
-        .map(|(i, line)| {
-            serde_json::from_str(line).map_err(|error| {
-                let place = format!("{}:{}", path.display(), i + 1);
-                Error::failure(format!("{place}: expected the seconds of a step: {error}"))
-            })
+    let timings = lines.map(|(i, line)| {
+        serde_json::from_str(line).map_err(|error| {
+            let place = format!("{}:{}", path.display(), i + 1);
+            Error::failure(format!("{place}: expected the seconds of a step: {error}"))
         })
-        .collect()
+    });
+    timings.collect::<Result<_>>().map(Some)
 }
 
 fn exists(folder: &Path) -> Error {

@@ -81,10 +81,12 @@ fn table(flags: &Flags) -> Result<ExitCode> {
     for path in [&flags.curves, &flags.sensitivity].into_iter().flatten() {
         refuse_other(path)?;
     }
-    let comparison = Comparison::of(&flags.folders, flags.against.as_deref())?;
+    let mut comparison = Comparison::of(&flags.folders, flags.against.as_deref())?;
     // All that can fail first.
     let columns = &comparison.columns;
-    let curves = flags.curves.as_ref().map(|_| figures::curves(columns));
+    let remarks = &mut comparison.remarks;
+    let curves = flags.curves.as_ref();
+    let curves = curves.map(|_| figures::curves(columns, remarks));
     let sensitivity = flags.sensitivity.as_ref();
     let sensitivity = sensitivity.map(|_| figures::sensitivity(columns));
     for (path, figure) in [(&flags.curves, curves), (&flags.sensitivity, sensitivity)] {

@@ -345,6 +345,31 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
     }
     // Two lines in two panels, and two in the legend; the seconds are those of the steps.
     assert_eq!(svg.matches("<polyline").count(), 6, "{svg}");
+    // Without its clock a run is in the panel over steps; when all are, that is the only one.
+    fs::remove_file(grid.join("text-skein-s1/timings.jsonl")).unwrap();
+    let text = stdout(draw("--curves"));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(
+        words
+            .join(" ")
+            .contains("Not drawn against seconds, without a timings.jsonl: ")
+            && text.contains("text-skein-s1"),
+        "{text}"
+    );
+    let svg = fs::read_to_string(&image).unwrap();
+    assert_eq!(svg.matches("<polyline").count(), 6, "{svg}");
+    fs::remove_file(grid.join("text-skein-s2/timings.jsonl")).unwrap();
+    stdout(draw("--curves"));
+    let svg = fs::read_to_string(&image).unwrap();
+    assert_eq!(svg.matches("<polyline").count(), 5, "{svg}");
+    for seed in [1, 2] {
+        fs::remove_file(grid.join(format!("text-vmean-s{seed}/timings.jsonl"))).unwrap();
+    }
+    stdout(draw("--curves"));
+    let svg = fs::read_to_string(&image).unwrap();
+    assert_eq!(svg.matches("<polyline").count(), 4, "{svg}");
+    assert!(!svg.contains("training, s"), "{svg}");
+
     fs::remove_file(grid.join("text-skein-s1/metrics.jsonl")).unwrap();
     let told = refused(draw("--curves"), 1);
     assert!(told.contains("text-skein-s1/metrics.jsonl"), "{told}");

@@ -13,12 +13,13 @@ use serde::Deserialize;
 use std::fs;
 
 /// Figure 2: dev loss against the seconds of the steps so far, evaluations apart, and against steps; two
-/// panels a column, a line a method.
+/// panels a column, a line a method. Runs without timings are in the second only, with a remark.
 ///
 /// # Errors
-/// If a run has no metrics or timings, or none of them evaluations.
-pub(super) fn curves(columns: &[Column]) -> Result<String> {
+/// If a run has no metrics.
+pub(super) fn curves(columns: &[Column], remarks: &mut Vec<String>) -> Result<String> {
     let mut charts = Vec::new();
+    let mut untimed = Vec::new();
     for column in columns {
         let attns = distinct(column.runs.iter().map(|run| run.config.attn.clone()));
         let mut by_seconds = Vec::new();
@@ -29,30 +30,44 @@ pub(super) fn curves(columns: &[Column]) -> Result<String> {
                 .iter()
                 .map(|run| losses(run))
                 .collect::<Result<Vec<_>>>()?;
-            // Runs that stopped early end the line of their method.
-            let length = curves.iter().map(Vec::len).min().unwrap_or(0);
-            let point = |i: usize, x: fn(&Loss) -> f64| {
-                let all = |of: fn(&Loss) -> f64| -> Vec<f64> {
-                    curves.iter().map(|curve| of(&curve[i])).collect()
+            let has_no_time = |curve: &Vec<Loss>| curve.iter().any(|loss| loss.seconds.is_none());
+            for (run, curve) in runs.iter().zip(&curves) {
+                if has_no_time(curve) {
+                    untimed.push(run.folder.display().to_string());
+                }
+            }
+            let line = |curves: &[&Vec<Loss>], x: fn(&Loss) -> Option<f64>| {
+                // Runs that stopped early end the line of their method.
+                let length = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
+                let point = |i: usize| {
+                    let xs: Vec<f64> = curves.iter().filter_map(|curve| x(&curve[i])).collect();
+                    let dev: Vec<f64> = curves.iter().map(|curve| curve[i].dev).collect();
+                    Some(Point {
+                        x: mean(&xs)?,
+                        y: mean(&dev)?,
+                        error: Spread::Error.of(&dev).unwrap_or(0.0),
+                    })
                 };
-                let dev = all(|loss| loss.dev);
-                Some(Point {
-                    x: mean(&all(x))?,
-                    y: mean(&dev)?,
-                    error: Spread::Error.of(&dev).unwrap_or(0.0),
-                })
+                Series {
+                    name: name.clone(),
+                    points: (0..length).filter_map(point).collect(),
+                }
             };
-            let line = |x: fn(&Loss) -> f64| Series {
-                name: name.clone(),
-                points: (0..length).filter_map(|i| point(i, x)).collect(),
-            };
-            by_seconds.push(line(|loss| loss.seconds));
-            by_steps.push(line(|loss| loss.step as f64));
+            let all: Vec<&Vec<Loss>> = curves.iter().collect();
+            let timed: Vec<&Vec<Loss>> =
+                curves.iter().filter(|curve| !has_no_time(curve)).collect();
+            if !timed.is_empty() {
+                by_seconds.push(line(&timed, |loss| loss.seconds));
+            }
+            by_steps.push(line(&all, |loss| Some(loss.step as f64)));
         }
         for (x, series) in [
             ("training, s (evaluations apart)", by_seconds),
             ("steps", by_steps),
         ] {
+            if series.is_empty() {
+                continue;
+            }
             charts.push(Chart {
                 title: column.title.clone(),
                 x: x.into(),
@@ -62,14 +77,20 @@ pub(super) fn curves(columns: &[Column]) -> Result<String> {
             });
         }
     }
+    if !untimed.is_empty() {
+        remarks.push(format!(
+            "Not drawn against seconds, without a timings.jsonl: {}",
+            untimed.join(", ")
+        ));
+    }
     Ok(svg(&charts))
 }
 
 /// The dev loss after a step.
 struct Loss {
     step: usize,
-    /// Of all steps so far.
-    seconds: f64,
+    /// Of all steps so far; none in a run without timings.
+    seconds: Option<f64>,
     /// In nats.
     dev: f64,
 }
@@ -84,22 +105,31 @@ fn losses(run: &Run) -> Result<Vec<Loss>> {
     let path = run.folder.join("metrics.jsonl");
     let text =
         fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
-    let mut until = vec![0.0];
-    for timing in timings(&run.folder)? {
-        until.push(until.last().unwrap_or(&0.0) + timing.seconds);
-    }
+    let until = timings(&run.folder)?.map(|timings| {
+        let mut sum = 0.0;
+        let sums = timings.iter().map(|timing| {
+            sum += timing.seconds;
+            sum
+        });
+        [0.0].into_iter().chain(sums).collect::<Vec<f64>>()
+    });
     let mut losses = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let place = |what: String| Error::failure(format!("{}:{}: {what}", path.display(), i + 1));
         let line: Line = serde_json::from_str(line)
             .map_err(|error| place(format!("expected a line of a run: {error}")))?;
         if let Some(dev) = line.dev {
-            let seconds = until.get(line.step).copied();
+            let step = line.step;
+            let seconds =
+                match &until {
+                    None => None,
+                    Some(until) => Some(*until.get(step).ok_or_else(|| {
+                        place(format!("step {step} has no line in timings.jsonl"))
+                    })?),
+                };
             losses.push(Loss {
-                step: line.step,
-                seconds: seconds.ok_or_else(|| {
-                    place(format!("step {} has no line in timings.jsonl", line.step))
-                })?,
+                step,
+                seconds,
                 dev: dev.loss,
             });
         }
