@@ -20,7 +20,7 @@ mod show;
 mod unpack;
 mod verify;
 
-pub use get::Get;
+pub use get::{Fetched, Get};
 pub use manifest::{Archive, Manifest, Set};
 
 use crate::error::{Error, Result, exit};
@@ -60,9 +60,10 @@ enum Command {
 const GET: &str = "\
 The published archive comes as NAME.part: Ctrl-C stops, and the same command
 goes on from there. It gets its name when size and checksum are right; what the
-task needs of it is unpacked, and verified. listops, retrieval and pathfinder
-are in one archive of about 7.7 GB without a published checksum: gzip's own and
-the contents are checked. An archive put into the cache by hand is used as well.";
+task needs of it is unpacked as NAME.unverified, and gets its name when it is as
+published. listops, retrieval and pathfinder are in one archive of about 7.7 GB
+without a published checksum: gzip's own and the contents are checked. An
+archive put into the cache by hand is used as well.";
 
 /// What to do about a wrong flag.
 const HINT: &str = "data --help lists the commands, data get --help the flags of one";
@@ -115,18 +116,20 @@ fn get(flags: GetFlags) -> Result<ExitCode> {
         cache: flags.cache.or_else(cache_folder).ok_or_else(no_home)?,
         mirrors: flags.mirror,
         pause: Duration::from_secs(1),
+        verify: verify::report,
     };
     let interrupt = Interrupt::install()?;
-    let Some(place) = get.run(flags.task, &|| interrupt.requested())? else {
+    let Some(Fetched { place, report }) = get.run(flags.task, &|| interrupt.requested())? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let report = verify::report(flags.task, &place)?;
     answer(&format!("{report}{}\n", place.display()))?;
     if report.as_published() {
         return Ok(ExitCode::SUCCESS);
     }
-    let message = format!("{} is not as published", place.display());
-    Err(Error::failure(message).hint("remove it and its archive to get them again"))
+    let place = place.display();
+    Err(Error::failure(format!("{place} is not as published")).hint(format!(
+        "remove it and its archive to get them again; --data {place} reads it all the same"
+    )))
 }
 
 /// The folder in which downloaded data are kept, if there is a home folder for it. It may not
@@ -138,7 +141,8 @@ pub fn cache_folder() -> Option<PathBuf> {
     Some(caches.join("skein-lab"))
 }
 
-/// Where the published data of a task are in the cache, if `data get` has put them there.
+/// Where the published data of a task are in the cache, if `data get` has put them there: then they
+/// have been verified.
 pub fn cached(task: Task) -> Option<PathBuf> {
     let manifest = Manifest::published();
     let (set, _) = manifest.of(task)?;

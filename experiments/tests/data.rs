@@ -1,8 +1,9 @@
 //! The binary `data`: downloads from a server in this file, with everything that can go wrong on
 //! the way, and processes that verify, make and show.
 
+use datasets::verify::Report;
 use datasets::{Black, Protocol, image, text};
-use experiments::data::{Get, Manifest};
+use experiments::data::{Fetched, Get, Manifest};
 use experiments::task::Task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -150,6 +151,30 @@ fn get(manifest: Manifest, cache: &TempDir) -> Get {
         cache: cache.path().join("cache"),
         mirrors: vec![],
         pause: Duration::from_millis(1),
+        verify: |_, place| Ok(report(place, &[])),
+    }
+}
+
+/// A report about what is there.
+fn report(place: &Path, differences: &[&str]) -> Report {
+    Report {
+        title: format!("data at {}", place.display()),
+        facts: vec![],
+        differences: differences.iter().map(|line| line.to_string()).collect(),
+        faults: vec![],
+    }
+}
+
+/// What a call that is to end well and is not stopped has fetched.
+fn fetch(get: &Get, task: Task) -> Fetched {
+    get.run(task, &never).unwrap().expect("not stopped")
+}
+
+/// The error of a call that is to fail.
+fn failure(get: &Get, task: Task) -> String {
+    match get.run(task, &never) {
+        Ok(_) => panic!("it has not failed"),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -168,7 +193,7 @@ fn never() -> bool {
 
 /// The file has come, and nothing else is left.
 fn assert_there(get: &Get, bytes: &[u8]) {
-    let path = get.run(Task::Image, &never).unwrap().expect("not stopped");
+    let path = fetch(get, Task::Image).place;
     assert_eq!(path, get.cache.join("file.bin"));
     assert!(fs::read(path).unwrap() == bytes);
     assert_eq!(names(&get.cache), ["file.bin"]);
@@ -176,7 +201,7 @@ fn assert_there(get: &Get, bytes: &[u8]) {
 
 /// It has not come, and nothing is left; the error and its hint.
 fn assert_refused(get: &Get) -> String {
-    let error = get.run(Task::Image, &never).unwrap_err().to_string();
+    let error = failure(get, Task::Image);
     assert_eq!(names(&get.cache), [""; 0], "{error}");
     error
 }
@@ -197,7 +222,7 @@ fn a_file_comes_once() {
     assert_eq!(server.requests()[0].path, "/a/file.bin");
     // What is there is looked at again.
     fs::write(get.cache.join("file.bin"), &bytes[1..]).unwrap();
-    let error = get.run(Task::Image, &never).unwrap_err().to_string();
+    let error = failure(&get, Task::Image);
     assert!(
         error.contains("it has 299999 bytes, published: 300000"),
         "{error}"
@@ -280,7 +305,7 @@ fn a_server_that_always_breaks_off_is_given_up() {
     let server = Server::new(move |_, _| cut(whole(&body), 100_000));
     let cache = tempfile::tempdir().unwrap();
     let get = get(manifest(&server.url, &bytes), &cache);
-    let error = get.run(Task::Image, &never).unwrap_err().to_string();
+    let error = failure(&get, Task::Image);
     assert!(error.contains("broke off at byte 100000"), "{error}");
     assert!(server.requests().len() <= 5, "{:?}", server.requests());
     // What has come may be of use to a later call.
@@ -306,7 +331,7 @@ fn another_range_than_the_one_asked_for_is_not_taken() {
     });
     let cache = tempfile::tempdir().unwrap();
     let get = get(manifest(&server.url, &bytes), &cache);
-    let error = get.run(Task::Image, &never).unwrap_err().to_string();
+    let error = failure(&get, Task::Image);
     let reason = "asked for bytes from 100000, it says to send from 99999";
     assert!(error.contains(reason), "{error}");
     assert!(!get.cache.join("file.bin").exists());
@@ -370,7 +395,7 @@ fn a_length_that_nobody_states_is_counted() {
     let server = Server::new(move |_, _| answer("200 OK", "", &shorter));
     let cache = tempfile::tempdir().unwrap();
     let get = get(manifest(&server.url, &bytes), &cache);
-    let error = get.run(Task::Image, &never).unwrap_err().to_string();
+    let error = failure(&get, Task::Image);
     // What has come is not given up for an answer that may be no file at all.
     let reason = "it does not say how long the file is, so the 300.00 kB in ";
     assert!(error.contains(reason), "{error}");
@@ -402,7 +427,7 @@ fn what_is_here_outlasts_an_address_that_has_something_else() {
     });
     let cache = tempfile::tempdir().unwrap();
     let mut get = get(manifest(&server.url, &bytes), &cache);
-    get.run(Task::Image, &never).unwrap_err();
+    failure(&get, Task::Image);
     let part = get.cache.join("file.bin.part");
     assert!(fs::read(part).unwrap() == bytes[..100_000]);
     get.mirrors = ["page", "short", "long"]
@@ -493,7 +518,7 @@ fn two_processes_do_not_write_one_file() {
     fs::create_dir_all(&get.cache).unwrap();
     let other = fs::File::create(get.cache.join("file.bin.part")).unwrap();
     other.lock().unwrap();
-    let error = get.run(Task::Image, &never).unwrap_err().to_string();
+    let error = failure(&get, Task::Image);
     assert!(error.contains("another process is writing"), "{error}");
     assert_eq!(server.requests().len(), 0);
 }
@@ -548,15 +573,16 @@ fn unpacked(bytes: Vec<u8>) -> Result<Vec<String>, String> {
     let server = Server::new(move |_, request| wanted(request, &body));
     let cache = tempfile::tempdir().unwrap();
     let get = get(manifest(&server), &cache);
-    let place = get.run(Task::Text, &never);
+    let fetched = get.run(Task::Text, &never);
     assert!(names(cache.path()) == ["cache"], "something is outside");
-    match place {
-        Ok(place) => {
-            let place = place.expect("not stopped");
+    match fetched {
+        Ok(fetched) => {
+            let Fetched { place, report } = fetched.expect("not stopped");
             assert_eq!(place, get.cache.join("reviews"));
+            assert_eq!(report.title, format!("data at {}", place.display()));
             assert_eq!(names(&get.cache), ["reviews", "reviews.tar.gz"]);
             // It is there: no second look.
-            get.run(Task::Text, &never).unwrap();
+            fetch(&get, Task::Text);
             assert_eq!(server.requests().len(), 1);
             let data = text::load(&place, 100, Protocol::Paper).unwrap();
             assert_eq!(data.train.examples.len(), 2);
@@ -571,8 +597,11 @@ fn unpacked(bytes: Vec<u8>) -> Result<Vec<String>, String> {
             Ok(names.concat())
         }
         Err(error) => {
-            assert_eq!(names(&get.cache), ["reviews.tar.gz"], "{error}");
-            Err(error.to_string())
+            let error = error.to_string();
+            let is_damaged = error.contains("reviews.tar.gz.damaged now");
+            let left = ["reviews.tar.gz", "reviews.tar.gz.damaged"][usize::from(is_damaged)];
+            assert_eq!(names(&get.cache), [left], "{error}");
+            Err(error)
         }
     }
 }
@@ -590,6 +619,7 @@ fn an_archive_that_is_damaged_or_not_as_expected_leaves_no_folder() {
         missing.contains("there is no reviews/train/neg/*.txt in it"),
         "{missing}"
     );
+    // Other tasks may use the same archive, which is intact.
     assert!(
         missing.contains("hint: remove the file to get it again"),
         "{missing}"
@@ -611,12 +641,63 @@ fn an_archive_that_is_damaged_or_not_as_expected_leaves_no_folder() {
     // The four bytes before the last four are the checksum.
     let mut bad = good.clone();
     bad[end - 6] ^= 1;
-    let bad = unpacked(bad).unwrap_err();
-    assert!(bad.contains("cannot unpack"), "{bad}");
-    let short = unpacked(good[..end - 20].to_vec()).unwrap_err();
-    assert!(short.contains("cannot unpack"), "{short}");
-    let none = unpacked(b"no archive at all".to_vec()).unwrap_err();
-    assert!(none.contains("cannot unpack"), "{none}");
+    for damaged in [
+        bad,
+        good[..end - 20].to_vec(),
+        b"no archive at all".to_vec(),
+    ] {
+        let error = unpacked(damaged).unwrap_err();
+        assert!(error.contains("cannot unpack"), "{error}");
+        assert!(
+            error.contains("reviews.tar.gz.damaged now\nhint: the same command gets it again"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn after_a_damaged_archive_the_next_call_gets_another() {
+    let good = archive(&MEMBERS);
+    let bytes = good.len();
+    let server = Server::new(move |number, _| match number {
+        0 => whole(&good[..good.len() - 20]),
+        _ => whole(&good),
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let get = get(reviews(&server.url, bytes), &cache);
+    failure(&get, Task::Text);
+    assert_eq!(fetch(&get, Task::Text).place, get.cache.join("reviews"));
+    let left = ["reviews", "reviews.tar.gz", "reviews.tar.gz.damaged"];
+    assert_eq!(names(&get.cache), left);
+}
+
+#[test]
+fn a_set_has_its_name_only_when_it_is_as_published() {
+    let bytes = archive(&MEMBERS);
+    let body = bytes.clone();
+    let server = Server::new(move |_, _| whole(&body));
+    let cache = tempfile::tempdir().unwrap();
+    let mut get = get(reviews(&server.url, bytes.len()), &cache);
+    let unverified = get.cache.join("reviews.unverified");
+    get.verify = |_, place| Ok(report(place, &["one text too many"]));
+    // Looked at twice, it is what it was.
+    for _ in 0..2 {
+        let Fetched { place, report } = fetch(&get, Task::Text);
+        assert!(place == unverified && !report.as_published());
+        assert_eq!(report.title, format!("data at {}", unverified.display()));
+        assert_eq!(names(&get.cache), ["reviews.tar.gz", "reviews.unverified"]);
+    }
+    get.verify = |_, _| {
+        "no number"
+            .parse::<u8>()
+            .map(|_| unreachable!())
+            .map_err(Into::into)
+    };
+    assert!(failure(&get, Task::Text).contains("invalid digit"));
+    assert!(!get.cache.join("reviews").exists());
+    get.verify = |_, place| Ok(report(place, &[]));
+    fetch(&get, Task::Text);
+    assert_eq!(names(&get.cache), ["reviews", "reviews.tar.gz"]);
 }
 
 #[test]
@@ -627,7 +708,7 @@ fn a_length_that_nobody_knows_is_refused_where_no_checksum_is() {
     let server = Server::new(move |_, _| answer("200 OK", "", &half));
     let cache = tempfile::tempdir().unwrap();
     let get = get(reviews(&server.url, bytes.len()), &cache);
-    let error = get.run(Task::Text, &never).unwrap_err().to_string();
+    let error = failure(&get, Task::Text);
     let reason = "it does not say how long the file is, and no checksum could tell the whole of it";
     assert!(error.contains(reason), "{error}");
     assert_eq!(names(&get.cache), [""; 0]);
@@ -653,7 +734,7 @@ fn without_a_checksum_a_file_is_of_one_address() {
         });
         let cache = tempfile::tempdir().unwrap();
         let mut get = get(reviews(&first.url, bytes), &cache);
-        get.run(Task::Text, &never).unwrap_err();
+        failure(&get, Task::Text);
         get.mirrors = vec![second.url.clone()];
         let outcome = get.run(Task::Text, &never);
         // Its own address goes on with what is here, before any other.
@@ -661,10 +742,10 @@ fn without_a_checksum_a_file_is_of_one_address() {
         let ranges: Vec<_> = second.requests().iter().map(|r| r.range).collect();
         if first_comes_back {
             assert!(ranges.is_empty());
-            outcome.unwrap_err(); // The two halves of what that address has sent.
+            assert!(outcome.is_err()); // The two halves of what that address has sent.
         } else {
             assert_eq!(ranges, [None, Some(10)]);
-            assert_eq!(outcome.unwrap(), Some(get.cache.join("reviews")));
+            assert_eq!(outcome.unwrap().unwrap().place, get.cache.join("reviews"));
         }
     }
 }
@@ -684,7 +765,7 @@ fn pictures_are_read_inside_their_archive() {
     let cache = tempfile::tempdir().unwrap();
     let get = get(manifest(&server.url, &bytes), &cache);
     assert_there(&get, &bytes);
-    let place = get.run(Task::Image, &never).unwrap().unwrap();
+    let place = fetch(&get, Task::Image).place;
     let data = image::load(&place, Black::Kept).unwrap();
     assert_eq!(data.train.examples.len(), 45_000);
 }

@@ -1,18 +1,22 @@
 //! `data get`: the published data of a task into the cache folder.
 //!
 //! The archive is downloaded if it is not there ([`download`](super::download)), and what the task
-//! reads is unpacked if it is not there ([`unpack`](super::unpack)). Both appear under their names
-//! only whole, so that what is there is used without another look, by [`cached`](super::cached)
-//! too.
+//! reads is unpacked if it is not there ([`unpack`](super::unpack)). Both have their names only when
+//! they have been verified, so that [`cached`](super::cached) uses what is there without another
+//! look: an archive by its checksum or by what is in it, a set as NAME.unverified, which it remains
+//! when it is not the published one. An archive that cannot be read to its end becomes
+//! NAME.damaged, so that the next call gets another.
 
-use super::download::{Download, part_size};
+use super::download::{Download, hold, part_size};
 use super::manifest::{Archive, Manifest, Set};
-use super::unpack::unpack;
+use super::unpack::{Unpacked, unpack};
 use crate::error::{Error, Result};
 use crate::output::tell;
 use crate::task::Task;
+use crate::whole_file;
+use datasets::verify::Report;
 use indicatif::DecimalBytes;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,16 +31,25 @@ pub struct Get {
     pub mirrors: Vec<String>,
     /// Before a connection that broke is made again.
     pub pause: Duration,
+    /// What is in the data of a task at this place.
+    pub verify: fn(Task, &Path) -> Result<Report>,
+}
+
+/// Data that are in the cache.
+pub struct Fetched {
+    /// Where; NAME.unverified if they have come and are not the published ones.
+    pub place: PathBuf,
+    /// What is in them.
+    pub report: Report,
 }
 
 impl Get {
-    /// Fetches the data of `task` and returns where they are. `None`: `stop` said so, and what has
-    /// come is kept.
+    /// Fetches the data of `task`. `None`: `stop` said so, and what has come is kept.
     ///
     /// # Errors
-    /// Whatever stands in the way: too little space, no address that works, contents that are not
+    /// Whatever stands in the way: too little space, no address that works, contents that cannot be
     /// the published ones.
-    pub fn run(&self, task: Task, stop: &dyn Fn() -> bool) -> Result<Option<PathBuf>> {
+    pub fn run(&self, task: Task, stop: &dyn Fn() -> bool) -> Result<Option<Fetched>> {
         let Some((set, archive)) = self.manifest.of(task) else {
             let message = format!("there is nothing to download for {}", task.name());
             return Err(Error::usage(message));
@@ -44,7 +57,7 @@ impl Get {
         let place = self.cache.join(&set.place);
         let is_archive = set.files.is_empty();
         if !is_archive && place.exists() {
-            return Ok(Some(place));
+            return self.verified(task, place);
         }
         fs::create_dir_all(&self.cache)
             .map_err(|cause| Error::file("cannot create", &self.cache, &cause))
@@ -61,17 +74,62 @@ impl Get {
             return Ok(None);
         };
         if is_archive {
-            return Ok(Some(file));
+            return self.verified(task, file); // Its checksum is right, whatever the report says.
         }
-        let unpacked = unpack(&file, set, &self.cache, stop)?;
-        if unpacked.is_some() {
-            tell(&format!(
-                "{} is unpacked; {} is kept for other tasks, and may be removed",
-                place.display(),
-                file.display()
-            ));
+        self.unpacked(set, &file, place, stop)
+    }
+
+    fn verified(&self, task: Task, place: PathBuf) -> Result<Option<Fetched>> {
+        let report = (self.verify)(task, &place)?;
+        Ok(Some(Fetched { place, report }))
+    }
+
+    /// The set out of the archive at `path`, as the folder `place` if it is the published one.
+    fn unpacked(
+        &self,
+        set: &Set,
+        path: &Path,
+        place: PathBuf,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Fetched>> {
+        // While this process holds the archive, no other writes to the same temporary folder.
+        let archive = File::open(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+        hold(&archive, path, "unpacking")?;
+        if place.exists() {
+            return self.verified(set.task, place);
         }
-        Ok(unpacked)
+        let unverified = self.cache.join(format!("{}.unverified", set.place));
+        match unpack(&archive, path, set, &unverified, stop)? {
+            Unpacked::Whole => {}
+            Unpacked::Stopped => return Ok(None),
+            Unpacked::Damaged(reason) => {
+                let aside = self.cache.join(format!("{}.damaged", set.archive));
+                whole_file::rename(path, &aside)
+                    .map_err(|cause| Error::file("cannot rename", path, &cause))?;
+                let message = format!(
+                    "cannot unpack {}: {reason}; it is {} now",
+                    path.display(),
+                    aside.display()
+                );
+                return Err(Error::failure(message).hint(
+                    "the same command gets it again, from another place if need be (--mirror URL)",
+                ));
+            }
+        }
+        let mut report = (self.verify)(set.task, &unverified)?;
+        if !report.as_published() {
+            let place = unverified;
+            return Ok(Some(Fetched { place, report }));
+        }
+        whole_file::rename(&unverified, &place)
+            .map_err(|cause| Error::file("cannot create", &place, &cause))?;
+        let [before, now] = [&unverified, &place].map(|path| path.display().to_string());
+        report.title = report.title.replace(&before, &now);
+        tell(&format!(
+            "{now} is unpacked; {} is kept for other tasks, and may be removed",
+            path.display()
+        ));
+        Ok(Some(Fetched { place, report }))
     }
 
     fn urls(&self, archive: &Archive) -> Vec<String> {

@@ -69,15 +69,17 @@ impl Manifest {
             archive.check().map_err(|e| e.at(&archive.file))?;
         }
         for set in &manifest.sets {
-            let known = |archive: &Archive| archive.file == set.archive;
+            let archive = manifest.archives.iter().find(|a| a.file == set.archive);
             let steps = |path: &str| path.split('/').all(is_plain);
             let files = set.files.iter();
-            let error = if !manifest.archives.iter().any(known) {
+            let error = if archive.is_none() {
                 "there is no such archive"
             } else if !is_plain(&set.place) || !files.into_iter().all(|file| steps(file)) {
                 "expected names without `..`, joined by `/`"
             } else if set.files.is_empty() && set.place != set.archive {
                 "without files, the place is the archive"
+            } else if set.files.is_empty() && !archive.is_some_and(Archive::has_checksum) {
+                "without files, nothing but a checksum verifies the archive before it has its name"
             } else {
                 continue;
             };
@@ -174,6 +176,20 @@ mod tests {
             let refused = manifest(file, place, member);
             assert!(refused.is_err(), "{file} {place} {member}");
         }
+    }
+
+    #[test]
+    fn an_archive_that_is_read_itself_has_a_checksum() {
+        let manifest = |sum: &str| {
+            Manifest::parse(&format!(
+                "[[archive]]\nfile = 'a'\nurl = 'http://x/a'\nbytes = 1\n{sum}\n\
+                 [[set]]\ntask = 'image'\narchive = 'a'\nplace = 'a'"
+            ))
+        };
+        let sum = "0".repeat(32);
+        manifest(&format!("md5 = '{sum}'")).unwrap();
+        let error = manifest("").unwrap_err().to_string();
+        assert!(error.contains("nothing but a checksum verifies"), "{error}");
     }
 
     #[test]

@@ -3,14 +3,12 @@
 //!
 //! What an archive says is not trusted: only plain files are taken, no link; the path of a member
 //! is matched by its last names against patterns, and is written where the pattern says, so that no
-//! member can lead out of the folder; sizes and numbers have bounds. The folder has its name only
-//! when all members are in it and gzip's checksum has been reached.
+//! member can lead out of the folder; sizes and numbers have bounds. The folder is whole when all
+//! members are in it and gzip's checksum has been reached; else it is removed.
 
-use super::download::hold;
 use super::gauge::Gauge;
 use super::manifest::{Set, is_plain};
 use crate::error::{Error, Result};
-use crate::whole_file;
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -21,35 +19,47 @@ const EXPANSION: u64 = 64;
 /// The most members that are written; Pathfinder has 200,200.
 const MEMBERS: usize = 1_000_000;
 
-/// Unpacks what `set` names of `archive` as a folder of `cache`. `None`: it was stopped, and
-/// nothing is left.
-pub(super) fn unpack(
-    archive: &Path,
-    set: &Set,
-    cache: &Path,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<PathBuf>> {
-    let folder = cache.join(&set.place);
-    // While this process holds the archive, no other writes to the same temporary folder.
-    let file = File::open(archive).map_err(|cause| Error::file("cannot read", archive, &cause))?;
-    hold(&file, archive, "unpacking")?;
-    if folder.exists() {
-        return Ok(Some(folder));
+/// What has come of it. But for `Whole`, there is no folder.
+pub(super) enum Unpacked {
+    Whole,
+    Stopped,
+    /// The archive cannot be read to its end, and why.
+    Damaged(String),
+}
+
+/// Why it has failed.
+enum Fault {
+    /// See [`Unpacked::Damaged`].
+    Damaged(io::Error),
+    /// What is in the archive is not as expected, or the disk refused.
+    Other(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Other(error)
     }
-    let temporary = cache.join(format!(".{}.tmp", set.place));
-    remove(&temporary)?;
-    fs::create_dir(&temporary).map_err(|cause| Error::file("cannot create", &temporary, &cause))?;
-    let unpacked = members(&file, archive, set, &temporary, stop);
-    match unpacked {
-        Ok(()) => {
-            whole_file::rename(&temporary, &folder)
-                .map_err(|cause| Error::file("cannot create", &folder, &cause))?;
-            Ok(Some(folder))
-        }
-        Err(error) => {
-            remove(&temporary)?;
-            if stop() { Ok(None) } else { Err(error) }
-        }
+}
+
+/// Unpacks what `set` names of an archive, open and at `path`, as `folder`, in place of what an
+/// earlier call has left there.
+pub(super) fn unpack(
+    archive: &File,
+    path: &Path,
+    set: &Set,
+    folder: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Result<Unpacked> {
+    remove(folder)?;
+    fs::create_dir(folder).map_err(|cause| Error::file("cannot create", folder, &cause))?;
+    let Err(fault) = members(archive, path, set, folder, stop) else {
+        return Ok(Unpacked::Whole);
+    };
+    remove(folder)?;
+    match fault {
+        _ if stop() => Ok(Unpacked::Stopped),
+        Fault::Damaged(cause) => Ok(Unpacked::Damaged(cause.to_string())),
+        Fault::Other(error) => Err(error),
     }
 }
 
@@ -69,13 +79,14 @@ fn members(
     set: &Set,
     folder: &Path,
     stop: &dyn Fn() -> bool,
-) -> Result<()> {
+) -> std::result::Result<(), Fault> {
     let failed = |reason: String| {
+        // It keeps its name: another task may find in it what it needs.
         let hint = "remove the file to get it again, from another place if need be (--mirror URL)";
         Error::failure(format!("cannot unpack {}: {reason}", path.display())).hint(hint)
     };
-    let broken = |cause: io::Error| failed(cause.to_string());
-    let bytes = file.metadata().map_err(broken)?.len();
+    let unreadable = |cause: io::Error| Error::file("cannot read", path, &cause);
+    let bytes = file.metadata().map_err(unreadable)?.len();
     let watched = Watched {
         file,
         gauge: Gauge::new(format!("unpacking {}", set.archive), Some(bytes)),
@@ -100,8 +111,8 @@ fn members(
     let mut found = vec![0usize; patterns.len()];
     let mut room = set.unpacked_bytes.saturating_mul(2);
     // `raw`: no header can ask for memory, and a link has no contents.
-    for entry in archive.entries().map_err(broken)?.raw(true) {
-        let mut entry = entry.map_err(broken)?;
+    for entry in archive.entries().map_err(Fault::Damaged)?.raw(true) {
+        let mut entry = entry.map_err(Fault::Damaged)?;
         let plain = entry.header().entry_type().is_file();
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let Some((pattern, steps)) = member(&patterns, &name).filter(|_| plain) else {
@@ -119,31 +130,26 @@ fn members(
             io::ErrorKind::AlreadyExists => failed(format!("{name} is in it twice")),
             _ => Error::file("cannot write", &target, &cause),
         })?;
-        copy(&mut entry, &mut out, &target, &broken)?;
+        copy(&mut entry, &mut out, &target)?;
     }
     if let Some(missing) = found.iter().position(|&count| count == 0) {
         let pattern = patterns[missing].join("/");
-        return Err(failed(format!("there is no {pattern} in it")));
+        return Err(failed(format!("there is no {pattern} in it")).into());
     }
     // What follows the last member; at its end, gzip compares its checksum.
     let mut rest = archive.into_inner();
-    io::copy(&mut rest, &mut io::sink()).map_err(broken)?;
+    io::copy(&mut rest, &mut io::sink()).map_err(Fault::Damaged)?;
     match rest.limit() {
-        0 => Err(failed(format!("it holds more than {limit} bytes"))),
+        0 => Err(failed(format!("it holds more than {limit} bytes")).into()),
         _ => Ok(()),
     }
 }
 
 /// Copies one member; what goes wrong is the archive's fault, or the disk's.
-fn copy(
-    entry: &mut impl Read,
-    out: &mut File,
-    target: &Path,
-    broken: &dyn Fn(io::Error) -> Error,
-) -> Result<()> {
+fn copy(entry: &mut impl Read, out: &mut File, target: &Path) -> std::result::Result<(), Fault> {
     let mut bytes = [0; 1 << 16];
     loop {
-        let count = entry.read(&mut bytes).map_err(broken)?;
+        let count = entry.read(&mut bytes).map_err(Fault::Damaged)?;
         if count == 0 {
             return Ok(());
         }
