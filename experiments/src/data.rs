@@ -28,6 +28,7 @@ use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::answer;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use indicatif::DecimalBytes;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -147,6 +148,25 @@ pub fn cached(task: Task) -> Option<PathBuf> {
     let manifest = Manifest::published();
     let (set, _) = manifest.of(task)?;
     Some(cache_folder()?.join(&set.place)).filter(|place| place.exists())
+}
+
+/// Refuses to write so many bytes of a task into `folder` if they are not free; `flag` names another
+/// place.
+fn refuse_full_disk(task: Task, bytes: u64, folder: &Path, flag: &str) -> Result<()> {
+    let free = fs4::available_space(folder)
+        .map_err(|cause| Error::file("cannot ask for the free space of", folder, &cause))?;
+    if bytes <= free {
+        return Ok(());
+    }
+    let message = format!(
+        "{} needs about {} more in {}, where {} are free",
+        task.name(),
+        DecimalBytes(bytes),
+        folder.display(),
+        DecimalBytes(free)
+    );
+    let hint = format!("free some space, or choose another place with {flag}");
+    Err(Error::failure(message).hint(hint))
 }
 
 /// Refuses a file or folder that is there already.

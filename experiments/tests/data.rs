@@ -839,6 +839,10 @@ fn wrong_flags_are_one_error_and_a_hint() {
             "invalid value '0' for '--count",
         ),
         (
+            "make retrieval --count 1000000000,1,1",
+            "invalid value '1000000000' for '--count <N,N,N>': expected a whole number from 1 to 1000000",
+        ),
+        (
             "make listops --count 5",
             "--count has 1 numbers, expected 3 for listops",
         ),

@@ -15,7 +15,6 @@ use crate::output::tell;
 use crate::task::Task;
 use crate::whole_file;
 use datasets::verify::Report;
-use indicatif::DecimalBytes;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,7 +61,7 @@ impl Get {
         fs::create_dir_all(&self.cache)
             .map_err(|cause| Error::file("cannot create", &self.cache, &cause))
             .map_err(|error| error.hint("--cache FOLDER names another place"))?;
-        self.refuse_full_disk(set, archive)?;
+        self.refuse_lack_of_space(set, archive)?;
         let download = Download {
             archive,
             cache: &self.cache,
@@ -142,7 +141,7 @@ impl Get {
     }
 
     /// Before the first byte: is there room for what is still to come?
-    fn refuse_full_disk(&self, set: &Set, archive: &Archive) -> Result<()> {
+    fn refuse_lack_of_space(&self, set: &Set, archive: &Archive) -> Result<()> {
         let to_come = match self.cache.join(&archive.file).exists() {
             true => 0,
             false => archive
@@ -150,22 +149,6 @@ impl Get {
                 .saturating_sub(part_size(archive, &self.cache)),
         };
         let needed = to_come.saturating_add(set.unpacked_bytes);
-        let free = free_space(&self.cache)?;
-        if needed <= free {
-            return Ok(());
-        }
-        let message = format!(
-            "{} needs about {} more in {}, where {} are free",
-            set.task.name(),
-            DecimalBytes(needed),
-            self.cache.display(),
-            DecimalBytes(free)
-        );
-        Err(Error::failure(message).hint("free some space, or choose another place with --cache"))
+        super::refuse_full_disk(set.task, needed, &self.cache, "--cache")
     }
-}
-
-fn free_space(folder: &Path) -> Result<u64> {
-    fs4::available_space(folder)
-        .map_err(|cause| Error::file("cannot ask for the free space of", folder, &cause))
 }

@@ -5,7 +5,7 @@
 //! goes `made.toml`, which says what it is; only a folder that has one is replaced by
 //! `--overwrite`.
 
-use super::refuse_existing;
+use super::{refuse_existing, refuse_full_disk};
 use crate::error::{Error, Result};
 use crate::flags::{parse_seed, whole};
 use crate::output::answer;
@@ -20,6 +20,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// A few times the largest part of a published set; more is a mistake of typing.
+const MOST: usize = 1_000_000;
 /// What makes a folder one of this program's.
 const RECORD: &str = "made.toml";
 /// The pictures of Pathfinder if no others are asked for.
@@ -47,7 +49,7 @@ pub(super) struct Flags {
     seed: u64,
     /// How many for train, dev and test; for text, train and test [default: as many
     /// as the benchmark or the built-in set has]
-    #[arg(long, value_name = "N,N,N", value_delimiter = ',', value_parser = whole(1..=usize::MAX))]
+    #[arg(long, value_name = "N,N,N", value_delimiter = ',', value_parser = whole(1..=MOST))]
     count: Vec<usize>,
     /// Which pictures of pathfinder: lra (the benchmark's hard ones), lra-9, lra-6,
     /// sample or easy [default: lra]
@@ -86,6 +88,7 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     if flags.overwrite {
         refuse_foreign(&folder)?;
     }
+    refuse_full_disk(task, bytes(task, &count), &existing(&folder)?, "--out")?;
     let temporary = folder.with_file_name(format!(".{}.tmp", name.display()));
     let cannot = |doing: &str, path: &Path, cause: io::Error| {
         Error::file(&format!("cannot {doing}"), path, &cause)
@@ -165,6 +168,25 @@ fn counts(task: Task, given: &[usize]) -> Result<Vec<usize>> {
     Ok(given.to_vec())
 }
 
+/// Room for so many examples, roughly: a file takes a block of 4,096 bytes, however short it is.
+fn bytes(task: Task, count: &[usize]) -> u64 {
+    let of_one = match task {
+        Task::ListOps => 7000, // Some 1,000 words of 5 to 7 bytes.
+        Task::Retrieval => 600,
+        Task::Text | Task::Pathfinder | Task::Image => 4200,
+    };
+    count.iter().map(|&n| n as u64 * of_one).sum()
+}
+
+/// The nearest folder above a new one that is there.
+fn existing(folder: &Path) -> Result<PathBuf> {
+    let absolute =
+        std::path::absolute(folder).map_err(|cause| Error::file("cannot find", folder, &cause))?;
+    let mut above = absolute.ancestors().skip(1);
+    let found = above.find(|folder| folder.is_dir());
+    Ok(found.unwrap_or(Path::new(".")).to_path_buf())
+}
+
 /// How pictures of Pathfinder are drawn.
 fn settings(flags: &Flags) -> Result<Settings> {
     if flags.settings.is_some() && flags.task != Task::Pathfinder {
@@ -240,5 +262,26 @@ fn remove(folder: &Path) -> Result<()> {
             Err(Error::file("cannot remove", folder, &cause))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_that_does_not_fit_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let above = existing(&root.path().join("made/new/set")).unwrap();
+        assert_eq!(above, root.path());
+        assert_eq!(bytes(Task::Retrieval, &[1000, 10, 10]), 612_000);
+        let needed = bytes(Task::ListOps, &[1 << 50, 1, 1]);
+        let error = refuse_full_disk(Task::ListOps, needed, &above, "--out").unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("listops needs about 7.88 EB more in "),
+            "{error}"
+        );
+        assert!(error.contains("choose another place with --out"), "{error}");
     }
 }
