@@ -242,6 +242,43 @@ impl Task {
     /// # Errors
     /// What is wrong with the folder, and what was expected there.
     pub fn load(self, config: &Config) -> Result<Dataset, DataError> {
+        let mut data = self.read(config)?;
+        if let Some(warning) = self.cut_short(config, &data) {
+            data.notes.insert(0, warning);
+        }
+        Ok(data)
+    }
+
+    /// A warning if a length that nobody has chosen, that of the budget, cuts most examples of a
+    /// folder: the presets are sized for the built-in sets.
+    fn cut_short(self, config: &Config, data: &Dataset) -> Option<String> {
+        let Config {
+            max_len, budget, ..
+        } = *config;
+        let longest = *self.lengths().end();
+        if data.builtin || max_len == longest || max_len != self.preset(budget).max_len {
+            return None;
+        }
+        let examples = &data.train.examples;
+        let reaches = |document: &Box<[u8]>| document.len() >= max_len;
+        let cut = examples
+            .iter()
+            .filter(|example| example.documents.iter().any(reaches));
+        let [cut, all] = [cut.count(), examples.len()];
+        let why = match self {
+            Task::ListOps => ", so that their values cannot be known",
+            _ => "",
+        };
+        (2 * cut > all).then(|| {
+            format!(
+                "warning: budget {} cuts {cut} of {all} train examples at {max_len} tokens{why}: \
+                 --max-len {longest} or --budget paper keeps them",
+                budget.name()
+            )
+        })
+    }
+
+    fn read(self, config: &Config) -> Result<Dataset, DataError> {
         let protocol = config.protocol.into();
         let black = config.black();
         let max_len = config.max_len;
@@ -272,6 +309,45 @@ impl Task {
             (Task::Pathfinder, Some(path)) => pathfinder::load(path, black),
             (Task::Image, None) => Ok(image::builtin(BUILTIN, black)),
             (Task::Image, Some(path)) => image::load(path, black),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_that_cuts_most_of_a_folder_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let shape = listops::Shape {
+            train: 20,
+            dev: 5,
+            test: 5,
+            ..listops::Shape::LRA
+        };
+        listops::write(folder.path(), 1, &shape).unwrap();
+        let note = |budget, max_len: Option<usize>| {
+            let preset = Task::ListOps.preset(budget);
+            let config = Config {
+                data: folder.path().to_str().unwrap().into(),
+                max_len: max_len.unwrap_or(preset.max_len),
+                ..preset
+            };
+            Task::ListOps.load(&config).unwrap().notes.remove(0)
+        };
+        assert_eq!(
+            note(Budget::Quick, None),
+            "warning: budget quick cuts 20 of 20 train examples at 200 tokens, so that their values \
+             cannot be known: --max-len 2000 or --budget paper keeps them"
+        );
+        for (budget, max_len) in [
+            (Budget::Paper, None),
+            (Budget::Quick, Some(2000)),
+            (Budget::Quick, Some(100)), // Somebody has chosen that.
+        ] {
+            let note = note(budget, max_len);
+            assert!(!note.contains("warning"), "{note}");
         }
     }
 }
