@@ -109,7 +109,7 @@ pub struct Settings {
     )]
     pub protocol: Option<Protocol>,
 
-    /// smoke, quick or paper: see the table below [default: quick]
+    /// smoke, quick or paper: exp_TASK --help has a table of them [default: quick]
     #[arg(
         long,
         value_enum,
@@ -422,6 +422,16 @@ mod tests {
                     assert!(help.ends_with(&format!("[default: {value}]")), "{help}");
                 }
             }
+        }
+    }
+
+    /// `sweep` has these flags as well, and no tables of these.
+    #[test]
+    fn no_setting_points_to_a_table_of_one_command() {
+        let settings = <Settings as clap::Args>::augment_args(clap::Command::new("any"));
+        for arg in settings.get_arguments() {
+            let help = arg.get_help().unwrap().to_string();
+            assert!(!help.contains("below") && !help.contains("above"), "{help}");
         }
     }
 
