@@ -96,7 +96,7 @@ pub enum Protocol {
 pub enum Budget {
     /// About 15 seconds: does everything work?
     Smoke,
-    /// About 4 minutes on two cores: does it learn?
+    /// About 5 minutes on two cores: does it learn?
     Quick,
     /// The paper's settings: hours to days
     Paper,

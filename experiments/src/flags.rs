@@ -4,7 +4,7 @@
 //! of the field: one struct serves both, and `config` lays one over the other. The rest of [`Flags`] says where the run
 //! is written, when it pauses and what is printed.
 
-use crate::config::{Budget, Protocol};
+use crate::config::{Budget, Config, Protocol};
 use crate::error::{Error, Result};
 use crate::task::Task;
 use clap::parser::ValueSource;
@@ -290,7 +290,7 @@ fn costs() -> String {
     text
 }
 
-/// The presets of `--budget` as a table.
+/// The presets of `--budget`: a table of what differs between them, and what else they have.
 fn budgets(task: Task) -> String {
     let mut table =
         "Budgets:    steps  batch  learning rate  warm-up  eval every  max length\n".to_string();
@@ -304,7 +304,52 @@ fn budgets(task: Task) -> String {
         )
         .expect("writing to a string");
     }
+    let [smoke, quick, paper] =
+        [Budget::Smoke, Budget::Quick, Budget::Paper].map(|budget| others(&task.preset(budget)));
+    let (of_all, of_paper): (Vec<_>, Vec<_>) = paper
+        .into_iter()
+        .partition(|setting| smoke.contains(setting) && quick.contains(setting));
+    let own = |all: Vec<String>| -> Vec<String> {
+        let own = all.into_iter().filter(|setting| !of_all.contains(setting));
+        own.collect()
+    };
+    for (whose, settings) in [
+        ("smoke", own(smoke)),
+        ("quick", own(quick)),
+        ("paper", of_paper),
+        ("each", of_all.clone()),
+    ] {
+        if !settings.is_empty() {
+            writeln!(table, "{whose}: {}", settings.join(", ")).expect("writing to a string");
+        }
+    }
     table
+}
+
+/// The settings of a budget that the table has no column for; what is off, or all, is not said.
+fn others(config: &Config) -> Vec<String> {
+    let named = [
+        ("eval-examples", config.eval_examples as f64),
+        ("test-examples", config.test_examples as f64),
+        ("patience", config.patience as f64),
+        ("groups", config.groups as f64),
+    ];
+    let counts = named.into_iter().filter(|&(_, n)| n > 0.0);
+    let shares = [
+        ("dropout", config.dropout),
+        ("embedding-std", config.embedding_std),
+    ];
+    let mut text: Vec<String> = counts
+        .chain(shares)
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    for (name, on) in [
+        ("skip-black", config.skip_black),
+        ("sincos2d", config.sincos2d),
+    ] {
+        text.extend(on.then(|| name.to_string()));
+    }
+    text
 }
 
 fn parse_count(text: &str) -> std::result::Result<usize, String> {
@@ -379,25 +424,67 @@ mod tests {
 
     #[test]
     fn help_fits_eighty_columns_and_is_one_text() {
-        let printed = |flag| {
-            let error = Flags::command_for(Task::Text)
-                .try_get_matches_from(["exp_text", flag])
-                .unwrap_err();
-            error.render().to_string()
-        };
-        let help = printed("--help");
-        assert_eq!(help, printed("-h"));
-        for line in help.lines() {
-            assert!(line.chars().count() <= 80, "{line}");
+        for task in Task::ALL {
+            let printed = |flag| {
+                let error = Flags::command_for(task)
+                    .try_get_matches_from(["exp_text", flag])
+                    .unwrap_err();
+                error.render().to_string()
+            };
+            let help = printed("--help");
+            assert_eq!(help, printed("-h"));
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+            for heading in ["What:", "Budget:", "Run:", "Budgets:"] {
+                let headings = help.lines().filter(|line| line.starts_with(heading));
+                assert_eq!(headings.count(), 1, "{heading}");
+            }
         }
-        for heading in ["What:", "Budget:", "Run:", "Budgets:"] {
-            assert_eq!(
-                help.lines()
-                    .filter(|line| line.starts_with(heading))
-                    .count(),
-                1,
-                "{heading}"
-            );
+    }
+
+    #[test]
+    fn help_says_what_the_table_of_budgets_has_no_column_for() {
+        let end = "\
+            smoke: eval-examples 64, test-examples 256, dropout 0.1, embedding-std 0.02\n\
+            quick: eval-examples 1000, dropout 0, embedding-std 0.5, skip-black, sincos2d\n\
+            paper: dropout 0.1, embedding-std 0.02\n\
+            each: patience 10, groups 16\n";
+        let table = budgets(Task::Pathfinder);
+        assert!(table.ends_with(end), "{table}");
+        let end = "\
+            quick: eval-examples 1000\n\
+            each: patience 10, groups 16, dropout 0.1, embedding-std 0.02\n";
+        let table = budgets(Task::Text);
+        assert!(table.ends_with(end), "{table}");
+    }
+
+    /// Where each setting of a budget is told, so that a new one is not forgotten.
+    #[test]
+    fn every_setting_of_a_budget_is_in_its_table_or_below() {
+        let command = Flags::command_for(Task::Text);
+        let loud = Config {
+            eval_examples: 1,
+            test_examples: 1,
+            skip_black: true,
+            sincos2d: true,
+            ..Task::Text.preset(Budget::Quick)
+        };
+        let below = others(&loud).join(", ");
+        let columns = [
+            "budget",
+            "steps",
+            "batch",
+            "learning-rate",
+            "warmup",
+            "eval-every",
+            "max-len",
+        ];
+        for arg in command.get_arguments() {
+            let name = arg.get_long().unwrap_or_default();
+            if arg.get_help_heading() == Some("Budget") && !columns.contains(&name) {
+                assert!(below.contains(name), "{name}: {below}");
+            }
         }
     }
 
