@@ -5,7 +5,7 @@
 //! Without files, trees are grown by the benchmark's own procedure, 96,000 + 2,000 + 2,000, between a quarter of
 //! `--max-len` and `--max-len` words long.
 //!
-//! `cargo run --release --bin exp_listops -- --attn skein`
+//! `cargo run --release --bin exp_listops -- --attn skein --data builtin`
 
 use experiments::experiment;
 use experiments::task::Task;

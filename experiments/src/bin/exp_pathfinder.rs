@@ -5,7 +5,7 @@
 //! paths) under `quick` and `smoke`. `quick` leaves black pixels out and starts with positions of which neighbours are
 //! alike, without which it would learn nothing.
 //!
-//! `cargo run --release --bin exp_pathfinder -- --attn skein`
+//! `cargo run --release --bin exp_pathfinder -- --attn skein --data builtin`
 
 use experiments::experiment;
 use experiments::task::Task;

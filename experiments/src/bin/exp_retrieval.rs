@@ -4,7 +4,7 @@
 //! most 4,000 of each paper. One encoder reads both; the classifier sees u, v, u * v and u - v of their pooled vectors.
 //! Without files, made-up papers that share a subject or do not take their place.
 //!
-//! `cargo run --release --bin exp_retrieval -- --attn skein`
+//! `cargo run --release --bin exp_retrieval -- --attn skein --data builtin`
 
 use experiments::experiment;
 use experiments::task::Task;

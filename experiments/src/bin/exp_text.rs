@@ -3,7 +3,7 @@
 //! IMDb reviews (Maas et al. 2011) as the Long Range Arena has them: tokens are byte + 1, at most 4,000 of them, two
 //! classes. Without data on the machine, a built-in corpus of review-like English takes their place.
 //!
-//! `cargo run --release --bin exp_text -- --attn skein`
+//! `cargo run --release --bin exp_text -- --attn skein --data builtin`
 
 use experiments::experiment;
 use experiments::task::Task;
