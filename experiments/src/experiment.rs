@@ -39,7 +39,7 @@ pub(crate) struct Checkpoint {
     /// [`fingerprint`] of the data.
     pub(crate) data: String,
     pub(crate) trainer: State,
-    watch: Watch,
+    watch: EarlyStopping,
 }
 
 impl Checkpoint {
@@ -51,7 +51,7 @@ impl Checkpoint {
 
 /// What is known of the evaluations so far.
 #[derive(Serialize, Deserialize, Clone, Default)]
-struct Watch {
+struct EarlyStopping {
     /// Steps done and outcome of the evaluation with the lowest loss.
     best: Option<(usize, Evaluation)>,
     /// Evaluations since then.
@@ -361,12 +361,12 @@ fn open(
     threads: usize,
     data_sha256: &str,
     trainer: &mut Trainer,
-) -> Result<(Run, usize, Watch)> {
+) -> Result<(Run, usize, EarlyStopping)> {
     let folder = match start {
         Start::Resumed(folder) => folder,
         Start::New { out, overwrite } => {
             let mut run = Run::create(config, out, overwrite, threads)?;
-            let watch = Watch::default();
+            let watch = EarlyStopping::default();
             let first = checkpoint(config, data_sha256, trainer, &watch);
             run.save(0, &first).inspect_err(|_| {
                 // Without a checkpoint nothing can go on from it.
@@ -392,7 +392,7 @@ fn open(
     Ok((run, done, watch))
 }
 
-fn checkpoint(config: &Config, data: &str, trainer: &Trainer, watch: &Watch) -> Checkpoint {
+fn checkpoint(config: &Config, data: &str, trainer: &Trainer, watch: &EarlyStopping) -> Checkpoint {
     Checkpoint {
         config: config.to_toml(),
         data: data.to_string(),
@@ -445,7 +445,7 @@ fn mend_best(
     config: &Config,
     run: &Run,
     done: usize,
-    watch: &Watch,
+    watch: &EarlyStopping,
     trainer: &Trainer,
 ) -> Result<()> {
     let again = "start the run again, with --out FOLDER --overwrite";
@@ -493,7 +493,7 @@ struct Session<'a> {
     run: Run,
     events: Option<Events>,
     progress: Progress,
-    watch: Watch,
+    watch: EarlyStopping,
     began: Instant,
     spent: Spent,
 }

@@ -1,7 +1,7 @@
 //! Where the time of training steps goes: the operators of the tapes, forward and backward, and all
 //! that is no operator, adding up to the wall clock times the number of threads.
 //!
-//! Every thread has a `Watch`; what passes between two of its laps belongs to one `Part`, or to
+//! Every thread has a `Stopwatch`; what passes between two of its laps belongs to one `Part`, or to
 //! the nodes of a tape, which keep their own times. A watch that is off asks no clock. No number of
 //! a run depends on it.
 
@@ -94,12 +94,12 @@ impl Work {
 }
 
 /// The stopwatch of one thread.
-pub(crate) struct Watch(Option<(Work, Instant)>);
+pub(crate) struct Stopwatch(Option<(Work, Instant)>);
 
-impl Watch {
+impl Stopwatch {
     /// A watch that runs from now on, or one that is off and measures nothing.
-    pub(crate) fn new(on: bool) -> Watch {
-        Watch(on.then(|| (Work::default(), Instant::now())))
+    pub(crate) fn new(on: bool) -> Stopwatch {
+        Stopwatch(on.then(|| (Work::default(), Instant::now())))
     }
 
     /// The time since the last lap, and a new lap.
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_watch_that_is_off_measures_nothing() {
-        let mut watch = Watch::new(false);
+        let mut watch = Stopwatch::new(false);
         watch.lap(Part::Data);
         watch.lap_tape(|| panic!("nobody asked for the nodes"));
         assert_eq!(watch.lap_others(), Duration::ZERO);

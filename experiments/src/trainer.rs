@@ -9,7 +9,7 @@
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use crate::ordered_sum::OrderedSum;
-use crate::profile::{Part, Profile, Watch, Work};
+use crate::profile::{Part, Profile, Stopwatch, Work};
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::buffer::release_free;
@@ -284,7 +284,7 @@ impl Trainer {
     pub fn step(&mut self, step: usize) -> Result<Step> {
         let profiled = self.profile.is_some();
         let start = Instant::now();
-        let mut alone = Watch::new(profiled);
+        let mut alone = Stopwatch::new(profiled);
         let batch = self.loader.batch(step).places;
         let learner = &self.learner;
         let lengths: Vec<usize> = batch.iter().map(|&place| learner.tokens(place)).collect();
@@ -296,7 +296,7 @@ impl Trainer {
 
         // Every thread takes the next group until there is none.
         let work = self.threads.broadcast(|_| {
-            let mut watch = Watch::new(profiled);
+            let mut watch = Stopwatch::new(profiled);
             let mut outcomes = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -387,7 +387,7 @@ impl Trainer {
         let mut sums = self.learner.params.zeros();
         let mut visit = |place| {
             let tape = Tape::new();
-            let watch = &mut Watch::new(false);
+            let watch = &mut Stopwatch::new(false);
             self.learner.visit(place, 1.0, &tape, &mut sums, watch);
             tape.records()
         };
@@ -526,7 +526,7 @@ impl Learner {
         share: f32,
         tape: &Tape<f32>,
         sums: &mut GradientSums<f32>,
-        watch: &mut Watch,
+        watch: &mut Stopwatch,
     ) -> Outcome {
         let before = multiply_adds();
         let example = &self.data.train.examples[place.example];
@@ -594,7 +594,7 @@ impl Learner {
         for &place in batch {
             let tape = Tape::traced();
             let sums = &mut self.params.zeros();
-            self.visit(place, 1.0, &tape, sums, &mut Watch::new(false));
+            self.visit(place, 1.0, &tape, sums, &mut Stopwatch::new(false));
             let records = tape.records();
             let forward = records.iter().find(|node| infinite(node.value_norm));
             let backward = records
