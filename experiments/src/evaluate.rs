@@ -65,7 +65,7 @@ struct Flags {
 
 /// What came of it.
 #[derive(Serialize)]
-struct Outcome<'a> {
+struct Judgement<'a> {
     run: String,
     task: &'a str,
     attn: &'a str,
@@ -129,7 +129,7 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         |example, predicted| confusion[example.label][predicted] += 1,
     );
     progress.finish();
-    let outcome = Outcome {
+    let judgement = Judgement {
         run: flags.run.display().to_string(),
         task: task.name(),
         attn: &config.attn,
@@ -145,9 +145,9 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         confusion,
     };
     if flags.json {
-        answer(&format!("{}\n", serde_json::to_string_pretty(&outcome)?))?;
+        answer(&format!("{}\n", serde_json::to_string_pretty(&judgement)?))?;
     } else {
-        answer(&page(&outcome, data))?;
+        answer(&page(&judgement, data))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -172,16 +172,16 @@ fn refuse_changed(run: &Trained, data_sha256: &str, weights: Option<&Weights>) -
     Err(Error::failure(message).hint("restore them, or name these with --data PATH"))
 }
 
-/// The outcome as it is printed.
-fn page(outcome: &Outcome, data: &Dataset) -> String {
+/// The judgement as it is printed.
+fn page(judgement: &Judgement, data: &Dataset) -> String {
     let Evaluation {
         loss,
         accuracy,
         examples,
-    } = outcome.evaluation;
-    let drawn = match examples == split_size(outcome.split, data) {
+    } = judgement.evaluation;
+    let drawn = match examples == split_size(judgement.split, data) {
         true => String::new(),
-        false => format!(" of {}", split_size(outcome.split, data)),
+        false => format!(" of {}", split_size(judgement.split, data)),
     };
     let mut text = String::new();
     for (what, value) in [
@@ -189,14 +189,14 @@ fn page(outcome: &Outcome, data: &Dataset) -> String {
             "model",
             format!(
                 "{}, features {}, seed {}",
-                outcome.attn, outcome.features, outcome.seed
+                judgement.attn, judgement.features, judgement.seed
             ),
         ),
-        ("weights", outcome.weights.to_string()),
-        ("data", outcome.data.to_string()),
+        ("weights", judgement.weights.to_string()),
+        ("data", judgement.data.to_string()),
         (
             "split",
-            format!("{}, {examples}{drawn} examples", outcome.split),
+            format!("{}, {examples}{drawn} examples", judgement.split),
         ),
         ("accuracy", percent(accuracy)),
         ("loss", format!("{loss:.4}")),
@@ -204,7 +204,7 @@ fn page(outcome: &Outcome, data: &Dataset) -> String {
         let _ = writeln!(text, "{what:9} {value}"); // A string takes all.
     }
     text.push('\n');
-    text.push_str(&confused(&outcome.confusion, outcome.classes));
+    text.push_str(&confused(&judgement.confusion, judgement.classes));
     text
 }
 

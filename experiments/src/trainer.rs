@@ -132,7 +132,7 @@ pub struct State {
 
 /// One example's share of a step or an evaluation.
 #[derive(Clone, Copy)]
-struct Outcome {
+struct Judged {
     loss: f64,
     predicted: usize,
     right: bool,
@@ -321,7 +321,7 @@ impl Trainer {
         let together = alone.lap_others();
 
         // In the order of the batch, so that the groups do not matter here either.
-        let mut in_order: Vec<(usize, Outcome)> = outcomes.into_iter().flatten().collect();
+        let mut in_order: Vec<(usize, Judged)> = outcomes.into_iter().flatten().collect();
         in_order.sort_by_key(|&(slot, _)| slot);
         let outcomes = || in_order.iter().map(|&(_, outcome)| outcome);
         let count = batch.len() as f64;
@@ -457,7 +457,7 @@ impl Trainer {
         }
         let (mut loss, mut right) = (0.0, 0);
         for (share, indices) in order.chunks(SHARE).enumerate() {
-            let outcomes: Vec<Outcome> = self.threads.install(|| {
+            let outcomes: Vec<Judged> = self.threads.install(|| {
                 let judge = |&index: &usize| {
                     let tape = Tape::forward_only();
                     self.learner.judge(&split.examples[index], stream, &tape)
@@ -527,7 +527,7 @@ impl Learner {
         tape: &Tape<f32>,
         sums: &mut GradientSums<f32>,
         watch: &mut Stopwatch,
-    ) -> Outcome {
+    ) -> Judged {
         let before = multiply_adds();
         let example = &self.data.train.examples[place.example];
         let stream = |name| self.seed.stream(name).at(place.epoch).at(example.id);
@@ -544,7 +544,7 @@ impl Learner {
         watch.lap_tape(|| tape.records());
         bound.accumulate(gradients, sums);
         watch.lap(Part::Sums);
-        Outcome {
+        Judged {
             loss: f64::from(loss.item()),
             predicted: predicted(logits.value()),
             right: predicted(logits.value()) == example.label,
@@ -553,13 +553,13 @@ impl Learner {
     }
 
     /// Loss of one example in evaluation.
-    fn judge(&self, example: &Example, stream: Stream, tape: &Tape<f32>) -> Outcome {
+    fn judge(&self, example: &Example, stream: Stream, tape: &Tape<f32>) -> Judged {
         let before = multiply_adds();
         let bound = self.params.bind(tape);
         let draws = Draws::live(stream.at(example.id));
         let documents = documents(example, &self.data.encoding);
         let logits = self.model.logits(&bound, &documents, &draws, None);
-        Outcome {
+        Judged {
             loss: f64::from(ops::cross_entropy(&logits, example.label).item()),
             predicted: predicted(logits.value()),
             right: predicted(logits.value()) == example.label,
