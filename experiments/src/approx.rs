@@ -26,7 +26,7 @@ pub(crate) mod trial;
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, whole};
-use crate::output::{answer, tell};
+use crate::output::{answer, make_folder, tell};
 use crate::whole_file;
 use clap::Parser;
 use engine::Seed;
@@ -35,7 +35,6 @@ use method::Method;
 use model::Reader;
 use rayon::prelude::*;
 use std::fmt::Write;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -229,10 +228,7 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         Some(rows) => distinct(rows.iter().map(|row| row.d.max(1))),
         None => distinct(flags.d.clone().unwrap_or(vec![16, 32, 64, 128, 256])),
     };
-    if let Some(out) = &flags.out {
-        // Refused now rather than after all the work.
-        fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))?;
-    }
+    make_folder(flags.out.as_deref())?;
     let request = Request {
         settings,
         methods,

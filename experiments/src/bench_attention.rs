@@ -13,7 +13,7 @@ use crate::bench_step::parse_seconds;
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, whole};
-use crate::output::{answer, tell};
+use crate::output::{answer, make_folder, tell};
 use crate::whole_file;
 use clap::Parser;
 use engine::buffer::most_bytes;
@@ -21,7 +21,6 @@ use engine::{Seed, Stream, Tensor};
 use ops::attention::softmax::Softmax;
 use ops::attention::{Attention, Entry, Options, find, registry};
 use std::fmt::Write;
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -138,10 +137,7 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
             lengths
         }
     };
-    if let Some(out) = &flags.out {
-        // Refused now rather than after all the work.
-        fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))?;
-    }
+    make_folder(flags.out.as_deref())?;
     let mut blocks: Vec<Block> = Vec::new();
     for n in lengths {
         let start = Instant::now();

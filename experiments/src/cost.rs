@@ -11,7 +11,7 @@ use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads};
-use crate::output::{answer, tell};
+use crate::output::{answer, make_folder, tell};
 use crate::paper;
 use crate::task::Task;
 use crate::whole_file;
@@ -128,9 +128,8 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
     for name in &methods {
         find::<f32>(name).map_err(|error| Error::usage(error.to_string()))?;
     }
+    make_folder(flags.out.as_deref())?;
     if let Some(out) = &flags.out {
-        // Refused now rather than after all the work.
-        fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))?;
         refuse_other(&out.join(match flags.scale {
             true => "scale.md",
             false => "cost.md",

@@ -1,7 +1,9 @@
 //! What a command says: its answer on standard output, remarks on standard error. `println!` and
 //! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not.
+//! And the folder for what is written instead.
 
 use crate::error::{Error, Result};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -31,6 +33,17 @@ pub(crate) fn offer(text: &str) -> Result<bool> {
 /// Writes a line to standard error; when that is closed, nobody is left to be told.
 pub fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Makes the folder that `--out` names, if it does: what cannot be made is refused before all the
+/// work rather than after it.
+pub(crate) fn make_folder(out: Option<&Path>) -> Result<()> {
+    match out {
+        Some(out) => {
+            fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A field of CSV.

@@ -31,7 +31,7 @@ use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, whole};
-use crate::output::{answer, tell};
+use crate::output::{answer, make_folder, tell};
 use crate::whole_file;
 use clap::Parser;
 use engine::{Draws, Seed, Stream, Tensor, gemm};
@@ -39,7 +39,6 @@ use ops::sample::uniform;
 use ops::sketch::{Family, Scheme};
 use output::{chart, lemma_csv, proposition_csv, tables};
 use rayon::prelude::*;
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -199,10 +198,7 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     if flags.delta.len() > 3 {
         return Err(Error::usage("--delta: expected three at most"));
     }
-    if let Some(out) = &flags.out {
-        // Refused now rather than after all the work.
-        fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))?;
-    }
+    make_folder(flags.out.as_deref())?;
     let mut settings = Vec::new();
     for &input in &flags.input {
         for &n in &flags.n {
