@@ -27,6 +27,7 @@ use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, whole};
 use crate::output::{answer, make_folder, tell};
+use crate::statistics::Mean;
 use crate::whole_file;
 use clap::Parser;
 use engine::Seed;
@@ -143,26 +144,6 @@ struct Request {
     trials: usize,
     gradient: bool,
     seed: Seed,
-}
-
-/// Mean and standard error over trials.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mean {
-    pub(crate) mean: f64,
-    pub(crate) error: f64,
-}
-
-impl Mean {
-    /// Of two numbers or more.
-    pub(crate) fn of(numbers: &[f64]) -> Mean {
-        let count = numbers.len() as f64;
-        let mean = numbers.iter().sum::<f64>() / count;
-        let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
-        Mean {
-            mean,
-            error: (squares / (count - 1.0) / count).sqrt(),
-        }
-    }
 }
 
 /// All trials of one setting.
@@ -647,12 +628,5 @@ mod tests {
         assert_eq!(text(1e9, 1e7), "1.00e9");
         assert_eq!(text(1.0, 1e-9), "1.00000(0)");
         assert_eq!(text(f64::NAN, 0.0), "not finite");
-    }
-
-    #[test]
-    fn mean_and_standard_error() {
-        let got = Mean::of(&[1.0, 2.0, 3.0, 6.0]);
-        assert_eq!(got.mean, 3.0);
-        assert!((got.error - (14.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-15);
     }
 }

@@ -14,6 +14,7 @@ use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, whole};
 use crate::output::{answer, make_folder, tell};
+use crate::statistics::median;
 use crate::whole_file;
 use clap::Parser;
 use engine::buffer::most_bytes;
@@ -231,9 +232,10 @@ fn measure(name: &str, method: &dyn Attention<f32>, trials: &[Trial]) -> Measure
         }
     }
     let mean = |sum: f64| sum / f64::from(known);
+    let middle = |times: &[f64]| median(times).expect("there is a trial at least");
     Measured {
-        forward: median(forward),
-        backward: median(backward),
+        forward: middle(&forward),
+        backward: middle(&backward),
         bytes,
         errors: (known > 0).then(|| (mean(output), mean(gradient))),
     }
@@ -248,11 +250,6 @@ fn gradient_error(got: &Passed, exact: &Passed) -> f64 {
     let square = |norms: [f64; 3]| norms.iter().map(|norm| norm * norm).sum::<f64>();
     let off = square([0, 1, 2].map(|x| difference(&got[x], &exact[x]).norm()));
     (off / square([0, 1, 2].map(|x| exact[x].norm()))).sqrt()
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {

@@ -9,6 +9,7 @@ use crate::flags::{command_line, parse_threads, whole};
 use crate::memory;
 use crate::output::{answer, tell};
 use crate::profile::Profile;
+use crate::statistics::median;
 use crate::task::Task;
 use crate::trainer::Trainer;
 use clap::Parser;
@@ -180,7 +181,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
     let page_faults = (memory::page_faults().zip(faults))
         .map(|(now, then)| (now - then) as f64 / times.len() as f64);
     times.sort_by(f64::total_cmp);
-    let step_s = times[times.len() / 2];
+    let step_s = median(&times).expect("there is a step at least");
     let (tokens, multiply_adds) = last.map_or((0, 0), |step| (step.tokens, step.multiply_adds));
     let report = Report {
         attn: config.attn,

@@ -4,6 +4,7 @@
 use crate::config::read_toml;
 use crate::error::Result;
 use crate::run::Timing;
+use crate::statistics::median;
 use crate::whole_file;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -35,13 +36,12 @@ pub(crate) struct Took {
 impl Took {
     /// From the steps; none if there are none.
     pub(crate) fn of(steps: &[Timing]) -> Option<Self> {
-        let mut each: Vec<f64> = steps.iter().map(|step| step.seconds).collect();
-        each.sort_by(f64::total_cmp);
+        let each: Vec<f64> = steps.iter().map(|step| step.seconds).collect();
         let seconds: f64 = each.iter().sum();
         let tokens = |step: &Timing| step.seconds * step.tokens_per_second;
         Some(Self {
             seconds,
-            seconds_per_step: *each.get(each.len() / 2)?,
+            seconds_per_step: median(&each)?,
             tokens_per_second: steps.iter().map(tokens).sum::<f64>() / seconds,
             peak_mib: steps
                 .iter()

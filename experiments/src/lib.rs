@@ -17,7 +17,7 @@
 //!    back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
-//!    happens; they train nothing either. These and reports draw with `chart`.
+//!    happens; they train nothing either. These and reports draw with `chart`, and reckon with `statistics`.
 //!    [`bench_attention`]: how long methods take for that; [`bench_step`] and [`cost`]: what a training step takes,
 //!    beside the paper's numbers.
 //! 9. [`data`]: the published data fetched, generated ones written, both verified and shown.
@@ -49,6 +49,7 @@ pub mod profile;
 pub mod progress;
 pub mod report;
 pub mod run;
+mod statistics;
 pub mod sweep;
 pub mod table;
 pub mod task;

@@ -19,6 +19,7 @@ use crate::experiment::Outcome;
 use crate::flags::{command_line, distinct};
 use crate::output::{answer, csv_field};
 use crate::paper;
+use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
@@ -202,7 +203,7 @@ impl Comparison {
                 means.extend(mean(&accuracies));
                 let paper = paper::accuracy(attn, column.task);
                 papers.extend(paper);
-                row.push(with_spread(&accuracies, Spread::Deviation));
+                row.push(with_deviation(&accuracies));
                 row.push(number(paper, 2));
             }
             if self.is_whole() {
@@ -239,7 +240,7 @@ impl Comparison {
         for attn in self.methods.iter().filter(|attn| *attn != against) {
             let cell = |column: &Column| {
                 let differences = column.differences(attn, against);
-                with_spread(&differences, Spread::Error)
+                with_error(&differences)
             };
             let cells = self.columns.iter().map(cell);
             grid.rows
@@ -379,10 +380,10 @@ impl Comparison {
                     runs.len().to_string(),
                     seeds.join(" "),
                     exact(mean(&accuracies)),
-                    exact(Spread::Deviation.of(&accuracies)),
+                    exact(deviation(&accuracies)),
                     self.against.clone().unwrap_or_default(),
                     exact(mean(&pairs)),
-                    exact(Spread::Error.of(&pairs)),
+                    exact(standard_error(&pairs)),
                     pairs.len().to_string(),
                     exact(paper::accuracy(attn, column.task)),
                     outcome.parameters.to_string(),
@@ -446,48 +447,23 @@ impl Costs {
     }
 }
 
-fn mean(numbers: &[f64]) -> Option<f64> {
-    match numbers.len() {
-        0 => None,
-        count => Some(numbers.iter().sum::<f64>() / count as f64),
-    }
+/// "62.31 ± 0.42 (3)", "62.31 (1)": the mean of accuracies and how far each may be off.
+fn with_deviation(numbers: &[f64]) -> String {
+    let mean = mean(numbers).map(|mean| format!("{mean:.2}"));
+    with_spread(mean, deviation(numbers), numbers.len())
 }
 
-/// How far numbers, or their mean, may be off.
-#[derive(Clone, Copy)]
-enum Spread {
-    /// Of one number: with n - 1 in the denominator.
-    Deviation,
-    /// Of their mean.
-    Error,
+/// The mean of differences with its sign, and how far it may be off.
+fn with_error(numbers: &[f64]) -> String {
+    let mean = mean(numbers).map(|mean| format!("{mean:+.2}"));
+    with_spread(mean, standard_error(numbers), numbers.len())
 }
 
-impl Spread {
-    /// None of fewer than two numbers.
-    fn of(self, numbers: &[f64]) -> Option<f64> {
-        let (mean, count) = (mean(numbers)?, numbers.len() as f64);
-        let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
-        let deviation = (squares / (count - 1.0)).sqrt();
-        let spread = match self {
-            Spread::Deviation => deviation,
-            Spread::Error => deviation / count.sqrt(),
-        };
-        (numbers.len() > 1).then_some(spread)
-    }
-}
-
-/// "62.31 ± 0.42 (3)", "62.31 (1)"; a difference with its sign.
-fn with_spread(numbers: &[f64], spread: Spread) -> String {
-    let Some(mean) = mean(numbers) else {
-        return MISSING.into();
-    };
-    let mean = match spread {
-        Spread::Deviation => format!("{mean:.2}"),
-        Spread::Error => format!("{mean:+.2}"),
-    };
-    match spread.of(numbers) {
-        Some(spread) => format!("{mean} ± {spread:.2} ({})", numbers.len()),
-        None => format!("{mean} ({})", numbers.len()),
+fn with_spread(mean: Option<String>, spread: Option<f64>, count: usize) -> String {
+    match (mean, spread) {
+        (None, _) => MISSING.into(),
+        (Some(mean), None) => format!("{mean} ({count})"),
+        (Some(mean), Some(spread)) => format!("{mean} ± {spread:.2} ({count})"),
     }
 }
 

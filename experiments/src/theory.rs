@@ -26,12 +26,12 @@
 
 mod output;
 
-use crate::approx::Mean;
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, whole};
 use crate::output::{answer, make_folder, tell};
+use crate::statistics::{Mean, quantile};
 use crate::whole_file;
 use clap::Parser;
 use engine::{Draws, Seed, Stream, Tensor, gemm};
@@ -442,14 +442,6 @@ fn normalised(weights: impl Iterator<Item = f64>) -> Vec<f64> {
     weights.iter().map(|weight| weight / total).collect()
 }
 
-/// The smallest number that a part of `part` does not exceed.
-fn quantile(numbers: &[f64], part: f64) -> f64 {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = (part * sorted.len() as f64).ceil() as usize;
-    sorted[at.clamp(1, sorted.len()) - 1]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -510,13 +502,5 @@ mod tests {
         assert_eq!(identity.kappa, 6.0);
         assert_eq!(identity.lemma(5, 20, Seed(3).stream("x")).kept, 0);
         assert!((required(6, 1.0 / 6.0, 0.1) - 72.0 * 120f64.ln()).abs() < 1e-9);
-    }
-
-    #[test]
-    fn quantiles_are_numbers_of_the_list() {
-        let numbers = [3.0, 1.0, 2.0, 4.0];
-        assert_eq!(quantile(&numbers, 0.5), 2.0);
-        assert_eq!(quantile(&numbers, 0.9), 4.0);
-        assert_eq!(quantile(&numbers, 0.0), 1.0);
     }
 }

@@ -178,7 +178,7 @@ fn csv() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 1 + 5);
     let expected = "Text,text,skein,3,1 2 3,64,1.7320508075688772,softmax-nodrop,3,\
-                    0.5773502691896258,3,62.47,173954,";
+                    0.5773502691896257,3,62.47,173954,";
     assert!(lines[3].starts_with(expected), "{}", lines[3]);
     assert!(
         lines[3].contains(",\"texts, \"\"made\"\" here\","),

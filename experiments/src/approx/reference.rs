@@ -1,10 +1,10 @@
 //! Tables of an independent program, the paper's released code: mean and standard deviation of the
 //! relative error over twenty trials, `method,n,d,scale,mean,std`.
 
-use super::Mean;
 use super::input::{Input, Setting};
 use super::method::{Kind, Method};
 use crate::error::{Error, Result};
+use crate::statistics::Mean;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;

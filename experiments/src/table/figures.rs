@@ -1,13 +1,14 @@
 //! Figures 2 and 3 of the paper from the same runs: dev loss while training, and what learning rate and
 //! batch do. Averages are over seeds, error bars standard errors of these means.
 
-use super::{Column, Run, Spread, mean, rank};
+use super::{Column, Run, rank};
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flags::distinct;
 use crate::paper;
 use crate::run::timings;
+use crate::statistics::{mean, standard_error};
 use crate::trainer::Evaluation;
 use serde::Deserialize;
 use std::fs;
@@ -45,7 +46,7 @@ pub(super) fn curves(columns: &[Column], remarks: &mut Vec<String>) -> Result<St
                     Some(Point {
                         x: mean(&xs)?,
                         y: mean(&dev)?,
-                        error: Spread::Error.of(&dev).unwrap_or(0.0),
+                        error: standard_error(&dev).unwrap_or(0.0),
                     })
                 };
                 Series {
@@ -178,7 +179,7 @@ pub(super) fn sensitivity(columns: &[Column]) -> Result<String> {
                 Some(Point {
                     x: rate,
                     y: mean(&values)?,
-                    error: Spread::Error.of(&values).unwrap_or(0.0),
+                    error: standard_error(&values).unwrap_or(0.0),
                 })
             };
             Series {

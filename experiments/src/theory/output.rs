@@ -1,9 +1,10 @@
 //! What came of both experiments, as tables, CSV and a chart.
 
 use super::{Block, Columns, Flags, Lemma, Proposition, promised, relative, required};
+use crate::approx::cell;
 use crate::approx::input::Setting;
-use crate::approx::{Mean, cell};
 use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::statistics::Mean;
 use std::fmt::Write;
 
 impl Columns {
