@@ -184,13 +184,15 @@ impl Profile {
     }
 
     /// Multiply-adds of all operators, of all steps.
-    pub fn multiply_adds(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn multiply_adds(&self) -> u64 {
         let operators = self.work.operators.values();
         operators.map(|operator| operator.multiply_adds).sum()
     }
 
     /// Nodes of the operator `name`, of all steps.
-    pub fn calls(&self, name: &str) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn calls(&self, name: &str) -> u64 {
         let operator = self.work.operators.get(name);
         operator.map_or(0, |operator| operator.calls)
     }

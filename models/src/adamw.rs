@@ -75,11 +75,6 @@ impl<T: Real> AdamW<T> {
         }
     }
 
-    /// Steps done.
-    pub fn steps(&self) -> u64 {
-        self.step
-    }
-
     /// This state was made for parameters of these shapes: to be asked of one that comes from a checkpoint.
     pub fn fits(&self, params: &Params<T>) -> bool {
         let fits = |state: &[Vec<T>]| {
@@ -173,7 +168,7 @@ mod tests {
                 assert!((got - want).abs() <= 4e-16 * want.abs(), "{got} {want}");
             }
         }
-        assert_eq!(adamw.steps(), 3);
+        assert_eq!(adamw.step, 3);
     }
 
     #[test]
