@@ -1,10 +1,7 @@
 //! The sizes of a model.
 
-use serde::{Deserialize, Serialize};
-
 /// What the pooled vector of a document is divided by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
     /// The number of its tokens: a mean.
     Mean,
@@ -12,9 +9,8 @@ pub enum Pooling {
     Padded,
 }
 
-/// The sizes of a model; a block of a run's configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The sizes of a model and what is random in it. Whoever has settings of their own, as a run does, makes one of them.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     /// Rows of the word table: every token id is below.
     pub vocabulary: usize,
@@ -40,20 +36,12 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// Positions without a token are rows of their own, with token 0, for the attention to see; the
     /// pooling does not count them. For the methods that see padding in the released code.
-    #[serde(default)]
     pub pad: bool,
     /// Standard deviation of the embedding tables at the start.
-    #[serde(default = "embedding_std")]
     pub embedding_std: f64,
     /// The position table begins as sines and cosines of a pixel's row and column (the positions are those of a square
     /// picture, row by row), not as normal numbers.
-    #[serde(default)]
     pub sincos2d: bool,
-}
-
-/// That of the reference.
-fn embedding_std() -> f64 {
-    ModelConfig::EMBEDDING_STD
 }
 
 impl ModelConfig {
@@ -167,17 +155,6 @@ impl std::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn survives_serialisation_and_refuses_unknown_fields() {
-        let config = ModelConfig::new(512, 4096, 2, 1);
-        let text = serde_json::to_string(&config).unwrap();
-        assert!(text.contains("\"pooling\":\"mean\""), "{text}");
-        assert_eq!(serde_json::from_str::<ModelConfig>(&text).unwrap(), config);
-        let text = text.replacen("\"dim\"", "\"width\"", 1);
-        let error = serde_json::from_str::<ModelConfig>(&text).unwrap_err();
-        assert!(error.to_string().contains("`width`"), "{error}");
-    }
 
     #[test]
     fn impossible_sizes_are_refused_by_name() {
