@@ -1,5 +1,6 @@
 //! What a run was computed with, and what that took: environment.toml, one entry for its start, one
-//! for every time it was resumed, and one for its end. Nothing in it is read to compute anything.
+//! for every time it was resumed, and one for its end. Nothing in it changes a number of a run; what
+//! the steps took is read again for tables.
 
 use crate::config::read_toml;
 use crate::error::Result;

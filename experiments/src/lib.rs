@@ -8,11 +8,10 @@
 //!    was held).
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
 //!    it is stopped.
-//! 5. [`trainer`]: a training step and an evaluation, with `ordered_sum`, the gradient of a batch, and [`profile`], where a step's time goes; [`experiment`]:
-//!    the loop around them, from flags to the test;
-//!    `events`, its numbers for TensorBoard.
-//!    [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside the numbers of the
-//!    `paper`.
+//! 5. [`trainer`]: a training step and an evaluation, with `ordered_sum` (the gradient of a batch) and [`profile`]
+//!    (where a step's time goes); [`experiment`]: the loop around them, from flags to the test, with `events` (its
+//!    numbers for TensorBoard); [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside
+//!    the numbers of the `paper`.
 //! 6. [`report`]: the page about a run; [`evaluate`] and [`predict`]: what is done with its model, which `trained` reads
 //!    back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
