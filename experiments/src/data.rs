@@ -128,9 +128,11 @@ fn get(flags: GetFlags) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let place = place.display();
-    Err(Error::failure(format!("{place} is not as published")).hint(format!(
+    let message = format!("{place} is not as published");
+    let hint = format!(
         "remove it and its archive to get them again; --data {place} reads it all the same"
-    )))
+    );
+    Err(Error::failure(message).hint(hint))
 }
 
 /// The folder in which downloaded data are kept, if there is a home folder for it. It may not
