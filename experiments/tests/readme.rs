@@ -91,6 +91,16 @@ fn the_methods_are_those_of_the_registry() {
     assert!(readme().contains(&block), "the README should say\n{block}");
 }
 
+/// What a link to a heading says: small letters, hyphens for blanks, no other signs.
+fn anchor(heading: &str) -> String {
+    let letters = heading.chars().filter_map(|letter| match letter {
+        ' ' => Some('-'),
+        '-' | '_' => Some(letter),
+        _ => letter.is_alphanumeric().then_some(letter),
+    });
+    letters.collect::<String>().to_lowercase()
+}
+
 #[test]
 fn every_file_that_is_linked_is_there() {
     let readme = readme();
@@ -101,7 +111,15 @@ fn every_file_that_is_linked_is_there() {
         .collect();
     assert!(links.len() > 20, "{links:?}");
     for link in links {
-        assert!(workspace().join(link).exists(), "{link}");
+        let (file, part) = link.split_once('#').unwrap_or((link, ""));
+        let path = workspace().join(file);
+        assert!(path.exists(), "{link}");
+        if !part.is_empty() {
+            let text = fs::read_to_string(path).unwrap();
+            let headings = text.lines().filter(|line| line.starts_with('#'));
+            let mut anchors = headings.map(|line| anchor(line.trim_start_matches(['#', ' '])));
+            assert!(anchors.any(|anchor| anchor == part), "{link}");
+        }
     }
 }
 
