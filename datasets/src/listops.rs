@@ -292,7 +292,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
                 path,
                 format!("no expression is left for the {} split", split.name),
                 "expressions for train, dev and test",
-                "give the folder of the three files, or a larger single file",
+                "give each of the three files expressions of its own, or a larger single file",
             ));
         }
     }

@@ -64,6 +64,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     let name = path.file_name().unwrap_or(OsStr::new("reviews"));
     let name = format!("{} at {}", name.display(), path.display());
     let division = divide(train, test, &classes(), max_len, protocol);
+    // Neither half was empty, and test is whole; the protocol can have taken all of train.
     for split in [&division.train, &division.dev] {
         if split.examples.is_empty() {
             return Err(DataError::new(

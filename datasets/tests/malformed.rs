@@ -460,6 +460,36 @@ fn folders_of_reviews() {
     );
 }
 
+#[test]
+fn tables_of_reviews() {
+    check(
+        &TABLES,
+        &[
+            ("nothing wrong", "", |_| {}, &[]),
+            (
+                "a test table without texts",
+                "",
+                |r| put(r, "test.tsv", b"Source\tTarget\r\n\r\n"),
+                &["test.tsv", "line 1", "no text follows", "get it again"],
+            ),
+            (
+                "a train table without texts",
+                "",
+                |r| put(r, "train.tsv", b"\xef\xbb\xbfSource\tTarget"),
+                &["train.tsv", "line 1", "no text follows"],
+            ),
+            (
+                "the same texts in both tables",
+                "",
+                |r| {
+                    fs::copy(r.join("train.tsv"), r.join("test.tsv")).unwrap();
+                },
+                &["is left for the train split", "protocol paper"],
+            ),
+        ],
+    );
+}
+
 /// A line of ListOps alone in the file of train.
 fn listops_line(root: &Path, line: &[u8]) {
     put(
@@ -486,6 +516,12 @@ fn files_of_listops() {
                 "",
                 |r| put(r, "basic_val.tsv", b"Source\tTarget"),
                 &["is left for the dev"],
+            ),
+            (
+                "a header and nothing else to test on",
+                "",
+                |r| put(r, "basic_test.tsv", b"Source\tTarget\r\n"),
+                &["is left for the test", "of its own"],
             ),
             (
                 "a byte order mark",
@@ -696,6 +732,12 @@ fn files_of_retrieval() {
                 "",
                 |r| put(r, "new_aan_pairs.eval.tsv", b""),
                 &["eval.tsv", "no pair is left"],
+            ),
+            (
+                "an empty file to test on",
+                "",
+                |r| put(r, "new_aan_pairs.test.tsv", b""),
+                &["test.tsv", "no pair is left"],
             ),
             (
                 "a byte order mark",

@@ -133,6 +133,7 @@ fn what_is_no_table_is_refused_with_its_line() {
             b"Source\tTarget\na\t0\n\"b\t1\nc\t1\n",
             "line 3: columns: 1, not 2",
         ),
+        (b"Source\tTarget\n", "line 1: no text follows the header"),
         (&long, "line 3: a record of more than 16777216 bytes"),
     ] {
         let root = folder(&[("train.tsv", good), ("test.tsv", bytes)]);

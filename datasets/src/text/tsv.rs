@@ -30,7 +30,7 @@ struct Record {
     fields: usize,
 }
 
-/// Calls `each` with label and text of every record of `file`, in their order.
+/// Calls `each` with label and text of every record of `file`, in their order. A table without texts is refused.
 pub(super) fn records(file: &Path, mut each: impl FnMut(usize, &[u8])) -> Result<(), DataError> {
     let failed = |problem: String| DataError::new(file, problem, EXPECTED, AGAIN);
     let unreadable =
@@ -44,7 +44,7 @@ pub(super) fn records(file: &Path, mut each: impl FnMut(usize, &[u8])) -> Result
         ends: [0; 3],
         fields: 0,
     };
-    let mut header = true;
+    let (mut header, mut empty) = (true, true);
     while next(&mut reader, &mut input, &mut record)
         .map_err(unreadable)?
         .map_err(failed)?
@@ -79,11 +79,17 @@ pub(super) fn records(file: &Path, mut each: impl FnMut(usize, &[u8])) -> Result
             return Err(failed(format!("line {line}: the text is empty")));
         }
         each(label, text);
+        empty = false;
     }
-    match header {
-        true => Err(failed("the file is empty".into())),
-        false => Ok(()),
+    if header {
+        return Err(failed("the file is empty".into()));
     }
+    if empty {
+        let problem = "line 1: no text follows the header";
+        let hint = "the file was cut off: get it again, or move texts of the other table into it";
+        return Err(DataError::new(file, problem, EXPECTED, hint));
+    }
+    Ok(())
 }
 
 /// Reads the next record; false at the end of the file, and what is wrong if it is too large.
