@@ -56,13 +56,12 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
             hint,
         ));
     }
-    let [train, test] = halves(path)?.map(|half| match half.extension() {
-        Some(_) => read_table(&half, max_len),
-        None => read_folders(&half, max_len),
-    });
-    let (train, test) = (train?, test?);
-    let name = path.file_name().unwrap_or(OsStr::new("reviews"));
-    let name = format!("{} at {}", name.display(), path.display());
+    let mut sources = [vec![], vec![]];
+    texts(path, &mut |half, label, text| {
+        let half = &mut sources[half];
+        half.push(Source::new(half.len(), label, text, digest(text), max_len));
+    })?;
+    let [train, test] = sources;
     let division = divide(train, test, &classes(), max_len, protocol);
     // Neither half was empty, and test is whole; the protocol can have taken all of train.
     for split in [&division.train, &division.dev] {
@@ -75,7 +74,29 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
             ));
         }
     }
-    Ok(dataset(name, false, division))
+    Ok(dataset(name(path), false, division))
+}
+
+/// What the set at `path` is called.
+pub(crate) fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(OsStr::new("reviews"));
+    format!("{} at {}", name.display(), path.display())
+}
+
+/// Calls `each` with the half (0 is train, 1 test), the label and the whole bytes of every text, in the order of ids.
+/// One text is held at a time.
+pub(crate) fn texts(
+    path: &Path,
+    each: &mut dyn FnMut(usize, usize, &[u8]),
+) -> Result<(), DataError> {
+    for (number, half) in halves(path)?.iter().enumerate() {
+        let mut each = |label: usize, text: &[u8]| each(number, label, text);
+        match half.extension() {
+            Some(_) => tsv::records(half, each)?,
+            None => folder_texts(half, &mut each)?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes the built-in corpus of `seed`: 25,000 + 5,000 film reviews from a grammar (`text/reviews.rs` says which, and
@@ -167,9 +188,8 @@ fn halves(path: &Path) -> Result<[PathBuf; 2], DataError> {
     }
 }
 
-/// All texts of `train` or `test`, in the order of sorted paths.
-fn read_folders(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
-    let mut sources = Vec::new();
+/// Calls `each` with label and text of every file of `train` or `test`, in the order of sorted paths.
+fn folder_texts(half: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
     for (label, class) in CLASSES.iter().enumerate() {
         let folder = half.join(class);
         if !folder.is_dir() {
@@ -200,21 +220,10 @@ fn read_folders(half: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
                     "remove it, or unpack the archive again",
                 ));
             }
-            let id = sources.len();
-            sources.push(Source::new(id, label, &text, digest(&text), max_len));
+            each(label, &text);
         }
     }
-    Ok(sources)
-}
-
-/// All texts of a table, in their order.
-fn read_table(table: &Path, max_len: usize) -> Result<Vec<Source>, DataError> {
-    let mut sources = Vec::new();
-    tsv::records(table, |label, text| {
-        let id = sources.len();
-        sources.push(Source::new(id, label, text, digest(text), max_len));
-    })?;
-    Ok(sources)
+    Ok(())
 }
 
 /// A text, whole.

@@ -5,7 +5,7 @@
 //! line by line under "not as published", and is no error. What contradicts itself, such as a Target that is not the
 //! value of its expression, is said under "wrong". Called by `data verify`, and by whoever wants to know before training.
 
-use crate::protocol::{Digest, digest};
+use crate::protocol::{Digest, Source, digest, divide};
 use crate::{DataError, Protocol, image, listops, pathfinder, retrieval, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
@@ -120,30 +120,36 @@ impl fmt::Display for Encodings {
 
 /// The folder of the IMDb reviews (see [`text::load`]).
 pub fn text(path: &Path) -> Result<Report, DataError> {
-    let data = text::load(path, usize::MAX, Protocol::Paper)?;
-    let mut report = Report::new(data.name.clone());
-    // The loader's notes are about the halves, as published; the last is about the protocol.
-    let halves = data.notes.len().saturating_sub(1);
+    let mut halves: [Vec<Source>; 2] = Default::default();
+    let mut encodings: [Encodings; 2] = Default::default();
+    let mut seen: [HashSet<Digest>; 2] = Default::default();
+    text::texts(path, &mut |half, label, text| {
+        let digest = digest(text);
+        encodings[half].add(text);
+        seen[half].insert(digest);
+        // No byte is kept: all that is told of a text from here on is its digest and its length.
+        let id = halves[half].len();
+        halves[half].push(Source::new(id, label, text, digest, 0));
+    })?;
+    let classes = text::classes();
+    let [train, test] = halves;
+    let data = divide(train, test, &classes, usize::MAX, Protocol::Paper);
+    let mut report = Report::new(text::name(path));
+    // The notes are about the halves, as published; the last is about the protocol.
+    let about = data.notes.len().saturating_sub(1);
     let cut = format!("; cut at {}: 0 (0.0%)", usize::MAX);
     let uncut = data.notes.iter().map(|note| note.replace(&cut, ""));
-    report.facts.extend(uncut.take(halves));
-    let mut seen = vec![];
-    for (split, distinct) in [(&data.train, 24_904), (&data.test, 24_801)] {
-        let mut encodings = Encodings::default();
-        let mut texts: HashSet<Digest> = HashSet::new();
-        for example in &split.examples {
-            encodings.add(&example.documents[0]);
-            texts.insert(digest(&example.documents[0]));
-        }
-        report.fact(format!("{}: {encodings}", split.name));
+    report.facts.extend(uncut.take(about));
+    let found = [(&data.train, 24_904), (&data.test, 24_801)];
+    for (half, (split, distinct)) in found.into_iter().enumerate() {
+        report.fact(format!("{}: {}", split.name, encodings[half]));
         let name = |what: &str| format!("{} {what}", split.name);
         report.compare(&name("texts"), split.examples.len(), 25_000);
-        for (label, class) in data.classes.iter().enumerate() {
+        for (label, class) in classes.iter().enumerate() {
             let of_class = split.examples.iter().filter(|e| e.label == label).count();
             report.compare(&name(&format!("texts of class {class}")), of_class, 12_500);
         }
-        report.compare(&name("distinct texts"), texts.len(), distinct);
-        seen.push(texts);
+        report.compare(&name("distinct texts"), seen[half].len(), distinct);
     }
     let both = seen[0].intersection(&seen[1]).count();
     report.compare("texts in both halves", both, 123);
@@ -303,9 +309,9 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
         documents: HashSet<Digest>,
     }
     let mut earlier: Vec<Earlier> = vec![];
-    // The same id with another text is a mistake of whoever made the pairs.
-    let mut texts_of: HashMap<String, Digest> = HashMap::new();
-    let mut two_texts: HashSet<String> = HashSet::new();
+    // By the digest of the id. The same id with another text is a mistake of whoever made the pairs.
+    let mut texts_of: HashMap<Digest, Digest> = HashMap::new();
+    let mut two_texts: HashSet<Digest> = HashSet::new();
     for (file, published) in retrieval::FILES.iter().zip([147_086, 18_090, 17_437]) {
         let mut encodings = Encodings::default();
         let (mut labels, mut literals, mut longest, mut over) = ([0usize; 2], 0, 0, 0);
@@ -319,12 +325,13 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
             if *pairs.entry(digests).or_insert(row.label) != row.label {
                 contradictory.insert(digests);
             }
-            for ((text, digest), id) in row.texts.iter().zip(digests).zip(row.ids) {
+            let ids = row.ids.map(|id| digest(id.as_bytes()));
+            for ((text, digest), id) in row.texts.iter().zip(digests).zip(ids) {
                 encodings.add(text);
                 longest = longest.max(text.len());
                 over += usize::from(text.len() > retrieval::MAX_LEN);
                 documents.insert(digest);
-                if *texts_of.entry(id.clone()).or_insert(digest) != digest {
+                if *texts_of.entry(id).or_insert(digest) != digest {
                     two_texts.insert(id);
                 }
             }

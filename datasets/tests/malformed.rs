@@ -375,6 +375,17 @@ fn folders_of_reviews() {
                 &["3_7.txt", "4294967296 bytes"],
             ),
             (
+                "12 texts of 16 MiB, then an empty one",
+                "",
+                |r| {
+                    for i in 0..12 {
+                        sparse(r, &format!("train/neg/{i}_7.txt"), 16 << 20);
+                    }
+                    put(r, "test/pos/9_7.txt", b"");
+                },
+                &["9_7.txt", "is empty"],
+            ),
+            (
                 "a folder as a text",
                 "",
                 |r| folder_instead(r, "test/pos/3_7.txt"),
@@ -477,6 +488,19 @@ fn tables_of_reviews() {
                 "",
                 |r| put(r, "train.tsv", b"\xef\xbb\xbfSource\tTarget"),
                 &["train.tsv", "line 1", "no text follows"],
+            ),
+            (
+                "12 texts of 15 MiB, then one without label",
+                "",
+                |r| {
+                    let mut table = b"Source\tTarget\n".to_vec();
+                    for _ in 0..12 {
+                        table.resize(table.len() + (15 << 20), b'x');
+                        table.extend(b"\t0\n");
+                    }
+                    put(r, "test.tsv", &[&table, &b"x\n"[..]].concat());
+                },
+                &["test.tsv", "line 14", "columns: 1"],
             ),
             (
                 "the same texts in both tables",
@@ -774,6 +798,27 @@ fn files_of_retrieval() {
                 "",
                 |r| retrieval_line(r, b"1.0\t\tB\tx\ty"),
                 &["line 1", "column 2"],
+            ),
+            (
+                "12 lines with ids of 8 MB",
+                "",
+                |r| {
+                    let id = "x".repeat(8_000_000);
+                    let line = |i| format!("1.0\t{id}{i:02}\tB{i}\tx\ty\n");
+                    let lines: String = (0..12).map(line).collect();
+                    put(r, "new_aan_pairs.train.tsv", lines.as_bytes());
+                },
+                &["line 1", "column 2", "8000002 bytes", "1024 bytes at most"],
+            ),
+            (
+                "40,000 lines with ids of 1 kB, then one of four columns",
+                "",
+                |r| {
+                    let line = |i| format!("1.0\t{i:0>1000}\tB{i:0>1000}\tx\ty\n");
+                    let lines: String = (0..40_000).map(line).collect();
+                    retrieval_line(r, &[lines.as_bytes(), b"1.0\tA\tB\tx"].concat());
+                },
+                &["line 40001", "4 columns"],
             ),
             (
                 "a NUL",

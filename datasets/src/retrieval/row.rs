@@ -10,6 +10,8 @@ use std::path::Path;
 
 /// The longest line taken, in bytes; those of the benchmark are a hundred times shorter.
 const LONGEST: usize = 16 << 20;
+/// The longest id taken, in bytes; those of the anthology have 8.
+const ID: usize = 1024;
 
 const COLUMNS: &str = "five columns between tabs: label, id, id, text, text";
 const AGAIN: &str = "the file is damaged or not of this form; get it again";
@@ -139,6 +141,10 @@ fn parse(line: &[u8]) -> Result<Row, Wrong> {
         }
     };
     let id = |column: usize, id: &[u8]| match std::str::from_utf8(id) {
+        _ if id.len() > ID => {
+            let problem = format!("the id in column {column} has {} bytes", id.len());
+            Err(Wrong::new(problem, "the id of a paper, 1024 bytes at most"))
+        }
         Ok(id) if !id.is_empty() => Ok(id.to_string()),
         _ => {
             let problem = format!("the id in column {column} is {}", quoted(id));
