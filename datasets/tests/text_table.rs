@@ -143,6 +143,33 @@ fn what_is_no_table_is_refused_with_its_line() {
     }
 }
 
+/// A line ends in \n, \r or \r\n, each of them once, inside of quotes too: as editors and Python count.
+#[test]
+fn lines_are_counted_whatever_ends_them() {
+    let good: &[u8] = b"Source\tTarget\na\t0\nb\t1\n";
+    // However the buffer cuts it: the ends of the long line fall on every place about 65,536.
+    let long = |length: usize| {
+        let text = "x".repeat(length);
+        format!("Source\tTarget\r\n{text}\t0\r\nb\t9\r\n").into_bytes()
+    };
+    let mut cases = vec![
+        (b"Source\tTarget\ra\t0\rb\t9\r".to_vec(), 3),
+        (b"Source\tTarget\r\na\t0\r\nb\t9\r\n".to_vec(), 3),
+        (b"Source\tTarget\r\r\n\na\t0\r\rb\t9".to_vec(), 6),
+        (
+            b"Source\tTarget\n\"a\rb\r\nc\n\"\t0\r\"b\rb\"\t9".to_vec(),
+            6,
+        ),
+    ];
+    cases.extend((65_500..65_540).map(|length| (long(length), 3)));
+    for (bytes, line) in cases {
+        let root = folder(&[("train.tsv", good), ("test.tsv", &bytes)]);
+        let error = refusal(root.path());
+        let problem = format!("line {line}: the Target is \"9\"");
+        assert_eq!(error.problem, problem, "{} bytes", bytes.len());
+    }
+}
+
 #[test]
 fn a_table_that_is_missing_or_not_alone_is_said() {
     let good: &[u8] = b"Source\tTarget\na\t0\nb\t1\n";

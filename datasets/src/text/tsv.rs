@@ -21,13 +21,25 @@ const HEADER: [&[u8]; 2] = [b"Source", b"Target"];
 struct Record {
     /// Where it begins, counted from 1, the header's.
     line: usize,
-    /// Line breaks read so far.
+    /// Line breaks read so far: every \r, and every \n that does not follow one.
     breaks: usize,
+    /// The last byte read.
+    last: u8,
     /// All fields, one after the other.
     bytes: Vec<u8>,
     /// Where each ends; two is right, and a third is kept to know that there is one.
     ends: [usize; 3],
     fields: usize,
+}
+
+impl Record {
+    /// Counts the line breaks in the next bytes of the file.
+    fn pass(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.breaks += usize::from(byte == b'\r' || byte == b'\n' && self.last != b'\r');
+            self.last = byte;
+        }
+    }
 }
 
 /// Calls `each` with label and text of every record of `file`, in their order. A table without texts is refused.
@@ -40,6 +52,7 @@ pub(super) fn records(file: &Path, mut each: impl FnMut(usize, &[u8])) -> Result
     let mut record = Record {
         line: 1,
         breaks: 0,
+        last: 0,
         bytes: Vec::new(),
         ends: [0; 3],
         fields: 0,
@@ -99,27 +112,24 @@ fn next(
     record: &mut Record,
 ) -> std::io::Result<Result<bool, String>> {
     while let Some(&first @ (b'\r' | b'\n')) = input.fill_buf()?.first() {
-        record.breaks += usize::from(first == b'\n');
+        record.pass(&[first]);
         input.consume(1);
     }
     record.line = record.breaks + 1;
     record.fields = 0;
     let mut written = 0;
     loop {
-        let Record {
-            bytes,
-            ends,
-            fields,
-            line,
-            breaks,
-        } = &mut *record;
         let chunk = input.fill_buf()?;
-        let (result, read, bytes_out, ends_out) =
-            reader.read_record(chunk, &mut bytes[written..], &mut ends[*fields..]);
-        *breaks += chunk[..read].iter().filter(|&&byte| byte == b'\n').count();
+        let (result, read, bytes_out, ends_out) = reader.read_record(
+            chunk,
+            &mut record.bytes[written..],
+            &mut record.ends[record.fields..],
+        );
+        record.pass(&chunk[..read]);
         input.consume(read);
         written += bytes_out;
-        *fields += ends_out;
+        record.fields += ends_out;
+        let Record { bytes, line, .. } = &mut *record;
         match result {
             ReadRecordResult::InputEmpty => {}
             ReadRecordResult::OutputFull if bytes.len() as u64 > LONGEST => {
