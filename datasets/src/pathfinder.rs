@@ -158,7 +158,7 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
         // Not more at once than a batch has, so that not all of a million that are missing become errors.
         for rows in rows(&folder, batch)?.chunks(folder::BATCH) {
             let pictures: Vec<Result<Option<Box<[u8]>>, DataError>> =
-                rows.par_iter().map(|row| image(&row.file)).collect();
+                rows.par_iter().map(|row| image(batch, row)).collect();
             // In order, so that among several faults the first is told.
             for (row, picture) in rows.iter().zip(pictures) {
                 match picture? {

@@ -394,7 +394,7 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
         uneven += usize::from(rows.len() != 1000);
         lines += rows.len();
         for row in rows {
-            match pathfinder::image(&row.file)? {
+            match pathfinder::image(batch, &row)? {
                 None => empty.push(row.file.clone()),
                 Some(pixels) => {
                     labels[row.label] += 1;

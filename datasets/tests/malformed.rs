@@ -197,7 +197,8 @@ const PATHFINDER: Task = Task {
     },
     // A picture has a thousand bytes and is decoded as a whole.
     place: |error| {
-        error.path.extension().is_none_or(|e| e == "png") || has_place(error, &["line ", "it has "])
+        error.path.extension().is_none_or(|e| e == "png")
+            || has_place(error, &["line ", "it has ", "batch "])
     },
 };
 
@@ -1512,7 +1513,16 @@ fn folders_of_pathfinder() {
                 |r| {
                     metadata_line(r, &b"a b 2 1 1 1 1 1 1 1 1\n".repeat(190_000));
                 },
-                &["a/b", "no such file"],
+                &["a/b", "no such file", "line 13 of metadata/0.npy"],
+            ),
+            (
+                "a batch under two long names",
+                "",
+                |r| {
+                    let name = format!("curv_baseline/metadata/{:0>251}.npy", 0);
+                    fs::copy(r.join(METADATA), r.join(name)).unwrap();
+                },
+                &["000.npy", "batch 0", "\"0.npy\""],
             ),
             (
                 "an empty file of metadata",

@@ -502,6 +502,25 @@ fn what_is_wrong_with_a_folder_is_said() {
     assert!(refusal(&hard).contains("0 pictures cannot be divided"));
 }
 
+/// The same pictures would be in train and in test.
+#[test]
+fn two_files_of_one_number_are_refused() {
+    let (_root, whole) = layout();
+    let metadata = whole.join("metadata");
+    for other in ["00.npy", "+0.npy", "000000000000000000000000000.npy"] {
+        fs::copy(metadata.join("0.npy"), metadata.join(other)).unwrap();
+        for refused in [
+            refusal(&whole),
+            verify::pathfinder(&whole).unwrap_err().to_string(),
+        ] {
+            let both = refused.contains("0.npy\"") && refused.contains(other);
+            assert!(both && refused.contains("this is batch 0"), "{refused}");
+        }
+        fs::remove_file(metadata.join(other)).unwrap();
+    }
+    assert!(pathfinder::load(&whole, Black::Kept).is_ok());
+}
+
 #[test]
 fn what_is_wrong_with_metadata_is_said_with_its_line() {
     let (_root, whole) = layout();
@@ -548,9 +567,12 @@ fn what_is_wrong_with_metadata_is_said_with_its_line() {
         ),
         (
             "imgs/0 sample_99.png 1 1 1.0 6 2 2 0.5 1 1\n",
-            "there is no such file",
+            "sample_99.png\": there is no such file; line 2 of metadata/0.npy names it",
         ),
-        ("imgs 0 1 1 1.0 6 2 2 0.5 1 1\n", "this is not a file"),
+        (
+            "\nimgs 0 1 1 1.0 6 2 2 0.5 1 1\n",
+            "imgs/0\": this is not a file; line 3 of metadata/0.npy names it",
+        ),
     ] {
         fs::write(&file, format!("{good}{line}")).unwrap();
         let refused = refusal(&whole);
@@ -635,7 +657,9 @@ fn what_is_wrong_with_a_picture_is_said() {
     ] {
         fs::write(&file, &bytes).unwrap();
         let refused = refusal(&whole);
-        let named = refused.contains("sample_13.png") && refused.contains("a PNG of 32 x 32");
+        let line = "line 2 of metadata/10.npy names it";
+        let named = ["sample_13.png", "a PNG of 32 x 32", line];
+        let named = named.iter().all(|word| refused.contains(word));
         assert!(named && refused.contains(problem), "{problem}: {refused}");
     }
     fs::write(&file, good).unwrap();

@@ -46,6 +46,8 @@ pub(crate) struct Batch {
 
 /// A line of metadata.
 pub(crate) struct Row {
+    /// Counted from 1.
+    line: usize,
     /// The picture.
     pub(crate) file: PathBuf,
     pub(crate) label: usize,
@@ -108,6 +110,18 @@ pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
         return Err(DataError::new(&metadata, problem, expected, GET));
     }
     batches.sort_by(|a, b| (a.number, &a.file).cmp(&(b.number, &b.file)));
+    // `00.npy` beside `0.npy` would be the same pictures twice, in train and in test.
+    let twice = batches.windows(2).find(|w| w[0].number == w[1].number);
+    if let Some([one, other]) = twice {
+        let number = one.number;
+        let name = one.file.file_name().unwrap_or_default();
+        return Err(DataError::new(
+            &other.file,
+            format!("this is batch {number}, and so is {name:?} beside it"),
+            expected,
+            "remove one of the two, if they name the same pictures, or give it a number of its own",
+        ));
+    }
     Ok(batches)
 }
 
@@ -192,6 +206,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
             return Err(wrong(format!("has a name of {} bytes", long.len())));
         }
         rows.push(Row {
+            line: number,
             file: folder.join(place),
             label,
         });
@@ -199,9 +214,14 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
     Ok(rows)
 }
 
-/// The grey values of a picture; `None` if its file is empty.
-pub(crate) fn image(path: &Path) -> Result<Option<Box<[u8]>>, DataError> {
-    let picture = picture::read(path, &[png::ColorType::Grayscale])?;
+/// The grey values of a picture that the batch names; `None` if its file is empty.
+pub(crate) fn image(batch: &Batch, row: &Row) -> Result<Option<Box<[u8]>>, DataError> {
+    let picture = picture::read(&row.file, &[png::ColorType::Grayscale]).map_err(|mut error| {
+        // The name may be what is wrong.
+        let name = batch.file.file_name().unwrap_or_default().display();
+        error.problem += &format!("; line {} of metadata/{name} names it", row.line);
+        error
+    })?;
     Ok(picture.map(|picture| picture.values))
 }
 
