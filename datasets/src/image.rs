@@ -18,6 +18,7 @@ mod drawings;
 use crate::{Black, DataError, Dataset, Encoding, Example, Split, file, picture};
 use engine::rng::Seed;
 use flate2::read::GzDecoder;
+use font8x8::legacy::BASIC_LEGACY;
 use png::ColorType;
 use std::fs;
 use std::io::{self, BufReader, Read};
@@ -333,22 +334,46 @@ fn read_batch(
     Ok(())
 }
 
-/// A PNG of the first `columns` pictures of each class, a row a class, each pixel two by two.
-pub fn contact_sheet(split: &Split, classes: usize, columns: usize) -> io::Result<Vec<u8>> {
-    const ZOOM: usize = 2;
-    const STEP: usize = ZOOM * SIDE + 2; // a gap of two
-    let (width, height) = (STEP * columns.max(1), STEP * classes.max(1));
+/// A PNG of the first `columns` pictures of each class: under the name of the class, a row of pictures, each pixel three
+/// by three.
+pub fn contact_sheet(split: &Split, classes: &[String], columns: usize) -> io::Result<Vec<u8>> {
+    const GAP: usize = 2;
+    const ZOOM: usize = 3;
+    const STEP: usize = ZOOM * SIDE + GAP;
+    const DOT: usize = 2;
+    const LETTER: usize = DOT * 8;
+    // Above and below a name.
+    const MARGIN: usize = 2 * DOT;
+    const ROW: usize = LETTER + 2 * MARGIN + STEP;
+    let names = classes.iter().map(|name| name.chars().count());
+    // One picture is narrower than most names.
+    let width = (STEP * columns.max(1)).max(LETTER * names.max().unwrap_or(0));
+    let height = ROW * classes.len().max(1);
     let mut sheet = vec![255; width * height];
-    for class in 0..classes {
+    let mut square = |left: usize, top: usize, side: usize, grey: u8| {
+        for line in top..top + side {
+            sheet[line * width + left..][..side].fill(grey);
+        }
+    };
+    for (class, name) in classes.iter().enumerate() {
+        let top = class * ROW + MARGIN;
+        for (place, letter) in name.chars().enumerate() {
+            let known = BASIC_LEGACY.get(letter as usize);
+            // A byte is a line of dots, its lowest bit the leftmost.
+            let lines = known.unwrap_or(&BASIC_LEGACY[usize::from(b'?')]);
+            for (y, line) in lines.iter().enumerate() {
+                for x in (0..8).filter(|x| line >> x & 1 == 1) {
+                    square(place * LETTER + x * DOT, top + y * DOT, DOT, 0);
+                }
+            }
+        }
+        let top = top + LETTER + MARGIN;
         let pictures = split.examples.iter().filter(|e| e.label == class);
         for (column, picture) in pictures.take(columns).enumerate() {
             let pixels = picture.documents[0].iter().take(PIXELS);
             for (place, &pixel) in pixels.enumerate() {
-                let top = class * STEP + ZOOM * (place / SIDE);
-                let left = column * STEP + ZOOM * (place % SIDE);
-                for line in top..top + ZOOM {
-                    sheet[line * width + left..][..ZOOM].fill(pixel);
-                }
+                let (x, y) = (place % SIDE, place / SIDE);
+                square(column * STEP + x * ZOOM, top + y * ZOOM, ZOOM, pixel);
             }
         }
     }

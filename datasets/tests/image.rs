@@ -238,21 +238,54 @@ fn what_is_wrong_in_a_folder_is_said_with_file_and_byte() {
     assert!(refusal(&inner).contains("this is not a file"));
 }
 
+/// The width and the grey values of a contact sheet.
+fn decoded(sheet: &[u8]) -> (usize, Vec<u8>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(sheet))
+        .read_info()
+        .unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    (info.width as usize, pixels)
+}
+
 #[test]
-fn a_contact_sheet_is_a_png_with_a_row_a_class() {
-    let bytes = image::contact_sheet(&DRAWINGS.test, 10, 4).unwrap();
-    let decoder = png::Decoder::new(std::io::Cursor::new(&bytes));
-    let mut reader = decoder.read_info().unwrap();
-    let mut sheet = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut sheet).unwrap();
-    assert_eq!((info.width, info.height), (4 * 66, 10 * 66));
+fn a_contact_sheet_has_for_each_class_its_name_and_a_row_of_pictures() {
+    let sheet = image::contact_sheet(&DRAWINGS.test, &DRAWINGS.classes, 4).unwrap();
+    let (width, sheet) = decoded(&sheet);
+    // Of a class: the name, 16 pixels high between margins of 4, then pictures of 96 and a gap.
+    let row = 4 + 16 + 4 + 96 + 2;
+    assert_eq!((width, sheet.len()), (4 * 98, 4 * 98 * 10 * row));
     // Picture 13 is the second of class 3.
     let pixels = &DRAWINGS.test.examples[13].documents[0];
     for (x, y) in [(0, 0), (31, 31), (5, 17)] {
-        let place = (3 * 66 + 2 * y + 1) * 264 + 66 + 2 * x + 1;
+        let place = (3 * row + 24 + 3 * y + 1) * width + 98 + 3 * x + 1;
         assert_eq!(sheet[place], pixels[y * 32 + x]);
     }
-    assert!(image::contact_sheet(&DRAWINGS.test, 0, 0).is_ok());
+    // "saltire" begins with an s; its dots are two by two.
+    let dots: Vec<String> = (0..8)
+        .map(|y| {
+            let dark = |x: usize| sheet[(3 * row + 4 + 2 * y) * width + 2 * x] == 0;
+            (0..8).map(|x| if dark(x) { '#' } else { '.' }).collect()
+        })
+        .collect();
+    let s = [
+        "........", "........", ".#####..", "##......", ".####...", "....##..", "#####...",
+        "........",
+    ];
+    assert_eq!(dots, s);
+}
+
+#[test]
+fn a_contact_sheet_has_room_for_every_name() {
+    let sheet = |classes: &[String], columns| {
+        decoded(&image::contact_sheet(&DRAWINGS.test, classes, columns).unwrap())
+    };
+    let (width, _) = sheet(&DRAWINGS.classes, 1);
+    assert_eq!(width, 16 * "inverted triangle".len());
+    // What is no ASCII is shown as question marks.
+    let [odd, plain] = ["caf\u{e9}", "caf?"].map(|name| sheet(&[name.to_string()], 1));
+    assert_eq!(odd, plain);
+    assert_eq!(sheet(&[], 0).0, 98);
 }
 
 /// To the terminal itself: what a passing test prints by the macros is not shown.

@@ -668,8 +668,8 @@ fn what_is_wrong_with_a_picture_is_said() {
 
 #[test]
 fn the_contact_sheet_has_a_row_a_class() {
-    let sheet = datasets::image::contact_sheet(&LRA.train, 2, 8).unwrap();
+    let sheet = datasets::image::contact_sheet(&LRA.train, &LRA.classes, 8).unwrap();
     let decoder = png::Decoder::new(std::io::Cursor::new(&sheet));
     let info = decoder.read_info().unwrap().info().size();
-    assert_eq!(info, (8 * 66, 2 * 66));
+    assert_eq!(info, (8 * 98, 2 * 122));
 }

@@ -77,7 +77,7 @@ pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
             return Err(Error::usage(message).hint("such as --out pictures.png"));
         }
         let columns = flags.count.unwrap_or(8);
-        let sheet = image::contact_sheet(split, data.classes.len(), columns)?;
+        let sheet = image::contact_sheet(split, &data.classes, columns)?;
         whole_file::write(out, &[&sheet])?;
         let mut text = format!("{}: {}\n", out.display(), data.name);
         for (row, class) in data.classes.iter().enumerate() {
