@@ -245,6 +245,18 @@ pub fn builtin(
     Ok(dataset(name, true, splits, notes, black))
 }
 
+/// The first pictures of [`builtin`], for the eye: of every split, so many that `each` of each class are among them.
+pub fn few(
+    seed: u64,
+    settings: &Settings,
+    each: usize,
+    black: Black,
+) -> Result<Dataset, DataError> {
+    // The label is a fair coin: fewer than n heads in 4 n + 64 throws have a probability below 1e-17.
+    let count = each.saturating_mul(4).saturating_add(64);
+    builtin(seed, settings, [count; 3], black)
+}
+
 /// Label and pixels of picture `id` of a split.
 fn picture(seed: u64, settings: &Settings, split: &str, id: usize) -> (usize, Box<[u8]>) {
     let stream = Seed(seed).stream("pathfinder").stream(split).at(id);

@@ -71,6 +71,26 @@ fn the_number_of_threads_changes_nothing_and_a_larger_set_begins_with_a_smaller(
 }
 
 #[test]
+fn a_few_pictures_are_the_first_ones_and_of_each_class() {
+    for each in [1, 8, 20] {
+        let few = pathfinder::few(7, &Settings::LRA, each, Black::Kept).unwrap();
+        for (few, all) in [(&few.train, &LRA.train), (&few.dev, &LRA.dev)] {
+            let count = few.examples.len().min(all.examples.len());
+            assert_eq!(few.examples[..count], all.examples[..count]);
+        }
+        for split in [&few.train, &few.dev, &few.test] {
+            assert!(split.examples.len() < 200);
+            for label in [0, 1] {
+                let of_class = split.examples.iter().filter(|e| e.label == label);
+                assert!(of_class.count() >= each);
+            }
+        }
+    }
+    let refused = pathfinder::few(7, &Settings::LRA, usize::MAX, Black::Kept);
+    assert!(refused.unwrap_err().to_string().contains("pictures"));
+}
+
+#[test]
 fn a_set_says_what_it_is() {
     assert!(LRA.builtin && LRA.name.contains("not its files"));
     assert_eq!(LRA.classes, ["not connected", "connected"]);

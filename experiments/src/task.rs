@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 /// Built-in sets are the same whatever the seed of the run.
-const BUILTIN: u64 = 2022;
+pub(crate) const BUILTIN: u64 = 2022;
 
 /// A task of the Long Range Arena.
 #[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
