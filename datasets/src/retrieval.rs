@@ -102,7 +102,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
 }
 
 /// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are kept
-/// (`retrieval/papers.rs` says what relates them, and why no function of byte frequencies tells it).
+/// (`retrieval/papers.rs` says what relates them, and why no linear rule on byte frequencies tells it).
 ///
 /// # Panics
 /// If `max_len` is 0.
