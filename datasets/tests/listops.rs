@@ -384,9 +384,9 @@ fn malformed_files_are_refused_with_file_and_line() {
     );
 }
 
-// The sample that the benchmark's own program made, where it is at hand.
+// 8,000 trees beside 1,500 that the benchmark's own program has made.
 
-/// What the two-sample tests compare.
+/// What is compared.
 #[derive(Default)]
 struct Frequencies {
     lengths: Vec<f64>,
@@ -431,7 +431,83 @@ impl Frequencies {
         }
         found
     }
+
+    fn tables(&self) -> [(&'static str, HashMap<usize, f64>); 4] {
+        [
+            ("label", self.labels.clone()),
+            ("operator", self.operators.clone()),
+            ("digit", self.digits.clone()),
+            ("arguments", self.arguments.clone()),
+        ]
+    }
 }
+
+/// The mean and the standard deviation.
+fn moments(row: &[f64]) -> (f64, f64) {
+    let n = row.len() as f64;
+    let mean = row.iter().sum::<f64>() / n;
+    let squares: f64 = row.iter().map(|x| (x - mean).powi(2)).sum();
+    (mean, (squares / (n - 1.0)).sqrt())
+}
+
+/// What is known of the benchmark's trees where their files are not at hand.
+struct Sample {
+    trees: f64,
+    /// Mean and standard deviation.
+    length: (f64, f64),
+    /// The same of the mean level of a tree's operators.
+    level: (f64, f64),
+    /// How many trees have the value 0, 1 and so on.
+    labels: [u32; 10],
+    /// MIN, MAX, MED, SM.
+    operators: [u32; 4],
+    /// 0, 1 and so on.
+    digits: [u32; 10],
+    /// Operators of 2, 3 and so on arguments.
+    arguments: [u32; 9],
+}
+
+/// Of `listops.py` of the Long Range Arena with its defaults, 1,000 and 500 trees of two seeds. Every one of them is 9
+/// operators deep.
+const BENCHMARK: Sample = Sample {
+    trees: 1500.0,
+    length: (1038.438, 391.250),
+    level: (7.316555, 0.251443),
+    labels: [231, 139, 118, 134, 127, 139, 115, 117, 114, 266],
+    operators: [55201, 55718, 55388, 55320],
+    digits: [
+        111859, 111234, 111455, 111757, 111730, 111327, 111140, 111310, 111295, 111296,
+    ],
+    arguments: [
+        24461, 24168, 24433, 24547, 24890, 24601, 24647, 24886, 24994,
+    ],
+};
+
+impl Sample {
+    /// As [`Frequencies::tables`].
+    fn tables(&self) -> [HashMap<usize, f64>; 4] {
+        let table = |first: usize, counts: &[u32]| -> HashMap<usize, f64> {
+            (first..)
+                .zip(counts.iter().map(|&n| f64::from(n)))
+                .collect()
+        };
+        [
+            table(0, &self.labels),
+            table(0, &self.operators),
+            table(4, &self.digits),
+            table(2, &self.arguments),
+        ]
+    }
+}
+
+const OURS: Shape = Shape {
+    train: 7000,
+    dev: 500,
+    test: 500,
+    ..Shape::LRA
+};
+static GROWN: LazyLock<Frequencies> =
+    LazyLock::new(|| Frequencies::of(&[grown(1, &OURS, Protocol::Clean)]));
 
 /// Two-sample chi-squared over the cells with at least 10 counts in all, the rest pooled: (statistic, degrees of freedom).
 fn chi_squared(a: &HashMap<usize, f64>, b: &HashMap<usize, f64>) -> (f64, f64) {
@@ -474,56 +550,35 @@ fn kolmogorov(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn generated_trees_have_the_frequencies_of_the_benchmarks_program() {
-    let Some((_folder, files)) = sample() else {
-        return;
-    };
-    // The generator's own 1,500 against 8,000 of ours.
-    let theirs: Vec<Dataset> = files
-        .iter()
-        .map(|file| {
-            let found = listops::verify(file).unwrap();
-            println!("{found}");
-            assert_eq!(found.wrong, 0);
-            listops::load(file, listops::MAX_LEN, Protocol::Clean).unwrap()
-        })
-        .collect();
-    let theirs = Frequencies::of(&theirs);
-    assert_eq!(theirs.lengths.len(), 1500);
-    let shape = Shape {
-        train: 7000,
-        dev: 500,
-        test: 500,
-        ..Shape::LRA
-    };
-    let ours = Frequencies::of(&[grown(1, &shape, Protocol::Clean)]);
-    let mean = |row: &[f64]| row.iter().sum::<f64>() / row.len() as f64;
-    println!(
-        "mean length {:.1} and {:.1}",
-        mean(&ours.lengths),
-        mean(&theirs.lengths)
-    );
-    for (name, a, b) in [
-        ("length", &ours.lengths, &theirs.lengths),
-        ("mean level of operators", &ours.levels, &theirs.levels),
+    for (name, ours, (mean, deviation)) in [
+        ("length", moments(&GROWN.lengths), BENCHMARK.length),
+        (
+            "mean level of operators",
+            moments(&GROWN.levels),
+            BENCHMARK.level,
+        ),
     ] {
-        let statistic = kolmogorov(a, b);
-        println!("{name}: Kolmogorov-Smirnov {statistic:.3}");
-        assert!(statistic < 1.95, "{name}");
+        let n = GROWN.lengths.len() as f64;
+        let error = |ours: f64, theirs: f64| {
+            let variances = ours.powi(2) / n + theirs.powi(2) / BENCHMARK.trees;
+            variances.sqrt()
+        };
+        let z = (ours.0 - mean) / error(ours.1, deviation);
+        // The error of a normal law's deviation is that of its mean by the root of 2. 3.29 is the 0.1% point, both sides.
+        let spread = (ours.1 - deviation) / error(ours.1, deviation) * 2f64.sqrt();
+        println!(
+            "{name}: {:.3} +- {:.3} and {mean:.3} +- {deviation:.3}: z = {z:+.2}, {spread:+.2}",
+            ours.0, ours.1
+        );
+        assert!(z.abs() < 3.29 && spread.abs() < 3.29, "{name}");
     }
-    // Trees of this length reach the last level but one, every one of them: deeper than nine operators they cannot be.
-    for found in [&ours, &theirs] {
-        assert!(found.depths.keys().all(|&depth| (8..=9).contains(&depth)));
-        let share = found.depths[&9] / found.lengths.len() as f64;
-        println!("share of depth 9: {share:.4}");
-        assert!(share > 0.999);
-    }
-    for (name, a, b) in [
-        ("label", &ours.labels, &theirs.labels),
-        ("operator", &ours.operators, &theirs.operators),
-        ("digit", &ours.digits, &theirs.digits),
-        ("arguments", &ours.arguments, &theirs.arguments),
-    ] {
-        let (statistic, freedom) = chi_squared(a, b);
+    // Trees of this length reach the last level but one: deeper than nine operators they cannot be.
+    assert!(GROWN.depths.keys().all(|&depth| (8..=9).contains(&depth)));
+    let share = GROWN.depths[&9] / GROWN.lengths.len() as f64;
+    println!("share of depth 9: {share:.4}");
+    assert!(share > 0.999);
+    for ((name, ours), theirs) in GROWN.tables().iter().zip(BENCHMARK.tables()) {
+        let (statistic, freedom) = chi_squared(ours, &theirs);
         // Wilson and Hilferty: the cube root of chi-squared / k is nearly normal. 3.09 is the 0.1% point.
         let v = 2.0 / (9.0 * freedom);
         let z = ((statistic / freedom).cbrt() - (1.0 - v)) / v.sqrt();
@@ -535,10 +590,54 @@ fn generated_trees_have_the_frequencies_of_the_benchmarks_program() {
     // The tests can fail: trees of nine arguments at most are told apart.
     let fewer = Shape {
         max_args: 9,
-        ..shape
+        ..OURS
     };
     let fewer = Frequencies::of(&[grown(1, &fewer, Protocol::Clean)]);
-    assert!(chi_squared(&fewer.arguments, &theirs.arguments).0 > 1000.0);
+    let [.., theirs] = BENCHMARK.tables();
+    assert!(chi_squared(&fewer.arguments, &theirs).0 > 1000.0);
+    let error = BENCHMARK.length.1 / BENCHMARK.trees.sqrt();
+    let z = (moments(&fewer.lengths).0 - BENCHMARK.length.0) / error;
+    assert!(z < -10.0, "{z}");
+}
+
+/// The constants are those of the files, and what takes the files themselves: the laws of length and level as a whole.
+#[test]
+fn generated_trees_have_the_distributions_of_the_benchmarks_program() {
+    let Some((_folder, files)) = sample() else {
+        return;
+    };
+    let theirs: Vec<Dataset> = files
+        .iter()
+        .map(|file| {
+            let found = listops::verify(file).unwrap();
+            println!("{found}");
+            assert_eq!(found.wrong, 0);
+            listops::load(file, listops::MAX_LEN, Protocol::Clean).unwrap()
+        })
+        .collect();
+    let theirs = Frequencies::of(&theirs);
+    assert_eq!(theirs.lengths.len() as f64, BENCHMARK.trees);
+    assert_eq!(theirs.depths, HashMap::from([(9, BENCHMARK.trees)]));
+    assert_eq!(theirs.tables().map(|(_, table)| table), BENCHMARK.tables());
+    for (name, ours, theirs, known) in [
+        ("length", &GROWN.lengths, &theirs.lengths, BENCHMARK.length),
+        (
+            "mean level of operators",
+            &GROWN.levels,
+            &theirs.levels,
+            BENCHMARK.level,
+        ),
+    ] {
+        let found = moments(theirs);
+        let same = |found: f64, known: f64| (found / known - 1.0).abs() < 1e-5;
+        assert!(
+            same(found.0, known.0) && same(found.1, known.1),
+            "{found:?}"
+        );
+        let statistic = kolmogorov(ours, theirs);
+        println!("{name}: Kolmogorov-Smirnov {statistic:.3}");
+        assert!(statistic < 1.95, "{name}");
+    }
 }
 
 /// The unpacked sample: `basic_test.tsv` and `basic_val.tsv`.
