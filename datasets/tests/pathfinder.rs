@@ -443,6 +443,38 @@ fn what_is_written_is_read_again() {
     );
 }
 
+/// The first 100 lines of the benchmark's own `metadata/0.npy`, under which our pictures are put: its pictures are not at
+/// hand.
+#[test]
+fn the_benchmarks_own_lines_of_metadata_are_read() {
+    let Some((_unpacked, path)) = original() else {
+        return;
+    };
+    let lines = fs::read_to_string(path.join("lra-metadata-sample/0.first100.npy")).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let whole = pathfinder::write(root.path(), 7, &Settings::EASY, [80, 10, 10]).unwrap();
+    let ours = pathfinder::load(&whole, Black::Kept).unwrap();
+    fs::write(whole.join("metadata/0.npy"), &lines).unwrap();
+    let theirs = pathfinder::load(&whole, Black::Kept).unwrap();
+    // The label is the fourth of the words.
+    let labels = lines.lines().map(|line| line.split(' ').nth(3).unwrap());
+    let labels: Vec<usize> = labels.map(|label| label.parse().unwrap()).collect();
+    assert_eq!((labels.len(), labels.iter().sum()), (100, 40));
+    let examples = |dataset: &Dataset| -> Vec<Example> {
+        let splits = [&dataset.train, &dataset.dev, &dataset.test];
+        splits
+            .into_iter()
+            .flat_map(|s| s.examples.clone())
+            .collect()
+    };
+    let (ours, theirs) = (examples(&ours), examples(&theirs));
+    assert_eq!((ours.len(), theirs.len()), (100, 100));
+    for ((ours, theirs), label) in ours.iter().zip(&theirs).zip(labels) {
+        assert_eq!((theirs.id, theirs.label), (ours.id, label));
+        assert_eq!(theirs.documents, ours.documents);
+    }
+}
+
 fn refusal(path: &Path) -> String {
     match pathfinder::load(path, Black::Kept) {
         Err(error) => {
