@@ -78,7 +78,7 @@ pub struct Flags {
 
 /// The settings that were given, by flags or by a file; what is absent keeps the value of the budget's preset.
 ///
-/// What each means is said at the field of the same name in [`Config`](crate::config::Config).
+/// What each means is said at the field of the same name in [`Config`].
 #[derive(clap::Args, Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
