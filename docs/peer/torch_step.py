@@ -106,13 +106,15 @@ def main():
     flags.add_argument("--lengths", default="full", choices=["full", "imdb"])
     flags.add_argument("--threads", type=int, default=2)
     flags.add_argument("--seconds", type=float, default=20)
-    flags = flags.parse_args()
+    parser, flags = flags, flags.parse_args()
+    if flags.lengths == "imdb" and (flags.n, flags.batch) != (4096, len(REVIEWS)):
+        parser.error("--lengths imdb: only with --n 4096 --batch 16 has bench_step the same lengths")
     torch.set_num_threads(flags.threads)
     torch.manual_seed(42)
 
     lengths = torch.full((flags.batch,), flags.n)
-    if flags.lengths == "imdb":  # those of n = 4096, longer or shorter as n is, again and again
-        lengths = torch.tensor([max(2, REVIEWS[i % 16] * flags.n // 4096) for i in range(flags.batch)])
+    if flags.lengths == "imdb":
+        lengths = torch.tensor(REVIEWS)
     ids = torch.randint(1, 257, (flags.batch, flags.n)) * (torch.arange(flags.n) < lengths[:, None])
     labels = torch.randint(0, 2, (flags.batch,))
     model = Classifier({"skein": skein, "softmax": softmax, "vmean": vmean}[flags.attn], flags.n)
