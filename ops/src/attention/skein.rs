@@ -392,31 +392,78 @@ const LAWS: Laws = Laws {
     linear_time: true,
     random: true,
 };
+/// Of `Normalisation::Exact`.
+const EXACT_LAWS: Laws = Laws {
+    rows_sum_to_one: false,
+    linear_time: false,
+    ..LAWS
+};
+
 const SKEIN: Skein = Skein {
     features: 256,
     columns: Columns::Pilots,
     normalisation: Normalisation::Adaptive,
     reuse: true,
 };
+const NO_PILOT: Skein = Skein {
+    reuse: false,
+    ..SKEIN
+};
+const UNIFORM: Skein = Skein {
+    columns: Columns::Uniform,
+    ..NO_PILOT
+};
+const NO_NORM: Skein = Skein {
+    normalisation: Normalisation::Exact,
+    ..NO_PILOT
+};
+const SIMPLE_NORM: Skein = Skein {
+    normalisation: Normalisation::Simple,
+    ..NO_PILOT
+};
+const ONE_UNIFORM: Skein = Skein {
+    columns: Columns::Uniform,
+    ..SKEIN
+};
+const ONE_SIMPLE: Skein = Skein {
+    normalisation: Normalisation::Simple,
+    ..SKEIN
+};
+const ONE_NO_NORM: Skein = Skein {
+    normalisation: Normalisation::Exact,
+    ..SKEIN
+};
 
-/// d of an example of n tokens, and how many distinct rows d pilots are on average.
-fn sizes(options: &Options, n: f64) -> (f64, f64) {
-    let d = n.min(options.features as f64);
-    (d, n * (1.0 - (1.0 - 1.0 / n).powf(d)))
-}
+impl Skein {
+    /// This variant with the features that were asked for.
+    fn with(self, options: &Options) -> Skein {
+        Skein {
+            features: options.features,
+            ..self
+        }
+    }
 
-/// `variant` with the features that were asked for.
-fn with_features<T: Real>(options: &Options, variant: Skein) -> Box<dyn Attention<T>> {
-    Box::new(Skein {
-        features: options.features,
-        ..variant
-    })
-}
-
-/// Numbers held at most: in forward, the tile of 64 pilots with all keys and `matrices` n x p; in backward, four of
-/// these.
-fn numbers(matrices: f64, n: f64, p: f64) -> f64 {
-    (matrices * n * p + 114.0 * n).max(4.0 * n * p + 2.0 * n)
+    /// What one head of n tokens and p columns costs.
+    fn cost(&self, n: f64, p: f64) -> Cost {
+        let d = n.min(self.features as f64);
+        let by_energy = self.columns == Columns::Pilots;
+        let exact = self.normalisation == Normalisation::Exact;
+        let adaptive = self.normalisation == Normalisation::Adaptive;
+        // Distinct rows among d pilots, on average; all keys see them: products with K, and with V if they are reused.
+        let pilots = n * (1.0 - (1.0 - 1.0 / n).powf(d));
+        let of_pilots = f64::from(u8::from(by_energy || self.reuse) + u8::from(self.reuse));
+        // The other rows see the d columns and the extra key; `Exact` has products with all of K for their sums.
+        let others = if self.reuse { n - pilots } else { n };
+        let keys = if adaptive { d + 1.0 } else { d };
+        let sums = if exact { n } else { 0.0 };
+        let products = of_pilots * pilots * n + others * (2.0 * keys + sums);
+        // Forward holds y, `Exact` one more of its size, and for the energies the tile of 64 pilots with all keys;
+        // backward holds four.
+        let matrices = if exact { 3.0 } else { 2.0 };
+        let tile = if by_energy { 114.0 } else { 0.0 };
+        let forward = matrices * n * p + tile * n;
+        Cost::new(products * p, forward.max(4.0 * n * p + 2.0 * n))
+    }
 }
 
 /// `skein`.
@@ -427,13 +474,8 @@ pub fn entry<T: Real>() -> Entry<T> {
         cites: "Chen et al. 2022, Algorithm 1",
         laws: LAWS,
         time: "n d p",
-        cost: |options, n, p| {
-            // Pilot rows see all keys; the others, d + 1.
-            let (d, pilots) = sizes(options, n);
-            let columns = 2.0 * (n - pilots) * (d + 1.0) * p;
-            Cost::new(2.0 * pilots * n * p + columns, numbers(2.0, n, p))
-        },
-        build: |options| with_features(options, SKEIN),
+        cost: |options, n, p| SKEIN.with(options).cost(n, p),
+        build: |options| Box::new(SKEIN.with(options)),
     }
 }
 
@@ -443,20 +485,9 @@ pub fn entry_uniform<T: Real>() -> Entry<T> {
         name: "skein-uniform",
         about: "skein with uniform columns and no pilots",
         cites: "Chen et al. 2022, table 1, \"w/o column sampling\"",
-        laws: LAWS,
-        time: "n d p",
-        cost: |options, n, p| {
-            let (d, _) = sizes(options, n);
-            Cost::new(2.0 * n * (d + 1.0) * p, 4.0 * n * p + 2.0 * n)
-        },
-        build: |options| {
-            let variant = Skein {
-                columns: Columns::Uniform,
-                reuse: false,
-                ..SKEIN
-            };
-            with_features(options, variant)
-        },
+        cost: |options, n, p| UNIFORM.with(options).cost(n, p),
+        build: |options| Box::new(UNIFORM.with(options)),
+        ..entry()
     }
 }
 
@@ -466,25 +497,10 @@ pub fn entry_nonorm<T: Real>() -> Entry<T> {
         name: "skein-nonorm",
         about: "sampled columns of exact attention, nothing for the others",
         cites: "Chen et al. 2022, table 1, \"w/o row normalization\"",
-        laws: Laws {
-            rows_sum_to_one: false,
-            linear_time: false,
-            ..LAWS
-        },
+        laws: EXACT_LAWS,
         time: "n² p + n d p",
-        cost: |options, n, p| {
-            let (d, pilots) = sizes(options, n);
-            let products = pilots * n * p + 2.0 * n * d * p + n * n * p;
-            Cost::new(products, numbers(3.0, n, p))
-        },
-        build: |options| {
-            let variant = Skein {
-                normalisation: Normalisation::Exact,
-                reuse: false,
-                ..SKEIN
-            };
-            with_features(options, variant)
-        },
+        cost: |options, n, p| NO_NORM.with(options).cost(n, p),
+        build: |options| Box::new(NO_NORM.with(options)),
     }
 }
 
@@ -494,20 +510,9 @@ pub fn entry_simplenorm<T: Real>() -> Entry<T> {
         name: "skein-simplenorm",
         about: "softmax over the sampled columns",
         cites: "Chen et al. 2022, table 1, \"w/ simple row normalization\"",
-        laws: LAWS,
-        time: "n d p",
-        cost: |options, n, p| {
-            let (d, pilots) = sizes(options, n);
-            Cost::new(pilots * n * p + 2.0 * n * d * p, numbers(2.0, n, p))
-        },
-        build: |options| {
-            let variant = Skein {
-                normalisation: Normalisation::Simple,
-                reuse: false,
-                ..SKEIN
-            };
-            with_features(options, variant)
-        },
+        cost: |options, n, p| SIMPLE_NORM.with(options).cost(n, p),
+        build: |options| Box::new(SIMPLE_NORM.with(options)),
+        ..entry()
     }
 }
 
@@ -517,41 +522,24 @@ pub fn entry_nopilot<T: Real>() -> Entry<T> {
         name: "skein-nopilot",
         about: "skein without the exact pilot rows in the output",
         cites: "Chen et al. 2022, table 1, \"w/o pilot sampling reutilization\"",
-        laws: LAWS,
-        time: "n d p",
-        cost: |options, n, p| {
-            let (d, pilots) = sizes(options, n);
-            Cost::new(pilots * n * p + 2.0 * n * (d + 1.0) * p, numbers(2.0, n, p))
-        },
-        build: |options| {
-            let variant = Skein {
-                reuse: false,
-                ..SKEIN
-            };
-            with_features(options, variant)
-        },
+        cost: |options, n, p| NO_PILOT.with(options).cost(n, p),
+        build: |options| Box::new(NO_PILOT.with(options)),
+        ..entry()
     }
 }
+
+const ONE_FACTOR: &str =
+    "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ";
 
 /// `skein-one-uniform`.
 pub fn entry_one_uniform<T: Real>() -> Entry<T> {
     Entry {
         name: "skein-one-uniform",
         about: "skein, but with uniform columns",
-        cites: "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ",
-        laws: LAWS,
-        time: "n d p",
-        cost: |options, n, p| Cost {
-            bytes: 4.0 * (4.0 * n * p + 4.0 * n), // no tile with all keys
-            ..(entry::<T>().cost)(options, n, p)
-        },
-        build: |options| {
-            let variant = Skein {
-                columns: Columns::Uniform,
-                ..SKEIN
-            };
-            with_features(options, variant)
-        },
+        cites: ONE_FACTOR,
+        cost: |options, n, p| ONE_UNIFORM.with(options).cost(n, p),
+        build: |options| Box::new(ONE_UNIFORM.with(options)),
+        ..entry()
     }
 }
 
@@ -560,21 +548,10 @@ pub fn entry_one_simple<T: Real>() -> Entry<T> {
     Entry {
         name: "skein-one-simple",
         about: "skein, but with softmax over the sampled columns",
-        cites: "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ",
-        laws: LAWS,
-        time: "n d p",
-        cost: |options, n, p| {
-            let (d, pilots) = sizes(options, n);
-            let columns = 2.0 * (n - pilots) * d * p;
-            Cost::new(2.0 * pilots * n * p + columns, numbers(2.0, n, p))
-        },
-        build: |options| {
-            let variant = Skein {
-                normalisation: Normalisation::Simple,
-                ..SKEIN
-            };
-            with_features(options, variant)
-        },
+        cites: ONE_FACTOR,
+        cost: |options, n, p| ONE_SIMPLE.with(options).cost(n, p),
+        build: |options| Box::new(ONE_SIMPLE.with(options)),
+        ..entry()
     }
 }
 
@@ -583,24 +560,9 @@ pub fn entry_one_nonorm<T: Real>() -> Entry<T> {
     Entry {
         name: "skein-one-nonorm",
         about: "skein, but with exact row sums, nothing for columns not sampled",
-        cites: "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ",
-        laws: Laws {
-            rows_sum_to_one: false,
-            linear_time: false,
-            ..LAWS
-        },
-        time: "n² p + n d p",
-        cost: |options, n, p| {
-            let (d, pilots) = sizes(options, n);
-            let columns = (n - pilots) * (2.0 * d + n) * p;
-            Cost::new(2.0 * pilots * n * p + columns, numbers(3.0, n, p))
-        },
-        build: |options| {
-            let variant = Skein {
-                normalisation: Normalisation::Exact,
-                ..SKEIN
-            };
-            with_features(options, variant)
-        },
+        cites: ONE_FACTOR,
+        cost: |options, n, p| ONE_NO_NORM.with(options).cost(n, p),
+        build: |options| Box::new(ONE_NO_NORM.with(options)),
+        ..entry_nonorm()
     }
 }

@@ -97,6 +97,44 @@ fn scaled_rows<T: Real>(r: &Tensor<T>, x: &Tensor<T>) -> Tensor<T> {
     y
 }
 
+/// N and r (1, d) of M: N takes its place.
+fn normalised<T: Real>(mut m: Tensor<T>) -> (Tensor<T>, Tensor<T>) {
+    let mut r = Tensor::stale(1, m.rows());
+    for (i, r) in r.data_mut().iter_mut().enumerate() {
+        *r = T::ONE / lanes::sum(m.row(i)).sqrt();
+    }
+    for (i, &r_i) in r.data().iter().enumerate() {
+        lanes::scale(r_i, m.row_mut(i));
+        lanes::multiply(r.data(), m.row_mut(i));
+    }
+    (m, r)
+}
+
+/// dM, in place of dN. `dr` is what came to r by other ways.
+fn normalised_backward<T: Real>(
+    n: &Tensor<T>,
+    r: &Tensor<T>,
+    mut dn: Tensor<T>,
+    dr: &mut [T],
+) -> Tensor<T> {
+    let (d, r) = (dr.len(), r.data());
+    // N_ij = r_i M_ij r_j
+    for i in 0..d {
+        let products = (0..d).map(|j| dn.row(i)[j] * n.row(i)[j] + dn.row(j)[i] * n.row(j)[i]);
+        dr[i] += products.sum::<T>() / r[i];
+    }
+    for i in 0..d {
+        lanes::scale(r[i], dn.row_mut(i));
+        lanes::multiply(r, dn.row_mut(i));
+        // r = D^-½,  D = M 1
+        let dsum = -T::of(0.5) * r[i] * r[i] * r[i] * dr[i];
+        for dm in dn.row_mut(i) {
+            *dm += dsum;
+        }
+    }
+    dn
+}
+
 impl<T: Real> Attention<T> for Skyformer {
     fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
@@ -116,19 +154,10 @@ impl<T: Real> Attention<T> for Skyformer {
                 let row = rows.row_mut(row);
                 row.copy_from_slice(if i < n { q.row(i) } else { k.row(i - n) });
             }
-            // M, then N in its place
-            let mut matrix = Tensor::stale(d, d);
+            let mut m = Tensor::stale(d, d);
             let unit = identity(d);
-            Gaussian::new(scale, rows.view(), rows.view(), unit.view()).forward(matrix.view_mut());
-            matrix = plus_diagonal(matrix, RIDGE);
-            let mut r = Tensor::stale(1, d);
-            for (i, r) in r.data_mut().iter_mut().enumerate() {
-                *r = T::ONE / lanes::sum(matrix.row(i)).sqrt();
-            }
-            for (i, &r_i) in r.data().iter().enumerate() {
-                lanes::scale(r_i, matrix.row_mut(i));
-                lanes::multiply(r.data(), matrix.row_mut(i));
-            }
+            Gaussian::new(scale, rows.view(), rows.view(), unit.view()).forward(m.view_mut());
+            let (matrix, r) = normalised(plus_diagonal(m, RIDGE));
             matrices.push(matrix);
             let mut mixed = Tensor::stale(d, p); // H
             Gaussian::new(scale, rows.view(), k, v).forward(mixed.view_mut());
@@ -202,25 +231,9 @@ impl<T: Real> Attention<T> for Skyformer {
                 .iter()
                 .zip(dmatrices)
                 .zip(drows.iter_mut().zip(&mut dr));
-            for (h, ((head, mut dm), (ds, dr))) in per_head.enumerate() {
+            for (h, ((head, dn), (ds, dr))) in per_head.enumerate() {
                 let (d, p) = head.rows.shape();
-                let (n_matrix, r) = (inverses.matrix(h), head.r.data());
-                // N_ij = r_i M_ij r_j
-                for i in 0..d {
-                    let products = (0..d).map(|j| {
-                        dm.row(i)[j] * n_matrix.row(i)[j] + dm.row(j)[i] * n_matrix.row(j)[i]
-                    });
-                    dr[i] += products.sum::<T>() / r[i];
-                }
-                for i in 0..d {
-                    lanes::scale(r[i], dm.row_mut(i));
-                    lanes::multiply(r, dm.row_mut(i));
-                    // r = D^-½,  D = M 1
-                    let dsum = -T::of(0.5) * r[i] * r[i] * r[i] * dr[i];
-                    for dm in dm.row_mut(i) {
-                        *dm += dsum;
-                    }
-                }
+                let dm = normalised_backward(inverses.matrix(h), &head.r, dn, dr);
                 // M = κ(S, S) I + γ I
                 let unit = identity(d);
                 let (mut dright, mut dunit) = (Tensor::zeros(d, p), Tensor::zeros(d, d));
