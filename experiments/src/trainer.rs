@@ -6,16 +6,22 @@
 //! groups are added in theirs. So the number of threads, and which thread takes which group,
 //! changes no bit, and memory grows with the threads, not with the batch.
 
+mod learner;
+mod observed;
+
+pub(crate) use learner::documents;
+pub(crate) use observed::{Norms, Operators};
+
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use crate::ordered_sum::OrderedSum;
 use crate::profile::{Part, Profile, Stopwatch, Work};
-use datasets::loader::{Loader, Place};
+use datasets::loader::Loader;
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::buffer::release_free;
-use engine::gemm::multiply_adds;
-use engine::{Draws, GradientSums, Params, Record, Seed, Stream, Tape};
-use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, predicted};
+use engine::{GradientSums, Params, Seed, Stream, Tape};
+use learner::{Judged, Learner};
+use models::{AdamW, Model, ModelConfig, OneCycle, Pooling};
 use ops::attention;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -23,13 +29,10 @@ use std::mem::take;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
-
-/// Examples of which the operators are measured.
-const MEASURED: usize = 4;
 
 /// Everything a run computes with.
 pub struct Trainer {
@@ -46,15 +49,6 @@ pub struct Trainer {
     threads: rayon::ThreadPool,
     /// Where the time of steps goes, if somebody asked.
     profile: Option<Profile>,
-}
-
-/// What the examples of a step share and do not change.
-struct Learner {
-    seed: Seed,
-    /// Other runs may learn from the same.
-    data: Arc<Dataset>,
-    model: Model<f32>,
-    params: Params<f32>,
 }
 
 /// What a training step reports.
@@ -86,57 +80,11 @@ pub struct Evaluation {
     pub examples: usize,
 }
 
-/// Euclidean norms of one layer.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-pub(crate) struct Norms {
-    /// What the names of its parameters begin with.
-    pub(crate) layer: String,
-    /// Of its parameters.
-    pub(crate) parameters: f64,
-    /// Of the gradient of the latest step.
-    pub(crate) gradient: f64,
-}
-
-/// operators.json: where the time of a few training examples goes.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-pub(crate) struct Operators {
-    pub(crate) examples: usize,
-    pub(crate) tokens: usize,
-    /// Of all of it, on one thread.
-    pub(crate) wall_ms: f64,
-    /// The slowest first.
-    pub(crate) operators: Vec<Operator>,
-}
-
-/// One operator's share of [`Operators`].
-#[derive(Serialize, Deserialize, Clone, Debug)]
-pub(crate) struct Operator {
-    pub(crate) name: String,
-    pub(crate) calls: usize,
-    pub(crate) forward_ms: f64,
-    pub(crate) backward_ms: f64,
-}
-
-impl Operator {
-    pub(crate) fn milliseconds(&self) -> f64 {
-        self.forward_ms + self.backward_ms
-    }
-}
-
 /// What a checkpoint keeps of a trainer.
 #[derive(Serialize, Deserialize)]
 pub struct State {
     params: Vec<Vec<f32>>,
     optimiser: AdamW<f32>,
-}
-
-/// One example's share of a step or an evaluation.
-#[derive(Clone, Copy)]
-struct Judged {
-    loss: f64,
-    predicted: usize,
-    right: bool,
-    multiply_adds: u64,
 }
 
 impl State {
@@ -189,15 +137,6 @@ pub(crate) fn model(
         released: config.protocol == Protocol::Paper,
     });
     Ok(Model::new(sizes, method, Seed(config.seed)))
-}
-
-/// What a model reads of an example.
-pub(crate) fn documents(example: &Example, encoding: &Encoding) -> Vec<Document> {
-    let document = |which| {
-        let (positions, tokens) = example.tokens(which, encoding);
-        Document { positions, tokens }
-    };
-    (0..example.documents.len()).map(document).collect()
 }
 
 impl Trainer {
@@ -358,72 +297,12 @@ impl Trainer {
 
     /// Norms of every layer, in the order of the model; call it right after a step, whose gradient is still there.
     pub(crate) fn norms(&self) -> Vec<Norms> {
-        let mut layers: Vec<Norms> = Vec::new();
-        for ((name, value), gradient) in self.learner.params.iter().zip(&*self.gradient) {
-            let layer = layer(name);
-            let place = layers.iter().position(|norms| norms.layer == layer);
-            let place = place.unwrap_or_else(|| {
-                layers.push(Norms {
-                    layer: layer.to_string(),
-                    parameters: 0.0,
-                    gradient: 0.0,
-                });
-                layers.len() - 1
-            });
-            layers[place].parameters += value.norm().powi(2);
-            layers[place].gradient += gradient.norm().powi(2);
-        }
-        for norms in &mut layers {
-            norms.parameters = norms.parameters.sqrt();
-            norms.gradient = norms.gradient.sqrt();
-        }
-        layers
+        observed::norms(&self.learner.params, &self.gradient)
     }
 
-    /// Forward and backward of some training examples on this thread, by operator; nothing is learnt from them.
+    /// Where the time of a few training examples goes, by operator, on this thread; nothing is learnt from them.
     pub(crate) fn operators(&self) -> Operators {
-        let batch = self.loader.batch(0).places;
-        let examples = &batch[..batch.len().min(MEASURED)];
-        let mut sums = self.learner.params.zeros();
-        let mut visit = |place| {
-            let tape = Tape::new();
-            let watch = &mut Stopwatch::new(false);
-            self.learner.visit(place, 1.0, &tape, &mut sums, watch);
-            tape.records()
-        };
-        // The first pass pays for fresh memory.
-        visit(examples[0]);
-        let start = Instant::now();
-        let records: Vec<Record> = examples.iter().flat_map(|&place| visit(place)).collect();
-        let wall = start.elapsed();
-        let milliseconds = |time: Duration| 1e3 * time.as_secs_f64();
-        let mut operators: Vec<Operator> = Vec::new();
-        // Leaves are no operators.
-        for record in records.iter().filter(|record| !record.parents.is_empty()) {
-            let place = operators.iter().position(|o| o.name == record.name);
-            let place = place.unwrap_or_else(|| {
-                operators.push(Operator {
-                    name: record.name.to_string(),
-                    calls: 0,
-                    forward_ms: 0.0,
-                    backward_ms: 0.0,
-                });
-                operators.len() - 1
-            });
-            operators[place].calls += 1;
-            operators[place].forward_ms += milliseconds(record.forward);
-            operators[place].backward_ms += milliseconds(record.backward);
-        }
-        operators.sort_by(|a, b| b.milliseconds().total_cmp(&a.milliseconds()));
-        Operators {
-            examples: examples.len(),
-            tokens: examples
-                .iter()
-                .map(|&place| self.learner.tokens(place))
-                .sum(),
-            wall_ms: milliseconds(wall),
-            operators,
-        }
+        observed::operators(&self.learner, &self.loader.batch(0).places)
     }
 
     /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order
@@ -494,132 +373,7 @@ impl Drop for Trainer {
     }
 }
 
-/// What the parameters of a layer have in common: `transformer_0` of `model.transformer_0.mha.W_q.weight`.
-fn layer(parameter: &str) -> &str {
-    let inner = parameter.strip_prefix("model.").unwrap_or(parameter);
-    inner.split('.').next().unwrap_or(inner)
-}
-
 /// Where the draws of an evaluation come from, each example's at its id.
 pub(crate) fn evaluation(seed: Seed, split: &str) -> Stream {
     seed.stream("evaluation").stream(split)
-}
-
-/// What to do about a loss that is not finite.
-const HINT: &str = "a lower --learning-rate or a longer --warmup";
-
-fn infinite(norm: Option<f64>) -> bool {
-    norm.is_some_and(|norm| !norm.is_finite())
-}
-
-impl Learner {
-    /// Real tokens of a visited example.
-    fn tokens(&self, place: Place) -> usize {
-        self.data.train.examples[place.example].len(&self.data.encoding)
-    }
-
-    /// Forward and backward of one visit to a training example; adds `share` times its gradient to
-    /// `sums`.
-    fn visit(
-        &self,
-        place: Place,
-        share: f32,
-        tape: &Tape<f32>,
-        sums: &mut GradientSums<f32>,
-        watch: &mut Stopwatch,
-    ) -> Judged {
-        let before = multiply_adds();
-        let example = &self.data.train.examples[place.example];
-        let stream = |name| self.seed.stream(name).at(place.epoch).at(example.id);
-        let documents = documents(example, &self.data.encoding);
-        watch.lap(Part::Data);
-        let bound = self.params.bind(tape);
-        watch.lap(Part::Binding);
-        let draws = Draws::live(stream("draws"));
-        let logits = self
-            .model
-            .logits(&bound, &documents, &draws, Some(stream("dropout")));
-        let loss = ops::cross_entropy(&logits, example.label);
-        let gradients = tape.backward(&loss.clone().scale(share));
-        watch.lap_tape(|| tape.records());
-        bound.accumulate(gradients, sums);
-        watch.lap(Part::Sums);
-        Judged {
-            loss: f64::from(loss.item()),
-            predicted: predicted(logits.value()),
-            right: predicted(logits.value()) == example.label,
-            multiply_adds: multiply_adds() - before,
-        }
-    }
-
-    /// Loss of one example in evaluation.
-    fn judge(&self, example: &Example, stream: Stream, tape: &Tape<f32>) -> Judged {
-        let before = multiply_adds();
-        let bound = self.params.bind(tape);
-        let draws = Draws::live(stream.at(example.id));
-        let documents = documents(example, &self.data.encoding);
-        let logits = self.model.logits(&bound, &documents, &draws, None);
-        Judged {
-            loss: f64::from(ops::cross_entropy(&logits, example.label).item()),
-            predicted: predicted(logits.value()),
-            right: predicted(logits.value()) == example.label,
-            multiply_adds: multiply_adds() - before,
-        }
-    }
-
-    /// Judges the examples of a broken evaluation again, on tapes with norms, to tell where it broke.
-    fn broken_evaluation(&self, split: &Split, indices: &[usize], stream: Stream) -> Error {
-        let name = split.name;
-        for &index in indices {
-            let (tape, example) = (Tape::traced(), &split.examples[index]);
-            self.judge(example, stream, &tape);
-            let records = tape.records();
-            if let Some(node) = records.iter().find(|node| infinite(node.value_norm)) {
-                return Error::failure(format!(
-                    "the {name} loss is not finite; in {name} example {} the value of `{}` is the \
-                     first that is not ({})",
-                    example.id, node.name, node.location
-                ))
-                .hint(HINT);
-            }
-        }
-        Error::failure(format!(
-            "the sum of the {name} losses is not finite, though each is"
-        ))
-        .hint(HINT)
-    }
-
-    /// Runs the batch of a broken step again, on tapes with norms, to tell where it broke.
-    fn broken(&self, step: usize, batch: &[Place]) -> Error {
-        for &place in batch {
-            let tape = Tape::traced();
-            let sums = &mut self.params.zeros();
-            self.visit(place, 1.0, &tape, sums, &mut Stopwatch::new(false));
-            let records = tape.records();
-            let forward = records.iter().find(|node| infinite(node.value_norm));
-            let backward = records
-                .iter()
-                .rev()
-                .find(|node| infinite(node.gradient_norm));
-            let (what, part) = match forward {
-                Some(_) => ("loss", "value"),
-                None => ("gradient", "gradient"),
-            };
-            if let Some(node) = forward.or(backward) {
-                let (step, epoch) = (step + 1, place.epoch);
-                let id = self.data.train.examples[place.example].id;
-                return Error::failure(format!(
-                    "step {step}: the {what} is not finite; in training example {id} (epoch {epoch}) \
-                     the {part} of `{}` is the first that is not ({})",
-                    node.name, node.location
-                ))
-                .hint(HINT);
-            }
-        }
-        let step = step + 1;
-        Error::failure(format!(
-            "step {step}: the sum of the gradients is not finite, though each example's is"
-        ))
-        .hint(HINT)
-    }
 }
