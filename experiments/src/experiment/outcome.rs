@@ -1,0 +1,91 @@
+//! What has come of a run: its result.json.
+
+use crate::config::Protocol;
+use crate::error::{Error, Result};
+use crate::task::Task;
+use crate::trainer::Evaluation;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// result.json.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) task: Task,
+    pub(crate) attn: String,
+    pub(crate) features: usize,
+    pub(crate) seed: u64,
+    pub(crate) protocol: Protocol,
+    /// The name of the data set.
+    pub(crate) data: String,
+    pub(crate) builtin: bool,
+    /// [`fingerprint`](super::fingerprint).
+    pub(crate) data_sha256: String,
+    /// Learned numbers.
+    pub(crate) parameters: usize,
+    /// That were done.
+    pub(crate) steps: usize,
+    pub(crate) tested_weights_of_step: usize,
+    pub(crate) best_dev: Option<Evaluation>,
+    pub(crate) test: Evaluation,
+    /// Of always answering the most frequent class of train, 0 to 1.
+    pub(crate) majority_accuracy: f64,
+    /// Of a logistic regression on token frequencies, 0 to 1.
+    pub(crate) token_frequency_accuracy: f64,
+}
+
+impl Outcome {
+    /// That of the run in `folder`; none if it has not ended.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("result.json");
+        let text = match fs::read(&path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|cause| Error::file("cannot read", &path, &cause))?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|error| {
+            let message = format!("{}: expected the outcome of a run: {error}", path.display());
+            Error::failure(message)
+                .hint("restore it, or leave that run out; another version may have written it")
+        })
+    }
+
+    /// As it is printed, with the time that it took.
+    pub(super) fn table(&self, time: &str, folder: &Path) -> String {
+        let percent = |share: f64| format!("{:.2}%", 100.0 * share);
+        let tested = self.tested_weights_of_step;
+        let which = match tested == self.steps {
+            true => "the last".to_string(),
+            false => format!("of {}, lowest dev loss", self.steps),
+        };
+        let rows = [
+            ("data", self.data.clone()),
+            (
+                "model",
+                format!("{}, the weights after step {tested} ({which})", self.attn),
+            ),
+            (
+                "test accuracy",
+                format!(
+                    "{} of {} examples (loss {:.4})",
+                    percent(self.test.accuracy),
+                    self.test.examples,
+                    self.test.loss
+                ),
+            ),
+            (
+                "token frequency",
+                format!(
+                    "{} (logistic regression, same data)",
+                    percent(self.token_frequency_accuracy)
+                ),
+            ),
+            ("majority class", percent(self.majority_accuracy)),
+            ("time", time.to_string()),
+            ("run folder", folder.display().to_string()),
+        ];
+        rows.iter()
+            .map(|(what, value)| format!("{what:15} {value}\n"))
+            .collect()
+    }
+}

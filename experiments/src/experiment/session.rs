@@ -1,0 +1,319 @@
+//! A run under way: steps, evaluations and checkpoints, then the test.
+
+use super::outcome::Outcome;
+use super::start::{EarlyStopping, checkpoint, other_best};
+use super::{Data, End};
+use crate::config::{Config, Protocol};
+use crate::error::Result;
+use crate::events::Events;
+use crate::interrupt::Interrupt;
+use crate::memory;
+use crate::output::tell;
+use crate::progress::Progress;
+use crate::report;
+use crate::run::{Run, Timing};
+use crate::trainer::{Evaluation, Norms, State, Step, Trainer};
+use indicatif::HumanCount;
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// Between two checkpoints that no evaluation asks for.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+
+/// An evaluation as metrics.jsonl has it.
+#[derive(Serialize)]
+struct Dev {
+    dev: Evaluation,
+    norms: Vec<Norms>,
+}
+
+/// What TensorBoard is shown of an evaluation.
+fn evaluated(split: &str, evaluation: &Evaluation) -> Vec<(String, f64)> {
+    vec![
+        (format!("{split}/loss"), evaluation.loss),
+        (format!("{split}/accuracy"), evaluation.accuracy),
+    ]
+}
+
+/// How training ended, and after how many steps.
+pub(super) enum Stopped {
+    AtTheEnd(usize),
+    Paused(usize),
+    Interrupted(usize),
+}
+
+/// A run under way.
+pub(super) struct Session<'a> {
+    config: &'a Config,
+    data: &'a Data,
+    run: Run,
+    events: Option<Events>,
+    progress: Progress,
+    watch: EarlyStopping,
+    began: Instant,
+    spent: Spent,
+}
+
+/// What the steps of this process have taken.
+#[derive(Default)]
+struct Spent {
+    steps: usize,
+    tokens: usize,
+    time: Duration,
+}
+
+impl<'a> Session<'a> {
+    /// That goes on after `done` steps.
+    pub(super) fn new(
+        config: &'a Config,
+        data: &'a Data,
+        run: Run,
+        events: Option<Events>,
+        done: usize,
+        watch: EarlyStopping,
+    ) -> Self {
+        Self {
+            config,
+            data,
+            run,
+            events,
+            progress: Progress::new(config.steps, done),
+            watch,
+            began: Instant::now(),
+            spent: Spent::default(),
+        }
+    }
+
+    /// The steps up to the end, a pause or a signal.
+    pub(super) fn train(
+        &mut self,
+        trainer: &mut Trainer,
+        mut done: usize,
+        stop_after: Option<usize>,
+        interrupt: &Interrupt,
+    ) -> Result<Stopped> {
+        let config = self.config;
+        let mut saved = Instant::now();
+        while done < config.steps && !self.watch.stopped {
+            if stop_after.is_some_and(|stop| done >= stop) {
+                self.save(trainer, done)?;
+                return Ok(Stopped::Paused(done));
+            }
+            let start = Instant::now();
+            let step = trainer.step(done)?;
+            done += 1;
+            self.log(done, step, start.elapsed())?;
+            if done.is_multiple_of(config.eval_every) || done == config.steps {
+                let better = self.evaluate(trainer, done, interrupt)?;
+                self.save(trainer, done)?;
+                saved = Instant::now();
+                if better {
+                    // In this order: see `mend_best`.
+                    self.run.save_best(done, &trainer.state())?;
+                }
+            } else if saved.elapsed() >= CHECKPOINT_EVERY {
+                self.save(trainer, done)?;
+                saved = Instant::now();
+            }
+            if interrupt.requested() {
+                self.save(trainer, done)?;
+                return Ok(Stopped::Interrupted(done));
+            }
+        }
+        Ok(Stopped::AtTheEnd(done))
+    }
+
+    fn log(&mut self, done: usize, step: Step, took: Duration) -> Result<()> {
+        self.spent.steps += 1;
+        self.spent.tokens += step.tokens;
+        self.spent.time += took;
+        self.progress
+            .step(done, step.loss, step.accuracy, step.tokens);
+        self.run.log(done, &step)?;
+        self.show(
+            done,
+            &[
+                ("train/loss".to_string(), step.loss),
+                ("train/accuracy".to_string(), step.accuracy),
+                ("train/learning_rate".to_string(), step.learning_rate),
+                ("train/gradient_norm".to_string(), step.gradient_norm),
+            ],
+        )?;
+        let seconds = took.as_secs_f64();
+        self.run.log_timing(
+            done,
+            &Timing {
+                seconds,
+                tokens_per_second: step.tokens as f64 / seconds,
+                peak_mib: memory::peak(),
+            },
+        )
+    }
+
+    /// Numbers of a step for TensorBoard, if there are events.
+    fn show(&mut self, step: usize, scalars: &[(String, f64)]) -> Result<()> {
+        match &mut self.events {
+            Some(events) => events.push(step, scalars),
+            None => Ok(()),
+        }
+    }
+
+    fn save(&mut self, trainer: &Trainer, done: usize) -> Result<()> {
+        let checkpoint = checkpoint(self.config, &self.data.sha256, trainer, &self.watch);
+        self.run.save(done, &checkpoint)
+    }
+
+    /// The dev split: logs it and notices when patience ends. True if no loss was lower.
+    fn evaluate(&mut self, trainer: &Trainer, done: usize, interrupt: &Interrupt) -> Result<bool> {
+        let config = self.config;
+        let progress = &mut self.progress;
+        let mut told = false;
+        let dev = trainer.evaluate(&trainer.data().dev, config.eval_examples, |seen, all| {
+            progress.examples("dev", seen, all);
+            if interrupt.requested() && !told {
+                progress.note("stopping after this evaluation; once more stops at once");
+                told = true;
+            }
+            ControlFlow::Continue(())
+        });
+        let dev = dev
+            .map_err(|error| error.at(&format!("step {done}")))?
+            .expect("it never breaks off");
+        let norms = trainer.norms();
+        let layers = norms.iter().flat_map(|norms| {
+            [
+                (format!("parameters/{}", norms.layer), norms.parameters),
+                (format!("gradient/{}", norms.layer), norms.gradient),
+            ]
+        });
+        let scalars: Vec<_> = evaluated("dev", &dev).into_iter().chain(layers).collect();
+        self.run.log(done, &Dev { dev, norms })?;
+        self.show(done, &scalars)?;
+        let better = self.watch.best.is_none_or(|(_, best)| dev.loss < best.loss);
+        if better {
+            self.watch.best = Some((done, dev));
+            self.watch.waited = 0;
+        } else {
+            self.watch.waited += 1;
+            self.watch.stopped = config.patience > 0 && self.watch.waited >= config.patience;
+        }
+        let mark = if better { "  (best)" } else { "" };
+        self.progress.note(&format!(
+            "step {done}: dev loss {:.4}, accuracy {:.2}% of {} examples{mark}",
+            dev.loss,
+            100.0 * dev.accuracy,
+            dev.examples
+        ));
+        if self.watch.stopped {
+            let waited = self.watch.waited;
+            self.progress.note(&format!(
+                "no lower dev loss in {waited} evaluations: training stops here"
+            ));
+        }
+        Ok(better)
+    }
+
+    /// The test split, with the weights of the protocol; then weights.safetensors and result.json.
+    pub(super) fn test(
+        mut self,
+        trainer: &mut Trainer,
+        steps: usize,
+        interrupt: &Interrupt,
+    ) -> Result<End> {
+        let config = self.config;
+        let mut tested_weights_of_step = steps;
+        if let (Protocol::Clean, Some((best, _))) = (config.protocol, self.watch.best) {
+            let (held, state) = self.run.best::<State>()?;
+            if held != best {
+                return Err(other_best(held, best).hint("start the run again"));
+            }
+            trainer.restore(state)?;
+            tested_weights_of_step = best;
+        }
+        let progress = &mut self.progress;
+        let test = trainer.evaluate(&trainer.data().test, config.test_examples, |seen, all| {
+            progress.examples("test", seen, all);
+            match interrupt.requested() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        let step = format!("step {tested_weights_of_step}");
+        let Some(test) = test.map_err(|error| error.at(&step))? else {
+            return Ok(self.interrupted(steps));
+        };
+        let data = trainer.data();
+        let baseline = self.data.baseline();
+        let outcome = Outcome {
+            task: config.task,
+            attn: config.attn.clone(),
+            features: config.features,
+            seed: config.seed,
+            protocol: config.protocol,
+            data: data.name.clone(),
+            builtin: data.builtin,
+            data_sha256: self.data.sha256.clone(),
+            parameters: trainer.params().count(),
+            steps,
+            tested_weights_of_step,
+            best_dev: self.watch.best.map(|(_, dev)| dev),
+            test,
+            majority_accuracy: baseline.majority,
+            token_frequency_accuracy: baseline.logistic,
+        };
+        self.run.write(
+            "weights.safetensors",
+            &models::to_safetensors(trainer.params()),
+        )?;
+        let operators = serde_json::to_vec_pretty(&trainer.operators())?;
+        self.run.write("operators.json", &operators)?;
+        self.run.finish(&outcome)?;
+        // After the end of the run, since a resumed one would show it twice; and what fails here leaves a run that has
+        // ended all the same.
+        for shown in [
+            self.show(steps, &evaluated("test", &test)),
+            report::write(self.run.folder()),
+        ] {
+            if let Err(error) = shown {
+                tell(&format!("note: the run has ended, but {error}"));
+            }
+        }
+        let end = End::Finished {
+            folder: self.run.folder().to_path_buf(),
+            table: outcome.table(&self.time(), self.run.folder()),
+            test,
+        };
+        self.progress.finish();
+        Ok(end)
+    }
+
+    /// What this process has taken, as it is printed.
+    fn time(&self) -> String {
+        let whole = self.began.elapsed().as_secs();
+        let mut time = format!("{} min {:02} s in all", whole / 60, whole % 60);
+        if self.spent.steps > 0 {
+            time += &format!(
+                "; {} steps at {} tokens a second",
+                self.spent.steps,
+                HumanCount((self.spent.tokens as f64 / self.spent.time.as_secs_f64()) as u64)
+            );
+        }
+        time
+    }
+
+    pub(super) fn interrupted(self, steps: usize) -> End {
+        self.leave("interrupted", steps, End::Interrupted)
+    }
+
+    /// The end of a process, not of the run.
+    pub(super) fn leave(mut self, how: &str, steps: usize, end: End) -> End {
+        let folder = self.run.folder().display();
+        self.progress.note(&format!(
+            "{how} after step {steps} of {}; go on with --resume {folder}",
+            self.config.steps
+        ));
+        self.progress.finish();
+        end
+    }
+}

@@ -1,0 +1,219 @@
+//! Where a run begins: new, or at a checkpoint that fits its settings and data.
+
+use crate::config::{Config, Protocol};
+use crate::error::{Error, Result};
+use crate::run::Run;
+use crate::trainer::{Evaluation, State, Trainer};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// Where a run begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a> {
+    /// In a folder of its own: see [`Run::create`].
+    New {
+        out: Option<&'a Path>,
+        overwrite: bool,
+    },
+    /// At the newest checkpoint of a folder.
+    Resumed(&'a Path),
+}
+
+/// A checkpoint: the trainer, what decides about stopping, and what the run may not change.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// The configuration as config.toml has it.
+    pub(crate) config: String,
+    /// [`fingerprint`](super::fingerprint) of the data.
+    pub(crate) data: String,
+    pub(crate) trainer: State,
+    pub(super) watch: EarlyStopping,
+}
+
+impl Checkpoint {
+    /// Steps done at the evaluation with the lowest loss, if there was one.
+    pub(crate) fn best_step(&self) -> Option<usize> {
+        self.watch.best.map(|(step, _)| step)
+    }
+}
+
+/// What is known of the evaluations so far.
+#[derive(Serialize, Deserialize, Clone, Default)]
+pub(super) struct EarlyStopping {
+    /// Steps done and outcome of the evaluation with the lowest loss.
+    pub(super) best: Option<(usize, Evaluation)>,
+    /// Evaluations since then.
+    pub(super) waited: usize,
+    /// Patience is at its end.
+    pub(super) stopped: bool,
+}
+
+/// A new run, or the continued one: its folder, the steps behind it, and what is known of its
+/// evaluations.
+pub(super) fn open(
+    config: &Config,
+    start: Start,
+    threads: usize,
+    data_sha256: &str,
+    trainer: &mut Trainer,
+) -> Result<(Run, usize, EarlyStopping)> {
+    let folder = match start {
+        Start::Resumed(folder) => folder,
+        Start::New { out, overwrite } => {
+            let mut run = Run::create(config, out, overwrite, threads)?;
+            let watch = EarlyStopping::default();
+            let first = checkpoint(config, data_sha256, trainer, &watch);
+            run.save(0, &first).inspect_err(|_| {
+                // Without a checkpoint nothing can go on from it.
+                let _ = fs::remove_dir_all(run.folder());
+            })?;
+            return Ok((run, 0, watch));
+        }
+    };
+    let accept = |checkpoint: Checkpoint| {
+        refuse_other_config(config, &checkpoint.config)?;
+        if checkpoint.data != data_sha256 {
+            let message = format!(
+                "the data have changed since this run began: SHA-256 {data_sha256}, expected {}",
+                checkpoint.data
+            );
+            return Err(Error::failure(message).hint("restore them, or start a new run"));
+        }
+        trainer.restore(checkpoint.trainer)?;
+        Ok(checkpoint.watch)
+    };
+    let (run, done, watch) = Run::resume(folder, config, threads, accept)?;
+    mend_best(config, &run, done, &watch, trainer)?;
+    Ok((run, done, watch))
+}
+
+pub(super) fn checkpoint(
+    config: &Config,
+    data: &str,
+    trainer: &Trainer,
+    watch: &EarlyStopping,
+) -> Checkpoint {
+    Checkpoint {
+        config: config.to_toml(),
+        data: data.to_string(),
+        trainer: trainer.state(),
+        watch: watch.clone(),
+    }
+}
+
+/// Data may move, and their content is checked; no other setting may differ from `begun`, that of
+/// the checkpoint.
+pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
+    // Read and not compared as text: what is older than a setting has no line of it.
+    let begun: Config = toml::from_str(begun).map_err(|error| {
+        let message = format!("the checkpoint's configuration: {}", error.message());
+        Error::failure(message).hint("another version of this program may have written it")
+    })?;
+    match other_setting(config, &begun) {
+        None => Ok(()),
+        Some((now, begun)) => {
+            let message =
+                format!("config.toml says `{now}`, expected `{begun}` as when the run began");
+            Err(Error::usage(message).hint("restore that line, or start a new run"))
+        }
+    }
+}
+
+/// The first setting in which two configurations differ, but for the place of the data, as the
+/// config.toml of each has it.
+pub(crate) fn other_setting(one: &Config, other: &Config) -> Option<(String, String)> {
+    let toml = |config: &Config| {
+        let data = String::new();
+        Config {
+            data,
+            ..config.clone()
+        }
+        .to_toml()
+    };
+    let (one, other) = (toml(one), toml(other));
+    let mut pairs = one.lines().zip(other.lines());
+    let (one, other) = pairs.find(|(one, other)| one != other)?;
+    Some((one.to_string(), other.to_string()))
+}
+
+/// Sees to it that best.bin holds what the watch says.
+///
+/// It is written right after the checkpoint that knows of it; a process that was killed between the
+/// two has left an older one, and the weights that belong in it are those of the checkpoint. One
+/// that is newer than the checkpoint stands until its evaluation comes again.
+fn mend_best(
+    config: &Config,
+    run: &Run,
+    done: usize,
+    watch: &EarlyStopping,
+    trainer: &Trainer,
+) -> Result<()> {
+    let again = "start the run again, with --out FOLDER --overwrite";
+    match watch.best {
+        Some((best, _)) if best == done => run.save_best(done, &trainer.state()),
+        Some((best, _)) if config.protocol == Protocol::Clean => {
+            let (held, _) = run
+                .best::<State>()
+                .map_err(|error| error.hint(format!("the test needs it: {again}")))?;
+            match held == best || held > done {
+                true => Ok(()),
+                false => Err(other_best(held, best).hint(again)),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn other_best(held: usize, best: usize) -> Error {
+    Error::failure(format!(
+        "best.bin holds the weights of step {held}, expected those of step {best}, whose dev loss \
+         was the lowest"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Budget;
+    use crate::task::Task;
+
+    #[test]
+    fn a_run_older_than_a_setting_goes_on() {
+        let config = Task::Image.preset(Budget::Smoke);
+        let newer = ["skip_black", "embedding_std", "sincos2d"];
+        let of_then = config.to_toml();
+        let of_then: Vec<&str> = of_then
+            .lines()
+            .filter(|line| !newer.iter().any(|name| line.starts_with(name)))
+            .collect();
+        let of_then = of_then.join("\n");
+        let now: Config = toml::from_str(&of_then).unwrap();
+        refuse_other_config(&now, &of_then).unwrap();
+
+        let moved = Config {
+            data: "/elsewhere".into(),
+            ..now.clone()
+        };
+        refuse_other_config(&moved, &of_then).unwrap();
+        let other = Config {
+            sincos2d: !now.sincos2d,
+            ..now.clone()
+        };
+        let told = refuse_other_config(&other, &of_then)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("says `sincos2d = true`, expected `sincos2d = false`"),
+            "{told}"
+        );
+        let other = Config {
+            groups: now.groups + 1,
+            ..now
+        };
+        let told = refuse_other_config(&other, &of_then)
+            .unwrap_err()
+            .to_string();
+        assert!(told.contains("says `groups = "), "{told}");
+    }
+}
