@@ -47,7 +47,7 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let interrupt = Interrupt::install()?;
-    let mut work = Work::new(&grid, threads(flags.threads));
+    let mut work = Work::new(&grid, threads(flags.threads), flags.tensorboard);
     let (mut before, mut now, mut failed) = (0, 0, Vec::new());
     let mut waiting: Vec<(usize, &Cell)> = cells.clone();
     loop {

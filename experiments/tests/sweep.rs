@@ -195,6 +195,19 @@ fn the_memory_of_a_cell_is_that_of_the_run_alone() {
 }
 
 #[test]
+fn every_run_has_events_where_they_are_asked_for() {
+    let place = Place::new();
+    let mut command = place.sweep(4);
+    command.args(["--tensorboard", "--shard", "1/2"]);
+    assert_eq!(ended_now(&succeed(command)), 2);
+    for run in ["text-vmean-s1", "text-vmean-s2"] {
+        let files = fs::read_dir(place.grid().join(run)).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(|name| name.contains("tfevents")).count(), 1);
+    }
+}
+
+#[test]
 fn shards_have_every_cell_once() {
     let place = Place::new();
     for (shard, cells) in [("1/3", 2), ("2/3", 1), ("3/3", 1)] {

@@ -73,6 +73,9 @@ pub(super) struct SweepFlags {
     /// Threads that share the work; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Run")]
     pub(super) threads: Option<usize>,
+    /// Also write events for TensorBoard into the folder of every run
+    #[arg(long, help_heading = "Run")]
+    pub(super) tensorboard: bool,
     /// Settings from a TOML file for every cell; flags win
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     config: Option<PathBuf>,

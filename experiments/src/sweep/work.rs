@@ -36,15 +36,17 @@ pub(super) enum Turn {
 pub(super) struct Work<'a> {
     grid: &'a Path,
     threads: usize,
+    tensorboard: bool,
     /// Those of the last cell, with its configuration; or why there are none.
     data: Option<(Config, std::result::Result<Data, String>)>,
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(grid: &'a Path, threads: usize) -> Self {
+    pub(super) fn new(grid: &'a Path, threads: usize, tensorboard: bool) -> Self {
         Work {
             grid,
             threads,
+            tensorboard,
             data: None,
         }
     }
@@ -79,14 +81,13 @@ impl<'a> Work<'a> {
         tell(&format!("[{number}/{all}]  {}", cell.name));
         experiment::introduce(&cell.config);
         let began = Instant::now();
-        let threads = self.threads;
-        let data = self.data_of(&cell.config)?;
         let sitting = Sitting {
-            threads,
+            threads: self.threads,
             stop_after: None,
             profile: false,
-            tensorboard: false,
+            tensorboard: self.tensorboard,
         };
+        let data = self.data_of(&cell.config)?;
         match experiment::run(&cell.config, start, data, &sitting, interrupt)? {
             End::Finished { test, .. } => {
                 let seconds = began.elapsed().as_secs();
@@ -244,7 +245,7 @@ mod tests {
             skip_black,
             ..Task::Pathfinder.preset(Budget::Smoke)
         };
-        let mut work = Work::new(folder.path(), 1);
+        let mut work = Work::new(folder.path(), 1, false);
         // The configuration that the kept data were loaded for.
         let mut loaded_for = |config: &Config| {
             work.data_of(config).unwrap();
