@@ -18,9 +18,16 @@ pub fn multiply_adds() -> u64 {
     MULTIPLY_ADDS.get()
 }
 
-/// Counts multiply-adds of products that [`gemm()`] did not compute.
-pub fn count_multiply_adds(more: usize) {
-    MULTIPLY_ADDS.set(MULTIPLY_ADDS.get() + more as u64);
+/// Counts multiply-adds of products that [`gemm()`] did not compute, or not on this thread.
+pub fn count_multiply_adds(more: u64) {
+    MULTIPLY_ADDS.set(MULTIPLY_ADDS.get() + more);
+}
+
+/// What `work` returns and the multiply-adds of its products, which do not count on this thread.
+pub fn uncounted<R>(work: impl FnOnce() -> R) -> (R, u64) {
+    let before = MULTIPLY_ADDS.get();
+    let done = work();
+    (done, MULTIPLY_ADDS.replace(before) - before)
 }
 
 /// `0..n` in pieces of `size`, the last of which may be shorter: rows that are worked on together.
@@ -280,7 +287,7 @@ pub fn gemm<T: Real>(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>, beta: T, c: M
             "gemm: view {name} ends at {extent}, its data at {len}"
         );
     }
-    count_multiply_adds(a.rows * a.cols * b.cols);
+    count_multiply_adds((a.rows * a.cols * b.cols) as u64);
     let strides = |row: usize, col: usize| (row as isize, col as isize);
     // SAFETY: the three extents were just checked against the slices that back them; C is borrowed
     // mutably, so it overlaps neither A nor B; the rows of a `MatMut` begin row_stride >= cols

@@ -23,6 +23,7 @@ use engine::{GradientSums, Params, Seed, Stream, Tape};
 use learner::{Judged, Learner};
 use models::{AdamW, Model, ModelConfig, OneCycle, Pooling};
 use ops::attention;
+use ops::spread::over_threads;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::mem::take;
@@ -231,6 +232,7 @@ impl Trainer {
         let share = 1.0 / batch.len() as f32;
         let sum = OrderedSum::new(take(&mut self.gradient), take(&mut self.free));
         let next = AtomicUsize::new(0);
+        let spread = groups.len() < self.threads.current_num_threads();
         alone.lap(Part::Data);
 
         // Every thread takes the next group until there is none.
@@ -246,7 +248,10 @@ impl Trainer {
                 watch.lap(Part::Sums);
                 for &slot in group {
                     let tape = Tape::new();
-                    let outcome = learner.visit(batch[slot], share, &tape, &mut sums, &mut watch);
+                    let mut visit =
+                        || learner.visit(batch[slot], share, &tape, &mut sums, &mut watch);
+                    // Where there is a thread without a group, long examples are for all.
+                    let outcome = if spread { over_threads(visit) } else { visit() };
                     drop(tape);
                     watch.lap(Part::Tape);
                     outcomes.push((slot, outcome));

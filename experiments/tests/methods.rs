@@ -109,3 +109,27 @@ fn every_method_trains_resumes_and_gives_the_same_bits_on_one_thread_and_two() {
         }
     }
 }
+
+/// Threads without an example of their own help with the tiles of a long one.
+#[test]
+fn a_batch_of_one_gives_the_same_bits_on_any_number_of_threads() {
+    let mut data = data();
+    for example in &mut data.train.examples {
+        example.documents[0] = example.documents[0].repeat(700)[..700].into();
+    }
+    let config = Config {
+        features: 300,
+        batch: 1,
+        max_len: 700,
+        ..Task::Text.preset(Budget::Smoke)
+    };
+    let after = |threads| {
+        let mut trainer = Trainer::new(&config, data.clone(), threads).unwrap();
+        let steps = [0, 1, 2].map(|step| trainer.step(step).unwrap());
+        (bits(&trainer), steps.map(|step| step.multiply_adds))
+    };
+    let one = after(1);
+    for threads in [2, 3] {
+        assert!(after(threads) == one, "{threads} threads");
+    }
+}

@@ -9,7 +9,7 @@
 //! 4. [`mod@gather`]: rows by their index, and back;
 //! 5. [`sample`]: how indices are drawn, and gradients through draws;
 //! 6. [`sketch`]: a random matrix in the place of the identity in a product;
-//! 7. [`attention`]: the kernel, the methods and their registry.
+//! 7. [`spread`]: one long example on several threads; [`attention`]: the kernel, the methods and their registry.
 //!
 //! An operator that can be misused stands in two functions: the public one says what fits, and panics at its caller's
 //! line; `node` below it computes, and records this crate's line as the place where the gradient is written.
@@ -27,6 +27,7 @@ pub mod pooling;
 pub mod relu;
 pub mod sample;
 pub mod sketch;
+pub mod spread;
 
 use engine::check::Case;
 

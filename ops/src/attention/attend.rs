@@ -24,6 +24,10 @@
 //! Tiles hold s log2(e), since 2^x takes fewer operations than e^x: log2(e) is part of the scale of
 //! the product that makes them.
 //!
+//! Forward goes by tiles of queries, backward by pairs of a tile and a block of keys, whose shares of dq, dk and dv are
+//! added in their order: so tiles of one long example can be [spread](crate::spread) over threads without a change of
+//! bits.
+//!
 //! These are plain functions on views. A method gathers its rows and columns, calls them, and
 //! records one node.
 
@@ -33,6 +37,7 @@ use engine::lanes::{LANES, fold, short_inner};
 use engine::{MatMut, MatRef, Real, gemm, lanes};
 
 use crate::dropout::Dropout;
+use crate::spread::in_order;
 use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
@@ -108,6 +113,74 @@ impl<T: Real> Tile<T> {
     }
 }
 
+/// Scratch of forward for a tile of queries.
+struct Forward<T: Real> {
+    tile: Tile<T>,
+    running: Running<T>,
+    q: Buffer<T>,
+    /// Sums of P v so far.
+    out: Buffer<T>,
+}
+
+impl<T: Real> Forward<T> {
+    fn new(attend: &Attend<'_, T>, keys: usize, queries: usize) -> Self {
+        let tile = Tile::new(keys, queries.next_multiple_of(LANES));
+        Forward {
+            running: Running::new(tile.stride),
+            tile,
+            q: Buffer::stale(queries * attend.q.cols()),
+            out: Buffer::stale(queries * attend.v.map_or(0, |v| v.cols())),
+        }
+    }
+}
+
+/// Scratch of backward for a tile of queries and a block of keys.
+struct Backward<T: Real> {
+    /// Those of which q, dy, D and lse are here.
+    rows: Range<usize>,
+    q: Buffer<T>,
+    dy: Buffer<T>,
+    d: [T; TILE_ROWS],
+    /// In base 2.
+    lse: [T; TILE_ROWS],
+    tile: Tile<T>,
+    dp: Tile<T>,
+    masked: Tile<T>,
+    /// What the tile and the block give.
+    dq: Buffer<T>,
+    dk: Buffer<T>,
+    dv: Buffer<T>,
+}
+
+impl<T: Real> Backward<T> {
+    fn new(attend: &Attend<'_, T>, queries: usize, keys: usize) -> Self {
+        let (p, width) = (attend.q.cols(), attend.v.map_or(0, |v| v.cols()));
+        let only_if = |needed: bool| if needed { queries } else { 0 };
+        Backward {
+            rows: 0..0,
+            q: Buffer::stale(queries * p),
+            dy: Buffer::stale(queries * width),
+            d: [T::ZERO; TILE_ROWS],
+            lse: [T::ZERO; TILE_ROWS],
+            tile: Tile::new(queries, keys),
+            dp: Tile::new(only_if(attend.v.is_some()), keys),
+            masked: Tile::new(only_if(attend.dropout.is_some()), keys),
+            dq: Buffer::stale(queries * p),
+            dk: Buffer::stale(keys * p),
+            dv: Buffer::stale(keys * width),
+        }
+    }
+}
+
+/// The `rows x cols` matrix that a buffer begins with.
+fn leading<T: Real>(buffer: &[T], rows: usize, cols: usize) -> MatRef<'_, T> {
+    MatRef::new(&buffer[..rows * cols], rows, cols)
+}
+
+fn leading_mut<T: Real>(buffer: &mut [T], rows: usize, cols: usize) -> MatMut<'_, T> {
+    MatMut::new(&mut buffer[..rows * cols], rows, cols)
+}
+
 impl<'a, T: Real> Attend<'a, T> {
     /// Softmax attention with logits q · k / sqrt(p), no bias, no dropout.
     pub fn new(q: MatRef<'a, T>, k: MatRef<'a, T>, v: Option<MatRef<'a, T>>) -> Self {
@@ -149,18 +222,11 @@ impl<'a, T: Real> Attend<'a, T> {
     }
 
     /// The rows of `x` that belong to a tile of queries, copied together.
-    fn gather<'b>(
-        &self,
-        x: MatRef<'_, T>,
-        tile: &Range<usize>,
-        scratch: &'b mut Buffer<T>,
-    ) -> MatRef<'b, T> {
-        let (count, width) = (tile.len(), x.cols());
-        let together = &mut scratch[..count * width];
-        for (out, i) in together.chunks_exact_mut(width.max(1)).zip(tile.clone()) {
+    fn gather(&self, x: MatRef<'_, T>, tile: &Range<usize>, together: &mut Buffer<T>) {
+        let rows = together.chunks_exact_mut(x.cols().max(1));
+        for (out, i) in rows.zip(tile.clone()) {
             out.copy_from_slice(x.row(self.row(i)));
         }
-        MatRef::new(together, count, width)
     }
 
     /// Writes y, unless there are no values, and lse (n).
@@ -174,40 +240,40 @@ impl<'a, T: Real> Attend<'a, T> {
             "attend: values and output go together"
         );
         let (n, m) = (self.queries(), self.k.rows());
-        let width = self.v.map_or(0, |v| v.cols());
         let block = self.key_block();
         let height = TILE_ROWS.min(n);
-        let mut tile = Tile::new(block, height.next_multiple_of(LANES));
-        let mut running = Running::new(tile.stride);
         let bias = self.bias_base_2();
-        let mut q = Buffer::stale(height * self.q.cols());
-        let mut out = Buffer::stale(height * width);
-        for rows in pieces(n, TILE_ROWS) {
-            let q = self.gather(self.q, &rows, &mut q);
+        let work = |rows: &Range<usize>, scratch: &mut Forward<T>| {
+            let Forward { tile, running, .. } = scratch;
+            self.gather(self.q, rows, &mut scratch.q);
+            let q = leading(&scratch.q, rows.len(), self.q.cols());
             running.begin();
-            let out = &mut out[..rows.len() * width];
             for keys in pieces(m, block) {
-                self.transposed_logits(q, &rows, &keys, &mut tile);
-                let bias = &bias[keys.clone()];
-                online_softmax(&mut tile, rows.len(), bias, &mut running);
-                if keys.start > 0 {
-                    for (out, &shrink) in out.chunks_exact_mut(width.max(1)).zip(&running.shrink) {
-                        lanes::scale(shrink, out);
-                    }
-                }
+                self.transposed_logits(q, rows, &keys, tile);
+                online_softmax(tile, rows.len(), &bias[keys.clone()], running);
                 if let Some(dropout) = self.dropout {
                     let p = &mut tile.s[..keys.len() * tile.stride];
                     dropout.apply_transposed(rows.clone(), keys.start, p, tile.stride);
                 }
                 if let Some(v) = self.v {
+                    let mut out = leading_mut(&mut scratch.out, rows.len(), v.cols());
+                    if keys.start > 0 {
+                        for (r, &shrink) in running.shrink[..rows.len()].iter().enumerate() {
+                            lanes::scale(shrink, out.row(r));
+                        }
+                    }
                     let beta = if keys.start == 0 { T::ZERO } else { T::ONE };
                     let p = tile.view(keys.len(), rows.len()).t();
-                    let out = MatMut::new(out, rows.len(), width);
                     gemm(T::ONE, p, v.rows_in(keys), beta, out);
                 }
             }
-            self.finish(&rows, &running, out, &mut y, lse);
-        }
+        };
+        in_order(
+            pieces(n, TILE_ROWS),
+            || Forward::new(self, block, height),
+            work,
+            |rows, scratch| self.finish(rows, scratch, &mut y, lse),
+        );
     }
 
     /// As [`Attend::forward`], and adds weights_i P_ij² of every query to energies_j (m).
@@ -225,31 +291,37 @@ impl<'a, T: Real> Attend<'a, T> {
             "attend: energies are those of the probabilities without dropout"
         );
         let (n, m) = (self.queries(), self.k.rows());
-        let width = self.v.map_or(0, |v| v.cols());
-        let height = FULL_TILE_ROWS.min(n);
-        let mut tile = Tile::new(m, FULL_TILE_ROWS);
-        let mut running = Running::new(tile.stride);
         let bias = self.bias_base_2();
-        let mut q = Buffer::stale(height * self.q.cols());
-        let mut out = Buffer::stale(height * width);
-        for rows in pieces(n, FULL_TILE_ROWS) {
-            let q = self.gather(self.q, &rows, &mut q);
+        // With the energies that a tile gives.
+        type Scratch<T> = (Forward<T>, Vec<T>);
+        let work = |rows: &Range<usize>, (scratch, energies): &mut Scratch<T>| {
+            let Forward { tile, running, .. } = scratch;
+            self.gather(self.q, rows, &mut scratch.q);
+            let q = leading(&scratch.q, rows.len(), self.q.cols());
             running.begin();
-            self.transposed_logits(q, &rows, &(0..m), &mut tile);
-            online_softmax(&mut tile, rows.len(), &bias, &mut running);
+            self.transposed_logits(q, rows, &(0..m), tile);
+            online_softmax(tile, rows.len(), &bias, running);
             // P = s / sum
             let mut squares = [T::ZERO; FULL_TILE_ROWS];
             for ((square, &sum), i) in squares.iter_mut().zip(&running.sum).zip(rows.clone()) {
                 *square = weights[i] / (sum * sum);
             }
-            add_energies(&tile, &squares, energies);
-            let out = &mut out[..rows.len() * width];
+            tile_energies(tile, &squares, energies);
             if let Some(v) = self.v {
                 let p = tile.view(m, rows.len()).t();
-                gemm(T::ONE, p, v, T::ZERO, MatMut::new(out, rows.len(), width));
+                let out = leading_mut(&mut scratch.out, rows.len(), v.cols());
+                gemm(T::ONE, p, v, T::ZERO, out);
             }
-            self.finish(&rows, &running, out, &mut y, lse);
-        }
+        };
+        in_order(
+            pieces(n, FULL_TILE_ROWS),
+            || (Forward::new(self, m, FULL_TILE_ROWS), vec![T::ZERO; m]),
+            work,
+            |rows, (scratch, more)| {
+                lanes::add(more, energies);
+                self.finish(rows, scratch, &mut y, lse);
+            },
+        );
     }
 
     /// sᵀ = scale K Qᵀ in base 2 for a block of keys and a tile of queries, without the bias.
@@ -273,8 +345,7 @@ impl<'a, T: Real> Attend<'a, T> {
     fn finish(
         &self,
         rows: &Range<usize>,
-        running: &Running<T>,
-        out: &[T],
+        Forward { running, out, .. }: &Forward<T>,
         y: &mut Option<MatMut<'_, T>>,
         lse: &mut [T],
     ) {
@@ -300,7 +371,7 @@ impl<'a, T: Real> Attend<'a, T> {
         &self,
         lse: &[T],
         dlse: &[T],
-        mut output: Option<(MatRef<'_, T>, MatRef<'_, T>, MatMut<'_, T>)>,
+        output: Option<(MatRef<'_, T>, MatRef<'_, T>, MatMut<'_, T>)>,
         mut dq: MatMut<'_, T>,
         mut dk: MatMut<'_, T>,
     ) {
@@ -310,76 +381,106 @@ impl<'a, T: Real> Attend<'a, T> {
             "attend: values and output go together"
         );
         let (n, m) = (self.queries(), self.k.rows());
-        let (block, height) = (self.key_block(), TILE_ROWS.min(n));
-        let only_if = |needed: bool| if needed { height } else { 0 };
+        let block = self.key_block();
         let bias = self.bias_base_2();
-        let mut tile = Tile::new(height, block);
-        let mut dp = Tile::new(only_if(self.v.is_some()), block);
-        let mut masked = Tile::new(only_if(self.dropout.is_some()), block);
-        let width = self.v.map_or(0, |v| v.cols());
-        let [mut q, mut dq_tile] = [(); 2].map(|()| Buffer::stale(height * self.q.cols()));
-        let mut dy_tile = Buffer::stale(height * width);
-        for rows in pieces(n, TILE_ROWS) {
-            let mut d = [T::ZERO; TILE_ROWS];
-            let q = self.gather(self.q, &rows, &mut q);
-            let mut dq_tile = MatMut::new(&mut dq_tile[..q.rows() * q.cols()], q.rows(), q.cols());
-            let dy = output.as_ref().map(|(y, dy, _)| {
-                let dy = self.gather(*dy, &rows, &mut dy_tile);
-                row_products(*y, self.rows, rows.clone(), dy, &mut d[..rows.len()]);
-                dy
-            });
-            // D = dy · y - dlse
-            if !dlse.is_empty() {
-                lanes::subtract(&dlse[rows.clone()], &mut d[..rows.len()]);
+        let (given, mut dv) = output.map(|(y, dy, dv)| ((y, dy), dv)).unzip();
+        let work = |(rows, keys): &(Range<usize>, Range<usize>), scratch: &mut Backward<T>| {
+            if scratch.rows != *rows {
+                self.prepare(rows, lse, dlse, given, scratch);
             }
-            let mut lse_tile = [T::ZERO; TILE_ROWS];
-            for (tile, &lse) in lse_tile.iter_mut().zip(&lse[rows.clone()]) {
-                *tile = base_2(lse);
-            }
-            for keys in pieces(m, block) {
-                let (height, width) = (rows.len(), keys.len());
-                // s = scale q kᵀ in base 2
-                let k = self.k.rows_in(keys.clone());
-                let s = tile.view_mut(height, width);
-                gemm(base_2(self.scale), q, k.t(), T::ZERO, s);
-                let own = self.own.map_or(T::ZERO, |own| base_2(own.logit));
-                self.set_own(&rows, &keys, &mut tile, own);
-                // P = 2^(s + bias - lse)
-                probabilities(&mut tile, &bias[keys.clone()], &lse_tile[..height]);
-                if let (Some(v), Some(dy), Some((_, _, dv))) = (self.v, dy, &mut output) {
-                    let dv = dv.reborrow().rows_in(keys.clone());
-                    let v = v.rows_in(keys.clone());
-                    gemm(T::ONE, dy, v.t(), T::ZERO, dp.view_mut(height, width));
-                    // y = P v:  dv += Pᵀ dy,  dp = dy vᵀ;  with dropout y = (P M) v:  dv += (P M)ᵀ
-                    // dy,  dp = (dy vᵀ) M
-                    if self.dropout.is_some() {
-                        masked.s.copy_from_slice(&tile.s);
-                        self.drop_probabilities(&rows, &keys, &mut masked);
-                        self.drop_probabilities(&rows, &keys, &mut dp);
-                        gemm(T::ONE, masked.view(height, width).t(), dy, T::ONE, dv);
-                    } else {
-                        gemm(T::ONE, tile.view(height, width).t(), dy, T::ONE, dv);
-                    }
-                    // ds = P (dp - D)
-                    logit_gradients(&mut tile, &dp, width, &d[..height]);
+            let (height, width) = (rows.len(), keys.len());
+            let Backward { tile, dp, .. } = scratch;
+            let q = leading(&scratch.q, height, self.q.cols());
+            // s = scale q kᵀ in base 2
+            let k = self.k.rows_in(keys.clone());
+            gemm(
+                base_2(self.scale),
+                q,
+                k.t(),
+                T::ZERO,
+                tile.view_mut(height, width),
+            );
+            let own = self.own.map_or(T::ZERO, |own| base_2(own.logit));
+            self.set_own(rows, keys, tile, own);
+            // P = 2^(s + bias - lse)
+            probabilities(tile, &bias[keys.clone()], &scratch.lse[..height]);
+            if let Some(v) = self.v {
+                let dy = leading(&scratch.dy, height, v.cols());
+                let v = v.rows_in(keys.clone());
+                gemm(T::ONE, dy, v.t(), T::ZERO, dp.view_mut(height, width));
+                // y = P v:  dv = Pᵀ dy,  dp = dy vᵀ;  with dropout y = (P M) v:  dv = (P M)ᵀ dy,
+                // dp = (dy vᵀ) M
+                let dv = leading_mut(&mut scratch.dv, width, v.cols());
+                if self.dropout.is_some() {
+                    let masked = &mut scratch.masked;
+                    masked.s.copy_from_slice(&tile.s);
+                    self.drop_probabilities(rows, keys, masked);
+                    self.drop_probabilities(rows, keys, dp);
+                    gemm(T::ONE, masked.view(height, width).t(), dy, T::ZERO, dv);
                 } else {
-                    // no values: dp = 0
-                    let stride = tile.stride;
-                    for (s, &d) in tile.s.chunks_exact_mut(stride).zip(&d[..height]) {
-                        lanes::scale(-d, &mut s[..width]);
+                    gemm(T::ONE, tile.view(height, width).t(), dy, T::ZERO, dv);
+                }
+                // ds = P (dp - D)
+                logit_gradients(tile, dp, width, &scratch.d[..height]);
+            } else {
+                // no values: dp = 0
+                let stride = tile.stride;
+                for (s, &d) in tile.s.chunks_exact_mut(stride).zip(&scratch.d[..height]) {
+                    lanes::scale(-d, &mut s[..width]);
+                }
+            }
+            self.set_own(rows, keys, tile, T::ZERO);
+            // s = scale q kᵀ:  dq = scale ds k,  dk = scale dsᵀ q
+            let ds = tile.view(height, width);
+            let dq = leading_mut(&mut scratch.dq, height, q.cols());
+            gemm(self.scale, ds, k, T::ZERO, dq);
+            let dk = leading_mut(&mut scratch.dk, width, q.cols());
+            gemm(self.scale, ds.t(), q, T::ZERO, dk);
+        };
+        let tiles = pieces(n, TILE_ROWS);
+        in_order(
+            tiles.flat_map(|rows| pieces(m, block).map(move |keys| (rows.clone(), keys))),
+            || Backward::new(self, TILE_ROWS.min(n), block),
+            work,
+            |(rows, keys), scratch| {
+                if keys.start == 0 {
+                    for i in rows.clone() {
+                        dq.row(self.row(i)).fill(T::ZERO);
                     }
                 }
-                self.set_own(&rows, &keys, &mut tile, T::ZERO);
-                // s = scale q kᵀ:  dq += scale ds k,  dk += scale dsᵀ q
-                let beta = if keys.start == 0 { T::ZERO } else { T::ONE };
-                let ds = tile.view(height, width);
-                gemm(self.scale, ds, k, beta, dq_tile.reborrow());
-                let dk = dk.reborrow().rows_in(keys);
-                gemm(self.scale, ds.t(), q, T::ONE, dk);
-            }
-            for (r, i) in rows.enumerate() {
-                dq.row(self.row(i)).copy_from_slice(dq_tile.row(r));
-            }
+                add_rows(&scratch.dq, self.rows, rows.clone(), dq.reborrow());
+                add_rows(&scratch.dk, None, keys.clone(), dk.reborrow());
+                if let Some(dv) = &mut dv {
+                    add_rows(&scratch.dv, None, keys.clone(), dv.reborrow());
+                }
+            },
+        );
+    }
+
+    /// What backward needs of a tile of queries, whatever the keys.
+    fn prepare(
+        &self,
+        rows: &Range<usize>,
+        lse: &[T],
+        dlse: &[T],
+        given: Option<(MatRef<'_, T>, MatRef<'_, T>)>,
+        scratch: &mut Backward<T>,
+    ) {
+        scratch.rows = rows.clone();
+        self.gather(self.q, rows, &mut scratch.q);
+        // D = dy · y - dlse
+        let d = &mut scratch.d[..rows.len()];
+        d.fill(T::ZERO);
+        if let Some((y, dy)) = given {
+            self.gather(dy, rows, &mut scratch.dy);
+            let dy = leading(&scratch.dy, rows.len(), dy.cols());
+            row_products(y, self.rows, rows.clone(), dy, d);
+        }
+        if !dlse.is_empty() {
+            lanes::subtract(&dlse[rows.clone()], d);
+        }
+        for (tile, &lse) in scratch.lse.iter_mut().zip(&lse[rows.clone()]) {
+            *tile = base_2(lse);
         }
     }
 
@@ -449,6 +550,17 @@ lanes! {
         }
     }
 
+    /// Rows of y, as many as `at` says, get those of x added: rows `at`, or `rows[at]`.
+    fn add_rows<T>(x: &[T], rows: Option<&[u32]>, at: Range<usize>, y: MatMut<'_, T>) {
+        let mut y = y;
+        for (x, i) in x.chunks_exact(y.cols().max(1)).zip(at) {
+            let y = y.row(rows.map_or(i, |rows| rows[i] as usize));
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y += x;
+            }
+        }
+    }
+
     /// `value` where a row and a column of the tile have the same name.
     fn set_same<T>(tile: &mut Tile<T>, rows: &[u32], cols: &[u32], value: T) {
         for (s, row) in tile.s.chunks_exact_mut(tile.stride).zip(rows) {
@@ -486,15 +598,15 @@ lanes! {
         }
     }
 
-    /// energies_j += sum of square_i s_ij² over the queries; a square of 0 is a query that is not
+    /// energies_j = sum of square_i s_ij² over the queries; a square of 0 is a query that is not
     /// there.
-    fn add_energies<T>(tile: &Tile<T>, squares: &[T; FULL_TILE_ROWS], energies: &mut [T]) {
+    fn tile_energies<T>(tile: &Tile<T>, squares: &[T; FULL_TILE_ROWS], energies: &mut [T]) {
         for (s, energy) in tile.s.chunks_exact(tile.stride).zip(energies) {
             let mut lanes = [T::ZERO; FULL_TILE_ROWS];
             for ((&s, &square), lane) in s.iter().zip(squares).zip(&mut lanes) {
                 *lane = if square > T::ZERO { square * (s * s) } else { T::ZERO };
             }
-            *energy += fold(&lanes, T::ZERO, |a, b| a + b, |x| x);
+            *energy = fold(&lanes, T::ZERO, |a, b| a + b, |x| x);
         }
     }
 

@@ -113,7 +113,7 @@ impl Informer {
         let rows = x.draws.indices(&x.place.draw("rows", h), |_| {
             let mut measures = vec![T::ZERO; n];
             measure(q, k, &sampled, T::of(length as f64), &mut measures);
-            count_multiply_adds(sampled.len() * k.cols());
+            count_multiply_adds((sampled.len() * k.cols()) as u64);
             top_k(&measures, u)
         });
 
