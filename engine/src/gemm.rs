@@ -229,6 +229,16 @@ impl<'a, T: Real> MatMut<'a, T> {
         }
     }
 
+    /// The rows in pieces of `size`, the last of which may be shorter, each with its range.
+    pub fn row_pieces(self, size: usize) -> impl Iterator<Item = (Range<usize>, MatMut<'a, T>)> {
+        let (cols, row_stride) = (self.cols, self.row_stride);
+        let data = self.data.chunks_mut((size * row_stride).max(1));
+        pieces(self.rows, size).zip(data).map(move |(rows, data)| {
+            let piece = MatMut::strided(data, rows.len(), cols, row_stride);
+            (rows, piece)
+        })
+    }
+
     /// The columns in `range`: a head.
     pub fn cols_in(self, range: Range<usize>) -> Self {
         assert!(

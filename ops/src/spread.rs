@@ -2,8 +2,9 @@
 //!
 //! As a rule a thread has an example of its own, and loops run where they are. A caller that has fewer examples than
 //! threads says so with [`over_threads`], inside a rayon pool; then the tiles of
-//! [`attend`](crate::attention::attend) are computed by all its threads. How tiles are cut and in which order their
-//! parts are added depends on the shapes alone, so neither `over_threads` nor the number of threads changes a bit.
+//! [`attend`](crate::attention::attend) and the blocks of [`linear`](crate::linear()) are computed by all its threads.
+//! How they are cut and in which order their parts are added depends on the shapes alone, so neither `over_threads` nor
+//! the number of threads changes a bit.
 
 use engine::gemm::{count_multiply_adds, uncounted};
 use std::cell::Cell;
@@ -22,28 +23,28 @@ pub fn over_threads<R>(work: impl FnOnce() -> R) -> R {
 
 /// Calls `work` for every item with a scratch, and `end` in the order of the items with the scratch that `work` has
 /// left: on one thread one after the other with one scratch, over threads two a thread at a time.
-pub(crate) fn in_order<I: Sync, S: Send>(
+pub(crate) fn in_order<I: Send, S: Send>(
     items: impl Iterator<Item = I>,
     scratch: impl Fn() -> S,
-    work: impl Fn(&I, &mut S) + Sync,
+    work: impl Fn(&mut I, &mut S) + Sync,
     mut end: impl FnMut(&I, &S),
 ) {
     if !OVER_THREADS.get() || rayon::current_num_threads() == 1 {
         let mut scratch = scratch();
-        for item in items {
-            work(&item, &mut scratch);
+        for mut item in items {
+            work(&mut item, &mut scratch);
             end(&item, &scratch);
         }
         return;
     }
-    let items: Vec<I> = items.collect();
+    let mut items: Vec<I> = items.collect();
     let at_once = items.len().min(2 * rayon::current_num_threads()).max(1);
     let mut scratches: Vec<S> = (0..at_once).map(|_| scratch()).collect();
-    for items in items.chunks(at_once) {
+    for items in items.chunks_mut(at_once) {
         let count = AtomicU64::new(0);
         rayon::scope(|scope| {
             let (work, count) = (&work, &count);
-            for (item, scratch) in items.iter().zip(&mut scratches) {
+            for (item, scratch) in items.iter_mut().zip(&mut scratches) {
                 scope.spawn(move |_| {
                     let ((), multiply_adds) = uncounted(|| work(item, scratch));
                     count.fetch_add(multiply_adds, Ordering::Relaxed);
@@ -67,9 +68,9 @@ mod tests {
         let run = || {
             let before = multiply_adds();
             let mut seen = Vec::new();
-            let work = |item: &usize, scratch: &mut usize| {
+            let work = |item: &mut usize, scratch: &mut usize| {
                 count_multiply_adds(1);
-                *scratch = 10 * item;
+                *scratch = 10 * *item;
             };
             in_order(
                 0..21,

@@ -243,7 +243,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let block = self.key_block();
         let height = TILE_ROWS.min(n);
         let bias = self.bias_base_2();
-        let work = |rows: &Range<usize>, scratch: &mut Forward<T>| {
+        let work = |rows: &mut Range<usize>, scratch: &mut Forward<T>| {
             let Forward { tile, running, .. } = scratch;
             self.gather(self.q, rows, &mut scratch.q);
             let q = leading(&scratch.q, rows.len(), self.q.cols());
@@ -294,7 +294,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let bias = self.bias_base_2();
         // With the energies that a tile gives.
         type Scratch<T> = (Forward<T>, Vec<T>);
-        let work = |rows: &Range<usize>, (scratch, energies): &mut Scratch<T>| {
+        let work = |rows: &mut Range<usize>, (scratch, energies): &mut Scratch<T>| {
             let Forward { tile, running, .. } = scratch;
             self.gather(self.q, rows, &mut scratch.q);
             let q = leading(&scratch.q, rows.len(), self.q.cols());
@@ -384,7 +384,7 @@ impl<'a, T: Real> Attend<'a, T> {
         let block = self.key_block();
         let bias = self.bias_base_2();
         let (given, mut dv) = output.map(|(y, dy, dv)| ((y, dy), dv)).unzip();
-        let work = |(rows, keys): &(Range<usize>, Range<usize>), scratch: &mut Backward<T>| {
+        let work = |(rows, keys): &mut (Range<usize>, Range<usize>), scratch: &mut Backward<T>| {
             if scratch.rows != *rows {
                 self.prepare(rows, lse, dlse, given, scratch);
             }
