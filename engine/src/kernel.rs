@@ -1,11 +1,11 @@
 //! A second product of `f32` matrices for the small and narrow ones of attention: the cargo feature
-//! `avx512`. Called by [`crate::real`] in matrixmultiply's place, with its signature.
+//! `small-gemm`. Called by [`crate::real`] in matrixmultiply's place, with its signature.
 //!
 //! Matrixmultiply copies A and B into panels first, which repays itself on large matrices. Here
 //! nothing is copied but a B whose columns are not adjacent: the innermost loop reads a row of B and
 //! multiplies it by single numbers of A, wherever they lie. A tile of C stays in registers; its sums
-//! run over k in order, fused, so that no element depends on how C is cut into tiles. Machines
-//! without AVX-512 are served by matrixmultiply.
+//! run over k in order, fused, so that no element depends on how C is cut into tiles, and AVX2 and
+//! AVX-512 give the same bits. Machines with neither are served by matrixmultiply.
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use matrixmultiply::sgemm;
@@ -18,17 +18,6 @@ mod x86_64 {
     use crate::lanes::{Level, level};
     use std::arch::x86_64::*;
     use std::mem::MaybeUninit;
-
-    /// Rows of a tile: with two vectors a row, 24 of the 32 registers hold sums.
-    const ROWS: usize = 12;
-    /// Columns of a tile, in two vectors.
-    const COLS: usize = 2 * VECTOR;
-    const VECTOR: usize = 16;
-    /// Depth of a block of k, at most: as many rows of B's tile, 34 KiB, stay in the nearest cache. The 257 keys of
-    /// attention by 256 columns are one block.
-    const DEPTH: usize = 272;
-    /// Numbers of a block of A, about: 256 KiB stay in the second cache while all columns of B go by.
-    const BLOCK: usize = 1 << 16;
 
     /// A matrix in memory: where it begins, and the distances of its rows and columns.
     #[derive(Clone, Copy)]
@@ -45,6 +34,21 @@ mod x86_64 {
             let start = self.start.wrapping_offset(offset);
             Source { start, ..self }
         }
+    }
+
+    /// C = alpha (begin C + A B) + beta C with A (m, k), B (k, n) and C (m, n), whose columns are adjacent.
+    #[derive(Clone, Copy)]
+    struct Product {
+        m: usize,
+        k: usize,
+        n: usize,
+        begin: f32,
+        alpha: f32,
+        a: Source,
+        b: Source,
+        beta: f32,
+        c: *mut f32,
+        c_row: isize,
     }
 
     /// C = alpha A B + beta C, as `matrixmultiply::sgemm`.
@@ -68,100 +72,152 @@ mod x86_64 {
         c_row: isize,
         c_col: isize,
     ) {
-        if c_col != 1 || level() != Level::Avx512 {
-            // SAFETY: the caller's contract is the one of matrixmultiply.
-            return unsafe {
-                matrixmultiply::sgemm(
+        let source = |(start, row, col)| Source { start, row, col };
+        let product = Product {
+            m,
+            k,
+            n,
+            begin: 0.0,
+            alpha,
+            a: source((a, a_row, a_col)),
+            b: source((b, b_row, b_col)),
+            beta,
+            c,
+            c_row,
+        };
+        // SAFETY: `level` has found the instruction set; the rest is the caller's contract, which is
+        // the one of matrixmultiply as well.
+        unsafe {
+            match level() {
+                Level::Avx512 if c_col == 1 => avx512(product),
+                Level::Avx2 if c_col == 1 => avx2(product),
+                _ => matrixmultiply::sgemm(
                     m, k, n, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, c_col,
-                )
-            };
+                ),
+            }
         }
-        let [a, b] = [(a, a_row, a_col), (b, b_row, b_col)].map(|(start, row, col)| Source {
-            start,
-            row,
-            col,
-        });
-        // SAFETY: `level` has found AVX-512; the rest is the caller's contract.
-        unsafe { product([m, k, n], alpha, a, b, beta, c, c_row) }
     }
 
+    /// An instruction set: its vectors, and the tiles of C that fit its registers.
+    ///
     /// # Safety
-    /// As [`sgemm`], with AVX-512 and adjacent columns of C.
-    #[target_feature(enable = "avx512f")]
-    unsafe fn product(
-        [m, k, n]: [usize; 3],
-        alpha: f32,
-        a: Source,
-        b: Source,
-        mut beta: f32,
-        c: *mut f32,
-        c_row: isize,
-    ) {
-        let mut panel = [MaybeUninit::<f32>::uninit(); DEPTH * COLS];
+    /// All functions need the instruction set; they are inlined where it is enabled.
+    trait Vectors {
+        type Vector: Copy;
+        /// Numbers of a vector.
+        const LANES: usize;
+        /// Depth of a block of k where sums can go on from block to block, at most: as many rows of B's tile, and of A's
+        /// if its rows are adjacent, stay in the nearest cache.
+        const DEPTH: usize;
+        /// [`tile`] with one and with two vectors a row, for every number of rows.
+        const TILES: [&[unsafe fn(Product)]; 2];
+
+        /// `x` in all places.
+        unsafe fn splat(x: f32) -> Self::Vector;
+        /// a b + c, rounded once.
+        unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+        /// The first `count` numbers, 1 to `LANES`, and zeros.
+        unsafe fn load(from: *const f32, count: usize) -> Self::Vector;
+        /// Writes the first `count` numbers, 1 to `LANES`.
+        unsafe fn store(x: Self::Vector, to: *mut f32, count: usize);
+        /// 4 rows of `LANES` columns of B, whose rows are adjacent, to 4 rows of a panel.
+        unsafe fn transpose(b: Source, panel: *mut f32);
+    }
+
+    /// Depth of a block of k, at most.
+    const DEPTH: usize = 272;
+    /// Numbers of a block of A, about: 256 KiB stay in the second cache while all columns of B go by.
+    const BLOCK: usize = 1 << 16;
+    /// Columns of the panel: two vectors of AVX-512.
+    const WIDTH: usize = 32;
+    type Panel = [MaybeUninit<f32>; DEPTH * WIDTH];
+    /// Numbers of a cache line.
+    const LINE: usize = 16;
+
+    /// # Safety
+    /// As [`sgemm`], with the instruction set.
+    #[inline(always)]
+    unsafe fn product<S: Vectors>(x: Product) {
+        let mut panel: Panel = [MaybeUninit::uninit(); DEPTH * WIDTH];
+        let (rows, cols) = (S::TILES[0].len(), 2 * S::LANES); // of a tile
+        // If all that C had is scaled before the sum or all of it after, sums stay in C from block to block and the
+        // blocks do not show. Else every block is added to C, and must be as deep for all instruction sets.
+        let goes_on = x.alpha == 1.0 || x.beta == 0.0;
+        let depth = if goes_on { S::DEPTH } else { DEPTH };
         // Equal blocks: the last would else be a remainder, with a pass over C of its own.
-        let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
-        let height = (BLOCK / depth).next_multiple_of(ROWS);
-        for p in (0..k.max(1)).step_by(depth) {
-            let depth = depth.min(k - p);
-            for (top, j) in (0..m)
+        let depth = x.k.div_ceil(x.k.div_ceil(depth).max(1)).max(1);
+        let height = (BLOCK / depth).next_multiple_of(rows);
+        for p in (0..x.k.max(1)).step_by(depth) {
+            let depth = depth.min(x.k - p);
+            let beta = if p == 0 { x.beta } else { 1.0 };
+            let (begin, alpha, beta) = match goes_on {
+                true if p + depth < x.k => (beta, 1.0, 0.0),
+                true => (beta, x.alpha, 0.0),
+                false => (0.0, x.alpha, beta),
+            };
+            for (top, j) in (0..x.m)
                 .step_by(height)
-                .flat_map(|top| (0..n).step_by(COLS).map(move |j| (top, j)))
+                .flat_map(|top| (0..x.n).step_by(cols).map(move |j| (top, j)))
             {
-                let cols = COLS.min(n - j);
-                // SAFETY: (p, j) is inside B, (i, p) inside A and (i, j) inside C, with `depth`,
-                // `rows` and `cols` more; with k = 0 nothing of A and B is read. The panel holds
-                // depth x cols numbers where it is given to a tile.
+                let n = cols.min(x.n - j);
+                // SAFETY: (p, j) is inside B, (i, p) inside A and (i, j) inside C, with k, m and n
+                // more; with k = 0 nothing of A and B is read. The panel holds k x n numbers where it
+                // is given to a tile.
                 unsafe {
-                    let mut b = b.from(p, j);
+                    let mut b = x.b.from(p, j);
                     if b.col != 1 {
-                        b = copy(b, depth, cols, &mut panel);
+                        b = copy::<S>(b, depth, n, &mut panel);
                     }
-                    for i in (top..m.min(top + height)).step_by(ROWS) {
-                        let rows = ROWS.min(m - i);
-                        let c = c.offset(i as isize * c_row).add(j);
+                    for i in (top..x.m.min(top + height)).step_by(rows) {
+                        let tile = Product {
+                            m: rows.min(x.m - i),
+                            k: depth,
+                            n,
+                            begin,
+                            alpha,
+                            a: x.a.from(i, p),
+                            b,
+                            beta,
+                            c: x.c.offset(i as isize * x.c_row).add(j),
+                            ..x
+                        };
                         // What comes next is on the way while this tile is computed: where A and C are
                         // not in cache yet, an eighth of the time (measured).
-                        for next in i + ROWS..m.min(i + 2 * ROWS) {
-                            if j == 0 && a.col == 1 {
-                                for x in (0..depth).step_by(VECTOR) {
-                                    _mm_prefetch::<_MM_HINT_T0>(a.from(next, p + x).start.cast());
+                        for next in rows..(2 * rows).min(x.m - i) {
+                            if j == 0 && x.a.col == 1 {
+                                for p in (0..depth).step_by(LINE) {
+                                    _mm_prefetch::<_MM_HINT_T0>(tile.a.from(next, p).start.cast());
                                 }
                             }
-                            let c = c.offset((next - i) as isize * c_row);
-                            _mm_prefetch::<_MM_HINT_ET0>(c.cast());
-                            _mm_prefetch::<_MM_HINT_ET0>(c.wrapping_add(VECTOR).cast());
+                            let c = tile.c.offset(next as isize * x.c_row);
+                            for j in (0..cols).step_by(LINE) {
+                                _mm_prefetch::<_MM_HINT_ET0>(c.wrapping_add(j).cast());
+                            }
                         }
-                        let tile = TILES[usize::from(cols > VECTOR)][rows - 1];
-                        tile(depth, cols, alpha, a.from(i, p), b, beta, c, c_row);
+                        S::TILES[usize::from(n > S::LANES)][tile.m - 1](tile);
                     }
                 }
             }
-            beta = 1.0;
         }
     }
 
     /// The part of B in `panel`, with adjacent columns.
     ///
     /// # Safety
-    /// B must have `depth` rows and `cols` columns; at most [`DEPTH`] and [`COLS`].
-    #[target_feature(enable = "avx512f")]
-    unsafe fn copy(
-        b: Source,
-        depth: usize,
-        cols: usize,
-        panel: &mut [MaybeUninit<f32>; DEPTH * COLS],
-    ) -> Source {
+    /// B must have `depth` rows and `cols` columns: at most [`DEPTH`], and two vectors.
+    #[inline(always)]
+    unsafe fn copy<S: Vectors>(b: Source, depth: usize, cols: usize, panel: &mut Panel) -> Source {
         let (deep, wide) = match b.row {
-            1 => (depth / 4 * 4, cols / VECTOR * VECTOR),
+            1 => (depth / 4 * 4, cols / S::LANES * S::LANES),
             _ => (0, 0),
         };
         for p in (0..deep).step_by(4) {
-            for j in (0..wide).step_by(VECTOR) {
-                // SAFETY: 4 rows and 16 columns from (p, j) on are inside B and the panel.
-                unsafe { transpose(b.from(p, j), panel.as_mut_ptr().add(p * COLS + j).cast()) };
+            for j in (0..wide).step_by(S::LANES) {
+                // SAFETY: 4 rows and a vector of columns from (p, j) on are inside B and the panel.
+                unsafe { S::transpose(b.from(p, j), panel.as_mut_ptr().add(p * WIDTH + j).cast()) };
             }
         }
-        for (p, row) in panel.chunks_exact_mut(COLS).take(depth).enumerate() {
+        for (p, row) in panel.chunks_exact_mut(WIDTH).take(depth).enumerate() {
             let done = if p < deep { wide } else { 0 };
             for (j, x) in row[..cols].iter_mut().enumerate().skip(done) {
                 // SAFETY: (p, j) is inside B.
@@ -170,115 +226,54 @@ mod x86_64 {
         }
         Source {
             start: panel.as_ptr().cast(),
-            row: COLS as isize,
+            row: WIDTH as isize,
             col: 1,
         }
     }
 
-    /// 4 rows of 16 columns of B, whose rows are adjacent, to 4 rows of a panel.
+    /// A product of R rows and V vectors of C, the last of which may have columns to spare.
     ///
     /// # Safety
-    /// They must be there.
-    #[target_feature(enable = "avx512f")]
-    unsafe fn transpose(b: Source, panel: *mut f32) {
-        // Quarter l of vector i is column 4 l + i.
-        let columns: [__m512; 4] = std::array::from_fn(|i| {
-            // SAFETY: the caller's contract.
-            let quarter = |l: usize| unsafe { _mm_loadu_ps(b.from(0, 4 * l + i).start) };
-            let x = _mm512_castps128_ps512(quarter(0));
-            let x = _mm512_insertf32x4::<1>(x, quarter(1));
-            let x = _mm512_insertf32x4::<2>(x, quarter(2));
-            _mm512_insertf32x4::<3>(x, quarter(3))
-        });
-        // The 4 x 4 numbers of every quarter transposed: first pairs of columns, then both pairs.
-        let pairs = [0, 2].map(|i| {
-            let (x, y) = (columns[i], columns[i + 1]);
-            [_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y)].map(|x| _mm512_castps_pd(x))
-        });
-        for (half, (&x, &y)) in pairs[0].iter().zip(&pairs[1]).enumerate() {
-            let rows = [_mm512_unpacklo_pd(x, y), _mm512_unpackhi_pd(x, y)];
-            for (i, row) in rows
-                .map(|row| _mm512_castpd_ps(row))
-                .into_iter()
-                .enumerate()
-            {
-                // SAFETY: the caller's contract.
-                unsafe { _mm512_storeu_ps(panel.add((2 * half + i) * COLS), row) };
-            }
-        }
-    }
-
-    type Tile = unsafe fn(usize, usize, f32, Source, Source, f32, *mut f32, isize);
-
-    /// A function for every number of vectors and of rows.
-    const TILES: [[Tile; ROWS]; 2] = [
-        [
-            tile::<1, 1>,
-            tile::<2, 1>,
-            tile::<3, 1>,
-            tile::<4, 1>,
-            tile::<5, 1>,
-            tile::<6, 1>,
-            tile::<7, 1>,
-            tile::<8, 1>,
-            tile::<9, 1>,
-            tile::<10, 1>,
-            tile::<11, 1>,
-            tile::<12, 1>,
-        ],
-        [
-            tile::<1, 2>,
-            tile::<2, 2>,
-            tile::<3, 2>,
-            tile::<4, 2>,
-            tile::<5, 2>,
-            tile::<6, 2>,
-            tile::<7, 2>,
-            tile::<8, 2>,
-            tile::<9, 2>,
-            tile::<10, 2>,
-            tile::<11, 2>,
-            tile::<12, 2>,
-        ],
-    ];
-
-    /// R rows and V vectors of C, the last of which may have columns to spare.
-    ///
-    /// # Safety
-    /// As [`product`], for `depth` columns of A and rows of B, whose columns are adjacent, and
-    /// `cols` columns of C: more than V - 1 vectors, V at most.
-    #[allow(clippy::too_many_arguments)] // a product has as many
-    #[target_feature(enable = "avx512f")]
-    unsafe fn tile<const R: usize, const V: usize>(
-        depth: usize,
-        cols: usize,
-        alpha: f32,
-        a: Source,
-        b: Source,
-        beta: f32,
-        c: *mut f32,
-        c_row: isize,
-    ) {
-        let last: __mmask16 = u16::MAX >> (V * VECTOR - cols);
-        let mask = |v: usize| if v + 1 < V { u16::MAX } else { last };
-        let mut sums = [[_mm512_setzero_ps(); V]; R];
+    /// As [`product`], with adjacent columns of B, and n: more than V - 1 vectors, V at most.
+    #[inline(always)]
+    unsafe fn tile<S: Vectors, const R: usize, const V: usize>(tile: Product) {
+        let Product { n, a, b, c_row, .. } = tile;
+        let count = |v: usize| match v + 1 < V {
+            true => S::LANES,
+            false => n - (V - 1) * S::LANES,
+        };
+        let c = |i: usize, v: usize| {
+            let row = tile.c.wrapping_offset(i as isize * c_row);
+            row.wrapping_add(v * S::LANES)
+        };
         // Every third row of A has a pointer of its own, from which addresses reach two more: one pointer for all would
         // be a chain of additions as long as the products of a step take.
-        let mut x: [*const f32; ROWS.div_ceil(3)] =
+        let mut x: [*const f32; 4] =
             std::array::from_fn(|i| a.start.wrapping_offset(3 * i as isize * a.row));
         let mut row = b.start;
-        // SAFETY: row p of B has `cols` columns, which the masks keep to; column p of A has R rows.
+        // SAFETY: row p of B has n columns, which the counts keep to; column p of A has R rows.
         // Outside of them, pointers are made but not used.
         unsafe {
-            for _ in 0..depth {
-                let mut y = [_mm512_setzero_ps(); V];
+            let zero = S::splat(0.0);
+            let mut sums = [[zero; V]; R];
+            if tile.begin != 0.0 {
+                let begin = S::splat(tile.begin);
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        let c = S::load(c(i, v), count(v));
+                        *sum = S::multiply_add(begin, c, zero);
+                    }
+                }
+            }
+            for _ in 0..tile.k {
+                let mut y = [zero; V];
                 for (v, y) in y.iter_mut().enumerate() {
-                    *y = _mm512_maskz_loadu_ps(mask(v), row.wrapping_add(v * VECTOR));
+                    *y = S::load(row.wrapping_add(v * S::LANES), count(v));
                 }
                 for (i, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*x[i / 3].offset((i % 3) as isize * a.row));
+                    let x = S::splat(*x[i / 3].offset((i % 3) as isize * a.row));
                     for (sum, &y) in sums.iter_mut().zip(&y) {
-                        *sum = _mm512_fmadd_ps(x, y, *sum);
+                        *sum = S::multiply_add(x, y, *sum);
                     }
                 }
                 for x in &mut x {
@@ -286,16 +281,181 @@ mod x86_64 {
                 }
                 row = row.wrapping_offset(b.row);
             }
+            let (alpha, beta) = (S::splat(tile.alpha), S::splat(tile.beta));
             for (i, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
-                    let c = c.offset(i as isize * c_row).add(v * VECTOR);
-                    let mut y = _mm512_mul_ps(_mm512_set1_ps(alpha), sum);
-                    if beta != 0.0 {
-                        let c = _mm512_maskz_loadu_ps(mask(v), c);
-                        y = _mm512_fmadd_ps(_mm512_set1_ps(beta), c, y);
+                    let c = c(i, v);
+                    let mut y = S::multiply_add(alpha, sum, zero);
+                    if tile.beta != 0.0 {
+                        y = S::multiply_add(beta, S::load(c, count(v)), y);
                     }
-                    _mm512_mask_storeu_ps(c, mask(v), y);
+                    S::store(y, c, count(v));
                 }
+            }
+        }
+    }
+
+    macro_rules! tiles {
+        ($tile:ident: $($rows:literal)+) => {
+            [&[$($tile::<$rows, 1>),+], &[$($tile::<$rows, 2>),+]]
+        };
+    }
+
+    /// 16 numbers a vector, 32 registers.
+    struct Avx512;
+
+    /// # Safety
+    /// As [`product`].
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512(x: Product) {
+        // SAFETY: the caller's contract.
+        unsafe { product::<Avx512>(x) }
+    }
+
+    /// # Safety
+    /// As [`tile`].
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512_tile<const R: usize, const V: usize>(x: Product) {
+        // SAFETY: the caller's contract.
+        unsafe { tile::<Avx512, R, V>(x) }
+    }
+
+    impl Vectors for Avx512 {
+        type Vector = __m512;
+        const LANES: usize = 16;
+        /// The 257 keys of attention by 256 columns are one block.
+        const DEPTH: usize = 272;
+        /// Up to 24 registers hold sums.
+        const TILES: [&[unsafe fn(Product)]; 2] = tiles!(avx512_tile: 1 2 3 4 5 6 7 8 9 10 11 12);
+
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> __m512 {
+            // SAFETY: the caller's contract.
+            unsafe { _mm512_set1_ps(x) }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: the caller's contract.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32, count: usize) -> __m512 {
+            // SAFETY: the mask keeps to the numbers that are there.
+            unsafe { _mm512_maskz_loadu_ps(u16::MAX >> (16 - count), from) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(x: __m512, to: *mut f32, count: usize) {
+            // SAFETY: the mask keeps to the numbers that are there.
+            unsafe { _mm512_mask_storeu_ps(to, u16::MAX >> (16 - count), x) }
+        }
+
+        #[inline(always)]
+        unsafe fn transpose(b: Source, panel: *mut f32) {
+            // SAFETY: the numbers are there. Quarter l of vector i is column 4 l + i.
+            unsafe {
+                let mut columns = [_mm512_setzero_ps(); 4];
+                for (i, x) in columns.iter_mut().enumerate() {
+                    let quarter = |l: usize| b.from(0, 4 * l + i).start;
+                    *x = _mm512_castps128_ps512(_mm_loadu_ps(quarter(0)));
+                    *x = _mm512_insertf32x4::<1>(*x, _mm_loadu_ps(quarter(1)));
+                    *x = _mm512_insertf32x4::<2>(*x, _mm_loadu_ps(quarter(2)));
+                    *x = _mm512_insertf32x4::<3>(*x, _mm_loadu_ps(quarter(3)));
+                }
+                // The 4 x 4 numbers of every quarter transposed: first pairs of columns, then both pairs.
+                let [a, b, c, d] = columns;
+                let [ab, cd] = [_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d)];
+                _mm512_storeu_ps(panel, _mm512_shuffle_ps::<0x44>(ab, cd));
+                _mm512_storeu_ps(panel.add(WIDTH), _mm512_shuffle_ps::<0xee>(ab, cd));
+                let [ab, cd] = [_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d)];
+                _mm512_storeu_ps(panel.add(2 * WIDTH), _mm512_shuffle_ps::<0x44>(ab, cd));
+                _mm512_storeu_ps(panel.add(3 * WIDTH), _mm512_shuffle_ps::<0xee>(ab, cd));
+            }
+        }
+    }
+
+    /// 8 numbers a vector, 16 registers.
+    struct Avx2;
+
+    /// # Safety
+    /// As [`product`].
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2(x: Product) {
+        // SAFETY: the caller's contract.
+        unsafe { product::<Avx2>(x) }
+    }
+
+    /// # Safety
+    /// As [`tile`].
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2_tile<const R: usize, const V: usize>(x: Product) {
+        // SAFETY: the caller's contract.
+        unsafe { tile::<Avx2, R, V>(x) }
+    }
+
+    impl Vectors for Avx2 {
+        type Vector = __m256;
+        const LANES: usize = 8;
+        const DEPTH: usize = 128;
+        /// Up to 12 registers hold sums.
+        const TILES: [&[unsafe fn(Product)]; 2] = tiles!(avx2_tile: 1 2 3 4 5 6);
+
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> __m256 {
+            // SAFETY: the caller's contract.
+            unsafe { _mm256_set1_ps(x) }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: the caller's contract.
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32, count: usize) -> __m256 {
+            // SAFETY: the mask keeps to the numbers that are there.
+            unsafe {
+                let places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+                let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), places);
+                _mm256_maskload_ps(from, mask)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store(x: __m256, to: *mut f32, count: usize) {
+            let mut numbers = [0.0; 8];
+            // SAFETY: `count` numbers may be written. Stores through a mask are slow on some machines.
+            unsafe {
+                if count == 8 {
+                    _mm256_storeu_ps(to, x);
+                } else {
+                    _mm256_storeu_ps(numbers.as_mut_ptr(), x);
+                    to.copy_from_nonoverlapping(numbers.as_ptr(), count);
+                }
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn transpose(b: Source, panel: *mut f32) {
+            // SAFETY: the numbers are there. Half l of vector i is column 4 l + i.
+            unsafe {
+                let mut columns = [_mm256_setzero_ps(); 4];
+                for (i, x) in columns.iter_mut().enumerate() {
+                    let half = |l: usize| b.from(0, 4 * l + i).start;
+                    *x = _mm256_castps128_ps256(_mm_loadu_ps(half(0)));
+                    *x = _mm256_insertf128_ps::<1>(*x, _mm_loadu_ps(half(1)));
+                }
+                // As for AVX-512.
+                let [a, b, c, d] = columns;
+                let [ab, cd] = [_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d)];
+                _mm256_storeu_ps(panel, _mm256_shuffle_ps::<0x44>(ab, cd));
+                _mm256_storeu_ps(panel.add(WIDTH), _mm256_shuffle_ps::<0xee>(ab, cd));
+                let [ab, cd] = [_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d)];
+                _mm256_storeu_ps(panel.add(2 * WIDTH), _mm256_shuffle_ps::<0x44>(ab, cd));
+                _mm256_storeu_ps(panel.add(3 * WIDTH), _mm256_shuffle_ps::<0xee>(ab, cd));
             }
         }
     }
@@ -310,8 +470,10 @@ mod tests {
     #[test]
     fn every_shape_and_stride_is_the_plain_product() {
         let mut generator = Seed(1).stream("matrices").generator();
-        let sizes = [0, 1, 2, 11, 12, 13, 16, 17, 31, 32, 33, 65, 257];
-        for case in 0..300 {
+        let sizes = [
+            0, 1, 2, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 31, 32, 33, 65, 257, 300,
+        ];
+        for case in 0..400 {
             let mut size = || sizes[generator.below(sizes.len())];
             let (m, k, n, spare) = (size(), size(), size(), size());
             let mut numbers = |count: usize| -> Vec<f32> {
@@ -338,7 +500,8 @@ mod tests {
                 limited_to(limit, || gemm(alpha, a, b, beta, view));
                 c
             };
-            let (mine, other) = (product(Level::Avx512), product(Level::Avx2));
+            let [wide, mine, other] = [Level::Avx512, Level::Avx2, Level::Portable].map(product);
+            assert_eq!(wide, mine, "{m} x {k} x {n}: AVX-512 and AVX2");
             for i in 0..m {
                 for j in 0..n + spare {
                     let at = i * (n + spare) + j;

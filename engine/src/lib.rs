@@ -11,7 +11,7 @@
 //!    replayed;
 //! 7. underneath: [`real`] (f32 or f64), [`mod@gemm`] (views and the product), [`mod@lanes`]
 //!    (vector loops), [`buffer`] (memory); `kernel` (a second product, with the cargo feature
-//!    `avx512`).
+//!    `small-gemm`).
 //!
 //! ```
 //! use engine::{Tape, Tensor};
@@ -41,7 +41,7 @@ pub mod buffer;
 pub mod check;
 pub mod draws;
 pub mod gemm;
-#[cfg(feature = "avx512")]
+#[cfg(feature = "small-gemm")]
 mod kernel;
 pub mod lanes;
 pub mod params;

@@ -169,9 +169,9 @@ macro_rules! shared {
 const ROUND: f32 = 12_582_912.0;
 
 impl Real for f32 {
-    #[cfg(not(feature = "avx512"))]
+    #[cfg(not(feature = "small-gemm"))]
     shared!(f32, matrixmultiply::sgemm);
-    #[cfg(feature = "avx512")]
+    #[cfg(feature = "small-gemm")]
     shared!(f32, crate::kernel::sgemm);
 
     fn ln(self) -> f32 {

@@ -77,9 +77,9 @@ pub(crate) struct Environment {
     rustc: String,
     engine: String,
     matrixmultiply: String,
-    /// Whether the project's own product takes its place on machines with AVX-512 (a cargo feature).
-    #[serde(default)]
-    avx512_product: bool,
+    /// Whether the project's own product takes its place on machines with AVX2 or AVX-512 (a cargo feature).
+    #[serde(default, alias = "avx512_product")]
+    small_gemm: bool,
     cpu: String,
     /// Those that the kernels choose by.
     cpu_features: Vec<String>,
@@ -96,7 +96,7 @@ impl Environment {
             rustc: env!("BUILT_BY").into(),
             engine: env!("CARGO_PKG_VERSION").into(), // One version for the whole workspace.
             matrixmultiply: env!("BUILT_WITH_MATRIXMULTIPLY").into(),
-            avx512_product: cfg!(feature = "avx512"),
+            small_gemm: cfg!(feature = "small-gemm"),
             cpu: cpu(),
             cpu_features: cpu_features(),
         }
@@ -116,7 +116,7 @@ impl Environment {
             (
                 e.git_commit.clone(),
                 e.rustc.clone(),
-                e.avx512_product,
+                e.small_gemm,
                 e.cpu.clone(),
                 e.cpu_features.clone(),
             )

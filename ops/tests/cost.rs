@@ -128,7 +128,11 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
         // buffer for packing.
         if entry.laws.linear_time {
             // The product of the feature has no such buffers, whose size is fixed.
-            let most = if cfg!(feature = "avx512") { 2.15 } else { 2.1 };
+            let most = if cfg!(feature = "small-gemm") {
+                2.15
+            } else {
+                2.1
+            };
             assert!(
                 ratio(total_twice, total) <= most,
                 "{name}: allocated {total} at n, {total_twice} at 2 n"
