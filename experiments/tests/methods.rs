@@ -6,7 +6,7 @@ use engine::Seed;
 use experiments::config::{Budget, Config, Protocol};
 use experiments::task::Task;
 use experiments::trainer::Trainer;
-use ops::attention::registry;
+use ops::attention::names;
 use std::ops::ControlFlow;
 
 /// A few random texts of ragged lengths, the shortest of one byte.
@@ -51,10 +51,10 @@ fn bits(trainer: &Trainer) -> Vec<u32> {
 
 #[test]
 fn every_method_trains_resumes_and_gives_the_same_bits_on_one_thread_and_two() {
-    for entry in registry::<f32>() {
+    for name in names() {
         for (protocol, pad) in [(Protocol::Clean, false), (Protocol::Paper, true)] {
             let config = Config {
-                attn: entry.name.into(),
+                attn: name.into(),
                 features: 8,
                 steps: 3,
                 batch: 5,
@@ -64,7 +64,7 @@ fn every_method_trains_resumes_and_gives_the_same_bits_on_one_thread_and_two() {
                 pad,
                 ..Task::Text.preset(Budget::Smoke)
             };
-            let what = format!("{}, {protocol:?}", entry.name);
+            let what = format!("{}, {protocol:?}", name);
             let trainer = |threads| Trainer::new(&config, data(), threads).unwrap();
 
             let mut one = trainer(1);

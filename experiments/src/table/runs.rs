@@ -5,7 +5,7 @@ use crate::environment::Took;
 use crate::error::{Error, Result};
 use crate::experiment::Outcome;
 use crate::task::Task;
-use ops::attention::registry;
+use ops::attention::names;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -143,8 +143,8 @@ pub(super) fn read_run(folder: &Path) -> Result<Option<Run>> {
 
 /// The place of a method in the registry; what is not there comes last.
 pub(super) fn rank(attn: &str) -> usize {
-    let all = registry::<f32>();
-    let place = all.iter().position(|entry| entry.name == attn);
+    let all = names();
+    let place = all.iter().position(|name| *name == attn);
     place.unwrap_or(all.len())
 }
 

@@ -261,6 +261,11 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
     ]
 }
 
+/// The names of all methods, in the order of [`registry`].
+pub fn names() -> Vec<&'static str> {
+    registry::<f32>().iter().map(|entry| entry.name).collect()
+}
+
 /// The method called `name`.
 ///
 /// # Errors
@@ -280,8 +285,7 @@ pub struct UnknownMethod {
 
 impl std::fmt::Display for UnknownMethod {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = registry::<f32>().iter().map(|entry| entry.name).collect();
-        let (name, names) = (&self.name, names.join(", "));
+        let (name, names) = (&self.name, names().join(", "));
         write!(
             f,
             "unknown attention method `{name}`: expected one of {names}"

@@ -1,0 +1,6 @@
+//! The tests of models, as one program (see Cargo.toml).
+
+mod forward;
+mod gradients;
+mod parameters;
+mod reference;
