@@ -18,11 +18,24 @@ fn printed(output: &Output) -> String {
 #[test]
 fn every_method_shows_where_each_gradient_is_written() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let methods = experiments::flags::methods();
     for name in names() {
         let output = command(&["--attn", name]).output().unwrap();
         assert!(output.status.success());
         let text = printed(&output);
-        assert!(text.starts_with(&format!("{name}: ")) && text.contains("\n64 tokens, "));
+        let about = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix(&format!("{name}: ")));
+        assert!(
+            about.is_some_and(|about| methods.contains(&format!("  {about}\n"))),
+            "{text}"
+        );
+        assert!(
+            text.lines()
+                .nth(1)
+                .is_some_and(|line| line.starts_with("64 tokens, "))
+        );
         for line in text.lines().skip(1) {
             assert!(line.chars().count() <= 100, "{line}");
         }
