@@ -15,6 +15,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::buffer::allocated_bytes;
@@ -26,6 +27,8 @@ type Pullback<T> = Box<dyn FnOnce(Tensor<T>) -> Vec<Tensor<T>>>;
 
 /// A record of operators, to be run backward once.
 pub struct Tape<T: Real> {
+    /// No other tape of the process has it.
+    serial: u64,
     mode: Mode,
     nodes: RefCell<Nodes<T>>,
 }
@@ -108,8 +111,8 @@ pub struct Record {
 /// A place on a tape: what [`Tape::record`] wants to know of a parent.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
-    /// The address of the tape, which does not move while a variable stands on it.
-    tape: usize,
+    /// The tape's serial number.
+    tape: u64,
     id: usize,
 }
 
@@ -123,8 +126,8 @@ pub struct Var<'t, T: Real> {
 
 /// The cotangents of the leaves, as [`Tape::backward`] returns them.
 pub struct Gradients<T: Real> {
-    /// The address of the tape.
-    tape: usize,
+    /// The tape's serial number.
+    tape: u64,
     of_node: Vec<Option<Tensor<T>>>,
     is_leaf: Vec<bool>,
 }
@@ -137,7 +140,9 @@ impl<T: Real> Default for Tape<T> {
 
 impl<T: Real> Tape<T> {
     fn with(mode: Mode) -> Self {
+        static TAPES: AtomicU64 = AtomicU64::new(0);
         Tape {
+            serial: TAPES.fetch_add(1, Ordering::Relaxed),
             mode,
             nodes: RefCell::new(Nodes {
                 links: Vec::new(),
@@ -174,9 +179,9 @@ impl<T: Real> Tape<T> {
 
     /// A computed variable.
     ///
-    /// `pullback` takes the cotangent of `value` (same shape) and returns one cotangent a parent
-    /// (of the parent's shape; the one of a table may end early, see [`Tensor::add_rows`]). Each
-    /// occurrence of a variable among the parents is one term of its gradient, so a variable that
+    /// `pullback` takes the cotangent of `value` (same shape) and returns one cotangent a parent, of
+    /// the parent's shape; rows at its end may be left out where they are zero, as those of a table
+    /// that was not read so far. Each occurrence of a variable among the parents is one term of its gradient, so a variable that
     /// is used twice just stands there twice.
     #[track_caller]
     pub fn record<const N: usize>(
@@ -236,15 +241,11 @@ impl<T: Real> Tape<T> {
         }
     }
 
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
     /// The index of a node of this tape.
     #[track_caller]
     fn own(&self, node: Node) -> usize {
         assert!(
-            node.tape == self.address(),
+            node.tape == self.serial,
             "this variable stands on another tape"
         );
         node.id
@@ -323,7 +324,9 @@ impl<T: Real> Tape<T> {
                 continue;
             }; // nothing of it reached the output
             let start = Meter::now();
+            let dy = self.of_full_height(id, dy);
             for (parent, gradient) in parents.into_iter().zip(pullback(dy)) {
+                self.check_gradient(id, parent, &gradient);
                 of_node[parent] = Some(match of_node[parent].take() {
                     None => gradient,
                     Some(sum) => sum.add_rows(gradient),
@@ -336,10 +339,33 @@ impl<T: Real> Tape<T> {
             record.allocated_bytes += end.bytes - start.bytes;
         }
         Gradients {
-            tape: self.address(),
+            tape: self.serial,
             of_node,
             is_leaf,
         }
+    }
+
+    /// A cotangent of a node with the zero rows that were left out at its end.
+    fn of_full_height(&self, id: usize, gradient: Tensor<T>) -> Tensor<T> {
+        let (rows, cols) = self.nodes.borrow().records[id].shape;
+        if gradient.rows() < rows {
+            Tensor::zeros(rows, cols).add_rows(gradient)
+        } else {
+            gradient
+        }
+    }
+
+    /// That the pullback of node `id` returned something that can be a cotangent of `parent`.
+    fn check_gradient(&self, id: usize, parent: usize, gradient: &Tensor<T>) {
+        let records = &self.nodes.borrow().records;
+        let ((rows, cols), parent) = (records[parent].shape, records[parent].name);
+        assert!(
+            gradient.cols() == cols && gradient.rows() <= rows,
+            "backward: the pullback of {} ({}) returned {:?} for {parent}, which is ({rows}, {cols})",
+            records[id].name,
+            records[id].location,
+            gradient.shape()
+        );
     }
 
     /// What the tape tells about its nodes, in the order they were recorded.
@@ -357,7 +383,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// Its place on the tape.
     pub fn node(&self) -> Node {
         Node {
-            tape: self.tape.address(),
+            tape: self.tape.serial,
             id: self.id,
         }
     }
@@ -420,7 +446,7 @@ impl<T: Real> Gradients<T> {
     #[track_caller]
     fn leaf(&self, leaf: &Var<'_, T>) -> usize {
         assert!(
-            leaf.tape.address() == self.tape && self.is_leaf.get(leaf.id) == Some(&true),
+            leaf.tape.serial == self.tape && self.is_leaf.get(leaf.id) == Some(&true),
             "gradients are those of the leaves of the tape that ran backward, and {} is none",
             leaf.name()
         );
@@ -433,15 +459,10 @@ impl<T: Real> Gradients<T> {
     /// As [`Gradients::take`].
     #[track_caller]
     pub fn of(&self, leaf: &Var<'_, T>) -> Tensor<T> {
-        let gradient = self.of_node[self.leaf(leaf)].clone();
-        let (rows, cols) = leaf.shape();
-        match gradient {
-            Some(gradient) if gradient.rows() < rows => {
-                Tensor::zeros(rows, cols).add_rows(gradient)
-            }
-            Some(gradient) => gradient,
-            None => Tensor::zeros(rows, cols),
-        }
+        let id = self.leaf(leaf);
+        let gradient = self.of_node[id].clone();
+        let gradient = gradient.unwrap_or_else(|| Tensor::zeros(0, leaf.cols()));
+        leaf.tape.of_full_height(id, gradient)
     }
 }
 
@@ -494,6 +515,50 @@ mod tests {
         let tape = Tape::new();
         let y = double(&tape.leaf("x", Tensor::scalar(1.0)));
         tape.backward(&y).of(&y);
+    }
+
+    /// A sum of the first row alone, as a table's gradient may end early.
+    fn sum_of_first_row<'t>(x: &Var<'t, f64>) -> Var<'t, f64> {
+        let (cols, sum) = (x.cols(), x.value().row(0).iter().sum());
+        x.tape()
+            .record("first", [x.node()], Tensor::scalar(sum), move |dy| {
+                [Tensor::filled(1, cols, dy.item())]
+            })
+    }
+
+    #[test]
+    fn a_gradient_that_ends_early_reaches_a_pullback_whole() {
+        let tape = Tape::new();
+        let x = tape.leaf("x", Tensor::from_fn(3, 2, |i, j| (2 * i + j) as f64));
+        // Its pullback returns as many rows as it is given.
+        let y = sum_of_first_row(&double(&x));
+        let mut gradients = tape.backward(&y);
+        assert_eq!(gradients.of(&x).data(), [2.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(gradients.take(&x).map(|g| g.rows()), Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "returned (2, 1) for x, which is (1, 1)")]
+    fn a_pullback_that_returns_another_shape() {
+        let tape = Tape::new();
+        let x = tape.leaf("x", Tensor::scalar(1.0));
+        let y = tape.record("wrong", [x.node()], Tensor::<f64>::scalar(1.0), |_| {
+            [Tensor::zeros(2, 1)]
+        });
+        tape.backward(&y);
+    }
+
+    #[test]
+    #[should_panic(expected = "and x is none")]
+    fn gradients_are_those_of_one_tape_even_where_another_stood() {
+        let mut earlier = None;
+        for _ in 0..2 {
+            let tape = Tape::new(); // at the same address each time
+            let x = tape.leaf("x", Tensor::<f64>::scalar(1.0));
+            if let Some(gradients) = earlier.replace(tape.backward(&double(&x))) {
+                Gradients::of(&gradients, &x);
+            }
+        }
     }
 
     #[test]
