@@ -59,30 +59,58 @@ impl Draws {
         draw
     }
 
-    /// The indices called `name`.
+    /// The indices called `name`, all below `bound`.
     ///
     /// # Panics
-    /// If numbers were injected under that name.
-    pub fn indices(&self, name: &str, live: impl FnOnce(&mut Generator) -> Vec<u32>) -> Vec<u32> {
-        match self.take(name, || {
-            Draw::Indices(live(&mut self.stream.stream(name).generator()))
-        }) {
-            Draw::Indices(indices) => indices,
-            Draw::Numbers(_) => panic!("draw {name}: indices expected, numbers injected"),
+    /// If numbers were injected under that name, or an index that is not below `bound`.
+    #[track_caller]
+    pub fn indices(
+        &self,
+        name: &str,
+        bound: usize,
+        live: impl FnOnce(&mut Generator) -> Vec<u32>,
+    ) -> Vec<u32> {
+        let live = || Draw::Indices(live(&mut self.stream.stream(name).generator()));
+        let Draw::Indices(indices) = self.take(name, live) else {
+            panic!("draw {name}: indices expected, numbers injected");
+        };
+        if let Some(index) = indices.iter().find(|&&index| index as usize >= bound) {
+            panic!("draw {name}: index {index} is not below {bound}");
         }
+        indices
+    }
+
+    /// As [`Draws::indices`], none of them twice.
+    ///
+    /// # Panics
+    /// As [`Draws::indices`], and if an index comes twice.
+    #[track_caller]
+    pub fn distinct_indices(
+        &self,
+        name: &str,
+        bound: usize,
+        live: impl FnOnce(&mut Generator) -> Vec<u32>,
+    ) -> Vec<u32> {
+        let indices = self.indices(name, bound, live);
+        let mut seen = vec![false; bound];
+        for &index in &indices {
+            let twice = std::mem::replace(&mut seen[index as usize], true);
+            assert!(!twice, "draw {name}: index {index} comes twice");
+        }
+        indices
     }
 
     /// The random numbers called `name`.
     ///
     /// # Panics
     /// If indices were injected under that name.
+    #[track_caller]
     pub fn numbers(&self, name: &str, live: impl FnOnce(&mut Generator) -> Vec<f64>) -> Vec<f64> {
-        match self.take(name, || {
-            Draw::Numbers(live(&mut self.stream.stream(name).generator()))
-        }) {
-            Draw::Numbers(numbers) => numbers,
-            Draw::Indices(_) => panic!("draw {name}: numbers expected, indices injected"),
-        }
+        let live = || Draw::Numbers(live(&mut self.stream.stream(name).generator()));
+        let Draw::Numbers(numbers) = self.take(name, live) else {
+            panic!("draw {name}: numbers expected, indices injected");
+        };
+        numbers
     }
 
     /// Puts something that was computed, not drawn (the probabilities behind a choice) into the
@@ -112,7 +140,7 @@ mod tests {
     fn replay_returns_what_was_recorded_and_draws_the_rest() {
         let stream = Seed(1).stream("draws");
         let draw = |draws: &Draws, name: &str| {
-            draws.indices(name, |generator| {
+            draws.indices(name, 100, |generator| {
                 (0..4).map(|_| generator.below(100) as u32).collect()
             })
         };
@@ -131,6 +159,25 @@ mod tests {
             "a choice does not depend on the others"
         );
         assert_eq!(draw(&Draws::live(stream), "a"), a);
+    }
+
+    fn injected(indices: &[u32]) -> Draws {
+        let given = [("a".to_string(), Draw::Indices(indices.to_vec()))];
+        Draws::replay(Seed(1).stream("draws"), given.into())
+    }
+
+    #[test]
+    #[should_panic(expected = "draw a: index 4 is not below 4")]
+    fn an_injected_index_beyond_the_bound() {
+        injected(&[3, 4]).indices("a", 4, |_| unreachable!("it is given"));
+    }
+
+    #[test]
+    #[should_panic(expected = "draw a: index 3 comes twice")]
+    fn an_injected_index_that_comes_twice() {
+        let draws = injected(&[3, 0, 3]);
+        assert_eq!(draws.indices("a", 4, |_| unreachable!()), [3, 0, 3]);
+        draws.distinct_indices("a", 4, |_| unreachable!());
     }
 
     #[test]

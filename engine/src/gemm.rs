@@ -96,7 +96,16 @@ impl<'a, T: Real> MatRef<'a, T> {
         self.cols
     }
 
+    /// (rows, cols)
+    pub fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
     /// Element (i, j).
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
     pub fn at(&self, i: usize, j: usize) -> T {
         assert!(
             i < self.rows && j < self.cols,
@@ -119,6 +128,10 @@ impl<'a, T: Real> MatRef<'a, T> {
     }
 
     /// The rows in `range`.
+    ///
+    /// # Panics
+    /// If some are not there.
+    #[track_caller]
     pub fn rows_in(self, range: Range<usize>) -> Self {
         assert!(
             range.end <= self.rows,
@@ -135,15 +148,26 @@ impl<'a, T: Real> MatRef<'a, T> {
     }
 
     /// The columns in `range`: a head.
+    ///
+    /// # Panics
+    /// If some are not there.
+    #[track_caller]
     pub fn cols_in(self, range: Range<usize>) -> Self {
+        assert!(
+            range.end <= self.cols,
+            "columns {range:?} of a {} x {} matrix",
+            self.rows,
+            self.cols
+        );
         self.t().rows_in(range).t()
     }
 
     /// Row i as a slice.
     ///
     /// # Panics
-    /// If the columns are not adjacent (a transposed view).
+    /// If it is not there, or the columns are not adjacent (a transposed view).
     #[inline]
+    #[track_caller]
     pub fn row(&self, i: usize) -> &'a [T] {
         assert!(
             self.col_stride == 1 && i < self.rows,
@@ -192,6 +216,11 @@ impl<'a, T: Real> MatMut<'a, T> {
         self.cols
     }
 
+    /// (rows, cols)
+    pub fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
     /// The same view for reading.
     pub fn as_ref(&self) -> MatRef<'_, T> {
         MatRef {
@@ -214,6 +243,10 @@ impl<'a, T: Real> MatMut<'a, T> {
     }
 
     /// The rows in `range`.
+    ///
+    /// # Panics
+    /// If some are not there.
+    #[track_caller]
     pub fn rows_in(self, range: Range<usize>) -> Self {
         assert!(
             range.end <= self.rows,
@@ -231,15 +264,22 @@ impl<'a, T: Real> MatMut<'a, T> {
 
     /// The rows in pieces of `size`, the last of which may be shorter, each with its range.
     pub fn row_pieces(self, size: usize) -> impl Iterator<Item = (Range<usize>, MatMut<'a, T>)> {
-        let (cols, row_stride) = (self.cols, self.row_stride);
-        let data = self.data.chunks_mut((size * row_stride).max(1));
-        pieces(self.rows, size).zip(data).map(move |(rows, data)| {
-            let piece = MatMut::strided(data, rows.len(), cols, row_stride);
+        let (cols, row_stride, mut data) = (self.cols, self.row_stride, self.data);
+        pieces(self.rows, size).map(move |rows| {
+            // The last row may end before its stride does.
+            let end = (rows.len() * row_stride).min(data.len());
+            let (piece, after) = std::mem::take(&mut data).split_at_mut(end);
+            data = after;
+            let piece = MatMut::strided(piece, rows.len(), cols, row_stride);
             (rows, piece)
         })
     }
 
     /// The columns in `range`: a head.
+    ///
+    /// # Panics
+    /// If some are not there.
+    #[track_caller]
     pub fn cols_in(self, range: Range<usize>) -> Self {
         assert!(
             range.end <= self.cols,
@@ -256,7 +296,11 @@ impl<'a, T: Real> MatMut<'a, T> {
     }
 
     /// Row i as a slice.
+    ///
+    /// # Panics
+    /// If it is not there.
     #[inline]
+    #[track_caller]
     pub fn row(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "row {i} of {}", self.rows);
         &mut self.data[i * self.row_stride..i * self.row_stride + self.cols]

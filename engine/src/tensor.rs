@@ -73,6 +73,10 @@ impl<T: Real> Tensor<T> {
     }
 
     /// A copy of a view.
+    ///
+    /// # Panics
+    /// If its columns are not adjacent (a transposed view).
+    #[track_caller]
     pub fn from_view(view: MatRef<'_, T>) -> Self {
         let mut tensor = Self::stale(view.rows(), view.cols());
         for i in 0..view.rows() {
@@ -182,6 +186,9 @@ impl<T: Real> Tensor<T> {
     ///
     /// The two must have as many columns; the one with fewer rows counts as 0 in the others. So the
     /// gradient of a table can end at the last row that was read.
+    ///
+    /// # Panics
+    /// If they have not.
     #[track_caller]
     pub fn add_rows(self, other: Tensor<T>) -> Self {
         assert_eq!(

@@ -208,7 +208,7 @@ fn block(flags: &Flags, methods: &[Entry<f32>], n: usize, before: Option<&Block>
         });
         let seconds = predicted(entry, &options, flags.trials, n, before);
         match seconds <= flags.limit {
-            true => Cell::Measured(measure(entry.name, &*(entry.build)(&options), &trials)),
+            true => Cell::Measured(measure(entry.name, &*entry.method(&options), &trials)),
             false => Cell::Skipped(seconds),
         }
     };

@@ -57,7 +57,7 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
         dropout: DROPOUT,
         ..Options::default()
     };
-    let method = (entry.build)(&options);
+    let method = entry.method(&options);
     let config = ModelConfig {
         dropout: DROPOUT,
         ..ModelConfig::new(512, flags.tokens.next_power_of_two(), 2, 1)

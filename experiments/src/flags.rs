@@ -260,7 +260,7 @@ pub fn methods() -> String {
         "method", "time", "learned", "random", "what it is"
     );
     for entry in registry::<f32>() {
-        let method = (entry.build)(&Options::default());
+        let method = entry.method(&Options::default());
         let parameters = method.parameters(shape, Seed(0).stream("size"));
         let numbers: usize = parameters.iter().map(|(_, value)| value.data().len()).sum();
         let learned = if method.trains() { numbers } else { 0 };

@@ -132,7 +132,7 @@ pub(crate) fn model(
     };
     sizes.validate()?;
     let entry = attention::find::<f32>(&config.attn)?;
-    let method = (entry.build)(&attention::Options {
+    let method = entry.method(&attention::Options {
         features: config.features,
         dropout: config.dropout,
         released: config.protocol == Protocol::Paper,

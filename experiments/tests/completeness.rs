@@ -36,7 +36,7 @@ fn met() -> BTreeSet<&'static str> {
                 dropout: 0.25,
                 ..Options::default()
             };
-            let (model, params) = Model::new(config, (entry.build)(&options), Seed(3));
+            let (model, params) = Model::new(config, entry.method(&options), Seed(3));
             let tape = Tape::new();
             let bound = params.bind(&tape);
             let draws = Draws::live(Seed(3).stream("draws"));

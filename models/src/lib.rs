@@ -18,7 +18,7 @@
 //! use ops::attention::{Options, find};
 //!
 //! let options = Options { features: 256, dropout: 0.1, ..Options::default() };
-//! let method = (find::<f32>("skein").unwrap().build)(&options);
+//! let method = find::<f32>("skein").unwrap().method(&options);
 //! let seed = Seed(42);
 //! let (model, mut params) = Model::new(ModelConfig::new(512, 1024, 2, 1), method, seed);
 //! let mut adamw = AdamW::new(&params, 0.0);

@@ -20,7 +20,7 @@ fn small(documents: usize) -> ModelConfig {
 }
 
 fn model<T: Real>(attn: &str, config: ModelConfig) -> (Model<T>, Params<T>) {
-    Model::new(config, (find(attn).unwrap().build)(&OPTIONS), Seed(3))
+    Model::new(config, find(attn).unwrap().method(&OPTIONS), Seed(3))
 }
 
 fn document(stream: Stream, n: usize) -> Document {

@@ -33,7 +33,7 @@ impl Frozen {
             Document::text(vec![3, 5, 0, 3]),
         ];
         let documents = documents[..config.documents].to_vec();
-        let method = (find(attn).unwrap().build)(&options);
+        let method = find(attn).unwrap().method(&options);
         let (model, mut params) = Model::new(config, method, Seed(9));
         let mut generator = stream.stream("parameters").generator();
         for value in params.values_mut() {

@@ -10,7 +10,7 @@ fn start<T: Real>(config: ModelConfig, attn: &str) -> Params<T> {
         dropout: 0.1,
         ..ops::attention::Options::default()
     };
-    let method = (find::<T>(attn).unwrap().build)(&options);
+    let method = find::<T>(attn).unwrap().method(&options);
     Model::new(config, method, Seed(42)).1
 }
 
@@ -208,7 +208,7 @@ impl<T: Real> Attention<T> for Shifted {
         vec![("E", Tensor::filled(shape.positions, cols, number))]
     }
 
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let rows = Tensor::from_fn(x.v.rows(), x.parameters[0].rows(), |i, j| {
             if x.positions[i] as usize == j {
                 T::ONE

@@ -76,7 +76,7 @@ impl<'a> Case<'a> {
             dropout: 0.0,
             ..Options::default()
         };
-        let method = (find(name).unwrap().build)(&options);
+        let method = find(name).unwrap().method(&options);
         let (model, mut params) = Model::new(config, method, Seed(0));
         let names = self.file.names();
         let parameters: Vec<_> = names

@@ -149,6 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn a_computed_table_gets_the_whole_gradient() {
+        let tape = Tape::<f32>::new();
+        let (words, places) = tables(&tape);
+        let mix = tape.leaf("mix", Tensor::from_fn(3, 3, |i, j| (i + 2 * j) as f32));
+        // Row 0 alone is read of five.
+        let y = embedding(&[0], &[0], &words.matmul(&mix), &places).sum();
+        let gradients = tape.backward(&y);
+        let dwords = gradients.of(&words);
+        assert_eq!(dwords.shape(), (5, 3));
+        assert_eq!(dwords.row(0), [6.0, 9.0, 12.0]);
+        assert_eq!(dwords.row(4), [0.0; 3]);
+        assert_eq!(gradients.of(&mix).row(1), [1.0; 3]);
+    }
+
+    #[test]
     fn no_tokens() {
         let tape = Tape::<f32>::new();
         let (words, places) = tables(&tape);

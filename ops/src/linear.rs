@@ -137,6 +137,20 @@ mod tests {
     }
 
     #[test]
+    fn without_columns_only_the_bias_is_left() {
+        let tape = Tape::new();
+        let x = tape.leaf("x", Tensor::<f64>::zeros(3, 0));
+        let w = tape.leaf("W", Tensor::zeros(2, 0));
+        let b = tape.leaf("b", Tensor::from_slice(1, 2, &[0.5, -1.0]));
+        let y = linear(&x, &w, &b);
+        assert_eq!(y.value().data(), [0.5, -1.0, 0.5, -1.0, 0.5, -1.0]);
+        let dy = Tensor::from_fn(3, 2, |i, j| (i + 10 * j) as f64);
+        let gradients = tape.backward_from(&y, dy);
+        assert_eq!(gradients.of(&b).data(), [3.0, 33.0]);
+        assert_eq!(gradients.of(&x).shape(), (3, 0));
+    }
+
+    #[test]
     #[should_panic(expected = "linear: x (2, 3), W (4, 2) and b (1, 4) are not")]
     fn shapes_that_do_not_fit() {
         let tape = Tape::<f32>::new();

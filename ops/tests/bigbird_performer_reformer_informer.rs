@@ -29,7 +29,7 @@ fn example(stream: Stream, n: usize) -> [Tensor<f64>; 3] {
 }
 
 fn build<T: Real>(name: &str, features: usize, released: bool) -> Box<dyn Attention<T>> {
-    (find::<T>(name).unwrap().build)(&Options {
+    find::<T>(name).unwrap().method(&Options {
         features,
         dropout: 0.0,
         released,

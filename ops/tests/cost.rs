@@ -58,7 +58,7 @@ fn spend(name: &'static str, n: usize, features: usize, heads: usize, head_width
             .into_iter()
             .find(|entry| entry.name == name)
             .unwrap();
-        let method = (entry.build)(&Options {
+        let method = entry.method(&Options {
             features,
             dropout: 0.1,
             ..Options::default()

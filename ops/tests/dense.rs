@@ -87,7 +87,7 @@ fn assert_close(got: &Tensor<f64>, want: &[Rows; HEADS], what: &str) {
 }
 
 fn build(name: &str, features: usize) -> Box<dyn Attention<f64>> {
-    (find::<f64>(name).unwrap().build)(&Options {
+    find::<f64>(name).unwrap().method(&Options {
         features,
         ..Options::default()
     })
@@ -271,7 +271,7 @@ fn the_ablations_of_one_factor_keep_the_pilot_rows() {
 #[test]
 fn dropout_on_probabilities_follows_its_mask() {
     let rate = 0.25;
-    let method = (find::<f64>("softmax").unwrap().build)(&Options {
+    let method = find::<f64>("softmax").unwrap().method(&Options {
         features: 1,
         dropout: rate,
         ..Options::default()

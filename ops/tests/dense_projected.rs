@@ -38,7 +38,7 @@ impl Setting {
     fn new(name: &str, options: Options, n: usize) -> Setting {
         let stream = Seed(41).stream(name).at(n);
         Setting {
-            method: (find::<f64>(name).unwrap().build)(&options),
+            method: find::<f64>(name).unwrap().method(&options),
             x: ["q", "k", "v"].map(|name| normal(stream.stream(name), n, HEADS * P)),
             positions: (0..n as u32).collect(),
             padded_length: n,
@@ -363,7 +363,9 @@ fn the_mean_of_linformer_jlt_over_its_draws_is_exact_attention() {
         }
     }
     let exact = Setting {
-        method: (find::<f64>("softmax-nodrop").unwrap().build)(&Options::default()),
+        method: find::<f64>("softmax-nodrop")
+            .unwrap()
+            .method(&Options::default()),
         ..setting
     };
     let count = draws as f64;
@@ -657,7 +659,7 @@ fn values_and_gradients_are_finite_in_f32_at_logits_of_80() {
     for name in names {
         for released in [false, true] {
             let entry = find::<f32>(name).unwrap();
-            let method = (entry.build)(&options(features, released));
+            let method = entry.method(&options(features, released));
             let stream = Seed(42).stream(name);
             let shape = LayerShape {
                 positions: n,

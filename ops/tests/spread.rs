@@ -15,7 +15,7 @@ fn outcome(name: &str) -> (Vec<u32>, u64) {
     let entry = registry::<f32>()
         .into_iter()
         .find(|entry| entry.name == name);
-    let method = (entry.unwrap().build)(&Options {
+    let method = entry.unwrap().method(&Options {
         features: 520,
         dropout: 0.1,
         ..Options::default()

@@ -13,7 +13,7 @@ fn every_entry_keeps_its_laws() {
 #[test]
 fn every_entry_has_right_gradients_that_are_not_zero_where_they_should_not_be() {
     for entry in registry::<f64>() {
-        let method = (entry.build)(&Options {
+        let method = entry.method(&Options {
             features: 4,
             dropout: 0.0,
             ..Options::default()
@@ -61,7 +61,7 @@ fn every_entry_gives_the_same_bits_on_every_instruction_set() {
     use engine::{Draws, Tape, Tensor};
     let n = 300;
     for entry in registry::<f32>() {
-        let method = (entry.build)(&Options {
+        let method = entry.method(&Options {
             features: 16,
             ..Options::default()
         });

@@ -125,7 +125,7 @@ impl Method {
                 halved,
             } => {
                 let entry = find::<f32>(name).expect("looked up when the flags were read");
-                (entry.build)(&Options {
+                entry.method(&Options {
                     features: if *halved { (d / 2).max(1) } else { d },
                     released: *released,
                     ..Options::default()
@@ -153,7 +153,7 @@ struct Sketched {
 }
 
 impl Attention<f32> for Sketched {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, f32>) -> Var<'t, f32> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, f32>) -> Var<'t, f32> {
         assert_eq!(x.heads, 1, "this experiment looks at one head at a time");
         let n = x.v.rows();
         let family = match &self.law {
@@ -207,5 +207,7 @@ impl Columns {
 
 /// d rows, uniform with replacement.
 fn pilots(draws: &Draws, name: &str, n: usize, d: usize) -> Vec<u32> {
-    draws.indices(name, |generator| uniform::with_replacement(n, d, generator))
+    draws.indices(name, n, |generator| {
+        uniform::with_replacement(n, d, generator)
+    })
 }

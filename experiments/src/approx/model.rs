@@ -51,9 +51,9 @@ impl Between {
     fn build(&self) -> Box<dyn Attention<f32>> {
         match self {
             Between::Exact => Box::new(Softmax { dropout: 0.0 }),
-            Between::Run { attn, options } => {
-                (find(attn).expect("looked up when the run was read").build)(options)
-            }
+            Between::Run { attn, options } => find(attn)
+                .expect("looked up when the run was read")
+                .method(options),
         }
     }
 }
@@ -222,7 +222,7 @@ impl Attention<f32> for Watched {
         self.inner.trains()
     }
 
-    fn forward<'t>(&self, x: &Inputs<'_, 't, f32>) -> Var<'t, f32> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, f32>) -> Var<'t, f32> {
         if x.place.document == 0 {
             let values = [x.q(), x.k(), x.v].map(|x| x.value().clone());
             self.seen

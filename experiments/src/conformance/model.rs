@@ -33,7 +33,7 @@ struct Batch<T: Real> {
 pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Measure>, String> {
     let config = config(case)?;
     let attention = find::<T>(&method.name).map_err(|error| error.to_string())?;
-    let attention = (attention.build)(&options(case)?);
+    let attention = attention.method(&options(case)?);
     let (model, mut params) = Model::new(config, attention, Seed(0));
     load_safetensors(&mut params, &case.extract("param.")?)
         .map_err(|error| format!("param.*: {error}"))?;

@@ -20,7 +20,7 @@ const NOTED: &str = "probabilities";
 /// Runs the case in `T`.
 pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Measure>, String> {
     let attention = find::<T>(&method.name).map_err(|error| error.to_string())?;
-    let attention = (attention.build)(&options(case)?);
+    let attention = attention.method(&options(case)?);
     let [n, p] = case.shape("q")?[..] else {
         return Err(format!(
             "q has shape {:?}, expected [n, p]",

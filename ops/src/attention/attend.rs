@@ -61,7 +61,7 @@ pub struct Attend<'a, T: Real> {
     pub rows: Option<&'a [u32]>,
     /// Keys (m, p), m >= 1.
     pub k: MatRef<'a, T>,
-    /// Values (m, p); `None` when only lse (or the energies) are wanted.
+    /// Values (m, w), any w; `None` when only lse (or the energies) are wanted.
     pub v: Option<MatRef<'a, T>>,
     /// Added to every query's logit of a key (m), finite; empty for none.
     pub bias: &'a [T],
@@ -229,16 +229,43 @@ impl<'a, T: Real> Attend<'a, T> {
         }
     }
 
-    /// Writes y, unless there are no values, and lse (n).
+    /// Stops where the parts do not fit together.
+    #[track_caller]
+    fn check(&self, lse: &[T], output: Option<(usize, usize)>) {
+        let (n, m, p) = (self.queries(), self.k.rows(), self.q.cols());
+        assert!(
+            m > 0 && self.k.cols() == p && [0, m].contains(&self.bias.len()),
+            "attend: queries of {p} columns, keys ({m}, {}), biases of {}",
+            self.k.cols(),
+            self.bias.len()
+        );
+        assert!(
+            self.own
+                .is_none_or(|own| own.queries.len() == n && own.keys.len() == m),
+            "attend: {n} queries and {m} keys, of which not all have names"
+        );
+        assert!(lse.len() == n, "attend: {n} queries, {} lse", lse.len());
+        let fits = match (self.v, output) {
+            (Some(v), Some(shape)) => v.rows() == m && shape == (self.q.rows(), v.cols()),
+            (v, output) => v.is_none() && output.is_none(),
+        };
+        assert!(
+            fits,
+            "attend: {m} keys, values {:?} and output {output:?}, which go together",
+            self.v.map(|v| (v.rows(), v.cols()))
+        );
+    }
+
+    /// Writes y (rows of q, w), unless there are no values, and lse (n).
     ///
     /// Tiles are transposed here, a key a row: maxima and sums of many queries run side by side, and
     /// y = P V finds P in the order in which the product reads it.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    #[track_caller]
     pub fn forward(&self, mut y: Option<MatMut<'_, T>>, lse: &mut [T]) {
-        assert_eq!(
-            self.v.is_some(),
-            y.is_some(),
-            "attend: values and output go together"
-        );
+        self.check(lse, y.as_ref().map(MatMut::shape));
         let (n, m) = (self.queries(), self.k.rows());
         let block = self.key_block();
         let height = TILE_ROWS.min(n);
@@ -278,7 +305,11 @@ impl<'a, T: Real> Attend<'a, T> {
 
     /// As [`Attend::forward`], and adds weights_i P_ij² of every query to energies_j (m).
     ///
-    /// A tile spans all keys here, so that its sums are known at once: scratch is `m x 64`.
+    /// A tile of 64 queries spans all keys here, so that its sums are known at once.
+    ///
+    /// # Panics
+    /// If shapes do not fit, or there is dropout.
+    #[track_caller]
     pub fn forward_with_energies(
         &self,
         weights: &[T],
@@ -289,6 +320,13 @@ impl<'a, T: Real> Attend<'a, T> {
         assert!(
             self.dropout.is_none(),
             "attend: energies are those of the probabilities without dropout"
+        );
+        self.check(lse, y.as_ref().map(MatMut::shape));
+        assert!(
+            weights.len() == self.queries() && energies.len() == self.k.rows(),
+            "attend: weights of {} queries and energies of {} keys",
+            weights.len(),
+            energies.len()
         );
         let (n, m) = (self.queries(), self.k.rows());
         let bias = self.bias_base_2();
@@ -363,10 +401,14 @@ impl<'a, T: Real> Attend<'a, T> {
         }
     }
 
-    /// Writes dq and adds to dk (m, p) and dv (m, p).
+    /// Writes dq (rows of q, p) and adds to dk (m, p) and dv (m, w).
     ///
     /// `output` is (y, dy, dv) and is `None` when there are no values; `lse` is what forward gave;
     /// `dlse` (n) may be empty for zeros.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    #[track_caller]
     pub fn backward(
         &self,
         lse: &[T],
@@ -375,10 +417,24 @@ impl<'a, T: Real> Attend<'a, T> {
         mut dq: MatMut<'_, T>,
         mut dk: MatMut<'_, T>,
     ) {
-        assert_eq!(
-            self.v.is_some(),
-            output.is_some(),
-            "attend: values and output go together"
+        self.check(lse, output.as_ref().map(|(y, _, _)| y.shape()));
+        if let Some((y, dy, dv)) = &output {
+            assert!(
+                dy.shape() == y.shape() && dv.shape() == (self.k.rows(), y.cols()),
+                "attend: y {:?}, dy {:?}, dv {:?}",
+                y.shape(),
+                dy.shape(),
+                dv.shape()
+            );
+        }
+        assert!(
+            dq.shape() == self.q.shape()
+                && dk.shape() == self.k.shape()
+                && [0, lse.len()].contains(&dlse.len()),
+            "attend: dq {:?}, dk {:?}, {} dlse",
+            dq.shape(),
+            dk.shape(),
+            dlse.len()
         );
         let (n, m) = (self.queries(), self.k.rows());
         let block = self.key_block();

@@ -67,14 +67,13 @@ impl BigBird {
         length.div_ceil(self.block)
     }
 
-    /// The blocks among which random ones are drawn, before those that are seen anyway are left
-    /// out.
-    fn candidates(&self, blocks: usize, padded_length: usize) -> Range<usize> {
+    /// Random blocks are drawn among so many first ones, those left out that are seen anyway.
+    fn candidates(&self, blocks: usize, padded_length: usize) -> usize {
         match self.plan {
-            Plan::Fresh => 0..blocks,
+            Plan::Fresh => blocks,
             Plan::Released => {
                 let tokens = if padded_length == 2048 { 640 } else { 1024 };
-                0..blocks.min(tokens / self.block)
+                blocks.min(tokens / self.block)
             }
         }
     }
@@ -82,15 +81,15 @@ impl BigBird {
     /// `random_blocks` (blocks, r).
     fn draw(&self, blocks: usize, padded_length: usize, generator: &mut Generator) -> Vec<u32> {
         let mut drawn = Vec::with_capacity(blocks * self.random);
+        let candidates = self.candidates(blocks, padded_length);
         for i in 0..blocks {
-            let candidates: Vec<u32> = self
-                .candidates(blocks, padded_length)
-                .filter(|&j| !sees_anyway(i, j, blocks))
-                .map(|j| j as u32)
-                .collect();
-            let count = self.random.min(candidates.len());
-            let picked = uniform::without_replacement(candidates.len(), count, generator);
-            drawn.extend(picked.iter().map(|&c| candidates[c as usize]));
+            let seen = seen_anyway(i, blocks);
+            let left = candidates - seen.iter().filter(|&&j| (j as usize) < candidates).count();
+            let count = self.random.min(left);
+            let picked = uniform::without_replacement(left, count, generator);
+            // Counted over the candidates that are left.
+            let block = |c: u32| seen.iter().fold(c, |c, &j| if j <= c { c + 1 } else { c });
+            drawn.extend(picked.into_iter().map(block));
             drawn.extend((count..self.random).map(|_| i as u32));
         }
         drawn
@@ -99,18 +98,20 @@ impl BigBird {
     /// Who sees whom in an example of `n` tokens.
     fn stretches(&self, n: usize, blocks: usize, random: &[u32]) -> Vec<Stretch> {
         assert!(
-            random.len().is_multiple_of(blocks) && random.iter().all(|&j| (j as usize) < blocks),
+            random.len().is_multiple_of(blocks),
             "bigbird: {random:?} are no random blocks of {blocks} blocks"
         );
         let r = random.len() / blocks;
-        let rows = |i: usize| i * self.block..((i + 1) * self.block).min(n);
+        // None in a block of padding.
+        let rows = |i: usize| (i * self.block).min(n)..((i + 1) * self.block).min(n);
         (0..n.div_ceil(self.block))
             .map(|i| {
-                let random = &random[i * r..(i + 1) * r];
-                let seen: Vec<usize> = (0..n.div_ceil(self.block))
-                    .filter(|&j| sees_anyway(i, j, blocks) || random.contains(&(j as u32)))
-                    .collect();
-                let keys: Vec<u32> = seen.into_iter().flat_map(rows).map(|j| j as u32).collect();
+                let mut seen = seen_anyway(i, blocks);
+                seen.extend(&random[i * r..(i + 1) * r]);
+                seen.sort_unstable();
+                seen.dedup();
+                let keys = seen.into_iter().flat_map(|j| rows(j as usize));
+                let keys: Vec<u32> = keys.map(|j| j as u32).collect();
                 Stretch {
                     rows: rows(i),
                     keys: (keys.len() < n).then_some(keys),
@@ -120,10 +121,15 @@ impl BigBird {
     }
 }
 
-/// Whether block i sees block j whatever is drawn.
-fn sees_anyway(i: usize, j: usize, blocks: usize) -> bool {
-    let last = blocks - 1;
-    [0, last].contains(&i) || [0, last].contains(&j) || i.abs_diff(j) <= 1
+/// The blocks that block i sees whatever is drawn, rising.
+fn seen_anyway(i: usize, blocks: usize) -> Vec<u32> {
+    let (i, last) = (i as u32, blocks as u32 - 1);
+    if i == 0 || i == last {
+        return (0..=last).collect();
+    }
+    let mut seen = vec![0, i - 1, i, i + 1, last];
+    seen.dedup();
+    seen
 }
 
 /// The rows of `x` that a stretch sees, gathered unless they are all.
@@ -139,23 +145,23 @@ fn seen<'a, T: Real>(
 }
 
 impl<T: Real> Attention<T> for BigBird {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
         let n = v.rows();
         let blocks = self.blocks(n, x.padded_length);
         let heads: Vec<(Range<usize>, Vec<Stretch>)> = (0..x.heads)
             .map(|h| {
-                let random = x
-                    .draws
-                    .indices(&x.place.draw("random_blocks", h), |generator| {
-                        let mut fixed = Seed(42).stream("bigbird").at(h).generator();
-                        let generator = match self.plan {
-                            Plan::Fresh => generator,
-                            Plan::Released => &mut fixed,
-                        };
-                        self.draw(blocks, x.padded_length, generator)
-                    });
+                let random =
+                    x.draws
+                        .indices(&x.place.draw("random_blocks", h), blocks, |generator| {
+                            let mut fixed = Seed(42).stream("bigbird").at(h).generator();
+                            let generator = match self.plan {
+                                Plan::Fresh => generator,
+                                Plan::Released => &mut fixed,
+                            };
+                            self.draw(blocks, x.padded_length, generator)
+                        });
                 (x.head(h), self.stretches(n, blocks, &random))
             })
             .collect();

@@ -101,7 +101,7 @@ impl Informer {
         let (n, width) = (v.rows(), v.cols());
         let length = self.length(n, x.padded_length);
         let table = x.place.draw("sampled", if self.shared { 0 } else { h });
-        let sampled = x.draws.indices(&table, |generator| {
+        let sampled = x.draws.indices(&table, n, |generator| {
             uniform::with_replacement(n, n * self.budget.of(self.features, n, length), generator)
         }); // (n, U)
         assert!(
@@ -110,7 +110,7 @@ impl Informer {
             sampled.len()
         );
         let u = sampled.len() / n;
-        let rows = x.draws.indices(&x.place.draw("rows", h), |_| {
+        let rows = x.draws.distinct_indices(&x.place.draw("rows", h), n, |_| {
             let mut measures = vec![T::ZERO; n];
             measure(q, k, &sampled, T::of(length as f64), &mut measures);
             count_multiply_adds((sampled.len() * k.cols()) as u64);
@@ -142,7 +142,7 @@ impl Informer {
 }
 
 impl<T: Real> Attention<T> for Informer {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let (n, width) = x.v.shape();
         let mut y = Tensor::stale(n, width); // (n, heads p)

@@ -26,7 +26,7 @@ pub struct Kernelized {
 }
 
 impl<T: Real> Attention<T> for Kernelized {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let (q, k, v) = (x.q().save(), x.k().save(), x.v.save());
         let heads = x.heads_with_dropout(self.dropout);

@@ -198,7 +198,7 @@ impl<T: Real> Attention<T> for Linformer {
         self.trained
     }
 
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let tape = x.v.tape();
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
         let e = x.parameters[0].save();

@@ -40,12 +40,17 @@ impl LinformerJlt {
         let numbers = x.draws.numbers(&x.place.draw("s", h), |generator| {
             (0..n * r).map(|_| deviation * generator.normal()).collect()
         });
+        assert!(
+            numbers.len() == n * r,
+            "linformer-jlt: {} numbers are no S ({n}, {r})",
+            numbers.len()
+        );
         Tensor::from_fn(n, r, |i, j| T::of(numbers[i * r + j]))
     }
 }
 
 impl<T: Real> Attention<T> for LinformerJlt {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let [q, k] = [x.q(), x.k()].map(Var::save);
         let v = x.v.value();

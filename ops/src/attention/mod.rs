@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// What a method sees of one example: `n` real tokens, no padding, no batch.
+/// What a method sees of one example: n >= 1 real tokens, no padding, no batch.
 pub struct Inputs<'a, 't, T: Real> {
     /// Queries (n, heads p); `None` for a method that does not read them (see [`Attention::reads`]).
     pub q: Option<&'a Var<'t, T>>,
@@ -62,7 +62,7 @@ pub struct Inputs<'a, 't, T: Real> {
     pub k: Option<&'a Var<'t, T>>,
     /// Values (n, heads p).
     pub v: &'a Var<'t, T>,
-    /// The number of heads; head h is columns h p .. (h + 1) p.
+    /// The number of heads, at least 1; head h is columns h p .. (h + 1) p.
     pub heads: usize,
     /// The position of every token, rising: 0, 1, 2, ... unless some positions hold no token.
     pub positions: &'a [u32],
@@ -96,6 +96,36 @@ impl<'a, 't, T: Real> Inputs<'a, 't, T> {
         self.k.expect("this method said it reads no keys")
     }
 
+    /// Stops where they do not fit together.
+    #[track_caller]
+    fn check(&self, reads: Reads) {
+        let (n, width) = self.v.shape();
+        assert!(n > 0, "attention: there is no token");
+        assert!(
+            self.heads > 0 && width.is_multiple_of(self.heads),
+            "attention: {width} columns are no {} heads",
+            self.heads
+        );
+        for (what, x, read) in [
+            ("queries", self.q, reads.queries),
+            ("keys", self.k, reads.keys),
+        ] {
+            let shape = x.map(Var::shape);
+            assert!(
+                !read || shape == Some((n, width)),
+                "attention: {what} are {shape:?}, values ({n}, {width})"
+            );
+        }
+        assert!(
+            self.positions.len() == n
+                && self.positions.is_sorted_by(|a, b| a < b)
+                && (self.positions[n - 1] as usize) < self.padded_length,
+            "attention: {} positions for {n} tokens, which have to rise and stay below {}",
+            self.positions.len(),
+            self.padded_length
+        );
+    }
+
     /// The columns of head `h`.
     pub fn head(&self, h: usize) -> Range<usize> {
         let p = self.v.cols() / self.heads;
@@ -112,7 +142,7 @@ impl<'a, 't, T: Real> Inputs<'a, 't, T> {
     }
 }
 
-/// Which projections a method reads beside the values; those it does not read are not computed.
+/// Which projections a method reads besides the values; those it does not read are not computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reads {
     /// The queries.
@@ -134,7 +164,7 @@ pub struct LayerShape {
 
 /// An attention method.
 pub trait Attention<T: Real>: Send + Sync {
-    /// Which projections it reads beside the values.
+    /// Which projections it reads besides the values.
     fn reads(&self) -> Reads {
         Reads {
             queries: true,
@@ -155,15 +185,26 @@ pub trait Attention<T: Real>: Send + Sync {
     }
 
     /// The output (n, heads p).
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T>;
+    ///
+    /// # Panics
+    /// If the inputs do not fit together: see the fields of [`Inputs`].
+    #[track_caller]
+    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+        x.check(self.reads());
+        self.node(x)
+    }
+
+    /// What [`Attention::forward`] puts on the tape, of inputs that fit together.
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T>;
 }
 
 /// The settings from which every method takes what it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// d: samples, landmarks, projected rows or random features.
+    /// d >= 1: samples, landmarks, projected rows or random features.
     pub features: usize,
-    /// The rate of dropout on attention probabilities, for the method that has it.
+    /// The rate of dropout on attention probabilities, from 0 to below 1: for softmax, and for
+    /// kernelized as it was released.
     pub dropout: f64,
     /// Follow the released code where it departs from the method and one example can tell (protocol `paper`).
     pub released: bool,
@@ -229,8 +270,25 @@ pub struct Entry<T: Real> {
     pub time: &'static str,
     /// What one head costs with these options, n tokens and p columns: `cost(options, n, p)`.
     pub cost: fn(&Options, f64, f64) -> Cost,
-    /// Makes the method.
-    pub build: fn(&Options) -> Box<dyn Attention<T>>,
+    build: fn(&Options) -> Box<dyn Attention<T>>,
+}
+
+impl<T: Real> Entry<T> {
+    /// The method with these options.
+    ///
+    /// # Panics
+    /// If there are no features, or the rate of dropout is not from 0 to below 1.
+    #[track_caller]
+    pub fn method(&self, options: &Options) -> Box<dyn Attention<T>> {
+        assert!(options.features > 0, "{}: at least 1 feature", self.name);
+        assert!(
+            (0.0..1.0).contains(&options.dropout),
+            "{}: a rate of dropout from 0 to below 1, not {}",
+            self.name,
+            options.dropout
+        );
+        (self.build)(options)
+    }
 }
 
 /// All methods, in the order of the paper's table: one line each.
@@ -294,3 +352,61 @@ impl std::fmt::Display for UnknownMethod {
 }
 
 impl std::error::Error for UnknownMethod {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::{Seed, Tape};
+
+    /// Softmax over q, k and v of these shapes.
+    fn softmax_of(shapes: [(usize, usize); 3], heads: usize, positions: &[u32]) {
+        let tape = Tape::<f64>::new();
+        let [q, k, v] = shapes.map(|(n, cols)| tape.leaf("x", Tensor::zeros(n, cols)));
+        let method = find("softmax").unwrap().method(&Options::default());
+        method.forward(&Inputs {
+            q: Some(&q),
+            k: Some(&k),
+            v: &v,
+            heads,
+            positions,
+            padded_length: 8,
+            parameters: &[],
+            draws: &Draws::live(Seed(1).stream("draws")),
+            place: Place::default(),
+            dropout: None,
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "attention: 7 columns are no 2 heads")]
+    fn columns_that_are_no_heads() {
+        softmax_of([(3, 7); 3], 2, &[0, 1, 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "attention: keys are Some((2, 6)), values (3, 6)")]
+    fn keys_of_another_length() {
+        softmax_of([(3, 6), (2, 6), (3, 6)], 2, &[0, 1, 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "attention: there is no token")]
+    fn no_token() {
+        softmax_of([(0, 6); 3], 2, &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "attention: 3 positions for 3 tokens, which have to rise")]
+    fn positions_beyond_the_padded_length() {
+        softmax_of([(3, 6); 3], 2, &[0, 1, 8]);
+    }
+
+    #[test]
+    #[should_panic(expected = "skein: at least 1 feature")]
+    fn no_features() {
+        find::<f32>("skein").unwrap().method(&Options {
+            features: 0,
+            ..Options::default()
+        });
+    }
+}

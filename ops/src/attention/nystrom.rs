@@ -113,7 +113,7 @@ fn means_backward<T: Real>(landmarks: &[Landmark], dmeans: &Tensor<T>, mut dx: M
 }
 
 impl<T: Real> Attention<T> for Nystrom {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (n, cols) = x.v.shape();
         let m = self.landmarks;
         let rows = if self.padded_landmarks {

@@ -205,10 +205,13 @@ impl Performer {
                     let x = x.value().cols_in(range.clone());
                     Rows { x, w: &w, scale }.maxima()
                 };
-                let query_maxima = x.draws.indices(&x.place.draw("query_maxima", h), |_| {
+                let (n, m) = (x.v.rows(), w.rows());
+                let name = x.place.draw("query_maxima", h);
+                let query_maxima = x.draws.indices(&name, m, |_| {
                     rows(x.q()).into_iter().map(|(r, _)| r).collect()
                 });
-                let place = x.draws.indices(&x.place.draw("key_maximum", h), |_| {
+                let name = x.place.draw("key_maximum", h);
+                let place = x.draws.indices(&name, n.max(m), |_| {
                     let (mut j, mut best) = (0, None);
                     for (i, (r, max)) in rows(x.k()).into_iter().enumerate() {
                         if best.is_none_or(|(_, largest)| max > largest) {
@@ -217,7 +220,15 @@ impl Performer {
                     }
                     vec![j, best.map_or(0, |(r, _)| r)]
                 });
-                let (j, r) = (place[0] as usize, place[1] as usize);
+                let &[j, r] = &place[..] else {
+                    panic!("draw {name}: {place:?} are no key and feature");
+                };
+                let (j, r) = (j as usize, r as usize);
+                assert!(
+                    query_maxima.len() == n && j < n && r < m,
+                    "performer: maxima of {} queries, at key {j} and feature {r}, of {n} tokens and {m} features",
+                    query_maxima.len()
+                );
                 let key_c =
                     scale * lanes::dot(x.k().value().cols_in(range.clone()).row(j), w.row(r));
                 Head {
@@ -231,17 +242,22 @@ impl Performer {
             })
             .collect();
         if self.joint_maximum {
-            let owner = x.draws.indices(&x.place.draw("key_head", 0), |_| {
-                let larger = |a: usize, b: usize| {
-                    if heads[b].key_c > heads[a].key_c {
-                        b
-                    } else {
-                        a
-                    }
-                };
-                vec![(1..heads.len()).fold(0, larger) as u32]
-            });
-            let owner = owner[0] as usize;
+            let owner = x
+                .draws
+                .indices(&x.place.draw("key_head", 0), heads.len(), |_| {
+                    let larger = |a: usize, b: usize| {
+                        if heads[b].key_c > heads[a].key_c {
+                            b
+                        } else {
+                            a
+                        }
+                    };
+                    vec![(1..heads.len()).fold(0, larger) as u32]
+                });
+            let &[owner] = &owner[..] else {
+                panic!("performer: {owner:?} is no head");
+            };
+            let owner = owner as usize;
             let key_c = heads[owner].key_c;
             for head in &mut heads {
                 (head.owner, head.key_c) = (owner, key_c);
@@ -403,7 +419,7 @@ impl<T: Real> Attention<T> for Performer {
         false
     }
 
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let (n, width) = x.v.shape();
         let heads = self.heads(x);

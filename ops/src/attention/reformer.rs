@@ -221,10 +221,18 @@ impl Reformer {
             "reformer: {} numbers are no rotations of {hashes} rounds for p = {p}",
             rotations.len()
         );
-        let buckets = x.draws.indices(&x.place.draw("buckets", h), |_| {
-            let rotations: Vec<T> = rotations.iter().map(|&r| T::of(r)).collect();
-            buckets(q, &rotations, hashes)
-        });
+        let of_a_round = 2 * rotations.len() / (hashes * p);
+        let buckets = x
+            .draws
+            .indices(&x.place.draw("buckets", h), of_a_round, |_| {
+                let rotations: Vec<T> = rotations.iter().map(|&r| T::of(r)).collect();
+                buckets(q, &rotations, hashes)
+            });
+        assert!(
+            buckets.len() == hashes * n,
+            "reformer: {} buckets for {hashes} rounds of {n} tokens",
+            buckets.len()
+        );
         let sorted = sorted(&buckets, n);
 
         let k = keys(q);
@@ -306,7 +314,7 @@ impl<T: Real> Attention<T> for Reformer {
         }
     }
 
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.v.node()]);
         let (n, width) = x.v.shape();
         let mut y = Tensor::stale(n, width); // (n, heads p)

@@ -211,7 +211,7 @@ impl Skein {
         if !self.reuse && !by_energy {
             return (Vec::new(), Tensor::zeros(1, 0), Vec::new());
         }
-        let drawn = x.draws.indices(&x.place.draw("pilot", h), |generator| {
+        let drawn = x.draws.indices(&x.place.draw("pilot", h), n, |generator| {
             uniform::with_replacement(n, self.features.min(n), generator)
         });
         let (rows, multiplicity) = distinct(&drawn, n);
@@ -241,11 +241,12 @@ impl Skein {
         v: MatRef<'_, T>,
         energies: Vec<T>,
     ) -> Vec<u32> {
-        let d = self.features.min(v.rows());
+        let n = v.rows();
+        let d = self.features.min(n);
         let place = x.place.draw("columns", h);
         if self.columns == Columns::Uniform {
-            return x.draws.indices(&place, |generator| {
-                uniform::without_replacement(v.rows(), d, generator)
+            return x.draws.distinct_indices(&place, n, |generator| {
+                uniform::without_replacement(n, d, generator)
             });
         }
         // Equation 5, up to its denominator.
@@ -255,7 +256,7 @@ impl Skein {
             let total: f64 = weights.iter().map(|w| w.f64()).sum();
             weights.iter().map(|w| w.f64() / total).collect()
         });
-        x.draws.indices(&place, |generator| {
+        x.draws.distinct_indices(&place, n, |generator| {
             weighted::without_replacement(&weights, d, generator)
         })
     }
@@ -347,7 +348,7 @@ lanes! {
 }
 
 impl<T: Real> Attention<T> for Skein {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let mut y = Tensor::stale(x.v.rows(), x.v.cols());
         let heads: Vec<Head<T>> = (0..x.heads).map(|h| self.head(x, h, &mut y)).collect();

@@ -74,7 +74,7 @@ impl Skyformer {
         let (n, d) = (x.v.rows(), self.samples);
         let head = if self.shared_samples { 0 } else { h };
         x.draws
-            .indices(&x.place.draw("sampled", head), |generator| {
+            .indices(&x.place.draw("sampled", head), 2 * n, |generator| {
                 let mut sampled = uniform::with_replacement(n, d / 2, generator);
                 let keys = uniform::with_replacement(n, d - d / 2, generator);
                 sampled.extend(keys.into_iter().map(|key| n as u32 + key));
@@ -136,7 +136,7 @@ fn normalised_backward<T: Real>(
 }
 
 impl<T: Real> Attention<T> for Skyformer {
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
         let n = v.rows();

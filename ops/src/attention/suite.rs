@@ -105,7 +105,7 @@ pub fn gradients(
     dropout: bool,
     stream: Stream,
 ) -> Result<Vec<Checked>, Failure> {
-    let method = (entry.build)(&Options {
+    let method = entry.method(&Options {
         features: FEATURES,
         dropout: 0.25,
         ..Options::default()
@@ -172,7 +172,7 @@ pub fn cases() -> Vec<Case> {
 pub fn laws(entry: &Entry<f64>, stream: Stream) {
     let name = entry.name;
     let build = |features| {
-        (entry.build)(&Options {
+        entry.method(&Options {
             features,
             dropout: 0.25,
             ..Options::default()
@@ -247,7 +247,7 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
     let x = [q, k, v];
     finite(name, &*build(FEATURES), &x, stream);
     if let Ok(entry) = super::find::<f32>(name) {
-        let method = (entry.build)(&Options {
+        let method = entry.method(&Options {
             features: FEATURES,
             ..Options::default()
         });

@@ -33,7 +33,7 @@ impl<T: Real> Attention<T> for VMean {
         }
     }
 
-    fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let y = mean_of_rows(x.v.value());
         x.v.tape()
             .record("vmean", [x.v.node()], y, |dy| [mean_of_rows(&dy)])

@@ -26,7 +26,7 @@ pub(super) fn draw<T: Real>(
     // Block b is columns floor(b d / k) .. floor((b + 1) d / k); k <= d, so none is empty.
     let start = |block: usize| block * d / per_row;
     let name_columns = format!("{name}.columns");
-    let columns = draws.indices(&name_columns, |generator| {
+    let columns = draws.indices(&name_columns, d, |generator| {
         let mut columns = Vec::with_capacity(n * per_row);
         for _ in 0..n {
             for block in 0..per_row {

@@ -34,7 +34,7 @@ pub(super) fn draw<T: Real>(
         u32::try_from(n * d).is_ok(),
         "sketch {name}: {n} x {d} positions"
     );
-    let positions = draws.indices(&format!("{name}.positions"), |generator| {
+    let positions = draws.indices(&format!("{name}.positions"), n * d, |generator| {
         positions(n * d, sparsity, generator)
     });
     let signs = draw_signs(positions.len(), draws, name);

@@ -46,7 +46,7 @@ pub(super) fn uniform<T: Real>(
     draws: &Draws,
     name: &str,
 ) -> Arc<dyn Sketch<T>> {
-    let rows = draws.indices(&format!("{name}.rows"), |generator| {
+    let rows = draws.indices(&format!("{name}.rows"), n, |generator| {
         if replacement {
             uniform::with_replacement(n, d, generator)
         } else {
@@ -80,7 +80,7 @@ pub(super) fn importance<T: Real>(
     };
     match scheme {
         Scheme::Replacement => {
-            let rows = draws.indices(&format!("{name}.rows"), |generator| {
+            let rows = draws.indices(&format!("{name}.rows"), n, |generator| {
                 weighted::with_replacement(weights, d, generator)
             });
             picks(n, d, name, &rows, |k| independent(rows[k]))

@@ -23,7 +23,7 @@ pub(super) fn draw<T: Real>(n: usize, d: usize, draws: &Draws, name: &str) -> Ar
     let padded = n.next_power_of_two();
     let signs = draw_signs(n, draws, name);
     let name = format!("{name}.picks");
-    let picks = draws.indices(&name, |generator| {
+    let picks = draws.indices(&name, padded, |generator| {
         uniform::without_replacement(padded, d, generator)
     });
     assert_count(&name, picks.len(), d);
