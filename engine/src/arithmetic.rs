@@ -9,7 +9,6 @@
 use std::ops::{Add, Mul, Neg, Sub};
 
 use crate::check::{Case, check, normal};
-use crate::gemm::gemm;
 use crate::lanes;
 use crate::real::Real;
 use crate::rng::Seed;
@@ -61,33 +60,12 @@ fn multiply<'t, T: Real>(a: Var<'t, T>, b: &Var<'t, T>) -> Var<'t, T> {
 
 /// C = A B, (m, k) times (k, n); dA = dC Bᵀ, dB = Aᵀ dC. Saved: A and B.
 fn matmul<'t, T: Real>(a: &Var<'t, T>, b: &Var<'t, T>) -> Var<'t, T> {
-    let mut c = Tensor::stale(a.rows(), b.cols()); // (m, n)
-    gemm(
-        T::ONE,
-        a.value().view(),
-        b.value().view(),
-        T::ZERO,
-        c.view_mut(),
-    );
     let (saved_a, saved_b) = (a.save(), b.save());
+    let c = Tensor::product(T::ONE, saved_a.view(), saved_b.view());
     a.tape()
         .record("matmul", [a.node(), b.node()], c, move |dc| {
-            let mut da = Tensor::stale(saved_a.rows(), saved_a.cols()); // (m, k)
-            gemm(
-                T::ONE,
-                dc.view(),
-                saved_b.view().t(),
-                T::ZERO,
-                da.view_mut(),
-            );
-            let mut db = Tensor::stale(saved_b.rows(), saved_b.cols()); // (k, n)
-            gemm(
-                T::ONE,
-                saved_a.view().t(),
-                dc.view(),
-                T::ZERO,
-                db.view_mut(),
-            );
+            let da = Tensor::product(T::ONE, dc.view(), saved_b.view().t());
+            let db = Tensor::product(T::ONE, saved_a.view().t(), dc.view());
             [da, db]
         })
 }

@@ -40,7 +40,7 @@ pub fn allocated_bytes() -> u64 {
     BYTES.get().handed_out
 }
 
-/// What `work` returns, and the most bytes of buffers that it holds at once on this thread beside
+/// What `work` returns, and the most bytes of buffers that it holds at once on this thread besides
 /// those there were before.
 pub fn most_bytes<R>(work: impl FnOnce() -> R) -> (R, u64) {
     let before = BYTES.get();

@@ -108,7 +108,7 @@ mod x86_64 {
         /// Numbers of a vector.
         const LANES: usize;
         /// Depth of a block of k where sums can go on from block to block, at most: as many rows of B's tile, and of A's
-        /// if its rows are adjacent, stay in the nearest cache.
+        /// if its rows are adjacent, stay in the L1 cache.
         const DEPTH: usize;
         /// [`tile`] with one and with two vectors a row, for every number of rows.
         const TILES: [&[unsafe fn(Product)]; 2];
@@ -127,7 +127,7 @@ mod x86_64 {
 
     /// Depth of a block of k, at most.
     const DEPTH: usize = 272;
-    /// Numbers of a block of A, about: 256 KiB stay in the second cache while all columns of B go by.
+    /// Numbers of a block of A, about: 256 KiB stay in the L2 cache while all columns of B go by.
     const BLOCK: usize = 1 << 16;
     /// Columns of the panel: two vectors of AVX-512.
     const WIDTH: usize = 32;

@@ -59,18 +59,18 @@ pub trait Real:
     /// Arm); elsewhere a function call, slow and with the same bits.
     fn mul_add(self, a: Self, b: Self) -> Self;
 
-    /// e^x within about 1 ulp; 0 below x = -87 (`f64`: -708), about where results cease to be normal
-    /// numbers (subnormal operands are slow).
+    /// e^x within about 1 ulp; 0 from about x = -87 (`f64`: -708) downwards, where results cease to
+    /// be normal numbers (subnormal operands are slow).
     fn exp(self) -> Self;
     /// 2^x, as exact and in fewer operations: what softmax needs, where log2(e) goes into the scale
     /// of the logits. 0 where results are no normal numbers. NaN if x is one as arithmetic makes
-    /// them; one with a message in its lowest bits may lose it.
+    /// them; of a NaN whose lowest mantissa bits are not zero the result may be finite.
     fn exp2(self) -> Self;
     /// The standard normal law at x: (Φ(x), φ(x)), its distribution function and its density.
     fn normal_law(self) -> (Self, Self);
 
-    /// The larger of two numbers; compiles to one instruction, where `f32::max` must treat NaN
-    /// apart.
+    /// The larger of two numbers, the second if one is NaN; compiles to one instruction, where
+    /// `f32::max` must treat NaN apart.
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if self > other { self } else { other }

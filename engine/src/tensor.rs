@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::buffer::Buffer;
-use crate::gemm::{MatMut, MatRef};
+use crate::gemm::{MatMut, MatRef, gemm};
 use crate::lanes;
 use crate::real::Real;
 
@@ -83,6 +83,17 @@ impl<T: Real> Tensor<T> {
             tensor.row_mut(i).copy_from_slice(view.row(i));
         }
         tensor
+    }
+
+    /// alpha A B: A (m, k), B (k, n) to (m, n).
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn product(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) -> Self {
+        let mut c = Self::stale(a.rows(), b.cols());
+        gemm(alpha, a, b, T::ZERO, c.view_mut());
+        c
     }
 
     /// A `1 x 1` tensor.

@@ -3,7 +3,7 @@
 use engine::check::{Case, check, normal};
 use engine::{Real, Tensor, Var};
 
-/// loss = -ln p_label with p = softmax(logits): (1, classes) to (1, 1). Logits of any size give a finite loss.
+/// loss = -ln p_label with p = softmax(logits): (1, classes) to (1, 1). No exponential overflows, whatever the logits.
 ///
 /// # Panics
 /// If `label` is not below the number of classes.

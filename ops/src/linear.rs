@@ -22,8 +22,9 @@ pub fn linear<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Va
     node(x, w, b)
 }
 
-/// Rows at a time: so many of x, y, dx and dy stay in the second cache while all that is done with
-/// them is done.
+/// Rows at a time: so many of x, y, dx and dy stay in the L2 cache while all that is done with them
+/// is done. Blocks are independent in forward; in backward their shares of dW and db are added in
+/// their order, on however many threads ([`in_order`]).
 const BLOCK: usize = 512;
 
 /// y = x Wᵀ + b; dx = dy W, dW = dyᵀ x, db = the sum of the rows of dy. Saved: x and W.

@@ -163,8 +163,8 @@ fn assert_close(got: &Tensor<f64>, want: &[Rows; HEADS], what: &str) {
     assert!(error < 1e-12, "{what}: off by {error:e}");
 }
 
-/// Shorter than every budget, ragged, and around the kernel's 128 rows of a tile.
-const LENGTHS: [usize; 8] = [1, 2, 3, 7, 17, 64, 129, 300];
+/// Shorter than every budget, ragged, and around the kernel's 256 rows of a tile.
+const LENGTHS: [usize; 8] = [1, 2, 3, 7, 17, 64, 257, 300];
 const BUDGETS: [usize; 4] = [1, 6, 40, 1000];
 
 /// What rows of BigBird see, said as in the paper: by blocks.

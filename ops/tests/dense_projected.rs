@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const HEADS: usize = 2;
 /// Columns of a head.
 const P: usize = 3;
-/// Around the kernels' tiles and blocks too: 128 rows, 256 and 512 keys.
+/// Around the kernels' tiles and blocks too: 256 rows, 256 and 512 keys.
 const LENGTHS: [usize; 8] = [1, 2, 3, 17, 129, 257, 513, 700];
 
 type Rows = Vec<Vec<f64>>;

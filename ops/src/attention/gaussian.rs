@@ -14,7 +14,7 @@
 //! dx_i  = scale (sum_j de_ij y_j - x_i sum_j de_ij)     dy_j  = scale (sum_i de_ij x_i - y_j sum_i de_ij)
 //! ```
 //!
-//! Dropout multiplies K_ij by its mask M_ij in all of these. K is at most one, so nothing
+//! Dropout multiplies K_ij by its mask M_ij in all of these. K is at most one up to rounding, so nothing
 //! overflows; a point far from all others gets a row of zeros, there is no normaliser to divide by.
 
 use engine::gemm::pieces;

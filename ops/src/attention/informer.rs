@@ -26,6 +26,7 @@ use engine::{MatRef, Real, Tensor, Var, lanes};
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
 use crate::gather::{others, sum_rows};
+use crate::pooling::add_up;
 use crate::sample::top_k::top_k;
 use crate::sample::uniform;
 
@@ -118,9 +119,7 @@ impl Informer {
         });
 
         let mut mean = vec![T::ZERO; width];
-        for j in 0..n {
-            lanes::add(v.row(j), &mut mean);
-        }
+        add_up(v, &mut mean);
         lanes::scale(T::ONE / T::of(n as f64), &mut mean);
         let others = others(n, &rows);
         let mut y = y.view_mut().cols_in(range.clone());

@@ -15,7 +15,7 @@
 //!
 //! It is linear in n with E as large as the position table, and no sketch of softmax attention: S
 //! has moved inside the softmax, which even r = n does not make exact ([`super::linformer_jlt`]
-//! keeps it outside). No random choices beside the start of E; r is --features however short the
+//! keeps it outside). No random choices besides the start of E; r is --features however short the
 //! example, as E's shape says.
 //!
 //! `linformer` trains E from N(0, 0.02²). `linformer-fixed` never does: E is drawn with the model, a
@@ -136,54 +136,6 @@ fn projection_gradient<T: Real, const N: usize>(
     }
 }
 
-/// What backward needs of one layer.
-struct Saved<T: Real> {
-    heads: Vec<std::ops::Range<usize>>,
-    positions: Vec<u32>,
-    /// q, k, v, y (n, heads p).
-    x: [Tensor<T>; 4],
-    /// E (heads r, length).
-    e: Tensor<T>,
-    /// K', V' (heads r, p).
-    mixed: [Tensor<T>; 2],
-    lse: Tensor<T>,
-}
-
-impl<T: Real> Saved<T> {
-    /// dq, dk, dv; writes dE if it is wanted.
-    fn backward(&self, dy: &Tensor<T>, mut de: Option<&mut Tensor<T>>) -> [Tensor<T>; 3] {
-        let (r, n) = (self.e.rows() / self.heads.len(), dy.rows());
-        let [mut dq, mut dk, mut dv] = [0; 3].map(|_| Tensor::stale(n, dy.cols()));
-        for (h, head) in self.heads.iter().enumerate() {
-            let [q, k, v, y, dy] = [&self.x[0], &self.x[1], &self.x[2], &self.x[3], dy]
-                .map(|x| x.cols_in(head.clone())); // (n, p)
-            let [dq, dk, dv] =
-                [&mut dq, &mut dk, &mut dv].map(|x| x.view_mut().cols_in(head.clone()));
-            let rows = h * r..(h + 1) * r;
-            let [keys, values] = [0, 1].map(|i| self.mixed[i].view().rows_in(rows.clone()));
-            let e = self.e.view().rows_in(rows.clone());
-
-            // Y = softmax(Q K'ᵀ / √p) V'
-            let [mut dkeys, mut dvalues] = [0; 2].map(|_| Tensor::zeros(r, head.len()));
-            Attend::new(q, keys, Some(values)).backward(
-                self.lse.row(h),
-                &[],
-                Some((y, dy, dvalues.view_mut())),
-                dq,
-                dkeys.view_mut(),
-            );
-            // K' = E K,  V' = E V
-            let dmixed = [dkeys.view(), dvalues.view()];
-            project_backward(e, &self.positions, dmixed, [dk, dv]);
-            if let Some(de) = &mut de {
-                let de = de.view_mut().rows_in(rows);
-                projection_gradient(&self.positions, [k, v], dmixed, de);
-            }
-        }
-        [dq, dk, dv]
-    }
-}
-
 impl<T: Real> Attention<T> for Linformer {
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
         let mut generator = stream.stream("e").generator();
@@ -237,6 +189,54 @@ impl<T: Real> Attention<T> for Linformer {
                 saved.backward(&dy, None)
             })
         }
+    }
+}
+
+/// What backward needs of one layer.
+struct Saved<T: Real> {
+    heads: Vec<std::ops::Range<usize>>,
+    positions: Vec<u32>,
+    /// q, k, v, y (n, heads p).
+    x: [Tensor<T>; 4],
+    /// E (heads r, length).
+    e: Tensor<T>,
+    /// K', V' (heads r, p).
+    mixed: [Tensor<T>; 2],
+    lse: Tensor<T>,
+}
+
+impl<T: Real> Saved<T> {
+    /// dq, dk, dv; writes dE if it is wanted.
+    fn backward(&self, dy: &Tensor<T>, mut de: Option<&mut Tensor<T>>) -> [Tensor<T>; 3] {
+        let (r, n) = (self.e.rows() / self.heads.len(), dy.rows());
+        let [mut dq, mut dk, mut dv] = [0; 3].map(|_| Tensor::stale(n, dy.cols()));
+        for (h, head) in self.heads.iter().enumerate() {
+            let [q, k, v, y, dy] = [&self.x[0], &self.x[1], &self.x[2], &self.x[3], dy]
+                .map(|x| x.cols_in(head.clone())); // (n, p)
+            let [dq, dk, dv] =
+                [&mut dq, &mut dk, &mut dv].map(|x| x.view_mut().cols_in(head.clone()));
+            let rows = h * r..(h + 1) * r;
+            let [keys, values] = [0, 1].map(|i| self.mixed[i].view().rows_in(rows.clone()));
+            let e = self.e.view().rows_in(rows.clone());
+
+            // Y = softmax(Q K'ᵀ / √p) V'
+            let [mut dkeys, mut dvalues] = [0; 2].map(|_| Tensor::zeros(r, head.len()));
+            Attend::new(q, keys, Some(values)).backward(
+                self.lse.row(h),
+                &[],
+                Some((y, dy, dvalues.view_mut())),
+                dq,
+                dkeys.view_mut(),
+            );
+            // K' = E K,  V' = E V
+            let dmixed = [dkeys.view(), dvalues.view()];
+            project_backward(e, &self.positions, dmixed, [dk, dv]);
+            if let Some(de) = &mut de {
+                let de = de.view_mut().rows_in(rows);
+                projection_gradient(&self.positions, [k, v], dmixed, de);
+            }
+        }
+        [dq, dk, dv]
     }
 }
 

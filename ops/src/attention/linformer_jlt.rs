@@ -17,7 +17,6 @@
 use engine::{MatMut, MatRef, Real, Tensor, Var, gemm};
 
 use super::attend::Attend;
-use super::pseudo_inverse::product;
 use super::{Attention, Cost, Entry, Inputs, Laws};
 
 /// Softmax attention over sketched values.
@@ -29,7 +28,7 @@ pub struct LinformerJlt {
 
 /// Writes S Sᵀ X (n, p).
 fn sketched<T: Real>(s: &Tensor<T>, x: MatRef<'_, T>, out: MatMut<'_, T>) {
-    let inner = product(1.0, s.view().t(), x); // (r, p)
+    let inner = Tensor::product(T::ONE, s.view().t(), x); // (r, p)
     gemm(T::ONE, s.view(), inner.view(), T::ZERO, out);
 }
 

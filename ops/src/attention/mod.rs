@@ -241,7 +241,7 @@ pub struct Cost {
     /// Multiply-adds of forward: matrix products and sampled dots, not exponentials. Backward takes
     /// two to three times as many.
     pub multiply_adds: f64,
-    /// The most bytes of f32 that forward and backward hold at once beside q, k, v and dy and
+    /// The most bytes of f32 that forward and backward hold at once besides q, k, v and dy and
     /// tiles of a fixed size.
     pub bytes: f64,
 }

@@ -31,7 +31,7 @@
 use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
-use super::pseudo_inverse::{PseudoInverses, identity, product};
+use super::pseudo_inverse::{PseudoInverses, identity};
 use super::softmax::Softmax;
 use super::{Attention, Cost, Entry, Inputs, Laws};
 
@@ -149,7 +149,7 @@ impl<T: Real> Attention<T> for Nystrom {
             .into_iter()
             .enumerate()
             .map(|(h, (range, landmarks, u, [lse_a, lse_b]))| {
-                let w = product(1.0, inverses.inverse(h).view(), u.view());
+                let w = Tensor::product(T::ONE, inverses.inverse(h).view(), u.view());
                 let mut lse_f = Tensor::stale(1, n);
                 let q = q.cols_in(range.clone());
                 Attend::new(q, landmarks[1].view(), Some(w.view()))
@@ -188,8 +188,8 @@ impl<T: Real> Attention<T> for Nystrom {
                     dmean_k.view_mut(),
                 );
                 // W = A⁺ U
-                dinverses.push(product(1.0, dw.view(), head.u.view().t()));
-                let du = product(1.0, inverses.inverse(h).view().t(), dw.view());
+                dinverses.push(Tensor::product(T::ONE, dw.view(), head.u.view().t()));
+                let du = Tensor::product(T::ONE, inverses.inverse(h).view().t(), dw.view());
                 // U = attend(Q̃, K, V)
                 Attend::new(mean_q.view(), k, Some(v)).backward(
                     lse_b.data(),

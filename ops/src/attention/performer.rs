@@ -39,6 +39,7 @@ use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, gemm, lanes};
 
 use super::attend::{TILE_ROWS, Tile};
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape};
+use crate::pooling::add_up;
 
 /// Added to every feature.
 const EPSILON: f64 = 1e-4;
@@ -158,9 +159,7 @@ fn with_one<T: Real>(x: MatRef<'_, T>, rows: &Range<usize>, out: &mut Tensor<T>)
 /// The sum of the first `rows` rows of `x`.
 fn sum_of_rows<T: Real>(x: &Tensor<T>, rows: usize) -> Vec<T> {
     let mut sum = vec![T::ZERO; x.cols()];
-    for i in 0..rows {
-        lanes::add(x.row(i), &mut sum);
-    }
+    add_up(x.view().rows_in(0..rows), &mut sum);
     sum
 }
 

@@ -32,6 +32,8 @@
 
 use engine::{MatRef, Real, Tape, Tensor, gemm, lanes};
 
+use crate::pooling::add_up;
+
 const STEPS: usize = 6;
 
 /// The matrices of all heads of a layer and what the iteration made of them.
@@ -123,9 +125,7 @@ impl<T: Real> PseudoInverses<T> {
 
 fn largest_column_sum<T: Real>(head: usize, a: &Tensor<T>) -> ColumnSum<T> {
     let mut sums = Tensor::zeros(1, a.cols());
-    for i in 0..a.rows() {
-        lanes::add(a.row(i), sums.data_mut());
-    }
+    add_up(a.view(), sums.data_mut());
     let sums = sums.data();
     let mut column = 0;
     for j in 1..sums.len() {
@@ -140,11 +140,9 @@ fn largest_column_sum<T: Real>(head: usize, a: &Tensor<T>) -> ColumnSum<T> {
     }
 }
 
-/// alpha A B as a tensor of its own.
-pub(super) fn product<T: Real>(alpha: f64, a: MatRef<'_, T>, b: MatRef<'_, T>) -> Tensor<T> {
-    let mut c = Tensor::stale(a.rows(), b.cols());
-    gemm(T::of(alpha), a, b, T::ZERO, c.view_mut());
-    c
+/// alpha A B
+fn product<T: Real>(alpha: f64, a: MatRef<'_, T>, b: MatRef<'_, T>) -> Tensor<T> {
+    Tensor::product(T::of(alpha), a, b)
 }
 
 /// A + c I

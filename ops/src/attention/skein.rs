@@ -98,104 +98,6 @@ impl Skein {
         self.normalisation == Normalisation::Adaptive && d < n
     }
 
-    fn select<T: Real>(&self, k: MatRef<'_, T>, v: MatRef<'_, T>, columns: &[u32]) -> Selected<T> {
-        let (n, p, d) = (k.rows(), k.cols(), columns.len());
-        let extra = usize::from(self.has_extra_key(n, d));
-        let mut keys = Tensor::zeros(d + extra, p);
-        let mut values = Tensor::zeros(d + extra, p);
-        gather_rows(k, columns, keys.view_mut().rows_in(0..d));
-        gather_rows(v, columns, values.view_mut().rows_in(0..d));
-        let mut bias = Vec::new();
-        if extra == 1 {
-            let (sampled, mean) = keys.data_mut().split_at_mut(d * p);
-            for key in sampled.chunks_exact(p) {
-                lanes::add(key, mean);
-            }
-            lanes::scale(T::ONE / T::of(d as f64), mean);
-            // Summed directly: the difference of two sums would lose digits as d nears n.
-            let rest = values.row_mut(d);
-            sum_rows(v, &others(n, columns), rest);
-            lanes::scale(T::ONE / T::of((n - d) as f64), rest);
-            bias = vec![T::ZERO; d + 1];
-            bias[d] = T::of(libm::log((n - d) as f64));
-        }
-        Selected {
-            k: keys,
-            v: values,
-            bias,
-        }
-    }
-
-    /// The backward of [`Skein::select`]: adds the parts' shares to dk and dv (n, p).
-    fn select_backward<T: Real>(
-        &self,
-        dselected: &Selected<T>,
-        columns: &[u32],
-        mut dk: MatMut<'_, T>,
-        mut dv: MatMut<'_, T>,
-    ) {
-        let (n, d) = (dk.rows(), columns.len());
-        scatter_add_rows(dselected.k.view().rows_in(0..d), columns, dk.reborrow());
-        scatter_add_rows(dselected.v.view().rows_in(0..d), columns, dv.reborrow());
-        if self.has_extra_key(n, d) {
-            // k̄ = sum over J' of k_j / d
-            let share = T::ONE / T::of(d as f64);
-            add_to_rows(share, dselected.k.row(d), columns, dk);
-            // v̄ = sum outside J' of v_j / (n - d)
-            let share = T::ONE / T::of((n - d) as f64);
-            add_to_rows(share, dselected.v.row(d), &others(n, columns), dv);
-        }
-    }
-
-    /// Forward of one head: writes its columns of y.
-    fn head<T: Real>(&self, x: &Inputs<'_, '_, T>, h: usize, y: &mut Tensor<T>) -> Head<T> {
-        let range = x.head(h);
-        let [q, k, v] = [x.q(), x.k(), x.v].map(|x| x.value().cols_in(range.clone())); // (n, p)
-        let mut y = y.view_mut().cols_in(range.clone());
-
-        let (pilots, pilots_lse, energies) = self.pilots(x, h, [q, k, v], y.reborrow());
-        let columns = self.columns(x, h, v, energies);
-
-        let others = others(v.rows(), &pilots);
-        let selected = self.select(k, v, &columns);
-        let mut others_lse = Tensor::stale(1, others.len());
-        let attend = Attend {
-            rows: Some(&others),
-            bias: &selected.bias,
-            ..Attend::new(q, selected.k.view(), Some(selected.v.view()))
-        };
-        attend.forward(Some(y.reborrow()), others_lse.data_mut());
-        if self.normalisation == Normalisation::Exact {
-            // y = exp(lse over the selected - lse over all) softmax over the selected
-            let selected_lse = others_lse.clone();
-            let all = Attend {
-                rows: Some(&others),
-                ..Attend::new(q, k, None)
-            };
-            all.forward(None, others_lse.data_mut());
-            let lse = selected_lse.data().iter().zip(others_lse.data());
-            for (&row, (&selected, &all)) in others.iter().zip(lse) {
-                lanes::scale((selected - all).exp(), y.row(row as usize));
-            }
-        }
-        let tape = x.v.tape();
-        let others_lse = tape.save(&others_lse);
-        let selected = Selected {
-            k: tape.save(&selected.k),
-            v: tape.save(&selected.v),
-            bias: selected.bias,
-        };
-        Head {
-            range,
-            pilots,
-            pilots_lse,
-            others,
-            others_lse,
-            columns,
-            selected,
-        }
-    }
-
     /// Steps 1 and 5, and the sums of step 2. Draws pilots and gives those that stand in the output, with their
     /// normalisers: none without reuse. Writes their rows of y. The energies (n), sums of P_ji² over the pilots j,
     /// are empty when columns do not need them.
@@ -259,6 +161,84 @@ impl Skein {
         x.draws.distinct_indices(&place, n, |generator| {
             weighted::without_replacement(&weights, d, generator)
         })
+    }
+
+    /// The keys and values of step 4: those of J', and the one that stands for all others.
+    fn select<T: Real>(&self, k: MatRef<'_, T>, v: MatRef<'_, T>, columns: &[u32]) -> Selected<T> {
+        let (n, p, d) = (k.rows(), k.cols(), columns.len());
+        let extra = usize::from(self.has_extra_key(n, d));
+        let mut keys = Tensor::zeros(d + extra, p);
+        let mut values = Tensor::zeros(d + extra, p);
+        gather_rows(k, columns, keys.view_mut().rows_in(0..d));
+        gather_rows(v, columns, values.view_mut().rows_in(0..d));
+        let mut bias = Vec::new();
+        if extra == 1 {
+            let (sampled, mean) = keys.data_mut().split_at_mut(d * p);
+            for key in sampled.chunks_exact(p) {
+                lanes::add(key, mean);
+            }
+            lanes::scale(T::ONE / T::of(d as f64), mean);
+            // Summed directly: the difference of two sums would lose digits as d nears n.
+            let rest = values.row_mut(d);
+            sum_rows(v, &others(n, columns), rest);
+            lanes::scale(T::ONE / T::of((n - d) as f64), rest);
+            bias = vec![T::ZERO; d + 1];
+            bias[d] = T::of(libm::log((n - d) as f64));
+        }
+        Selected {
+            k: keys,
+            v: values,
+            bias,
+        }
+    }
+
+    /// Forward of one head: writes its columns of y.
+    fn head<T: Real>(&self, x: &Inputs<'_, '_, T>, h: usize, y: &mut Tensor<T>) -> Head<T> {
+        let range = x.head(h);
+        let [q, k, v] = [x.q(), x.k(), x.v].map(|x| x.value().cols_in(range.clone())); // (n, p)
+        let mut y = y.view_mut().cols_in(range.clone());
+
+        let (pilots, pilots_lse, energies) = self.pilots(x, h, [q, k, v], y.reborrow());
+        let columns = self.columns(x, h, v, energies);
+
+        let others = others(v.rows(), &pilots);
+        let selected = self.select(k, v, &columns);
+        let mut others_lse = Tensor::stale(1, others.len());
+        let attend = Attend {
+            rows: Some(&others),
+            bias: &selected.bias,
+            ..Attend::new(q, selected.k.view(), Some(selected.v.view()))
+        };
+        attend.forward(Some(y.reborrow()), others_lse.data_mut());
+        if self.normalisation == Normalisation::Exact {
+            // y = exp(lse over the selected - lse over all) softmax over the selected
+            let selected_lse = others_lse.clone();
+            let all = Attend {
+                rows: Some(&others),
+                ..Attend::new(q, k, None)
+            };
+            all.forward(None, others_lse.data_mut());
+            let lse = selected_lse.data().iter().zip(others_lse.data());
+            for (&row, (&selected, &all)) in others.iter().zip(lse) {
+                lanes::scale((selected - all).exp(), y.row(row as usize));
+            }
+        }
+        let tape = x.v.tape();
+        let others_lse = tape.save(&others_lse);
+        let selected = Selected {
+            k: tape.save(&selected.k),
+            v: tape.save(&selected.v),
+            bias: selected.bias,
+        };
+        Head {
+            range,
+            pilots,
+            pilots_lse,
+            others,
+            others_lse,
+            columns,
+            selected,
+        }
     }
 
     /// Backward of one head.
@@ -335,6 +315,27 @@ impl Skein {
             }
         }
         self.select_backward(&dselected, &head.columns, dk, dv);
+    }
+
+    /// The backward of [`Skein::select`]: adds the parts' shares to dk and dv (n, p).
+    fn select_backward<T: Real>(
+        &self,
+        dselected: &Selected<T>,
+        columns: &[u32],
+        mut dk: MatMut<'_, T>,
+        mut dv: MatMut<'_, T>,
+    ) {
+        let (n, d) = (dk.rows(), columns.len());
+        scatter_add_rows(dselected.k.view().rows_in(0..d), columns, dk.reborrow());
+        scatter_add_rows(dselected.v.view().rows_in(0..d), columns, dv.reborrow());
+        if self.has_extra_key(n, d) {
+            // k̄ = sum over J' of k_j / d
+            let share = T::ONE / T::of(d as f64);
+            add_to_rows(share, dselected.k.row(d), columns, dk);
+            // v̄ = sum outside J' of v_j / (n - d)
+            let share = T::ONE / T::of((n - d) as f64);
+            add_to_rows(share, dselected.v.row(d), &others(n, columns), dv);
+        }
     }
 }
 

@@ -37,7 +37,7 @@
 use engine::{Real, Tensor, Var, lanes};
 
 use super::gaussian::Gaussian;
-use super::pseudo_inverse::{PseudoInverses, identity, plus_diagonal, product};
+use super::pseudo_inverse::{PseudoInverses, identity, plus_diagonal};
 use super::{Attention, Cost, Entry, Inputs, Laws};
 use crate::sample::uniform;
 
@@ -175,7 +175,7 @@ impl<T: Real> Attention<T> for Skyformer {
         let mut solved = Vec::new(); // w of every head
         for (h, head) in heads.iter().enumerate() {
             let u = scaled_rows(&head.r, &head.h);
-            let w = product(1.0, inverses.inverse(h).view(), u.view());
+            let w = Tensor::product(T::ONE, inverses.inverse(h).view(), u.view());
             let g = scaled_rows(&head.r, &w);
             solved.push(tape.save(&w));
             let q = q.cols_in(head.range.clone());
@@ -206,8 +206,8 @@ impl<T: Real> Attention<T> for Skyformer {
                 // G = r ∘ w,  w = N⁺ u,  u = r ∘ H
                 let u = scaled_rows(&head.r, &head.h);
                 let dw = scaled_rows(&head.r, &dg);
-                let du = product(1.0, inverses.inverse(h).view().t(), dw.view());
-                dinverses.push(product(1.0, dw.view(), u.view().t()));
+                let du = Tensor::product(T::ONE, inverses.inverse(h).view().t(), dw.view());
+                dinverses.push(Tensor::product(T::ONE, dw.view(), u.view().t()));
                 dr.push(
                     (0..d)
                         .map(|i| {

@@ -7,6 +7,7 @@
 use engine::{Real, Tensor, Var, lanes};
 
 use super::{Attention, Cost, Entry, Inputs, Laws, Reads};
+use crate::pooling::add_up;
 
 /// The mean of the values.
 pub struct VMean;
@@ -14,9 +15,7 @@ pub struct VMean;
 /// Every row of the result is the mean of the rows of `x`.
 fn mean_of_rows<T: Real>(x: &Tensor<T>) -> Tensor<T> {
     let mut mean = Tensor::zeros(1, x.cols());
-    for i in 0..x.rows() {
-        lanes::add(x.row(i), mean.data_mut());
-    }
+    add_up(x.view(), mean.data_mut());
     lanes::scale(T::ONE / T::of(x.rows() as f64), mean.data_mut());
     let mut y = Tensor::stale(x.rows(), x.cols());
     for row in y.data_mut().chunks_exact_mut(x.cols()) {

@@ -3,8 +3,7 @@
 //! m cells of equal probability; a cell keeps its own index with probability `accept` and else
 //! gives its alias. Filling them is bookkeeping: a cell whose index needs less than 1 / m is topped
 //! up by one that needs more, so every cell has at most two indices. O(m) to build, two random
-//! words a draw. Called by [`weighted::with_replacement`](super::weighted::with_replacement) and by
-//! sketches.
+//! words a draw. Called by [`weighted::with_replacement`](super::weighted::with_replacement).
 
 use engine::{Generator, Real};
 

@@ -7,7 +7,7 @@
 
 use super::{Sketch, families};
 use engine::check::{Case, check, normal};
-use engine::{Draws, Real, Tensor, Var, gemm};
+use engine::{Draws, Real, Tensor, Var};
 use std::sync::Arc;
 
 /// y = B S Sᵀ V: b (m, n), v (n, p), S (n, d) to (m, p). S is a constant.
@@ -39,16 +39,13 @@ fn node<'t, T: Real>(b: &Var<'t, T>, v: &Var<'t, T>, s: Arc<dyn Sketch<T>>) -> V
     s.x_s(b.value().view(), c.view_mut());
     let mut w = Tensor::stale(d, p);
     s.st_x(v.value().view(), w.view_mut());
-    let mut y = Tensor::stale(m, p);
-    gemm(T::ONE, c.view(), w.view(), T::ZERO, y.view_mut());
+    let y = Tensor::product(T::ONE, c.view(), w.view());
 
     let (tape, parents) = (b.tape(), [b.node(), v.node()]);
     let (c, w) = (tape.save(&c), tape.save(&w));
     tape.record("sketched_product", parents, y, move |dy| {
-        let mut dc = Tensor::stale(m, d);
-        gemm(T::ONE, dy.view(), w.view().t(), T::ZERO, dc.view_mut());
-        let mut dw = Tensor::stale(d, p);
-        gemm(T::ONE, c.view().t(), dy.view(), T::ZERO, dw.view_mut());
+        let dc = Tensor::product(T::ONE, dy.view(), w.view().t());
+        let dw = Tensor::product(T::ONE, c.view().t(), dy.view());
         let mut db = Tensor::stale(m, n);
         s.y_st(dc.view(), db.view_mut());
         let mut dv = Tensor::stale(n, p);
