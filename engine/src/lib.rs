@@ -41,12 +41,12 @@ pub mod buffer;
 pub mod check;
 pub mod draws;
 pub mod gemm;
-#[cfg(feature = "small-gemm")]
-mod kernel;
 pub mod lanes;
 pub mod params;
 pub mod real;
 pub mod rng;
+#[cfg(feature = "small-gemm")]
+mod small_gemm;
 pub mod tape;
 pub mod tensor;
 

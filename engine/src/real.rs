@@ -172,7 +172,7 @@ impl Real for f32 {
     #[cfg(not(feature = "small-gemm"))]
     shared!(f32, matrixmultiply::sgemm);
     #[cfg(feature = "small-gemm")]
-    shared!(f32, crate::kernel::sgemm);
+    shared!(f32, crate::small_gemm::sgemm);
 
     fn ln(self) -> f32 {
         libm::logf(self)

@@ -270,7 +270,8 @@ pub struct Entry<T: Real> {
     pub time: &'static str,
     /// What one head costs with these options, n tokens and p columns: `cost(options, n, p)`.
     pub cost: fn(&Options, f64, f64) -> Cost,
-    build: fn(&Options) -> Box<dyn Attention<T>>,
+    /// Makes the method; called by [`Entry::method`].
+    pub build: fn(&Options) -> Box<dyn Attention<T>>,
 }
 
 impl<T: Real> Entry<T> {
