@@ -2,42 +2,11 @@
 //! not from the kernel: lengths, budgets and options that the reference cases do not hold.
 
 use engine::check::normal;
-use engine::{Draw, Draws, Seed, Stream, Tape, Tensor};
+use engine::{Draw, Draws, Seed, Stream, Tape};
 use ops::attention::{Attention, Inputs, Options, Place, find, suite};
 use ops::dropout::Dropout;
 
-const HEADS: usize = 2;
-
-type Rows = Vec<Vec<f64>>;
-
-fn head(x: &Tensor<f64>, h: usize) -> Rows {
-    let p = x.cols() / HEADS;
-    (0..x.rows())
-        .map(|i| x.row(i)[h * p..(h + 1) * p].to_vec())
-        .collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Row i of softmax(Q Kᵀ / √p).
-fn probabilities(q: &[f64], k: &Rows) -> Vec<f64> {
-    let logits: Vec<f64> = k
-        .iter()
-        .map(|k| dot(q, k) / (q.len() as f64).sqrt())
-        .collect();
-    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let e: Vec<f64> = logits.iter().map(|s| (s - max).exp()).collect();
-    let sum: f64 = e.iter().sum();
-    e.iter().map(|e| e / sum).collect()
-}
-
-fn mix(weights: &[f64], v: &Rows) -> Vec<f64> {
-    (0..v[0].len())
-        .map(|c| weights.iter().zip(v).map(|(w, v)| w * v[c]).sum())
-        .collect()
-}
+use crate::plain::*;
 
 /// Algorithm 1, steps 6 to 12, literally: geometric means, equation 6, imputed columns, exact pilot
 /// rows.
@@ -71,19 +40,6 @@ fn skein(q: &Rows, k: &Rows, v: &Rows, pilots: &[u32], columns: &[u32]) -> Rows 
                 .collect()
         })
         .collect()
-}
-
-fn assert_close(got: &Tensor<f64>, want: &[Rows; HEADS], what: &str) {
-    for (h, want) in want.iter().enumerate() {
-        for (i, (got, want)) in head(got, h).iter().zip(want).enumerate() {
-            for (got, want) in got.iter().zip(want) {
-                assert!(
-                    (got - want).abs() < 1e-12,
-                    "{what}, head {h}, row {i}: {got} is not {want}"
-                );
-            }
-        }
-    }
 }
 
 fn build(name: &str, features: usize) -> Box<dyn Attention<f64>> {

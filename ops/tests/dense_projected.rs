@@ -8,13 +8,12 @@ use ops::attention::{Attention, Inputs, LayerShape, Options, Place, find};
 use ops::dropout::Dropout;
 use std::collections::BTreeMap;
 
-const HEADS: usize = 2;
+use crate::plain::*;
+
 /// Columns of a head.
 const P: usize = 3;
 /// Around the kernels' tiles and blocks too: 256 rows, 256 and 512 keys.
 const LENGTHS: [usize; 8] = [1, 2, 3, 17, 129, 257, 513, 700];
-
-type Rows = Vec<Vec<f64>>;
 
 /// One method on one example.
 struct Setting {
@@ -106,7 +105,7 @@ impl Setting {
 
     /// q, k, v of one head.
     fn head(&self, h: usize) -> [Rows; 3] {
-        [0, 1, 2].map(|which| head(&self.x[which], h))
+        heads(&self.x, h)
     }
 }
 
@@ -118,31 +117,11 @@ fn options(features: usize, released: bool) -> Options {
     }
 }
 
-fn head(x: &Tensor<f64>, h: usize) -> Rows {
-    (0..x.rows())
-        .map(|i| x.row(i)[h * P..(h + 1) * P].to_vec())
-        .collect()
-}
-
 fn rows(x: &Tensor<f64>) -> Rows {
     (0..x.rows()).map(|i| x.row(i).to_vec()).collect()
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Row i of softmax(Q Kᵀ / √p).
-fn probabilities(q: &[f64], k: &Rows) -> Vec<f64> {
-    let e: Vec<f64> = k
-        .iter()
-        .map(|k| (dot(q, k) / (q.len() as f64).sqrt()).exp())
-        .collect();
-    let sum: f64 = e.iter().sum();
-    e.iter().map(|e| e / sum).collect()
-}
-
-fn softmax(q: &Rows, k: &Rows) -> Rows {
+fn all_probabilities(q: &Rows, k: &Rows) -> Rows {
     q.iter().map(|q| probabilities(q, k)).collect()
 }
 
@@ -188,25 +167,6 @@ fn pseudo_inverse(a: &Rows, c: f64) -> Rows {
     z
 }
 
-/// Relative to the largest entry wanted. Measured: at most 1.1e-14, of any method.
-const TOLERANCE: f64 = 1e-13;
-
-fn assert_close(got: &Tensor<f64>, want: &[Rows; HEADS], what: &str) {
-    let entries = want.iter().flatten().flatten();
-    let scale = entries.fold(0.0f64, |largest, x| largest.max(x.abs()));
-    for (h, want) in want.iter().enumerate() {
-        for (i, (got, want)) in head(got, h).iter().zip(want).enumerate() {
-            for (got, want) in got.iter().zip(want) {
-                assert!(
-                    (got - want).abs() <= TOLERANCE * scale,
-                    "{what}, head {h}, row {i}: {got} is not {want}, off by {:e}",
-                    (got - want).abs() / scale
-                );
-            }
-        }
-    }
-}
-
 fn differs(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
     a.data()
         .iter()
@@ -247,7 +207,7 @@ fn linformer_mixes_the_columns_of_its_positions() {
                             .iter()
                             .map(used)
                             .collect();
-                        product(&softmax(&q, &product(&e, &k)), &product(&e, &v))
+                        product(&all_probabilities(&q, &product(&e, &k)), &product(&e, &v))
                     });
                     let what = format!("{name}, n = {n} of {}", setting.padded_length);
                     assert_close(&setting.run().output, &want, &what);
@@ -338,7 +298,7 @@ fn linformer_jlt_sketches_the_values_of_exact_attention() {
                 };
                 assert_eq!(s.len(), n * features);
                 let s: Rows = s.chunks(features).map(<[f64]>::to_vec).collect();
-                let ps = product(&softmax(&q, &k), &s);
+                let ps = product(&all_probabilities(&q, &k), &s);
                 product(&ps, &product(&transpose(&s), &v))
             });
             let what = format!("linformer-jlt, n = {n}, r = {features}");
@@ -401,7 +361,7 @@ fn nystrom(setting: &Setting, landmarks: &[(Vec<usize>, usize)], shared: bool) -
     };
     let a = [0, 1].map(|h| {
         let [q, k, _] = setting.head(h);
-        softmax(&means(&q), &means(&k))
+        all_probabilities(&means(&q), &means(&k))
     });
     let sums = [0, 1].map(|h| largest_column_sum(&a[h]));
     [0, 1].map(|h| {
@@ -411,16 +371,16 @@ fn nystrom(setting: &Setting, landmarks: &[(Vec<usize>, usize)], shared: bool) -
         } else {
             sums[h]
         };
-        let mixed = product(&softmax(&means(&q), &k), &v);
+        let mixed = product(&all_probabilities(&means(&q), &k), &v);
         let weighted = product(&pseudo_inverse(&a[h], c), &mixed);
-        product(&softmax(&q, &means(&k)), &weighted)
+        product(&all_probabilities(&q, &means(&k)), &weighted)
     })
 }
 
 fn exact(setting: &Setting) -> [Rows; HEADS] {
     [0, 1].map(|h| {
         let [q, k, v] = setting.head(h);
-        product(&softmax(&q, &k), &v)
+        product(&all_probabilities(&q, &k), &v)
     })
 }
 

@@ -1,8 +1,9 @@
 //! The tests of ops but those of memory, as one program (see Cargo.toml).
 
-mod bigbird_performer_reformer_informer;
 mod dense;
 mod dense_projected;
+mod dense_random;
 mod elementary;
+mod plain;
 mod spread;
 mod suite;

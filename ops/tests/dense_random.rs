@@ -8,7 +8,8 @@ use engine::check::{check, normal};
 use engine::{Draw, Draws, Real, Seed, Stream, Tape, Tensor};
 use ops::attention::{Attention, Inputs, LayerShape, Options, Place, find};
 
-const HEADS: usize = 2;
+use crate::plain::*;
+
 const WIDTH: usize = 3;
 const METHODS: [&str; 5] = [
     "bigbird",
@@ -17,8 +18,6 @@ const METHODS: [&str; 5] = [
     "informer",
     "informer-mask",
 ];
-
-type Rows = Vec<Vec<f64>>;
 
 fn stream(name: &str) -> Stream {
     Seed(37).stream(name)
@@ -100,33 +99,6 @@ fn run<T: Real>(
     }
 }
 
-fn head(x: &Tensor<f64>, h: usize) -> Rows {
-    (0..x.rows())
-        .map(|i| x.row(i)[h * WIDTH..(h + 1) * WIDTH].to_vec())
-        .collect()
-}
-
-fn heads(x: &[Tensor<f64>; 3], h: usize) -> [Rows; 3] {
-    [0, 1, 2].map(|which| head(&x[which], h))
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn softmax(logits: &[f64]) -> Vec<f64> {
-    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let e: Vec<f64> = logits.iter().map(|s| (s - max).exp()).collect();
-    let sum: f64 = e.iter().sum();
-    e.iter().map(|e| e / sum).collect()
-}
-
-fn mix(weights: &[f64], v: &Rows) -> Vec<f64> {
-    (0..WIDTH)
-        .map(|c| weights.iter().zip(v).map(|(w, v)| w * v[c]).sum())
-        .collect()
-}
-
 /// Softmax attention of one query over the keys for which `sees` holds.
 fn attend(q: &[f64], k: &Rows, v: &Rows, sees: impl Fn(usize) -> bool) -> Vec<f64> {
     let logits: Vec<f64> = (0..k.len())
@@ -156,11 +128,6 @@ fn worst(got: &Tensor<f64>, want: &[Rows; HEADS]) -> f64 {
         }
     }
     worst
-}
-
-fn assert_close(got: &Tensor<f64>, want: &[Rows; HEADS], what: &str) {
-    let error = worst(got, want);
-    assert!(error < 1e-12, "{what}: off by {error:e}");
 }
 
 /// Shorter than every budget, ragged, and around the kernel's 256 rows of a tile.
