@@ -31,7 +31,7 @@ pub use gumbel_softmax::{gumbel_noise, gumbel_softmax};
 pub use importance_sum::importance_sum;
 pub use log_probability::log_probability;
 pub use score_function::{Baseline, score_function};
-pub use straight_through::{hardest, one_hot, straight_through};
+pub use straight_through::{argmax_rows, one_hot, straight_through};
 pub use top_k::top_k;
 
 /// The gradient checks of this folder.

@@ -45,7 +45,7 @@ fn node<'t, T: Real>(soft: &Var<'t, T>, hard: Tensor<T>, anchor: &Tensor<T>) -> 
 /// # Panics
 /// If there are no columns.
 #[track_caller]
-pub fn hardest<T: Real>(soft: &Tensor<T>) -> Vec<u32> {
+pub fn argmax_rows<T: Real>(soft: &Tensor<T>) -> Vec<u32> {
     (0..soft.rows()).map(|i| top_k(soft.row(i), 1)[0]).collect()
 }
 
@@ -67,7 +67,7 @@ pub fn one_hot<T: Real>(indices: &[u32], n: usize) -> Tensor<T> {
 pub fn cases() -> Vec<Case> {
     vec![Case::new("straight_through", |stream| {
         let soft = normal(stream.stream("soft"), 3, 4);
-        let hard = one_hot(&hardest(&soft), 4);
+        let hard = one_hot(&argmax_rows(&soft), 4);
         let anchor = soft.clone();
         check("straight_through", stream, &[("soft", soft)], |_, x| {
             node(&x[0], hard.clone(), &anchor)
@@ -127,7 +127,7 @@ mod tests {
             let logits = tape.leaf("l", Tensor::from_fn(5, 7, |i, j| ((i * j) % 3) as f32));
             let soft = gumbel_softmax(&logits, &noise, 0.5);
             let y = if hard {
-                straight_through(&soft, one_hot(&hardest(soft.value()), 7))
+                straight_through(&soft, one_hot(&argmax_rows(soft.value()), 7))
             } else {
                 soft
             };
@@ -137,7 +137,7 @@ mod tests {
         };
         let ((hard, dhard), (soft, dsoft)) = (run(true), run(false));
         assert_eq!(dhard.data(), dsoft.data());
-        assert_eq!(hardest(&hard), hardest(&soft));
+        assert_eq!(argmax_rows(&hard), argmax_rows(&soft));
         assert!(hard.data().iter().all(|&z| z == 0.0 || z == 1.0));
     }
 
