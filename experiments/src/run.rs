@@ -10,7 +10,7 @@ use crate::environment::{Environment, Took};
 use crate::error::{Error, Result};
 use crate::output::tell;
 use crate::whole_file;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -113,8 +113,9 @@ impl Run {
         let mut timings = Lines::open(folder.join("timings.jsonl"))?;
         let (step, state) = checkpoint::newest(folder)?;
         let accepted = accept(state)?;
-        metrics.cut_back(step)?;
-        timings.cut_back(step)?;
+        let kept = [metrics.up_to(step)?, timings.up_to(step)?];
+        metrics.cut_back(kept[0])?;
+        timings.cut_back(kept[1])?;
         let here = Environment::current(step, config.seed, threads);
         if here.append(&folder.join("environment.toml"))? {
             tell(
@@ -311,35 +312,57 @@ impl Lines {
             .map_err(|cause| Error::file("cannot write", &self.path, &cause))
     }
 
-    /// Removes the lines after `step`, with what a killed process may have left of a line.
-    fn cut_back(&mut self, step: usize) -> Result<()> {
+    /// The length in bytes of the lines up to `step`: one for every step from the first on, those of its evaluation
+    /// after it. What a killed process may have left of a last line is no line.
+    fn up_to(&mut self, step: usize) -> Result<u64> {
         #[derive(Deserialize)]
         struct Line {
             step: usize,
+            dev: Option<IgnoredAny>,
         }
         let mut bytes = Vec::new();
         self.file
             .read_to_end(&mut bytes)
             .map_err(|cause| Error::file("cannot read", &self.path, &cause))?;
-        let mut kept = 0;
-        for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-            if line.last() != Some(&b'\n') {
+        let path = self.path.display();
+        let altered = |message: String| {
+            Error::failure(message).hint("the file was altered: restore it, or start again")
+        };
+        let (mut kept, mut last, mut number) = (0, 0, 1);
+        for bytes in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if bytes.last() != Some(&b'\n') {
                 break;
             }
-            match serde_json::from_slice::<Line>(line) {
-                Ok(line) if line.step > step => break,
-                Ok(_) => kept += line.len(),
-                Err(error) => {
-                    let place = format!("{}:{}", self.path.display(), number + 1);
-                    let message =
-                        format!("{place}: expected a line of JSON with its step: {error}");
-                    return Err(Error::failure(message)
-                        .hint("the file was altered: restore it, or start again"));
-                }
+            let line: Line = serde_json::from_slice(bytes).map_err(|error| {
+                altered(format!(
+                    "{path}:{number}: expected a line of JSON with its step: {error}"
+                ))
+            })?;
+            if line.step > step {
+                break;
             }
+            let due = last + usize::from(line.dev.is_none());
+            if line.step != due {
+                let found = line.step;
+                return Err(altered(format!(
+                    "{path}:{number}: expected a line of step {due}, found one of step {found}"
+                )));
+            }
+            (kept, last, number) = (kept + bytes.len(), line.step, number + 1);
         }
+        if last < step {
+            let due = last + 1;
+            return Err(altered(format!(
+                "{path}:{number}: expected the line of step {due}; the checkpoint is of step {step}"
+            )));
+        }
+        Ok(kept as u64)
+    }
+
+    /// Removes what is after the first `length` bytes.
+    fn cut_back(&mut self, length: u64) -> Result<()> {
         self.file
-            .set_len(kept as u64)
+            .set_len(length)
             .map_err(|cause| Error::file("cannot write", &self.path, &cause))
     }
 }
@@ -559,6 +582,67 @@ mod tests {
         );
         fs::remove_file(out.join("metrics.jsonl")).unwrap();
         assert!(error().contains("cannot open"), "{}", error());
+    }
+
+    #[test]
+    fn lost_lines_stop_a_resume_before_anything_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
+            0,
+            7,
+        );
+        let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+        let whole = ["metrics.jsonl", "timings.jsonl"].map(read);
+        let without = |text: &str, lost: &[usize]| -> String {
+            let lines = text.split_inclusive('\n').enumerate();
+            let kept = lines.filter(|(i, _)| !lost.contains(&(i + 1)));
+            kept.map(|(_, line)| line).collect()
+        };
+        let wrong = |i: usize, lines: &str| {
+            let names = ["metrics.jsonl", "timings.jsonl"];
+            fs::write(out.join(names[i]), lines).unwrap();
+            let before = names.map(read);
+            let error = Run::resume(&out, &config(), 2, Ok::<String, _>)
+                .err()
+                .unwrap()
+                .to_string();
+            assert_eq!(names.map(read), before, "{error}");
+            fs::write(out.join(names[i]), &whole[i]).unwrap();
+            error
+        };
+        for (i, name) in [(0, "metrics.jsonl"), (1, "timings.jsonl")] {
+            for (lost, said) in [
+                (
+                    &[2, 3][..],
+                    ":2: expected a line of step 2, found one of step 4",
+                ),
+                (&[1], ":1: expected a line of step 1, found one of step 2"),
+                (
+                    &[5],
+                    ":5: expected the line of step 5; the checkpoint is of",
+                ),
+                (
+                    &[4, 5, 6, 7],
+                    ":4: expected the line of step 4; the checkpoint is of",
+                ),
+            ] {
+                let error = wrong(i, &without(&whole[i], lost));
+                assert!(error.contains(&format!("{name}{said}")), "{error}");
+            }
+        }
+        let twice = whole[0].replacen("\"step\":3", "\"step\":2", 1);
+        let error = wrong(0, &twice);
+        assert!(error.contains(":3: expected a line of step 3, found one of step 2"));
+        let elsewhere = whole[0].replacen("}\n", "}\n{\"step\":4,\"dev\":{}}\n", 1);
+        let error = wrong(0, &elsewhere);
+        assert!(error.contains(":2: expected a line of step 1, found one of step 4"));
+        // An evaluation comes after its step.
+        let evaluated = whole[0].replacen("}\n", "}\n{\"step\":1,\"dev\":{}}\n", 1);
+        fs::write(out.join("metrics.jsonl"), &evaluated).unwrap();
+        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        assert_eq!(read("metrics.jsonl"), without(&evaluated, &[7, 8]));
     }
 
     #[cfg(target_os = "linux")]
