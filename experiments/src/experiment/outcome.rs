@@ -29,9 +29,10 @@ pub(crate) struct Outcome {
     pub(crate) tested_weights_of_step: usize,
     pub(crate) best_dev: Option<Evaluation>,
     pub(crate) test: Evaluation,
-    /// Of always answering the most frequent class of train, 0 to 1.
+    /// Of always answering the most frequent class of train, 0 to 1; on the examples of `test`, of which
+    /// older results took the whole split.
     pub(crate) majority_accuracy: f64,
-    /// Of a logistic regression on token frequencies, 0 to 1.
+    /// Of a logistic regression on token frequencies, likewise.
     pub(crate) token_frequency_accuracy: f64,
 }
 

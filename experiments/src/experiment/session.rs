@@ -244,7 +244,8 @@ impl<'a> Session<'a> {
             return Ok(self.interrupted(steps));
         };
         let data = trainer.data();
-        let baseline = self.data.baseline();
+        let judged = trainer.drawn(&data.test, config.test_examples);
+        let baseline = self.data.baseline(judged);
         let outcome = Outcome {
             task: config.task,
             attn: config.attn.clone(),
