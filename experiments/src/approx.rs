@@ -112,7 +112,7 @@ struct Flags {
     /// the comparison
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["variants", "gradient", "run", "weights"])]
     reference: Option<PathBuf>,
-    /// Write approx.csv and approx.svg there
+    /// Write approx.csv (after every input and n) and approx.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Seed of every random number
@@ -221,13 +221,16 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(flags.threads.unwrap_or(0))
         .build()?;
-    let blocks: Vec<Block> = pool.install(|| measure(&request, reader.as_ref()));
+    let blocks: Vec<Block> = pool.install(|| {
+        measure(&request, reader.as_ref(), |blocks| match &flags.out {
+            Some(out) => {
+                whole_file::write(&out.join("approx.csv"), &[csv(&request, blocks).as_bytes()])
+            }
+            None => Ok(()),
+        })
+    })?;
 
     if let Some(out) = &flags.out {
-        whole_file::write(
-            &out.join("approx.csv"),
-            &[csv(&request, &blocks).as_bytes()],
-        )?;
         whole_file::write(
             &out.join("approx.svg"),
             &[chart(&request, &blocks).as_bytes()],
@@ -360,8 +363,13 @@ fn reference_rows(flags: &Flags, folder: &Path) -> Result<Vec<reference::Row>> {
     }
 }
 
-/// All trials of all settings.
-fn measure(request: &Request, reader: Option<&Reader>) -> Vec<Block> {
+/// All trials of all settings; after those of each, `keep` is given what there is, so that whoever stops the program
+/// has it.
+fn measure(
+    request: &Request,
+    reader: Option<&Reader>,
+    keep: impl Fn(&[Block]) -> Result<()>,
+) -> Result<Vec<Block>> {
     let root = request.seed.stream("approx");
     let mut blocks = Vec::new();
     for &setting in &request.settings {
@@ -401,8 +409,9 @@ fn measure(request: &Request, reader: Option<&Reader>) -> Vec<Block> {
             request.trials
         ));
         blocks.push(Block { setting, trials });
+        keep(&blocks)?;
     }
-    blocks
+    Ok(blocks)
 }
 
 /// A mean with the standard error of its last digits: 0.507(8), 60.8(20).

@@ -95,7 +95,7 @@ struct Flags {
     /// Trials: draws of S, and of pilots
     #[arg(long, value_name = "N", default_value = "400", value_parser = parse_trials)]
     trials: usize,
-    /// Write proposition1.csv, lemma1.csv and theory.svg there
+    /// Write proposition1.csv, lemma1.csv (both after every input) and theory.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Seed of every random number
@@ -209,18 +209,18 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(flags.threads.unwrap_or(0))
         .build()?;
-    let settings = distinct(settings);
-    let blocks: Vec<Block> = pool.install(|| {
-        let blocks = settings.into_iter().map(|setting| block(flags, setting));
-        blocks.collect()
-    });
-    if let Some(out) = &flags.out {
-        let write =
-            |name: &str, text: String| whole_file::write(&out.join(name), &[text.as_bytes()]);
+    let write = |name: &str, text: String| match &flags.out {
+        Some(out) => whole_file::write(&out.join(name), &[text.as_bytes()]),
+        None => Ok(()),
+    };
+    let mut blocks: Vec<Block> = Vec::new();
+    for setting in distinct(settings) {
+        blocks.push(pool.install(|| block(flags, setting)));
+        // Now, so that whoever stops the program keeps them.
         write("proposition1.csv", proposition_csv(flags, &blocks))?;
         write("lemma1.csv", lemma_csv(flags, &blocks))?;
-        write("theory.svg", chart(&blocks))?;
     }
+    write("theory.svg", chart(&blocks))?;
     answer(&tables(flags, &blocks))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,12 @@
 //! `exp_approx`: the same numbers for any number of threads, known orders of methods, the tables of
 //! the released code, models as inputs, and wrong flags.
 
+mod stopped;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use stopped::first_kept;
 
 const TINY: [&str; 8] = ["--n", "40", "--d", "4,16", "--trials", "3", "--scale", "1"];
 
@@ -71,6 +74,19 @@ fn the_number_of_threads_changes_no_bit() {
     assert!(one.1.lines().all(|line| line.split(',').count() == columns));
     assert!(!one.1.contains("NaN"), "{}", one.1);
     assert!(one.2.starts_with("<svg ") && one.2.ends_with("</svg>\n"));
+}
+
+#[test]
+fn who_stops_it_keeps_the_blocks_that_were_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let flags = "--input gauss --attn skein --n 16,8192 --d 4 --scale 1 --trials 20 --out";
+    let args: Vec<&str> = flags.split(' ').chain([out]).collect();
+    let csv = first_kept(&mut command(&args), &folder.path().join("approx.csv"));
+    assert!(
+        csv.contains("gauss,1,16,") && csv.lines().count() == 2,
+        "{csv}"
+    );
 }
 
 #[test]
