@@ -8,6 +8,7 @@ use crate::checkpoint;
 use crate::config::Config;
 use crate::environment::{Environment, Took};
 use crate::error::{Error, Result};
+use crate::events;
 use crate::output::tell;
 use crate::whole_file;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -216,6 +217,37 @@ const BEGINNINGS: [&str; 4] = [
     "timings.jsonl",
 ];
 
+/// The others that have one name; checkpoints and events have many.
+const LATER: [&str; 6] = [
+    "best.bin",
+    "data.json",
+    "operators.json",
+    "report.html",
+    "result.json",
+    "weights.safetensors",
+];
+
+/// Whether a file of this name is one of a run, or what a killed process has left of one.
+fn is_own(name: &str) -> bool {
+    let name = whole_file::of_temporary(name).unwrap_or(name);
+    BEGINNINGS.contains(&name)
+        || LATER.contains(&name)
+        || checkpoint::step_of(name).is_some()
+        || name.starts_with(events::NAME)
+}
+
+/// The names of what is in `folder`.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let cannot_list = |cause| Error::file("cannot list", folder, &cause);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot_list)? {
+        let name = entry.map_err(cannot_list)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// The name of the first entry of `folder` that is no file of a run without a checkpoint: where there is none, a process
 /// was killed before its first.
 pub(crate) fn beyond_beginnings(folder: &Path) -> io::Result<Option<String>> {
@@ -228,7 +260,7 @@ pub(crate) fn beyond_beginnings(folder: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Removes the run in `folder`, if there is one; anything else there is refused.
+/// Removes the run in `folder`, if there is one; anything else there, or beside its files, is refused.
 fn remove(folder: &Path) -> Result<()> {
     let metrics = folder.join("metrics.jsonl");
     let is_run = folder.join("config.toml").is_file()
@@ -239,7 +271,23 @@ fn remove(folder: &Path) -> Result<()> {
             true => Some(Lines::open(metrics)?),
             false => None,
         };
-        return fs::remove_dir_all(folder)
+        let (mut first, rest): (Vec<String>, Vec<String>) = names(folder)?
+            .into_iter()
+            .partition(|name| !BEGINNINGS.contains(&&**name));
+        if let Some(foreign) = first.iter().find(|name| !is_own(name)) {
+            let message = format!(
+                "cannot overwrite {}: {foreign} is no file of the run in it",
+                folder.display()
+            );
+            return Err(Error::usage(message).hint("move it away, or choose another --out"));
+        }
+        // What makes it a run goes last, so that a killed process leaves one.
+        first.extend(rest.into_iter().rev());
+        for name in first {
+            let path = folder.join(name);
+            fs::remove_file(&path).map_err(|cause| Error::file("cannot remove", &path, &cause))?;
+        }
+        return fs::remove_dir(folder)
             .map_err(|cause| Error::file("cannot remove", folder, &cause));
     }
     match fs::remove_dir(folder) {
@@ -383,12 +431,7 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        super::names(folder).unwrap()
     }
 
     /// Steps up to `to` after `done`, a checkpoint every five.
@@ -514,6 +557,41 @@ mod tests {
             ]
         );
         assert_eq!(fs::read(out.join("metrics.jsonl")).unwrap(), b"");
+    }
+
+    #[test]
+    fn overwrite_removes_no_file_that_is_not_the_run_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
+            0,
+            5,
+        );
+        let before = names(&out);
+        for foreign in [
+            "notes.txt",
+            "checkpoint-5.bin.old",
+            ".notes.tmp",
+            "zero.tmp",
+        ] {
+            fs::write(out.join(foreign), "mine").unwrap();
+            let refused = Run::create(&config(), Some(&out), true, 2).err().unwrap();
+            let expected = format!("{foreign} is no file of the run in it");
+            assert!(refused.to_string().contains(&expected), "{refused}");
+            fs::remove_file(out.join(foreign)).unwrap();
+            assert_eq!(names(&out), before);
+        }
+        for own in [
+            "best.bin",
+            "events.out.tfevents.1.0",
+            ".checkpoint-10.bin.tmp",
+            ".result.json.tmp",
+        ] {
+            fs::write(out.join(own), "").unwrap();
+        }
+        Run::create(&config(), Some(&out), true, 2).unwrap();
+        assert_eq!(names(&out).len(), 4);
     }
 
     #[test]
