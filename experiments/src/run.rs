@@ -117,6 +117,12 @@ impl Run {
         let kept = [metrics.up_to(step)?, timings.up_to(step)?];
         metrics.cut_back(kept[0])?;
         timings.cut_back(kept[1])?;
+        // Whoever has left these was killed: no other process has the run open.
+        for name in names(folder)? {
+            if whole_file::of_temporary(&name).is_some() && is_own(&name) {
+                let _ = fs::remove_file(folder.join(name)); // They are no use, nor harm.
+            }
+        }
         let here = Environment::current(step, config.seed, threads);
         if here.append(&folder.join("environment.toml"))? {
             tell(
@@ -592,6 +598,32 @@ mod tests {
         }
         Run::create(&config(), Some(&out), true, 2).unwrap();
         assert_eq!(names(&out).len(), 4);
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_goes_when_the_run_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
+            0,
+            5,
+        );
+        let before = names(&out);
+        for left in [".checkpoint-10.bin.tmp", ".best.bin.tmp", ".mine.tmp"] {
+            fs::write(out.join(left), "half of it").unwrap();
+        }
+        Run::resume(&out, &config(), 2, |_: String| {
+            Err::<(), _>(Error::failure("not that one"))
+        })
+        .err()
+        .unwrap();
+        assert_eq!(names(&out).len(), before.len() + 3);
+        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        assert_eq!(
+            names(&out),
+            [&[".mine.tmp".to_string()], &before[..]].concat()
+        );
     }
 
     #[test]
