@@ -2,8 +2,8 @@
 //! and its `main`; the work of each subcommand is in a file of its own:
 //!
 //! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are
-//!    published), `download` (one file from the network), `unpack` (members of an archive) and
-//!    `gauge` (how far they have come);
+//!    published), `download` (one file from the network), `unpack` (members of an archive), `gauge`
+//!    (how far they have come) and `background` (waiting that can be stopped);
 //! 2. `make`: sets made by this program, in the layout of the published ones;
 //! 3. `verify`: a page about what is on the disk, and whether it is right;
 //! 4. `show`: a few examples, for the eye.
@@ -11,6 +11,7 @@
 //! A run needs none of this: without data it makes its own, and [`cached`] finds what has been
 //! fetched.
 
+mod background;
 mod download;
 mod gauge;
 mod get;

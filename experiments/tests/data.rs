@@ -1121,6 +1121,31 @@ fn a_signal_stops_a_download_and_leaves_what_has_come() {
     assert_eq!(names(cache.path()), expected);
 }
 
+/// The full set of pictures takes minutes.
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_make_and_nothing_is_left() {
+    let root = tempfile::tempdir().unwrap();
+    let mut make = data("make pathfinder");
+    let child = make.current_dir(root.path()).spawn().unwrap();
+    let set = root.path().join("made/.pathfinder-s2022.tmp");
+    let begun = set.join("curv_contour_length_14.part/imgs/0");
+    while !begun.exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let [stdout, stderr] = printed(&output);
+    assert_eq!(
+        (output.status.code(), stdout.as_str()),
+        (Some(130), ""),
+        "{stderr}"
+    );
+    assert!(names(&root.path().join("made")).is_empty());
+}
+
 // The published data, where they are at hand.
 
 /// Unpacks an archive of `../../shared/data`, seen from this crate; where it is missing, says so
