@@ -88,6 +88,9 @@ impl<'a> Work<'a> {
             tensorboard: self.tensorboard,
         };
         let data = self.data_of(&cell.config)?;
+        if interrupt.requested() {
+            return Ok(Turn::Interrupted);
+        }
         match experiment::run(&cell.config, start, data, &sitting, interrupt)? {
             End::Finished { test, .. } => {
                 let seconds = began.elapsed().as_secs();
