@@ -133,11 +133,11 @@ impl From<Protocol> for datasets::Protocol {
 }
 
 impl Config {
-    /// The configuration that the flags ask for: that of the folder under `--resume`, else preset, then file, then
-    /// flags.
+    /// The configuration that the flags ask for: that of the folder under `--resume`, with the data where `--data` says
+    /// they are now, else preset, then file, then flags.
     pub fn resolve(task: Task, flags: &Flags) -> Result<Self> {
         let config = match &flags.resume {
-            Some(folder) => Self::of_run(folder)?,
+            Some(folder) => Self::of_run(folder)?.overlaid(&flags.settings),
             None => {
                 let file: Settings = match &flags.config {
                     Some(file) => read_toml(file)?,

@@ -52,7 +52,15 @@ fn experiment(task: Task) -> Result<ExitCode> {
         Some(folder) => refuse_ended(folder)?,
         None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
     }
-    let data = Data::load(&config)?;
+    let data = Data::load(&config).map_err(|error| {
+        let gone = config.data_folder().is_some_and(|path| !path.exists());
+        match gone && flags.resume.is_some() {
+            true => {
+                error.hint("if the data of the run have moved, --data PATH says where they are")
+            }
+            false => error,
+        }
+    })?;
     introduce(&config);
     data.introduce(task);
 

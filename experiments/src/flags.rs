@@ -25,8 +25,9 @@ const MOST_THREADS: usize = 1024;
 const HINT: &str = "--help lists the flags";
 
 /// What `--resume` may stand with, by the names of the fields.
-const WITH_RESUME: [&str; 7] = [
+const WITH_RESUME: [&str; 8] = [
     "resume",
+    "data",
     "threads",
     "stop_after",
     "profile",
@@ -55,8 +56,8 @@ pub struct Flags {
     /// Write a checkpoint after step N and stop; --steps still sets the schedule
     #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX), help_heading = "Run")]
     pub stop_after: Option<usize>,
-    /// Continue the run in FOLDER; only --threads, --stop-after and what is printed may
-    /// be given with it
+    /// Continue the run in FOLDER; only --threads, --stop-after, what is printed and
+    /// --data, where its data are now, may be given with it
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub resume: Option<PathBuf>,
     /// Settings from a TOML file, such as the config.toml of a run; flags win
@@ -592,7 +593,7 @@ mod tests {
             .get_arguments()
             .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()))
             .collect();
-        assert_eq!(others.len(), 21 + 3); // The settings; --out, --overwrite, --config.
+        assert_eq!(others.len(), 20 + 3); // The settings but --data; --out, --overwrite, --config.
         for arg in others {
             let flag = format!("--{}", arg.get_long().unwrap());
             // "paper" and "1" are right for whatever takes a value.
