@@ -84,9 +84,10 @@ struct Flags {
     /// layers
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Folder of texts for init and run [default: built-in texts]
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
+    /// Texts for init and run: auto, builtin or the path of a data set [default: those
+    /// of --run, else builtin]
+    #[arg(long, value_name = "auto|builtin|PATH")]
+    data: Option<String>,
     /// Methods, a list [default: those of Figure 1 and all others that approximate]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     attn: Option<Vec<String>>,
@@ -297,7 +298,13 @@ fn methods(flags: &Flags) -> Result<Vec<Method>> {
 }
 
 fn reader(flags: &Flags) -> Result<Reader> {
-    let mut reader = Reader::new(flags.data.as_deref())?;
+    let data = match (&flags.data, &flags.run) {
+        (Some(data), _) => data.clone(),
+        (None, Some(folder)) => model::of_run(folder)?.data,
+        (None, None) => "builtin".to_string(),
+    };
+    let mut reader = Reader::new(&data)?;
+    tell(&format!("data: {}", reader.data()));
     match (&flags.run, &flags.weights) {
         (Some(folder), _) => reader.load_run(folder)?,
         (None, Some(file)) => reader.load_weights(file)?,

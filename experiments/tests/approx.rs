@@ -208,6 +208,29 @@ fn the_weights_of_a_run_are_read() {
         "{both}"
     );
 
+    // Texts are those of the run, or others if they are named.
+    let texts = path("texts");
+    for place in ["train/neg", "train/pos", "test/neg", "test/pos"] {
+        let folder = Path::new(&texts).join(place);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("1.txt"), place.repeat(10)).unwrap();
+    }
+    let config = path("run/config.toml");
+    let written = fs::read_to_string(&config).unwrap();
+    let of_texts = written.replace("data = \"builtin\"", &format!("data = {texts:?}"));
+    fs::write(&config, of_texts).unwrap();
+    let told = |more: &[&str]| {
+        let output = run(&[&small[..], &["--run", &run_folder], more].concat());
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let [other, said] = told(&[]);
+    assert!(said.starts_with("data: ") && said.lines().next().unwrap().contains(&texts));
+    assert_ne!(other, of_run);
+    let [same, said] = told(&["--data", "builtin"]);
+    assert!(said.starts_with("data: built-in reviews"), "{said}");
+    assert_eq!(same, of_run);
+    fs::write(&config, written).unwrap();
+
     let refused = |args: &[&str]| {
         let output = run(args);
         assert_eq!(output.stdout.len(), 0);
@@ -226,7 +249,6 @@ fn the_weights_of_a_run_are_read() {
         let message = refused(&source);
         assert!(message.contains("not a safetensors file"), "{message}");
     }
-    let config = path("run/config.toml");
     let other = fs::read_to_string(&config)
         .unwrap()
         .replace("\"text\"", "\"image\"");
