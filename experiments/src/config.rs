@@ -291,6 +291,13 @@ impl Config {
                 )
             })?;
         }
+        if self.data == "builtin" && self.max_len < task.least_builtin() {
+            let expected = format!(
+                "at least {}, for enough built-in examples to be there",
+                task.least_builtin()
+            );
+            return Err(wrong("max_len", &self.max_len, &expected));
+        }
         Ok(self)
     }
 

@@ -111,11 +111,11 @@ fn trees_too_short_to_be_told_apart_are_refused() {
     let out = folder.path().join("run");
     let flags = format!("--data builtin --max-len 3 --out {}", out.display());
     let output = run(Task::ListOps, &flags);
-    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(
-        stderr(&output).starts_with("error: "),
-        "{}",
-        stderr(&output)
+        told.starts_with("error: max_len = 3: expected at least 8"),
+        "{told}"
     );
     assert!(!out.exists());
 }
