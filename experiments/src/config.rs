@@ -94,7 +94,7 @@ pub enum Protocol {
 #[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
-    /// About 15 seconds: does everything work?
+    /// Seconds: does everything work?
     Smoke,
     /// About 5 minutes on two cores: does it learn?
     Quick,

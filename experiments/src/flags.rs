@@ -149,7 +149,8 @@ pub struct Settings {
     /// Probability of dropout
     #[arg(long, value_name = "P", value_parser = parse_number, help_heading = "Budget")]
     pub dropout: Option<f64>,
-    /// Padding is rows of its own, for the attention to see [default: false]
+    /// Give padded positions to the attention as rows, as the released code did
+    /// [default: false]
     #[arg(
         long,
         value_name = "true|false",
@@ -305,6 +306,7 @@ fn budgets(task: Task) -> String {
         )
         .expect("writing to a string");
     }
+    table += "On 2 cores smoke takes seconds, quick about 5 minutes, paper hours to days.\n";
     let [smoke, quick, paper] =
         [Budget::Smoke, Budget::Quick, Budget::Paper].map(|budget| others(&task.preset(budget)));
     let (of_all, of_paper): (Vec<_>, Vec<_>) = paper
@@ -447,6 +449,7 @@ mod tests {
     #[test]
     fn help_says_what_the_table_of_budgets_has_no_column_for() {
         let end = "\
+            On 2 cores smoke takes seconds, quick about 5 minutes, paper hours to days.\n\
             smoke: eval-examples 64, test-examples 256, dropout 0.1, embedding-std 0.02\n\
             quick: eval-examples 1000, dropout 0, embedding-std 0.5, skip-black, sincos2d\n\
             paper: dropout 0.1, embedding-std 0.02\n\

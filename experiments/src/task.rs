@@ -183,7 +183,7 @@ impl Task {
         match budget {
             Budget::Paper => paper,
             Budget::Quick => self.quick(paper),
-            // About 15 seconds: with ten times the paper's learning rate, thirty small steps are enough
+            // Seconds, one for Text: with ten times the paper's learning rate, thirty small steps are enough
             // for a loss that falls; three evaluations, for a best one among them; few examples of short
             // texts, since accuracy is not what this is for.
             Budget::Smoke => Config {
