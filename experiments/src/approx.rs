@@ -25,7 +25,7 @@ pub(crate) mod trial;
 
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads, whole};
+use crate::flags::{command_line, distinct, parse_threads, threads, whole};
 use crate::output::{answer, make_folder, tell};
 use crate::statistics::Mean;
 use crate::whole_file;
@@ -220,7 +220,7 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         seed: Seed(flags.seed),
     };
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(flags.threads.unwrap_or(0))
+        .num_threads(threads(flags.threads))
         .build()?;
     let blocks: Vec<Block> = pool.install(|| {
         measure(&request, reader.as_ref(), |blocks| match &flags.out {

@@ -30,6 +30,8 @@ use crate::output::answer;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use indicatif::DecimalBytes;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -170,6 +172,16 @@ fn refuse_full_disk(task: Task, bytes: u64, folder: &Path, flag: &str) -> Result
     );
     let hint = format!("free some space, or choose another place with {flag}");
     Err(Error::failure(message).hint(hint))
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("cannot remove", folder, &cause))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a file or folder that is there already.

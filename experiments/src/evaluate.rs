@@ -7,7 +7,7 @@ use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
 use crate::experiment::fingerprint;
 use crate::flags::{command_line, parse_threads, threads};
-use crate::output::{answer, tell};
+use crate::output::{answer, percent, tell};
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{Evaluation, Trainer};
@@ -212,10 +212,6 @@ fn split_size(name: &str, data: &Dataset) -> usize {
     let splits = [&data.train, &data.dev, &data.test];
     let split = splits.into_iter().find(|split| split.name == name);
     split.map_or(0, |split| split.examples.len())
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
 }
 
 /// A row for each class, a column for what its examples were taken for; how many of a class were found, and how many of

@@ -17,7 +17,7 @@ use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
-use crate::output::{answer, tell};
+use crate::output::{answer, hex, tell};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -259,10 +259,7 @@ pub(crate) fn fingerprint(data: &Dataset) -> String {
             }
         }
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize())
 }
 
 fn refuse_ended(folder: &Path) -> Result<()> {

@@ -29,7 +29,7 @@ mod output;
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads, whole};
+use crate::flags::{command_line, distinct, parse_threads, threads, whole};
 use crate::output::{answer, make_folder, tell};
 use crate::statistics::{Mean, quantile};
 use crate::whole_file;
@@ -207,7 +207,7 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(flags.threads.unwrap_or(0))
+        .num_threads(threads(flags.threads))
         .build()?;
     let write = |name: &str, text: String| match &flags.out {
         Some(out) => whole_file::write(&out.join(name), &[text.as_bytes()]),

@@ -17,6 +17,7 @@ use super::background::{self, Next};
 use super::gauge::Gauge;
 use super::manifest::Archive;
 use crate::error::{Error, Result};
+use crate::output::{hex, tell};
 use crate::whole_file;
 use indicatif::DecimalBytes;
 use md5::Md5;
@@ -103,7 +104,7 @@ impl Download<'_> {
                     return Ok(Some(path));
                 }
                 End::Stopped => {
-                    crate::output::tell(&match size(&file, &part)? {
+                    tell(&match size(&file, &part)? {
                         0 => "stopped: nothing has come yet".to_string(),
                         here => format!(
                             "stopped: {} are in {}; the same command goes on from there",
@@ -432,7 +433,7 @@ impl Download<'_> {
         }
         let Archive { md5, sha256, .. } = self.archive;
         if !self.archive.has_checksum() {
-            crate::output::tell(&format!(
+            tell(&format!(
                 "{}: {bytes} bytes; no checksum of it is published: its contents are checked instead",
                 self.archive.file
             ));
@@ -534,10 +535,6 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
 /// Whether two addresses are the same but for a default port or an empty path.
 fn same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Sees to it that this process is the only one that is `doing` something to the file at `path`, until `file` is closed.

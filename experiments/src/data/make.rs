@@ -6,7 +6,7 @@
 //! `--overwrite`.
 
 use super::background::{self, GLANCE, Next};
-use super::{refuse_existing, refuse_full_disk};
+use super::{refuse_existing, refuse_full_disk, remove};
 use crate::error::{Error, Result};
 use crate::flags::{parse_seed, whole};
 use crate::interrupt::{INTERRUPTED, Interrupt};
@@ -281,15 +281,6 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
         folder.display()
     );
     Err(Error::usage(message).hint("choose another --out"))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(Error::file("cannot remove", folder, &cause))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::config::Protocol;
 use crate::error::{Error, Result};
+use crate::output::percent;
 use crate::task::Task;
 use crate::trainer::Evaluation;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,6 @@ impl Outcome {
 
     /// As it is printed, with the time that it took.
     pub(super) fn table(&self, time: &str, folder: &Path) -> String {
-        let percent = |share: f64| format!("{:.2}%", 100.0 * share);
         let tested = self.tested_weights_of_step;
         let which = match tested == self.steps {
             true => "the last".to_string(),

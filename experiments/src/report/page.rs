@@ -7,6 +7,7 @@ use crate::chart::{Chart, Point, Scale, Series, escaped, figure};
 use crate::config::Config;
 use crate::environment::Took;
 use crate::experiment::Outcome;
+use crate::output::percent;
 use crate::trainer::{Evaluation, Operators};
 use std::collections::HashMap;
 use std::fmt::{Display, Write};
@@ -621,10 +622,6 @@ fn time(took: &Took) -> String {
         took.seconds_per_step,
         thousands(took.tokens_per_second as usize)
     )
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
 }
 
 fn percent1(share: f64) -> String {

@@ -38,7 +38,7 @@ pub(super) struct Work<'a> {
     threads: usize,
     tensorboard: bool,
     /// Those of the last cell, with its configuration; or why there are none.
-    data: Option<(Config, std::result::Result<Data, String>)>,
+    data: Option<(Config, Result<Data>)>,
 }
 
 impl<'a> Work<'a> {
@@ -126,17 +126,10 @@ impl<'a> Work<'a> {
             if let Ok(data) = &data {
                 data.introduce(config.task);
             }
-            let data = data.map_err(|error| error.to_string());
             self.data = Some((config.clone(), data));
         }
         let (_, data) = self.data.as_ref().expect("it was put there");
-        data.as_ref().map_err(|error| {
-            let message = error.trim_start_matches("error: ");
-            match message.split_once("\nhint: ") {
-                Some((message, hint)) => Error::failure(message).hint(hint),
-                None => Error::failure(message),
-            }
-        })
+        data.as_ref().map_err(Error::clone)
     }
 }
 
