@@ -65,7 +65,7 @@ within 5.";
 
 /// Measures how far every method is from exact attention, against features d
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "exp_approx", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// gauss, tokens, init, run, a list of them [default: gauss,tokens,init; with
     /// --run or --weights: run]

@@ -47,7 +47,7 @@ K and V: their errors say how different they are. --n takes long above 16384.";
 
 /// Times every method and measures its error against exact attention
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "bench_attention", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// Methods, a list [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]

@@ -46,7 +46,7 @@ Every example is random tokens of the task's full length (Text and Retrieval
 
 /// Measures what training takes, for every method and task of the paper
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "exp_cost", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// Tasks, a list [default: all five]
     #[arg(

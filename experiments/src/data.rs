@@ -38,7 +38,12 @@ use std::time::Duration;
 
 /// Downloads, makes, verifies and shows the data of the tasks
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 80, arg_required_else_help = false)]
+#[command(
+    name = "data",
+    version,
+    max_term_width = 80,
+    arg_required_else_help = false
+)]
 struct Flags {
     #[command(subcommand)]
     command: Command,

@@ -31,7 +31,7 @@ of its result.json exactly.";
 
 /// Evaluates the model of a run
 #[derive(Parser, Debug)]
-#[command(version, after_help = HELP, max_term_width = 80)]
+#[command(name = "evaluate", version, after_help = HELP, max_term_width = 80)]
 struct Flags {
     /// Folder of the run, such as runs/text-skein-s42
     #[arg(value_name = "RUN")]

@@ -28,7 +28,7 @@ it, and where it and its gradient are written.";
 
 /// Shows the tape of one tiny training step of the Text model, node by node
 #[derive(Parser, Debug)]
-#[command(version, after_help = COLUMNS, max_term_width = 80)]
+#[command(name = "explain", version, after_help = COLUMNS, max_term_width = 80)]
 struct Flags {
     /// Attention method; an unknown name lists them
     #[arg(long, value_name = "NAME")]

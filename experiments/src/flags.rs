@@ -224,6 +224,7 @@ impl Flags {
     fn command_for(task: Task) -> clap::Command {
         Self::command()
             .version(env!("CARGO_PKG_VERSION"))
+            .display_name(format!("exp_{}", task.name()))
             .about(format!(
                 "Trains one attention method on {} and tests it",
                 task.about()

@@ -50,7 +50,7 @@ tabs.
 
 /// Predicts labels with the model of a run
 #[derive(Parser, Debug)]
-#[command(version, after_help = HELP, max_term_width = 80)]
+#[command(name = "predict", version, after_help = HELP, max_term_width = 80)]
 struct Flags {
     /// Folder of the run, such as runs/text-skein-s42
     #[arg(value_name = "RUN")]

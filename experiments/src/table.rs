@@ -36,7 +36,7 @@ const MISSING: &str = "–";
 
 /// Prints the paper's Table 1 of runs: accuracy, differences over the same seeds, costs
 #[derive(Parser, Debug)]
-#[command(max_term_width = 80, version)]
+#[command(name = "table", version, max_term_width = 80)]
 struct Flags {
     /// Folders of runs, or folders that hold such folders, as a grid of sweep does
     #[arg(value_name = "FOLDER", required = true)]

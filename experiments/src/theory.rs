@@ -65,7 +65,7 @@ with the largest C there can be, 1/n; and what a relative condition asks for.";
 
 /// Measures the bounds of Proposition 1 and Lemma 1 against what happens
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "exp_theory", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// gauss, tokens, or both
     #[arg(

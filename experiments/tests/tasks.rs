@@ -5,6 +5,7 @@ use experiments::config::Budget;
 use experiments::task::Task;
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn run(task: Task, flags: &str) -> Output {
@@ -136,4 +137,20 @@ fn auto_is_what_the_cache_holds_and_else_what_is_built_in() {
     let place = cache.path().join("skein-lab/listops-1000");
     fs::create_dir_all(&place).unwrap();
     assert_eq!(data(), place.to_str().unwrap());
+}
+
+#[test]
+fn every_program_says_its_name_and_version() {
+    let folder = Path::new(env!("CARGO_BIN_EXE_exp_text")).parent().unwrap();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
+    for source in fs::read_dir(sources).unwrap() {
+        let source = source.unwrap().path();
+        let name = source.file_stem().unwrap().to_str().unwrap();
+        let program = folder
+            .join(name)
+            .with_extension(std::env::consts::EXE_EXTENSION);
+        let output = Command::new(program).arg("--version").output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+    }
 }

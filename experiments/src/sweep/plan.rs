@@ -17,7 +17,7 @@ const HINT: &str = "--help lists the flags";
 /// Trains and tests every cell of a grid: tasks x methods x seeds. The same command goes on with a
 /// grid that was interrupted; several may work on one grid at the same time.
 #[derive(clap::Parser, Debug)]
-#[command(max_term_width = 80, version)]
+#[command(name = "sweep", version, max_term_width = 80)]
 pub(super) struct SweepFlags {
     /// Tasks and methods and what else is compared, where the flags below say nothing else
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
