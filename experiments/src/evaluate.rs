@@ -118,11 +118,13 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         _ => (&data.test, config.test_examples),
     };
     let mut confusion = vec![vec![0; data.classes.len()]; data.classes.len()];
-    let mut progress = Progress::new(0, 0);
+    let count = flags.examples.unwrap_or(count);
+    let mut progress = Progress::new(trainer.drawn(split, count).len(), 0);
     let evaluation = trainer.judge(
         split,
-        flags.examples.unwrap_or(count),
+        count,
         |seen, all| {
+            progress.at(seen);
             progress.examples(split.name, seen, all);
             ControlFlow::Continue(())
         },
