@@ -25,7 +25,7 @@ pub(crate) mod trial;
 
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads, whole};
+use crate::flags::{command_line, distinct, parse_threads, threads, whole};
 use crate::output::{answer, make_folder, tell};
 use crate::statistics::Mean;
 use crate::whole_file;
@@ -65,7 +65,7 @@ within 5.";
 
 /// Measures how far every method is from exact attention, against features d
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "exp_approx", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// gauss, tokens, init, run, a list of them [default: gauss,tokens,init; with
     /// --run or --weights: run]
@@ -84,9 +84,10 @@ struct Flags {
     /// layers
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Folder of texts for init and run [default: built-in texts]
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
+    /// Texts for init and run: auto, builtin or the path of a data set [default: those
+    /// of --run, else builtin]
+    #[arg(long, value_name = "auto|builtin|PATH")]
+    data: Option<String>,
     /// Methods, a list [default: those of Figure 1 and all others that approximate]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     attn: Option<Vec<String>>,
@@ -112,7 +113,7 @@ struct Flags {
     /// the comparison
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["variants", "gradient", "run", "weights"])]
     reference: Option<PathBuf>,
-    /// Write approx.csv and approx.svg there
+    /// Write approx.csv (after every input and n) and approx.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Seed of every random number
@@ -219,15 +220,18 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         seed: Seed(flags.seed),
     };
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(flags.threads.unwrap_or(0))
+        .num_threads(threads(flags.threads))
         .build()?;
-    let blocks: Vec<Block> = pool.install(|| measure(&request, reader.as_ref()));
+    let blocks: Vec<Block> = pool.install(|| {
+        measure(&request, reader.as_ref(), |blocks| match &flags.out {
+            Some(out) => {
+                whole_file::write(&out.join("approx.csv"), &[csv(&request, blocks).as_bytes()])
+            }
+            None => Ok(()),
+        })
+    })?;
 
     if let Some(out) = &flags.out {
-        whole_file::write(
-            &out.join("approx.csv"),
-            &[csv(&request, &blocks).as_bytes()],
-        )?;
         whole_file::write(
             &out.join("approx.svg"),
             &[chart(&request, &blocks).as_bytes()],
@@ -294,7 +298,13 @@ fn methods(flags: &Flags) -> Result<Vec<Method>> {
 }
 
 fn reader(flags: &Flags) -> Result<Reader> {
-    let mut reader = Reader::new(flags.data.as_deref())?;
+    let data = match (&flags.data, &flags.run) {
+        (Some(data), _) => data.clone(),
+        (None, Some(folder)) => model::of_run(folder)?.data,
+        (None, None) => "builtin".to_string(),
+    };
+    let mut reader = Reader::new(&data)?;
+    tell(&format!("data: {}", reader.data()));
     match (&flags.run, &flags.weights) {
         (Some(folder), _) => reader.load_run(folder)?,
         (None, Some(file)) => reader.load_weights(file)?,
@@ -360,8 +370,13 @@ fn reference_rows(flags: &Flags, folder: &Path) -> Result<Vec<reference::Row>> {
     }
 }
 
-/// All trials of all settings.
-fn measure(request: &Request, reader: Option<&Reader>) -> Vec<Block> {
+/// All trials of all settings; after those of each, `keep` is given what there is, so that whoever stops the program
+/// has it.
+fn measure(
+    request: &Request,
+    reader: Option<&Reader>,
+    keep: impl Fn(&[Block]) -> Result<()>,
+) -> Result<Vec<Block>> {
     let root = request.seed.stream("approx");
     let mut blocks = Vec::new();
     for &setting in &request.settings {
@@ -401,8 +416,9 @@ fn measure(request: &Request, reader: Option<&Reader>) -> Vec<Block> {
             request.trials
         ));
         blocks.push(Block { setting, trials });
+        keep(&blocks)?;
     }
-    blocks
+    Ok(blocks)
 }
 
 /// A mean with the standard error of its last digits: 0.507(8), 60.8(20).

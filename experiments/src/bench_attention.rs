@@ -47,7 +47,7 @@ K and V: their errors say how different they are. --n takes long above 16384.";
 
 /// Times every method and measures its error against exact attention
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "bench_attention", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// Methods, a list [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -70,7 +70,7 @@ struct Flags {
     /// Skip a cell that would take longer, in seconds
     #[arg(long, value_name = "S", default_value = "60", value_parser = parse_seconds)]
     limit: f64,
-    /// Write attention.csv and attention.svg there
+    /// Write attention.csv (after every n) and attention.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Seed of every random number
@@ -145,10 +145,13 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
         let block = block(flags, &methods, n, blocks.last());
         tell(&format!("n = {n}: {:.1} s", start.elapsed().as_secs_f64()));
         blocks.push(block);
+        if let Some(out) = &flags.out {
+            // Now, so that whoever stops the program keeps it.
+            let csv = csv(flags, &methods, &blocks);
+            whole_file::write(&out.join("attention.csv"), &[csv.as_bytes()])?;
+        }
     }
     if let Some(out) = &flags.out {
-        let csv = csv(flags, &methods, &blocks);
-        whole_file::write(&out.join("attention.csv"), &[csv.as_bytes()])?;
         let chart = chart(&methods, &blocks);
         whole_file::write(&out.join("attention.svg"), &[chart.as_bytes()])?;
     }

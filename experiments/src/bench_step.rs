@@ -38,7 +38,7 @@ threads reach on multiply-adds in registers.";
 
 /// Times one training step of the Text model on random bytes
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "bench_step", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// Attention method (exp_text --list shows them)
     #[arg(long, value_name = "NAME", default_value = "skein")]

@@ -76,19 +76,19 @@ fn numbered(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(cannot_list)? {
         let path = entry.map_err(cannot_list)?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or("");
-        let step = name
-            .strip_prefix("checkpoint-")
-            .and_then(|name| name.strip_suffix(".bin"));
-        if let Some(step) = step.and_then(|step| step.parse().ok()) {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(step) = name.and_then(step_of) {
             found.push((step, path));
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The step in the name of a numbered checkpoint.
+pub(crate) fn step_of(name: &str) -> Option<usize> {
+    let step = name.strip_prefix("checkpoint-")?.strip_suffix(".bin")?;
+    step.parse().ok()
 }
 
 /// Writes step and state as the file `path`.

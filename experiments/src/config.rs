@@ -94,7 +94,7 @@ pub enum Protocol {
 #[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
-    /// About 15 seconds: does everything work?
+    /// Seconds: does everything work?
     Smoke,
     /// About 5 minutes on two cores: does it learn?
     Quick,
@@ -133,11 +133,11 @@ impl From<Protocol> for datasets::Protocol {
 }
 
 impl Config {
-    /// The configuration that the flags ask for: that of the folder under `--resume`, else preset, then file, then
-    /// flags.
+    /// The configuration that the flags ask for: that of the folder under `--resume`, with the data where `--data` says
+    /// they are now, else preset, then file, then flags.
     pub fn resolve(task: Task, flags: &Flags) -> Result<Self> {
         let config = match &flags.resume {
-            Some(folder) => Self::of_run(folder)?,
+            Some(folder) => Self::of_run(folder)?.overlaid(&flags.settings),
             None => {
                 let file: Settings = match &flags.config {
                     Some(file) => read_toml(file)?,
@@ -290,6 +290,13 @@ impl Config {
                     "a path that is UTF-8 from the root on, so that TOML can hold it",
                 )
             })?;
+        }
+        if self.data == "builtin" && self.max_len < task.least_builtin() {
+            let expected = format!(
+                "at least {}, for enough built-in examples to be there",
+                task.least_builtin()
+            );
+            return Err(wrong("max_len", &self.max_len, &expected));
         }
         Ok(self)
     }

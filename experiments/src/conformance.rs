@@ -34,7 +34,7 @@ use std::{fmt, fs};
 
 /// Compares the registered methods with the reference cases of a folder
 #[derive(Parser, Debug)]
-#[command(version, after_help = COLUMNS, max_term_width = 80)]
+#[command(name = "conformance", version, after_help = COLUMNS, max_term_width = 80)]
 struct Flags {
     /// Fail too when a case is about a method that is not registered
     #[arg(long)]

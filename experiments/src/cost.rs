@@ -46,7 +46,7 @@ Every example is random tokens of the task's full length (Text and Retrieval
 
 /// Measures what training takes, for every method and task of the paper
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "exp_cost", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// Tasks, a list [default: all five]
     #[arg(
@@ -77,7 +77,8 @@ struct Flags {
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
-    /// Write cost.csv and cost.md there; with --scale scale.csv, scale.md and scale.svg
+    /// Write cost.csv and cost.md there; with --scale scale.csv, scale.md and scale.svg;
+    /// the .csv after every cell, the others at the end
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// One cell as JSON, for this program itself
@@ -142,6 +143,11 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
 }
 
 impl Flags {
+    /// A file in the folder of `--out`.
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        self.out.as_ref().map(|out| out.join(name))
+    }
+
     fn cell(&self, task: Task, attn: &str, n: usize, batch: usize) -> Cell {
         Cell {
             task,
@@ -243,9 +249,9 @@ fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
                 .map(|attn| flags.cell(task, attn, n, flags.batch)),
         );
     }
-    let (count, all) = (cells.len(), run(cells));
+    let (count, mut all) = (cells.len(), Vec::new());
+    run(cells, &mut all, flags.file("cost.csv").as_deref())?;
     if let (Some(out), false) = (&flags.out, all.is_empty()) {
-        write(out, "cost.csv", &csv(&all))?;
         write(out, "cost.md", &markdown(&tasks, &all))?;
     }
     answer(&text(&tasks, &all))?;
@@ -263,16 +269,22 @@ fn refuse_other(path: &Path) -> Result<()> {
     }
 }
 
-/// What could be measured; of the others it is said why not.
-fn run(cells: Vec<Cell>) -> Vec<Measured> {
-    let mut all = Vec::new();
+/// Adds to `all` what could be measured, and writes it to `file` after every cell, so that whoever stops the program
+/// keeps it; of the others it is said why not.
+fn run(cells: Vec<Cell>, all: &mut Vec<Measured>, file: Option<&Path>) -> Result<()> {
     for cell in cells {
         match cell.run() {
             Ok(measured) => all.push(measured),
-            Err(error) => tell(&error.to_string()),
+            Err(error) => {
+                tell(&error.to_string());
+                continue;
+            }
+        }
+        if let Some(file) = file {
+            whole_file::write(file, &[csv(all).as_bytes()])?;
         }
     }
-    all
+    Ok(())
 }
 
 /// How a command ends that has answered without so many measurements.
@@ -423,17 +435,18 @@ fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
     let lengths = cells([10, 11, 12, 13, 14].map(|power| (1 << power, SCALE_BATCH)));
     let batches = cells([0, 2, 4, 6, 8].map(|power| (SCALE_N, 1 << power)));
     let count = lengths.len() + batches.len();
-    let (lengths, batches) = (run(lengths), run(batches));
-    let count = count - lengths.len() - batches.len();
-    let table = scale_table(methods, &lengths, &batches);
-    let all: Vec<Measured> = lengths.into_iter().chain(batches).collect();
+    let (mut all, file) = (Vec::new(), flags.file("scale.csv"));
+    run(lengths, &mut all, file.as_deref())?;
+    let of_lengths = all.len();
+    run(batches, &mut all, file.as_deref())?;
+    let (lengths, batches) = all.split_at(of_lengths);
+    let table = scale_table(methods, lengths, batches);
     if let (Some(out), false) = (&flags.out, all.is_empty()) {
-        write(out, "scale.csv", &csv(&all))?;
         write(out, "scale.md", &format!("{START}{table}"))?;
         write(out, "scale.svg", &scale_chart(methods, &all))?;
     }
     answer(&table)?;
-    missing(count)
+    missing(count - all.len())
 }
 
 /// Two tables in Markdown, which reads well as it is.

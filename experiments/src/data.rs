@@ -2,8 +2,8 @@
 //! and its `main`; the work of each subcommand is in a file of its own:
 //!
 //! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are
-//!    published), `download` (one file from the network), `unpack` (members of an archive) and
-//!    `gauge` (how far they have come);
+//!    published), `download` (one file from the network), `unpack` (members of an archive), `gauge`
+//!    (how far they have come) and `background` (waiting that can be stopped);
 //! 2. `make`: sets made by this program, in the layout of the published ones;
 //! 3. `verify`: a page about what is on the disk, and whether it is right;
 //! 4. `show`: a few examples, for the eye.
@@ -11,6 +11,7 @@
 //! A run needs none of this: without data it makes its own, and [`cached`] finds what has been
 //! fetched.
 
+mod background;
 mod download;
 mod gauge;
 mod get;
@@ -29,13 +30,20 @@ use crate::output::answer;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use indicatif::DecimalBytes;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Downloads, makes, verifies and shows the data of the tasks
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 80, arg_required_else_help = false)]
+#[command(
+    name = "data",
+    version,
+    max_term_width = 80,
+    arg_required_else_help = false
+)]
 struct Flags {
     #[command(subcommand)]
     command: Command,
@@ -169,6 +177,16 @@ fn refuse_full_disk(task: Task, bytes: u64, folder: &Path, flag: &str) -> Result
     );
     let hint = format!("free some space, or choose another place with {flag}");
     Err(Error::failure(message).hint(hint))
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("cannot remove", folder, &cause))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a file or folder that is there already.

@@ -112,19 +112,15 @@ impl Environment {
     /// its bits may differ from those of an uninterrupted run.
     pub(crate) fn append(self, path: &Path) -> Result<bool> {
         let mut file: File = read_toml(path)?;
-        let same_bits = |e: &Environment| {
-            (
-                e.git_commit.clone(),
-                e.rustc.clone(),
-                e.small_gemm,
-                e.cpu.clone(),
-                e.cpu_features.clone(),
-            )
+        // All but what differs between any two starts, and changes no bit.
+        let build = |e: &Environment| Environment {
+            from_step: 0,
+            seed: 0,
+            threads: 0,
+            ..e.clone()
         };
-        let differs = file
-            .start
-            .iter()
-            .any(|earlier| same_bits(earlier) != same_bits(&self));
+        let here = build(&self);
+        let differs = file.start.iter().any(|earlier| build(earlier) != here);
         file.start.push(self);
         write(path, &file)?;
         Ok(differs)
@@ -175,11 +171,24 @@ mod tests {
         let path = folder.path().join("environment.toml");
         Environment::current(0, 42, 2).write(&path).unwrap();
         assert!(!Environment::current(10, 42, 1).append(&path).unwrap());
-        let elsewhere = Environment {
-            cpu: "another".into(),
-            ..Environment::current(20, 42, 1)
-        };
-        assert!(elsewhere.append(&path).unwrap());
+        let before = fs::read(&path).unwrap();
+        for elsewhere in [
+            Environment {
+                matrixmultiply: "0.0.1".into(),
+                ..Environment::current(20, 42, 1)
+            },
+            Environment {
+                engine: "0.0.1".into(),
+                ..Environment::current(20, 42, 1)
+            },
+            Environment {
+                cpu: "another".into(),
+                ..Environment::current(20, 42, 1)
+            },
+        ] {
+            fs::write(&path, &before).unwrap();
+            assert!(elsewhere.append(&path).unwrap());
+        }
         let file: File = read_toml(&path).unwrap();
         let starts: Vec<_> = file
             .start

@@ -15,7 +15,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A failure in words for the person at the terminal.
 ///
 /// It is deliberately not a `std::error::Error`: that lets `?` turn every foreign error into one (see `From` below).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     code: u8,
     message: String,

@@ -7,7 +7,7 @@ use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
 use crate::experiment::fingerprint;
 use crate::flags::{command_line, parse_threads, threads};
-use crate::output::{answer, tell};
+use crate::output::{answer, percent, tell};
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{Evaluation, Trainer};
@@ -31,7 +31,7 @@ of its result.json exactly.";
 
 /// Evaluates the model of a run
 #[derive(Parser, Debug)]
-#[command(version, after_help = HELP, max_term_width = 80)]
+#[command(name = "evaluate", version, after_help = HELP, max_term_width = 80)]
 struct Flags {
     /// Folder of the run, such as runs/text-skein-s42
     #[arg(value_name = "RUN")]
@@ -118,11 +118,13 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         _ => (&data.test, config.test_examples),
     };
     let mut confusion = vec![vec![0; data.classes.len()]; data.classes.len()];
-    let mut progress = Progress::new(0, 0);
+    let count = flags.examples.unwrap_or(count);
+    let mut progress = Progress::new(trainer.drawn(split, count).len(), 0);
     let evaluation = trainer.judge(
         split,
-        flags.examples.unwrap_or(count),
+        count,
         |seen, all| {
+            progress.at(seen);
             progress.examples(split.name, seen, all);
             ControlFlow::Continue(())
         },
@@ -212,10 +214,6 @@ fn split_size(name: &str, data: &Dataset) -> usize {
     let splits = [&data.train, &data.dev, &data.test];
     let split = splits.into_iter().find(|split| split.name == name);
     split.map_or(0, |split| split.examples.len())
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
 }
 
 /// A row for each class, a column for what its examples were taken for; how many of a class were found, and how many of

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What every name begins with; TensorBoard reads no other files.
-const NAME: &str = "events.out.tfevents.";
+pub(crate) const NAME: &str = "events.out.tfevents.";
 
 /// A file of events that is being written.
 pub(crate) struct Events {

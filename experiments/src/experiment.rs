@@ -17,7 +17,7 @@ use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
-use crate::output::{answer, tell};
+use crate::output::{answer, hex, tell};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -27,9 +27,10 @@ use datasets::baseline::{self, Baseline};
 use session::{Session, Stopped};
 use sha2::{Digest, Sha256};
 use start::open;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The `main` of the binary of a task.
 pub fn main(task: Task) -> ExitCode {
@@ -51,7 +52,15 @@ fn experiment(task: Task) -> Result<ExitCode> {
         Some(folder) => refuse_ended(folder)?,
         None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
     }
-    let data = Data::load(&config)?;
+    let data = Data::load(&config).map_err(|error| {
+        let gone = config.data_folder().is_some_and(|path| !path.exists());
+        match gone && flags.resume.is_some() {
+            true => {
+                error.hint("if the data of the run have moved, --data PATH says where they are")
+            }
+            false => error,
+        }
+    })?;
     introduce(&config);
     data.introduce(task);
 
@@ -92,8 +101,8 @@ fn experiment(task: Task) -> Result<ExitCode> {
 pub(crate) struct Data {
     set: Arc<Dataset>,
     sha256: String,
-    /// Fitted when the first run has ended.
-    baseline: OnceLock<Baseline>,
+    /// Fitted when a run has ended; on the test examples in these places.
+    baseline: RefCell<Option<(Vec<usize>, Baseline)>>,
 }
 
 impl Data {
@@ -103,7 +112,7 @@ impl Data {
         Ok(Self {
             sha256: fingerprint(&set),
             set: Arc::new(set),
-            baseline: OnceLock::new(),
+            baseline: RefCell::default(),
         })
     }
 
@@ -121,10 +130,23 @@ impl Data {
         }
     }
 
-    fn baseline(&self) -> Baseline {
-        *self
-            .baseline
-            .get_or_init(|| baseline::token_frequencies(&self.set))
+    /// What token frequencies alone can do on the test examples in `places`.
+    fn baseline(&self, places: Vec<usize>) -> Baseline {
+        if let Some((of, baseline)) = &*self.baseline.borrow()
+            && *of == places
+        {
+            return *baseline;
+        }
+        let examples = &self.set.test.examples;
+        let baseline = if places.len() == examples.len() {
+            baseline::token_frequencies(&self.set)
+        } else {
+            let mut judged = Dataset::clone(&self.set);
+            judged.test.examples = places.iter().map(|&i| examples[i].clone()).collect();
+            baseline::token_frequencies(&judged)
+        };
+        self.baseline.replace(Some((places, baseline)));
+        baseline
     }
 }
 
@@ -237,10 +259,7 @@ pub(crate) fn fingerprint(data: &Dataset) -> String {
             }
         }
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize())
 }
 
 fn refuse_ended(folder: &Path) -> Result<()> {
@@ -252,4 +271,35 @@ fn refuse_ended(folder: &Path) -> Result<()> {
         folder.display()
     );
     Err(Error::usage(message).hint("its outcome is in result.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Budget;
+
+    #[test]
+    fn baselines_are_of_the_examples_that_the_model_is_judged_on() {
+        let config = Config {
+            data: "builtin".into(),
+            ..Task::ListOps.preset(Budget::Smoke)
+        };
+        let data = Data::load(&config).unwrap();
+        let all = data.set.test.examples.len();
+        let whole = data.baseline((0..all).collect());
+        assert_eq!(whole, baseline::token_frequencies(&data.set));
+        // Of the most frequent label of train, which most of these have.
+        let mut train = vec![0; data.set.classes.len()];
+        for example in &data.set.train.examples {
+            train[example.label] += 1;
+        }
+        let most = (0..train.len()).max_by_key(|&label| train[label]).unwrap();
+        let is_most = |&place: &usize| data.set.test.examples[place].label == most;
+        let right: Vec<usize> = (0..all).filter(is_most).take(3).collect();
+        let wrong = (0..all).find(|place| !is_most(place)).unwrap();
+        let drawn = data.baseline([&right[..], &[wrong]].concat());
+        assert_eq!(drawn.majority, 0.75);
+        assert_eq!(data.baseline(right).majority, 1.0);
+        assert_eq!(data.baseline((0..all).collect()), whole);
+    }
 }

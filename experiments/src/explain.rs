@@ -3,11 +3,11 @@
 
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, whole};
+use crate::output::answer;
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
 use ops::attention::{self, Options};
-use std::io::{self, Write};
 use std::path::{MAIN_SEPARATOR_STR, Path};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,7 +28,7 @@ it, and where it and its gradient are written.";
 
 /// Shows the tape of one tiny training step of the Text model, node by node
 #[derive(Parser, Debug)]
-#[command(version, after_help = COLUMNS, max_term_width = 80)]
+#[command(name = "explain", version, after_help = COLUMNS, max_term_width = 80)]
 struct Flags {
     /// Attention method; an unknown name lists them
     #[arg(long, value_name = "NAME")]
@@ -86,11 +86,7 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
         entry.name, entry.about, flags.tokens, flags.features, flags.seed,
     );
     text.push_str(&describe(&tape.records(), &params));
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // The reader of a pipe has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        outcome => outcome.map_err(|error| Error::failure(format!("cannot print: {error}")))?,
-    }
+    answer(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,8 +25,9 @@ const MOST_THREADS: usize = 1024;
 const HINT: &str = "--help lists the flags";
 
 /// What `--resume` may stand with, by the names of the fields.
-const WITH_RESUME: [&str; 7] = [
+const WITH_RESUME: [&str; 8] = [
     "resume",
+    "data",
     "threads",
     "stop_after",
     "profile",
@@ -55,8 +56,8 @@ pub struct Flags {
     /// Write a checkpoint after step N and stop; --steps still sets the schedule
     #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX), help_heading = "Run")]
     pub stop_after: Option<usize>,
-    /// Continue the run in FOLDER; only --threads, --stop-after and what is printed may
-    /// be given with it
+    /// Continue the run in FOLDER; only --threads, --stop-after, what is printed and
+    /// --data, where its data are now, may be given with it
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub resume: Option<PathBuf>,
     /// Settings from a TOML file, such as the config.toml of a run; flags win
@@ -148,7 +149,8 @@ pub struct Settings {
     /// Probability of dropout
     #[arg(long, value_name = "P", value_parser = parse_number, help_heading = "Budget")]
     pub dropout: Option<f64>,
-    /// Padding is rows of its own, for the attention to see [default: false]
+    /// Give padded positions to the attention as rows, as the released code did
+    /// [default: false]
     #[arg(
         long,
         value_name = "true|false",
@@ -222,6 +224,7 @@ impl Flags {
     fn command_for(task: Task) -> clap::Command {
         Self::command()
             .version(env!("CARGO_PKG_VERSION"))
+            .display_name(format!("exp_{}", task.name()))
             .about(format!(
                 "Trains one attention method on {} and tests it",
                 task.about()
@@ -304,6 +307,7 @@ fn budgets(task: Task) -> String {
         )
         .expect("writing to a string");
     }
+    table += "On 2 cores smoke takes seconds, quick about 5 minutes, paper hours to days.\n";
     let [smoke, quick, paper] =
         [Budget::Smoke, Budget::Quick, Budget::Paper].map(|budget| others(&task.preset(budget)));
     let (of_all, of_paper): (Vec<_>, Vec<_>) = paper
@@ -446,6 +450,7 @@ mod tests {
     #[test]
     fn help_says_what_the_table_of_budgets_has_no_column_for() {
         let end = "\
+            On 2 cores smoke takes seconds, quick about 5 minutes, paper hours to days.\n\
             smoke: eval-examples 64, test-examples 256, dropout 0.1, embedding-std 0.02\n\
             quick: eval-examples 1000, dropout 0, embedding-std 0.5, skip-black, sincos2d\n\
             paper: dropout 0.1, embedding-std 0.02\n\
@@ -592,7 +597,7 @@ mod tests {
             .get_arguments()
             .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()))
             .collect();
-        assert_eq!(others.len(), 21 + 3); // The settings; --out, --overwrite, --config.
+        assert_eq!(others.len(), 20 + 3); // The settings but --data; --out, --overwrite, --config.
         for arg in others {
             let flag = format!("--{}", arg.get_long().unwrap());
             // "paper" and "1" are right for whatever takes a value.

@@ -1,6 +1,6 @@
 //! What a command says: its answer on standard output, remarks on standard error. `println!` and
 //! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not.
-//! And the folder for what is written instead.
+//! And the folder for what is written instead, and how a few things are written everywhere.
 
 use crate::error::{Error, Result};
 use std::fs;
@@ -44,6 +44,16 @@ pub(crate) fn make_folder(out: Option<&Path>) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// A share, 0 to 1.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.2}%", 100.0 * share)
+}
+
+/// Bytes as two digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A field of CSV.

@@ -40,14 +40,17 @@ A line of input is one example:
   retrieval           two texts with a tab between them
   image, pathfinder   the path of a PNG of 32 x 32 pixels
 Inputs that are longer than the run's max_len are cut, as in training. A method
-that draws at random draws by the number of the line, over all files: the same
-lines in another order may differ in the last places. A line of output is the label, then every class with its probability, between tabs.
+that draws at random draws by the number of the line, over all files: in
+another order the same lines meet other draws (other pilots and columns of
+skein), so that probabilities change, and labels that are close to another may.
+A line of output is the label, then every class with its probability, between
+tabs.
 
   head -3 reviews.txt | predict runs/text-skein-s42";
 
 /// Predicts labels with the model of a run
 #[derive(Parser, Debug)]
-#[command(version, after_help = HELP, max_term_width = 80)]
+#[command(name = "predict", version, after_help = HELP, max_term_width = 80)]
 struct Flags {
     /// Folder of the run, such as runs/text-skein-s42
     #[arg(value_name = "RUN")]

@@ -91,6 +91,11 @@ impl Progress {
         self.since = Instant::now();
     }
 
+    /// Moves the bar of what has no steps, such as an evaluation alone.
+    pub fn at(&mut self, done: usize) {
+        self.bar.set_position(done as u64);
+    }
+
     /// Prints a line that stays, such as the outcome of an evaluation.
     pub fn note(&mut self, line: &str) {
         self.bar.suspend(|| tell(line));
@@ -159,6 +164,18 @@ mod tests {
         );
         progress.finish();
         assert_eq!(screen.contents(), "");
+    }
+
+    #[test]
+    fn an_evaluation_alone_moves_the_bar() {
+        let screen = InMemoryTerm::new(5, 80);
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let mut progress = Progress::on(target, 25_000, 0);
+        progress.at(640);
+        progress.examples("test", 640, 25_000);
+        progress.bar.force_draw();
+        let shown = screen.contents();
+        assert!(shown.ends_with(" 640/25000  test 640/25,000"), "{shown}");
     }
 
     #[test]

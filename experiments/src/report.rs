@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 /// Makes the report of a run, or compares several
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 80)]
+#[command(name = "report", version, max_term_width = 80)]
 struct Flags {
     /// Folders of runs, such as runs/text-skein-s42; they need not have ended
     #[arg(value_name = "RUN", required = true)]

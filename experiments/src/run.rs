@@ -8,9 +8,10 @@ use crate::checkpoint;
 use crate::config::Config;
 use crate::environment::{Environment, Took};
 use crate::error::{Error, Result};
+use crate::events;
 use crate::output::tell;
 use crate::whole_file;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -113,8 +114,15 @@ impl Run {
         let mut timings = Lines::open(folder.join("timings.jsonl"))?;
         let (step, state) = checkpoint::newest(folder)?;
         let accepted = accept(state)?;
-        metrics.cut_back(step)?;
-        timings.cut_back(step)?;
+        let kept = [metrics.up_to(step)?, timings.up_to(step)?];
+        metrics.cut_back(kept[0])?;
+        timings.cut_back(kept[1])?;
+        // Whoever has left these was killed: no other process has the run open.
+        for name in names(folder)? {
+            if whole_file::of_temporary(&name).is_some() && is_own(&name) {
+                let _ = fs::remove_file(folder.join(name)); // They are no use, nor harm.
+            }
+        }
         let here = Environment::current(step, config.seed, threads);
         if here.append(&folder.join("environment.toml"))? {
             tell(
@@ -215,6 +223,37 @@ const BEGINNINGS: [&str; 4] = [
     "timings.jsonl",
 ];
 
+/// The others that have one name; checkpoints and events have many.
+const LATER: [&str; 6] = [
+    "best.bin",
+    "data.json",
+    "operators.json",
+    "report.html",
+    "result.json",
+    "weights.safetensors",
+];
+
+/// Whether a file of this name is one of a run, or what a killed process has left of one.
+fn is_own(name: &str) -> bool {
+    let name = whole_file::of_temporary(name).unwrap_or(name);
+    BEGINNINGS.contains(&name)
+        || LATER.contains(&name)
+        || checkpoint::step_of(name).is_some()
+        || name.starts_with(events::NAME)
+}
+
+/// The names of what is in `folder`.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let cannot_list = |cause| Error::file("cannot list", folder, &cause);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot_list)? {
+        let name = entry.map_err(cannot_list)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// The name of the first entry of `folder` that is no file of a run without a checkpoint: where there is none, a process
 /// was killed before its first.
 pub(crate) fn beyond_beginnings(folder: &Path) -> io::Result<Option<String>> {
@@ -227,7 +266,7 @@ pub(crate) fn beyond_beginnings(folder: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Removes the run in `folder`, if there is one; anything else there is refused.
+/// Removes the run in `folder`, if there is one; anything else there, or beside its files, is refused.
 fn remove(folder: &Path) -> Result<()> {
     let metrics = folder.join("metrics.jsonl");
     let is_run = folder.join("config.toml").is_file()
@@ -238,7 +277,23 @@ fn remove(folder: &Path) -> Result<()> {
             true => Some(Lines::open(metrics)?),
             false => None,
         };
-        return fs::remove_dir_all(folder)
+        let (mut first, rest): (Vec<String>, Vec<String>) = names(folder)?
+            .into_iter()
+            .partition(|name| !BEGINNINGS.contains(&&**name));
+        if let Some(foreign) = first.iter().find(|name| !is_own(name)) {
+            let message = format!(
+                "cannot overwrite {}: {foreign} is no file of the run in it",
+                folder.display()
+            );
+            return Err(Error::usage(message).hint("move it away, or choose another --out"));
+        }
+        // What makes it a run goes last, so that a killed process leaves one.
+        first.extend(rest.into_iter().rev());
+        for name in first {
+            let path = folder.join(name);
+            fs::remove_file(&path).map_err(|cause| Error::file("cannot remove", &path, &cause))?;
+        }
+        return fs::remove_dir(folder)
             .map_err(|cause| Error::file("cannot remove", folder, &cause));
     }
     match fs::remove_dir(folder) {
@@ -311,35 +366,57 @@ impl Lines {
             .map_err(|cause| Error::file("cannot write", &self.path, &cause))
     }
 
-    /// Removes the lines after `step`, with what a killed process may have left of a line.
-    fn cut_back(&mut self, step: usize) -> Result<()> {
+    /// The length in bytes of the lines up to `step`: one for every step from the first on, those of its evaluation
+    /// after it. What a killed process may have left of a last line is no line.
+    fn up_to(&mut self, step: usize) -> Result<u64> {
         #[derive(Deserialize)]
         struct Line {
             step: usize,
+            dev: Option<IgnoredAny>,
         }
         let mut bytes = Vec::new();
         self.file
             .read_to_end(&mut bytes)
             .map_err(|cause| Error::file("cannot read", &self.path, &cause))?;
-        let mut kept = 0;
-        for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-            if line.last() != Some(&b'\n') {
+        let path = self.path.display();
+        let altered = |message: String| {
+            Error::failure(message).hint("the file was altered: restore it, or start again")
+        };
+        let (mut kept, mut last, mut number) = (0, 0, 1);
+        for bytes in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if bytes.last() != Some(&b'\n') {
                 break;
             }
-            match serde_json::from_slice::<Line>(line) {
-                Ok(line) if line.step > step => break,
-                Ok(_) => kept += line.len(),
-                Err(error) => {
-                    let place = format!("{}:{}", self.path.display(), number + 1);
-                    let message =
-                        format!("{place}: expected a line of JSON with its step: {error}");
-                    return Err(Error::failure(message)
-                        .hint("the file was altered: restore it, or start again"));
-                }
+            let line: Line = serde_json::from_slice(bytes).map_err(|error| {
+                altered(format!(
+                    "{path}:{number}: expected a line of JSON with its step: {error}"
+                ))
+            })?;
+            if line.step > step {
+                break;
             }
+            let due = last + usize::from(line.dev.is_none());
+            if line.step != due {
+                let found = line.step;
+                return Err(altered(format!(
+                    "{path}:{number}: expected a line of step {due}, found one of step {found}"
+                )));
+            }
+            (kept, last, number) = (kept + bytes.len(), line.step, number + 1);
         }
+        if last < step {
+            let due = last + 1;
+            return Err(altered(format!(
+                "{path}:{number}: expected the line of step {due}; the checkpoint is of step {step}"
+            )));
+        }
+        Ok(kept as u64)
+    }
+
+    /// Removes what is after the first `length` bytes.
+    fn cut_back(&mut self, length: u64) -> Result<()> {
         self.file
-            .set_len(kept as u64)
+            .set_len(length)
             .map_err(|cause| Error::file("cannot write", &self.path, &cause))
     }
 }
@@ -360,12 +437,7 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        super::names(folder).unwrap()
     }
 
     /// Steps up to `to` after `done`, a checkpoint every five.
@@ -494,6 +566,67 @@ mod tests {
     }
 
     #[test]
+    fn overwrite_removes_no_file_that_is_not_the_run_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
+            0,
+            5,
+        );
+        let before = names(&out);
+        for foreign in [
+            "notes.txt",
+            "checkpoint-5.bin.old",
+            ".notes.tmp",
+            "zero.tmp",
+        ] {
+            fs::write(out.join(foreign), "mine").unwrap();
+            let refused = Run::create(&config(), Some(&out), true, 2).err().unwrap();
+            let expected = format!("{foreign} is no file of the run in it");
+            assert!(refused.to_string().contains(&expected), "{refused}");
+            fs::remove_file(out.join(foreign)).unwrap();
+            assert_eq!(names(&out), before);
+        }
+        for own in [
+            "best.bin",
+            "events.out.tfevents.1.0",
+            ".checkpoint-10.bin.tmp",
+            ".result.json.tmp",
+        ] {
+            fs::write(out.join(own), "").unwrap();
+        }
+        Run::create(&config(), Some(&out), true, 2).unwrap();
+        assert_eq!(names(&out).len(), 4);
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_goes_when_the_run_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
+            0,
+            5,
+        );
+        let before = names(&out);
+        for left in [".checkpoint-10.bin.tmp", ".best.bin.tmp", ".mine.tmp"] {
+            fs::write(out.join(left), "half of it").unwrap();
+        }
+        Run::resume(&out, &config(), 2, |_: String| {
+            Err::<(), _>(Error::failure("not that one"))
+        })
+        .err()
+        .unwrap();
+        assert_eq!(names(&out).len(), before.len() + 3);
+        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        assert_eq!(
+            names(&out),
+            [&[".mine.tmp".to_string()], &before[..]].concat()
+        );
+    }
+
+    #[test]
     fn a_run_that_was_killed_at_its_start_can_be_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
@@ -559,6 +692,67 @@ mod tests {
         );
         fs::remove_file(out.join("metrics.jsonl")).unwrap();
         assert!(error().contains("cannot open"), "{}", error());
+    }
+
+    #[test]
+    fn lost_lines_stop_a_resume_before_anything_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        train(
+            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
+            0,
+            7,
+        );
+        let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+        let whole = ["metrics.jsonl", "timings.jsonl"].map(read);
+        let without = |text: &str, lost: &[usize]| -> String {
+            let lines = text.split_inclusive('\n').enumerate();
+            let kept = lines.filter(|(i, _)| !lost.contains(&(i + 1)));
+            kept.map(|(_, line)| line).collect()
+        };
+        let wrong = |i: usize, lines: &str| {
+            let names = ["metrics.jsonl", "timings.jsonl"];
+            fs::write(out.join(names[i]), lines).unwrap();
+            let before = names.map(read);
+            let error = Run::resume(&out, &config(), 2, Ok::<String, _>)
+                .err()
+                .unwrap()
+                .to_string();
+            assert_eq!(names.map(read), before, "{error}");
+            fs::write(out.join(names[i]), &whole[i]).unwrap();
+            error
+        };
+        for (i, name) in [(0, "metrics.jsonl"), (1, "timings.jsonl")] {
+            for (lost, said) in [
+                (
+                    &[2, 3][..],
+                    ":2: expected a line of step 2, found one of step 4",
+                ),
+                (&[1], ":1: expected a line of step 1, found one of step 2"),
+                (
+                    &[5],
+                    ":5: expected the line of step 5; the checkpoint is of",
+                ),
+                (
+                    &[4, 5, 6, 7],
+                    ":4: expected the line of step 4; the checkpoint is of",
+                ),
+            ] {
+                let error = wrong(i, &without(&whole[i], lost));
+                assert!(error.contains(&format!("{name}{said}")), "{error}");
+            }
+        }
+        let twice = whole[0].replacen("\"step\":3", "\"step\":2", 1);
+        let error = wrong(0, &twice);
+        assert!(error.contains(":3: expected a line of step 3, found one of step 2"));
+        let elsewhere = whole[0].replacen("}\n", "}\n{\"step\":4,\"dev\":{}}\n", 1);
+        let error = wrong(0, &elsewhere);
+        assert!(error.contains(":2: expected a line of step 1, found one of step 4"));
+        // An evaluation comes after its step.
+        let evaluated = whole[0].replacen("}\n", "}\n{\"step\":1,\"dev\":{}}\n", 1);
+        fs::write(out.join("metrics.jsonl"), &evaluated).unwrap();
+        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        assert_eq!(read("metrics.jsonl"), without(&evaluated, &[7, 8]));
     }
 
     #[cfg(target_os = "linux")]

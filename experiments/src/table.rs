@@ -36,7 +36,7 @@ const MISSING: &str = "–";
 
 /// Prints the paper's Table 1 of runs: accuracy, differences over the same seeds, costs
 #[derive(Parser, Debug)]
-#[command(max_term_width = 80, version)]
+#[command(name = "table", version, max_term_width = 80)]
 struct Flags {
     /// Folders of runs, or folders that hold such folders, as a grid of sweep does
     #[arg(value_name = "FOLDER", required = true)]
@@ -216,17 +216,13 @@ impl Comparison {
         let mut baseline = |name: &str, of: fn(&Outcome) -> f64| {
             let mut row = vec![name.to_string()];
             for column in &self.columns {
-                // The same data: the same number in all.
-                let value = column.runs.first().map(|run| 100.0 * of(&run.outcome));
-                row.extend([number(value, 2), String::new()]);
+                row.extend([number(column.baseline(of), 2), String::new()]);
             }
             row.resize(grid.header.len(), String::new());
             grid.rows.push(row);
         };
-        baseline("token frequency", |outcome| {
-            outcome.token_frequency_accuracy
-        });
-        baseline("majority class", |outcome| outcome.majority_accuracy);
+        baseline("token frequency", TOKEN_FREQUENCY);
+        baseline("majority class", MAJORITY);
         grid
     }
 
@@ -391,8 +387,8 @@ impl Comparison {
                     exact(costs.seconds_per_step),
                     exact(costs.tokens_per_second),
                     exact(costs.peak_mib),
-                    (100.0 * outcome.token_frequency_accuracy).to_string(),
-                    (100.0 * outcome.majority_accuracy).to_string(),
+                    exact(column.baseline(TOKEN_FREQUENCY)),
+                    exact(column.baseline(MAJORITY)),
                     config.protocol.name().into(),
                     config.budget.name().into(),
                     config.features.to_string(),
@@ -410,6 +406,9 @@ impl Comparison {
         text
     }
 }
+
+const TOKEN_FREQUENCY: fn(&Outcome) -> f64 = |outcome| outcome.token_frequency_accuracy;
+const MAJORITY: fn(&Outcome) -> f64 = |outcome| outcome.majority_accuracy;
 
 /// What the runs of a method cost.
 struct Costs {

@@ -74,6 +74,14 @@ impl Task {
         }
     }
 
+    /// The shortest `--max-len` for the set that is built in: shorter trees of ListOps are too few.
+    pub(crate) fn least_builtin(self) -> usize {
+        match self {
+            Task::ListOps => 8,
+            _ => *self.lengths().start(),
+        }
+    }
+
     /// Documents of an example.
     pub(crate) fn documents(self) -> usize {
         match self {
@@ -175,7 +183,7 @@ impl Task {
         match budget {
             Budget::Paper => paper,
             Budget::Quick => self.quick(paper),
-            // About 15 seconds: with ten times the paper's learning rate, thirty small steps are enough
+            // Seconds, one for Text: with ten times the paper's learning rate, thirty small steps are enough
             // for a loss that falls; three evaluations, for a best one among them; few examples of short
             // texts, since accuracy is not what this is for.
             Budget::Smoke => Config {
@@ -328,6 +336,30 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn built_in_trees_that_are_too_short_are_refused_at_once() {
+        let config = |max_len| Config {
+            data: "builtin".into(),
+            max_len,
+            ..Task::ListOps.preset(Budget::Smoke)
+        };
+        let error = config(7).checked(Task::ListOps).unwrap_err().to_string();
+        assert!(
+            error.contains("max_len = 7: expected at least 8"),
+            "{error}"
+        );
+        assert!(error.contains("--max-len"), "{error}");
+        let shortest = config(8).checked(Task::ListOps).unwrap();
+        assert!(Task::ListOps.load(&shortest).is_ok());
+        assert!(Task::ListOps.load(&config(7)).is_err());
+        // Files may hold any.
+        let of_files = Config {
+            data: "trees".into(),
+            ..config(7)
+        };
+        assert!(of_files.checked(Task::ListOps).is_ok());
+    }
 
     #[test]
     fn a_budget_that_cuts_most_of_a_folder_is_warned_of() {

@@ -29,7 +29,7 @@ mod output;
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads, whole};
+use crate::flags::{command_line, distinct, parse_threads, threads, whole};
 use crate::output::{answer, make_folder, tell};
 use crate::statistics::{Mean, quantile};
 use crate::whole_file;
@@ -65,7 +65,7 @@ with the largest C there can be, 1/n; and what a relative condition asks for.";
 
 /// Measures the bounds of Proposition 1 and Lemma 1 against what happens
 #[derive(Parser, Debug)]
-#[command(version, after_help = NOTES, max_term_width = 80)]
+#[command(name = "exp_theory", version, after_help = NOTES, max_term_width = 80)]
 struct Flags {
     /// gauss, tokens, or both
     #[arg(
@@ -95,7 +95,7 @@ struct Flags {
     /// Trials: draws of S, and of pilots
     #[arg(long, value_name = "N", default_value = "400", value_parser = parse_trials)]
     trials: usize,
-    /// Write proposition1.csv, lemma1.csv and theory.svg there
+    /// Write proposition1.csv, lemma1.csv (both after every input) and theory.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Seed of every random number
@@ -207,20 +207,20 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(flags.threads.unwrap_or(0))
+        .num_threads(threads(flags.threads))
         .build()?;
-    let settings = distinct(settings);
-    let blocks: Vec<Block> = pool.install(|| {
-        let blocks = settings.into_iter().map(|setting| block(flags, setting));
-        blocks.collect()
-    });
-    if let Some(out) = &flags.out {
-        let write =
-            |name: &str, text: String| whole_file::write(&out.join(name), &[text.as_bytes()]);
+    let write = |name: &str, text: String| match &flags.out {
+        Some(out) => whole_file::write(&out.join(name), &[text.as_bytes()]),
+        None => Ok(()),
+    };
+    let mut blocks: Vec<Block> = Vec::new();
+    for setting in distinct(settings) {
+        blocks.push(pool.install(|| block(flags, setting)));
+        // Now, so that whoever stops the program keeps them.
         write("proposition1.csv", proposition_csv(flags, &blocks))?;
         write("lemma1.csv", lemma_csv(flags, &blocks))?;
-        write("theory.svg", chart(&blocks))?;
     }
+    write("theory.svg", chart(&blocks))?;
     answer(&tables(flags, &blocks))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -310,6 +310,17 @@ impl Trainer {
         observed::operators(&self.learner, &self.loader.batch(0).places)
     }
 
+    /// The places in `split` of the examples that [`Trainer::evaluate`] looks at.
+    pub(crate) fn drawn(&self, split: &Split, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..split.examples.len()).collect();
+        if count > 0 && count < order.len() {
+            let stream = evaluation(self.learner.seed, split.name);
+            stream.stream("order").generator().shuffle(&mut order);
+            order.truncate(count);
+        }
+        order
+    }
+
     /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order
     /// of `split` (0: all); an example is judged with the same draws every time. `seen` is told how
     /// many are done and may break off: then there is no outcome.
@@ -334,11 +345,7 @@ impl Trainer {
         mut each: impl FnMut(&Example, usize),
     ) -> Result<Option<Evaluation>> {
         let stream = evaluation(self.learner.seed, split.name);
-        let mut order: Vec<usize> = (0..split.examples.len()).collect();
-        if count > 0 && count < order.len() {
-            stream.stream("order").generator().shuffle(&mut order);
-            order.truncate(count);
-        }
+        let order = self.drawn(split, count);
         let (mut loss, mut right) = (0.0, 0);
         for (share, indices) in order.chunks(SHARE).enumerate() {
             let outcomes: Vec<Judged> = self.threads.install(|| {

@@ -18,6 +18,11 @@ pub(crate) fn write(path: &Path, parts: &[&[u8]]) -> Result<()> {
     })
 }
 
+/// The name of what would have had this temporary name, if it is one.
+pub(crate) fn of_temporary(name: &str) -> Option<&str> {
+    name.strip_prefix('.')?.strip_suffix(".tmp")
+}
+
 fn write_and_rename(temporary: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let mut file = File::create(temporary)?;
     for part in parts {

@@ -1,9 +1,12 @@
 //! `exp_approx`: the same numbers for any number of threads, known orders of methods, the tables of
 //! the released code, models as inputs, and wrong flags.
 
+mod stopped;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use stopped::first_kept;
 
 const TINY: [&str; 8] = ["--n", "40", "--d", "4,16", "--trials", "3", "--scale", "1"];
 
@@ -71,6 +74,19 @@ fn the_number_of_threads_changes_no_bit() {
     assert!(one.1.lines().all(|line| line.split(',').count() == columns));
     assert!(!one.1.contains("NaN"), "{}", one.1);
     assert!(one.2.starts_with("<svg ") && one.2.ends_with("</svg>\n"));
+}
+
+#[test]
+fn who_stops_it_keeps_the_blocks_that_were_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let flags = "--input gauss --attn skein --n 16,8192 --d 4 --scale 1 --trials 20 --out";
+    let args: Vec<&str> = flags.split(' ').chain([out]).collect();
+    let csv = first_kept(&mut command(&args), &folder.path().join("approx.csv"));
+    assert!(
+        csv.contains("gauss,1,16,") && csv.lines().count() == 2,
+        "{csv}"
+    );
 }
 
 #[test]
@@ -192,6 +208,29 @@ fn the_weights_of_a_run_are_read() {
         "{both}"
     );
 
+    // Texts are those of the run, or others if they are named.
+    let texts = path("texts");
+    for place in ["train/neg", "train/pos", "test/neg", "test/pos"] {
+        let folder = Path::new(&texts).join(place);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("1.txt"), place.repeat(10)).unwrap();
+    }
+    let config = path("run/config.toml");
+    let written = fs::read_to_string(&config).unwrap();
+    let of_texts = written.replace("data = \"builtin\"", &format!("data = {texts:?}"));
+    fs::write(&config, of_texts).unwrap();
+    let told = |more: &[&str]| {
+        let output = run(&[&small[..], &["--run", &run_folder], more].concat());
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let [other, said] = told(&[]);
+    assert!(said.starts_with("data: ") && said.lines().next().unwrap().contains(&texts));
+    assert_ne!(other, of_run);
+    let [same, said] = told(&["--data", "builtin"]);
+    assert!(said.starts_with("data: built-in reviews"), "{said}");
+    assert_eq!(same, of_run);
+    fs::write(&config, written).unwrap();
+
     let refused = |args: &[&str]| {
         let output = run(args);
         assert_eq!(output.stdout.len(), 0);
@@ -210,7 +249,6 @@ fn the_weights_of_a_run_are_read() {
         let message = refused(&source);
         assert!(message.contains("not a safetensors file"), "{message}");
     }
-    let config = path("run/config.toml");
     let other = fs::read_to_string(&config)
         .unwrap()
         .replace("\"text\"", "\"image\"");

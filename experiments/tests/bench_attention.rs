@@ -1,8 +1,11 @@
 //! `bench_attention` as a process: what it prints and writes, and how it refuses.
 
+mod stopped;
+
 use ops::attention::names;
 use std::fs;
 use std::process::{Command, Output};
+use stopped::first_kept;
 
 fn bench_attention(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bench_attention"))
@@ -42,6 +45,16 @@ fn every_method_has_a_row_a_record_and_a_place_in_the_legend() {
     }
     // Fewer tokens first, whatever the order of the list.
     assert!(text.find("n = 33") < text.find("n = 64"));
+}
+
+#[test]
+fn who_stops_it_keeps_the_numbers_of_tokens_that_were_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench_attention"));
+    let flags = "--attn softmax --n 16,16384 --trials 3 --limit 1000 --out";
+    command.args(flags.split(' ')).arg(folder.path());
+    let csv = first_kept(&mut command, &folder.path().join("attention.csv"));
+    assert!(csv.contains(",16,softmax,") && csv.lines().count() == 2);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! `exp_cost` as a process: cells in processes of their own, its files, and how it refuses.
 
+mod stopped;
+
 use std::fs;
 use std::process::{Command, Output};
+use stopped::first_kept;
 
 fn exp_cost(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_exp_cost"))
@@ -44,6 +47,16 @@ fn a_task_is_a_table_a_csv_and_a_markdown() {
         let file = fs::read_to_string(out.join(name)).unwrap();
         assert!(file.contains("skein") && file.contains("11.86"), "{file}");
     }
+}
+
+#[test]
+fn who_stops_it_keeps_the_cells_that_were_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_exp_cost"));
+    let flags = "--tasks image --attn vmean,softmax --batch 16 --seconds 0 --out";
+    command.args(flags.split(' ')).arg(folder.path());
+    let csv = first_kept(&mut command, &folder.path().join("cost.csv"));
+    assert!(csv.contains("\nimage,vmean,") && csv.lines().count() == 2);
 }
 
 #[test]

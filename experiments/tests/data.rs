@@ -8,6 +8,7 @@ use experiments::task::Task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use md5::{Digest, Md5};
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -698,6 +699,17 @@ fn a_set_has_its_name_only_when_it_is_as_published() {
     get.verify = |_, place| Ok(report(place, &[]));
     fetch(&get, Task::Text);
     assert_eq!(names(&get.cache), ["reviews", "reviews.tar.gz"]);
+    // Whoever asks to stop does not wait for a look that takes long.
+    let place = get.cache.join("reviews");
+    get.verify = |_, place| {
+        std::thread::sleep(Duration::from_secs(60));
+        Ok(report(place, &[]))
+    };
+    let asked = Cell::new(0);
+    let stop = || asked.replace(asked.get() + 1) > 2;
+    assert!(get.run(Task::Text, &stop).unwrap().is_none());
+    get.verify = |_, place| Ok(report(place, &[]));
+    assert_eq!(fetch(&get, Task::Text).place, place);
 }
 
 #[test]
@@ -1119,6 +1131,73 @@ fn a_signal_stops_a_download_and_leaves_what_has_come() {
     assert!(here() >= 10_000);
     let expected = ["aclImdb_v1.tar.gz.part", "aclImdb_v1.tar.gz.part.from"];
     assert_eq!(names(cache.path()), expected);
+}
+
+/// A mirror that accepts connections and says nothing, or falls silent within the file.
+#[cfg(unix)]
+#[test]
+fn a_signal_is_answered_at_once_where_the_network_is_silent() {
+    for (said, kept) in [(0, 0), (10_000, 2)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mirror = format!("http://{}/", listener.local_addr().unwrap());
+        let (connected, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_request(&stream);
+            if said > 0 {
+                let headers = "Content-Length: 84125825\r\n";
+                let begun = answer("200 OK", headers, &vec![7; said]);
+                stream.write_all(&begun).unwrap();
+            }
+            connected.send(()).unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let mut get = data(&format!("get text --mirror {mirror}"));
+        let child = get.arg("--cache").arg(cache.path()).spawn().unwrap();
+        wait.recv().unwrap();
+        let part = cache.path().join("aclImdb_v1.tar.gz.part");
+        while fs::metadata(&part).unwrap().len() < said as u64 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let id = child.id().to_string();
+        let asked = std::time::Instant::now();
+        let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        assert!(sent.success());
+        let output = child.wait_with_output().unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(5));
+        let [_, stderr] = printed(&output);
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        let last = stderr.lines().last().unwrap();
+        assert!(last.starts_with("stopped: "), "{stderr}");
+        // Nothing is left of a file of which nothing has come.
+        assert_eq!(names(cache.path()).len(), kept, "{stderr}");
+    }
+}
+
+/// The full set of pictures takes minutes.
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_make_and_nothing_is_left() {
+    let root = tempfile::tempdir().unwrap();
+    let mut make = data("make pathfinder");
+    let child = make.current_dir(root.path()).spawn().unwrap();
+    let set = root.path().join("made/.pathfinder-s2022.tmp");
+    let begun = set.join("curv_contour_length_14.part/imgs/0");
+    while !begun.exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let [stdout, stderr] = printed(&output);
+    assert_eq!(
+        (output.status.code(), stdout.as_str()),
+        (Some(130), ""),
+        "{stderr}"
+    );
+    assert!(names(&root.path().join("made")).is_empty());
 }
 
 // The published data, where they are at hand.

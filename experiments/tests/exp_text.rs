@@ -449,15 +449,25 @@ fn a_run_keeps_its_configuration_and_its_data() {
     assert!(error.contains("the data have changed"), "{error}");
     // Whoever is refused has changed nothing.
     assert_eq!(fs::read(run.join("environment.toml")).unwrap(), environment);
-    fs::write(&text, kept).unwrap();
+    fs::write(&text, &kept).unwrap();
 
     // The same data in another place are the same data.
     let moved = folder.path().join("moved");
     fs::rename(&data, &moved).unwrap();
     let error = refuse(resume(&run, ""), 1);
     assert!(error.contains("there is no such folder"), "{error}");
+    assert!(error.contains("--data PATH says where they are"), "{error}");
+    let there = format!("--data {}", moved.display());
+    fs::write(moved.join("train/pos/3.txt"), b"another text").unwrap();
+    let error = refuse(resume(&run, &there), 1);
+    assert!(error.contains("the data have changed"), "{error}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), written);
+    fs::write(moved.join("train/pos/3.txt"), kept).unwrap();
+    succeed(resume(&run, &format!("{there} --stop-after 7")));
+    // From then on the run knows it.
     let (old, new) = (data.to_str().unwrap(), moved.to_str().unwrap());
-    fs::write(&config, written.replace(old, new)).unwrap();
+    let now = fs::read_to_string(&config).unwrap();
+    assert_eq!(now, written.replace(old, new));
     succeed(resume(&run, ""));
     assert_same(&whole, &run, &["metrics.jsonl", "weights.safetensors"]);
 

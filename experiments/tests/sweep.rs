@@ -2,6 +2,7 @@
 //! that are those of exp_text to the byte. For Unix.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -269,6 +270,29 @@ fn a_killed_grid_goes_on_to_the_same_bytes() {
     }
     assert_eq!(ended_now(&succeed(place.sweep(steps))), 2);
     place.check_runs(steps);
+}
+
+/// The built-in texts take longer to make than a signal to come.
+#[test]
+fn a_signal_while_data_are_loaded_begins_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sweep"))
+        .args("--tasks text --methods vmean --budget smoke --data builtin --out".split(' '))
+        .arg(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.starts_with("[1/3]"), "{line}");
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(!folder.path().join("text-vmean-s1").exists(), "{rest}");
 }
 
 #[test]

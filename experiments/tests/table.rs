@@ -53,7 +53,7 @@ fn write(run: &Path, config: &Config, accuracy: f64) {
         "best_dev": {"loss": 0.5, "accuracy": 0.7, "examples": 1000},
         "test": {"loss": 0.5, "accuracy": accuracy / 100.0, "examples": 5000},
         "majority_accuracy": 0.5,
-        "token_frequency_accuracy": 0.69,
+        "token_frequency_accuracy": 0.67 + 0.01 * config.seed as f64, // Of examples of its own.
     });
     fs::write(run.join("result.json"), result.to_string()).unwrap();
 }

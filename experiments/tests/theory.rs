@@ -1,7 +1,10 @@
 //! `exp_theory`: bounds hold, the same numbers for any number of threads, and wrong flags.
 
+mod stopped;
+
 use std::fs;
 use std::process::{Command, Output, Stdio};
+use stopped::first_kept;
 
 const TINY: [&str; 6] = ["--n", "32", "--d", "4,16", "--trials", "50"];
 
@@ -70,6 +73,19 @@ fn bounds_hold_and_the_number_of_threads_changes_no_bit() {
         );
     }
     assert!(svg.starts_with("<svg ") && !svg.contains("NaN"));
+}
+
+#[test]
+fn who_stops_it_keeps_the_inputs_that_were_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let flags = "--input gauss --n 16,2048 --d 16 --beta 1 --delta 0.1 --trials 2000 --out";
+    let args: Vec<&str> = flags.split(' ').chain([out]).collect();
+    let csv = first_kept(&mut command(&args), &folder.path().join("lemma1.csv"));
+    assert!(
+        csv.contains("\ngauss,1,16,") && csv.lines().count() == 2,
+        "{csv}"
+    );
 }
 
 #[test]

@@ -7,12 +7,12 @@
 //! with them here too; what is kept are the n rows of tokens.
 
 use super::input::Head;
-use crate::config::{self, Config};
+use crate::config::{self, Budget, Config};
 use crate::error::{Error, Result};
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
 use crate::trainer;
-use datasets::{Dataset, Protocol, text};
+use datasets::Dataset;
 use engine::{Draws, Params, Stream, Tape, Tensor, Var};
 use models::{Document, Model, ModelConfig, load_safetensors};
 use ops::attention::softmax::Softmax;
@@ -21,9 +21,6 @@ use safetensors::SafeTensors;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-
-/// The built-in texts, the same whatever the seed.
-const BUILTIN: u64 = 2022;
 
 /// A model's place in this experiment: what it reads, and what it is.
 pub(super) struct Reader {
@@ -39,6 +36,16 @@ struct TrainedModel {
     /// Tokens of the longest text that it was trained on, as far as that is known: later rows of
     /// its position table were never trained.
     longest: usize,
+}
+
+/// The configuration of the run of exp_text in `folder`.
+pub(super) fn of_run(folder: &Path) -> Result<Config> {
+    let config = Config::of_run(folder)?;
+    if config.task != Task::Text {
+        let message = format!("{} is a run of {}", folder.display(), config.task.name());
+        return Err(Error::usage(message).hint("give the folder of a run of exp_text"));
+    }
+    Ok(config)
 }
 
 /// The attention between the layers.
@@ -59,14 +66,15 @@ impl Between {
 }
 
 impl Reader {
-    /// Of texts in the folder `data`, or built-in ones.
-    pub(super) fn new(data: Option<&Path>) -> Result<Reader> {
-        let texts = match data {
-            None => text::builtin(BUILTIN, text::MAX_LEN, Protocol::Paper),
-            Some(folder) => {
-                text::load(folder, text::MAX_LEN, Protocol::Paper).map_err(Error::data)?
-            }
+    /// Of texts as `--data` names them.
+    pub(super) fn new(data: &str) -> Result<Reader> {
+        let config = Config {
+            data: data.to_string(),
+            protocol: config::Protocol::Paper,
+            ..Task::Text.preset(Budget::Paper)
         };
+        let config = config.checked(Task::Text)?;
+        let texts = Task::Text.load(&config).map_err(Error::data)?;
         if texts
             .test
             .examples
@@ -84,15 +92,12 @@ impl Reader {
     /// With the weights of the run in `folder`: those of its test, or before there are any, those
     /// that a test would be about now.
     pub(super) fn load_run(&mut self, folder: &Path) -> Result<()> {
-        let task = Config::of_run(folder)?.task;
-        if task != Task::Text {
-            let message = format!("{} is a run of {}", folder.display(), task.name());
-            return Err(Error::usage(message).hint("give the folder of a run of exp_text"));
-        }
+        of_run(folder)?;
         let run = Trained::open(folder)?;
         let config = &run.config;
         let classes = self.texts.classes.len();
-        let (model, mut params) = trainer::model(config, &task.encoding(config.black()), classes)?;
+        let (model, mut params) =
+            trainer::model(config, &Task::Text.encoding(config.black()), classes)?;
         let tested = folder.join("weights.safetensors");
         let weights = tested.exists().then_some(Weights::File(tested));
         run.load(weights.as_ref(), &mut params)?;
@@ -138,6 +143,11 @@ impl Reader {
             between,
         });
         Ok(())
+    }
+
+    /// The name of the texts.
+    pub(super) fn data(&self) -> &str {
+        &self.texts.name
     }
 
     /// The longest text that it reads; any, before training.
@@ -285,7 +295,7 @@ mod tests {
 
     #[test]
     fn rows_of_padding_are_not_kept() {
-        let mut reader = Reader::new(None).unwrap();
+        let mut reader = Reader::new("builtin").unwrap();
         let config = ModelConfig {
             pad: true,
             ..ModelConfig::new(reader.texts.encoding.vocabulary, 64, 2, 1)

@@ -13,9 +13,11 @@
 //! Without a checksum, all bytes of a file are of one address. The one that what is here came from
 //! is tried first, and goes on with it; any other begins again, once it has answered.
 
+use super::background::{self, Next};
 use super::gauge::Gauge;
 use super::manifest::Archive;
 use crate::error::{Error, Result};
+use crate::output::{hex, tell};
 use crate::whole_file;
 use indicatif::DecimalBytes;
 use md5::Md5;
@@ -32,6 +34,8 @@ use ureq::{Agent, ResponseExt};
 const ANSWER: Duration = Duration::from_secs(30);
 /// Without a byte for so long, a connection is given up.
 const SILENCE: Duration = Duration::from_secs(20);
+/// Pieces of 64 KiB that may have come before they are written.
+const PIECES: usize = 16;
 /// Connections in a row that bring nothing new before an address is given up.
 const TRIES: u32 = 4;
 
@@ -100,11 +104,15 @@ impl Download<'_> {
                     return Ok(Some(path));
                 }
                 End::Stopped => {
-                    let here = DecimalBytes(size(&file, &part)?);
-                    crate::output::tell(&format!(
-                        "stopped: {here} are in {}; the same command goes on from there",
-                        part.display()
-                    ));
+                    tell(&match size(&file, &part)? {
+                        0 => "stopped: nothing has come yet".to_string(),
+                        here => format!(
+                            "stopped: {} are in {}; the same command goes on from there",
+                            DecimalBytes(here),
+                            part.display()
+                        ),
+                    });
+                    self.remove_empty(&file, &part)?;
                     return Ok(None);
                 }
                 End::Broken(reason) | End::Refused(reason) => {
@@ -112,14 +120,21 @@ impl Download<'_> {
                 }
             }
         }
-        if size(&file, &part)? == 0 {
-            let _ = fs::remove_file(&part); // An empty file is no use, nor harm.
-        }
+        self.remove_empty(&file, &part)?;
         let message = format!("cannot get {}: {}", self.archive.file, reasons.join("; "));
         Err(Error::failure(message).hint(format!(
             "--mirror URL names another copy of it; or put the file into {} yourself",
             self.cache.display()
         )))
+    }
+
+    fn remove_empty(&self, file: &File, part: &Path) -> Result<()> {
+        if size(file, part)? == 0 {
+            for path in [part, &self.path("part.from")] {
+                let _ = fs::remove_file(path); // It is no use, nor harm.
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, extension: &str) -> PathBuf {
@@ -228,9 +243,12 @@ impl Download<'_> {
                 request = request.header(IF_RANGE, &origin.validator);
             }
         }
-        let mut response = match request.call() {
-            Ok(response) => response,
-            Err(error) => return Ok(ended(&error)),
+        let answer = background::begin_one(move || request.call());
+        let response = match background::next(&answer, self.stop) {
+            Next::Came(Ok(response)) => response,
+            Next::Came(Err(error)) => return Ok(ended(&error)),
+            Next::Ended => return Ok(End::Broken("no answer".into())),
+            Next::Stopped => return Ok(End::Stopped),
         };
         let status = response.status();
         let headers = response.headers();
@@ -320,29 +338,43 @@ impl Download<'_> {
             }
         };
         file.seek(SeekFrom::Start(here)).map_err(failed)?;
-        let mut body = response.body_mut().as_reader();
-        let mut bytes = vec![0; 1 << 16];
+        let mut body = response.into_body().into_reader();
+        let pieces = background::begin(PIECES, move |pieces| {
+            loop {
+                let mut bytes = vec![0; 1 << 16];
+                let piece = match body.read(&mut bytes) {
+                    Ok(0) => return,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Ok(count) => {
+                        bytes.truncate(count);
+                        Ok(bytes)
+                    }
+                    Err(error) => Err(error),
+                };
+                let last = piece.is_err();
+                if pieces.send(piece).is_err() || last {
+                    return;
+                }
+            }
+        });
         let begun = here;
         gauge.begin(here, total);
         loop {
             gauge.set(here);
-            if (self.stop)() {
-                return Ok(End::Stopped);
-            }
-            let count = match body.read(&mut bytes) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
+            let bytes = match background::next(&pieces, self.stop) {
+                Next::Came(Ok(bytes)) => bytes,
+                Next::Came(Err(error)) => {
                     return Ok(End::Broken(format!("broke off at byte {here} ({error})")));
                 }
+                Next::Ended => break,
+                Next::Stopped => return Ok(End::Stopped),
             };
-            if here + count as u64 > most {
+            if here + bytes.len() as u64 > most {
                 self.cut(file, begun)?;
                 return Ok(End::Refused(format!("it goes on after byte {most}")));
             }
-            file.write_all(&bytes[..count]).map_err(failed)?;
-            here += count as u64;
+            file.write_all(&bytes).map_err(failed)?;
+            here += bytes.len() as u64;
         }
         Ok(match total.or(self.archive.bytes) {
             Some(total) if here < total => End::Broken(format!("ended at byte {here} of {total}")),
@@ -401,7 +433,7 @@ impl Download<'_> {
         }
         let Archive { md5, sha256, .. } = self.archive;
         if !self.archive.has_checksum() {
-            crate::output::tell(&format!(
+            tell(&format!(
                 "{}: {bytes} bytes; no checksum of it is published: its contents are checked instead",
                 self.archive.file
             ));
@@ -503,10 +535,6 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
 /// Whether two addresses are the same but for a default port or an empty path.
 fn same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Sees to it that this process is the only one that is `doing` something to the file at `path`, until `file` is closed.

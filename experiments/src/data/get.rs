@@ -7,6 +7,7 @@
 //! when it is not the published one. An archive that cannot be read to its end becomes
 //! NAME.damaged, so that the next call gets another.
 
+use super::background::{self, Next};
 use super::download::{Download, hold, part_size};
 use super::manifest::{Archive, Manifest, Set};
 use super::unpack::{Unpacked, unpack};
@@ -56,7 +57,7 @@ impl Get {
         let place = self.cache.join(&set.place);
         let is_archive = set.files.is_empty();
         if !is_archive && place.exists() {
-            return self.verified(task, place);
+            return self.verified(task, place, stop);
         }
         fs::create_dir_all(&self.cache)
             .map_err(|cause| Error::file("cannot create", &self.cache, &cause))
@@ -73,14 +74,28 @@ impl Get {
             return Ok(None);
         };
         if is_archive {
-            return self.verified(task, file); // Its checksum is right, whatever the report says.
+            return self.verified(task, file, stop); // Its checksum is right, whatever the report says.
         }
         self.unpacked(set, &file, place, stop)
     }
 
-    fn verified(&self, task: Task, place: PathBuf) -> Result<Option<Fetched>> {
-        let report = (self.verify)(task, &place)?;
-        Ok(Some(Fetched { place, report }))
+    /// With the report about what is there.
+    fn verified(
+        &self,
+        task: Task,
+        place: PathBuf,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Fetched>> {
+        let (verify, at) = (self.verify, place.clone());
+        let report = background::begin_one(move || verify(task, &at));
+        match background::next(&report, stop) {
+            Next::Came(report) => Ok(Some(Fetched {
+                place,
+                report: report?,
+            })),
+            Next::Ended => panic!("the look at {} has panicked", place.display()),
+            Next::Stopped => Ok(None),
+        }
     }
 
     /// The set out of the archive at `path`, as the folder `place` if it is the published one.
@@ -95,7 +110,7 @@ impl Get {
         let archive = File::open(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
         hold(&archive, path, "unpacking")?;
         if place.exists() {
-            return self.verified(set.task, place);
+            return self.verified(set.task, place, stop);
         }
         let unverified = self.cache.join(format!("{}.unverified", set.place));
         match unpack(&archive, path, set, &unverified, stop)? {
@@ -115,20 +130,22 @@ impl Get {
                 ));
             }
         }
-        let mut report = (self.verify)(set.task, &unverified)?;
-        if !report.as_published() {
-            let place = unverified;
-            return Ok(Some(Fetched { place, report }));
+        let fetched = self.verified(set.task, unverified.clone(), stop)?;
+        let as_published = |fetched: &Fetched| fetched.report.as_published();
+        if !fetched.as_ref().is_some_and(as_published) {
+            return Ok(fetched);
         }
         whole_file::rename(&unverified, &place)
             .map_err(|cause| Error::file("cannot create", &place, &cause))?;
         let [before, now] = [&unverified, &place].map(|path| path.display().to_string());
-        report.title = report.title.replace(&before, &now);
         tell(&format!(
             "{now} is unpacked; {} is kept for other tasks, and may be removed",
             path.display()
         ));
-        Ok(Some(Fetched { place, report }))
+        Ok(fetched.map(|Fetched { mut report, .. }| {
+            report.title = report.title.replace(&before, &now);
+            Fetched { place, report }
+        }))
     }
 
     fn urls(&self, archive: &Archive) -> Vec<String> {

@@ -5,9 +5,11 @@
 //! goes `made.toml`, which says what it is; only a folder that has one is replaced by
 //! `--overwrite`.
 
-use super::{refuse_existing, refuse_full_disk};
+use super::background::{self, GLANCE, Next};
+use super::{refuse_existing, refuse_full_disk, remove};
 use crate::error::{Error, Result};
 use crate::flags::{parse_seed, whole};
+use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::answer;
 use crate::task::Task;
 use crate::whole_file;
@@ -19,9 +21,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 
 /// A few times the largest part of a published set; more is a mistake of typing.
 const MOST: usize = 1_000_000;
+/// For the work to end when its folder has gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// What makes a folder one of this program's.
 const RECORD: &str = "made.toml";
 /// The pictures of Pathfinder if no others are asked for.
@@ -93,9 +99,30 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     let cannot = |doing: &str, path: &Path, cause: io::Error| {
         Error::file(&format!("cannot {doing}"), path, &cause)
     };
+    let interrupt = Interrupt::install()?;
     remove(&temporary)?;
     fs::create_dir_all(&temporary).map_err(|cause| cannot("create", &temporary, cause))?;
-    let written = fill(task, &temporary, flags.seed, &settings, &count).and_then(|()| {
+    let filled = background::begin_one({
+        let (folder, seed, count) = (temporary.clone(), flags.seed, count.clone());
+        move || fill(task, &folder, seed, &settings, &count)
+    });
+    let written = match background::next(&filled, &|| interrupt.requested()) {
+        Next::Came(written) => written,
+        Next::Ended => panic!("the work on {} has panicked", temporary.display()),
+        Next::Stopped => {
+            // It ends with its folder, or soon after; what it writes meanwhile would stay.
+            let since = Instant::now();
+            while since.elapsed() < PATIENCE {
+                let _ = remove(&temporary);
+                if let Ok(_) | Err(RecvTimeoutError::Disconnected) = filled.recv_timeout(GLANCE) {
+                    break;
+                }
+            }
+            remove(&temporary)?;
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    };
+    let written = written.and_then(|()| {
         let record = Record {
             task,
             seed: flags.seed,
@@ -254,15 +281,6 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
         folder.display()
     );
     Err(Error::usage(message).hint("choose another --out"))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(Error::file("cannot remove", folder, &cause))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 use super::gauge::Gauge;
 use super::manifest::{Set, is_plain};
+use super::remove;
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
@@ -60,16 +61,6 @@ pub(super) fn unpack(
         _ if stop() => Ok(Unpacked::Stopped),
         Fault::Damaged(cause) => Ok(Unpacked::Damaged(cause.to_string())),
         Fault::Other(error) => Err(error),
-    }
-}
-
-/// Removes what an earlier call has left, if there is anything.
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(Error::file("cannot remove", folder, &cause))
-        }
-        _ => Ok(()),
     }
 }
 

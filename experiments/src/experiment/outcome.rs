@@ -2,6 +2,7 @@
 
 use crate::config::Protocol;
 use crate::error::{Error, Result};
+use crate::output::percent;
 use crate::task::Task;
 use crate::trainer::Evaluation;
 use serde::{Deserialize, Serialize};
@@ -29,9 +30,10 @@ pub(crate) struct Outcome {
     pub(crate) tested_weights_of_step: usize,
     pub(crate) best_dev: Option<Evaluation>,
     pub(crate) test: Evaluation,
-    /// Of always answering the most frequent class of train, 0 to 1.
+    /// Of always answering the most frequent class of train, 0 to 1; on the examples of `test`, of which
+    /// older results took the whole split.
     pub(crate) majority_accuracy: f64,
-    /// Of a logistic regression on token frequencies, 0 to 1.
+    /// Of a logistic regression on token frequencies, likewise.
     pub(crate) token_frequency_accuracy: f64,
 }
 
@@ -52,7 +54,6 @@ impl Outcome {
 
     /// As it is printed, with the time that it took.
     pub(super) fn table(&self, time: &str, folder: &Path) -> String {
-        let percent = |share: f64| format!("{:.2}%", 100.0 * share);
         let tested = self.tested_weights_of_step;
         let which = match tested == self.steps {
             true => "the last".to_string(),

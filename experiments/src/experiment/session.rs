@@ -95,6 +95,10 @@ impl<'a> Session<'a> {
     ) -> Result<Stopped> {
         let config = self.config;
         let mut saved = Instant::now();
+        if interrupt.requested() {
+            // While the run was opened, at a checkpoint.
+            return Ok(Stopped::Interrupted(done));
+        }
         while done < config.steps && !self.watch.stopped {
             if stop_after.is_some_and(|stop| done >= stop) {
                 self.save(trainer, done)?;
@@ -244,7 +248,8 @@ impl<'a> Session<'a> {
             return Ok(self.interrupted(steps));
         };
         let data = trainer.data();
-        let baseline = self.data.baseline();
+        let judged = trainer.drawn(&data.test, config.test_examples);
+        let baseline = self.data.baseline(judged);
         let outcome = Outcome {
             task: config.task,
             attn: config.attn.clone(),

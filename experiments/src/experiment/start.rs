@@ -84,6 +84,10 @@ pub(super) fn open(
         Ok(checkpoint.watch)
     };
     let (run, done, watch) = Run::resume(folder, config, threads, accept)?;
+    if Config::of_run(folder)?.data != config.data {
+        // The next start finds them there, too.
+        run.write("config.toml", config.to_toml().as_bytes())?;
+    }
     mend_best(config, &run, done, &watch, trainer)?;
     Ok((run, done, watch))
 }

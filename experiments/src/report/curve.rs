@@ -19,12 +19,13 @@ pub(super) fn window(count: usize) -> usize {
         .max(stride(count))
 }
 
-/// Running means of the values of steps 1, 2, ..., each with the last step it is over.
-pub(super) fn smooth(values: &[f64]) -> Vec<(usize, f64)> {
+/// Running means of the values of steps, each with the last step it is over.
+pub(super) fn smooth(values: &[(usize, f64)]) -> Vec<(usize, f64)> {
     let window = window(values.len());
     let mean = |last: usize| {
         let part = &values[last.saturating_sub(window)..last];
-        (last, part.iter().sum::<f64>() / part.len() as f64)
+        let sum: f64 = part.iter().map(|(_, value)| value).sum();
+        (values[last - 1].0, sum / part.len() as f64)
     };
     ends(values.len()).map(mean).collect()
 }
@@ -48,8 +49,9 @@ mod tests {
     #[test]
     fn long_runs_have_few_points_and_short_ones_all() {
         assert_eq!(smooth(&[]), []);
-        assert_eq!(smooth(&[1.0, 3.0]), [(1, 1.0), (2, 3.0)]);
-        let line: Vec<f64> = (1..=50_000).map(f64::from).collect();
+        // Where the steps are, whatever is missing between them.
+        assert_eq!(smooth(&[(5, 1.0), (9, 3.0)]), [(5, 1.0), (9, 3.0)]);
+        let line: Vec<(usize, f64)> = (1..=50_000).map(|i| (i, i as f64)).collect();
         let points = smooth(&line);
         assert_eq!((points.len(), window(50_000)), (300, 1000));
         assert_eq!(points.last(), Some(&(50_000, 49_500.5)));
@@ -62,8 +64,8 @@ mod tests {
     fn every_step_counts() {
         // A single spike of a run is in a mean, wherever it is.
         for place in 0..1000 {
-            let mut values = vec![0.0; 1000];
-            values[place] = 1.0;
+            let mut values: Vec<(usize, f64)> = (1..=1000).map(|step| (step, 0.0)).collect();
+            values[place].1 = 1.0;
             assert!(smooth(&values).iter().any(|(_, y)| *y > 0.0), "{place}");
         }
     }

@@ -2,12 +2,14 @@
 //! comes from a run passes through [`escaped`].
 
 use super::curve::{self, MOST_POINTS};
-use super::record::Record;
+use super::record::{Record, Step};
 use crate::chart::{Chart, Point, Scale, Series, escaped, figure};
 use crate::config::Config;
 use crate::environment::Took;
 use crate::experiment::Outcome;
+use crate::output::percent;
 use crate::trainer::{Evaluation, Operators};
+use std::collections::HashMap;
 use std::fmt::{Display, Write};
 
 /// How every page begins: what a report may replace.
@@ -260,16 +262,9 @@ fn evaluation(dev: &Evaluation) -> String {
 
 /// Loss, accuracy, the whole gradient and the rate, over steps.
 fn curves(run: &Record) -> Vec<Chart> {
-    let train = |of: fn(&super::record::Step) -> f64| {
-        let values: Vec<f64> = run.steps.iter().map(of).collect();
-        series("train", curve::smooth(&values))
-    };
+    let train = |of: fn(&Step) -> f64| series("train", curve::smooth(&run.over_steps(of)));
     let dev = |of: fn(&Evaluation) -> f64| series("dev", evaluations(run, of));
-    let rates: Vec<f64> = run.steps.iter().map(|step| step.learning_rate).collect();
-    let raw = |values: &[f64]| {
-        let all: Vec<(usize, f64)> = (1..).zip(values.iter().copied()).collect();
-        series("train", curve::thin(&all))
-    };
+    let rates = curve::thin(&run.over_steps(|step| step.learning_rate));
     vec![
         over_steps(
             "Loss",
@@ -296,7 +291,7 @@ fn curves(run: &Record) -> Vec<Chart> {
             "Learning rate",
             "learning rate",
             Scale::Linear,
-            vec![raw(&rates)],
+            vec![series("train", rates)],
         ),
     ]
 }
@@ -456,7 +451,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
                 of(&|result| percent(result.token_frequency_accuracy)),
                 of(&|result| percent(result.majority_accuracy)),
                 of(&|result| thousands(result.parameters)),
-                thousands(run.steps.len()),
+                thousands(run.done()),
                 run.took()
                     .map_or_else(absent, |took| format!("{:.3}", took.seconds_per_step)),
             ]
@@ -485,9 +480,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
         let line = |(run, name): (&Record, &String)| series(name, of(run));
         runs.iter().zip(names).map(line).collect()
     };
-    let smooth = |of: fn(&super::record::Step) -> f64| {
-        lines(&|run| curve::smooth(&run.steps.iter().map(of).collect::<Vec<_>>()))
-    };
+    let smooth = |of: fn(&Step) -> f64| lines(&|run| curve::smooth(&run.over_steps(of)));
     let nats = "cross-entropy (nats)";
     let longest = runs.iter().filter_map(Record::took);
     let longest = longest.map(|took| took.seconds);
@@ -568,20 +561,24 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
 
 /// Smoothed train loss over the time that the steps took, evaluations not counted: seconds divided by `unit`.
 fn over_time(run: &Record, name: &str, unit: f64) -> Series {
-    let mut times = Vec::new();
+    let mut times = HashMap::new();
     let mut sum = 0.0;
-    for timing in run.timings.iter().flatten() {
+    for (step, timing) in run.timings.iter().flatten() {
         sum += timing.seconds / unit;
-        times.push(sum);
+        times.insert(*step, sum);
     }
-    let losses: Vec<f64> = run.steps.iter().map(|step| step.loss).collect();
-    let mut line = series(name, curve::smooth(&losses));
-    line.points.retain_mut(|point| {
-        let time = times.get(point.x as usize - 1);
-        point.x = time.copied().unwrap_or(f64::NAN);
-        point.x.is_finite()
+    let losses = curve::smooth(&run.over_steps(|step| step.loss));
+    let timed = losses.into_iter().filter_map(|(step, loss)| {
+        Some(Point {
+            x: *times.get(&step)?,
+            y: loss,
+            error: 0.0,
+        })
     });
-    line
+    Series {
+        name: name.to_string(),
+        points: timed.collect(),
+    }
 }
 
 /// Every setting as config.toml has it.
@@ -611,7 +608,7 @@ fn state(run: &Record) -> String {
         Some(_) => "the run has ended".to_string(),
         None => format!(
             "after step {} of {}",
-            thousands(run.steps.len()),
+            thousands(run.done()),
             thousands(run.config.steps)
         ),
     }
@@ -625,10 +622,6 @@ fn time(took: &Took) -> String {
         took.seconds_per_step,
         thousands(took.tokens_per_second as usize)
     )
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
 }
 
 fn percent1(share: f64) -> String {

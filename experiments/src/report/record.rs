@@ -46,7 +46,8 @@ pub(super) struct Record {
     pub(super) steps: Vec<Step>,
     pub(super) evaluations: Vec<(usize, Dev)>,
     /// None where timings.jsonl is not there: a run may be kept for its numbers, without its clock.
-    pub(super) timings: Option<Vec<Timing>>,
+    /// By step.
+    pub(super) timings: Option<Vec<(usize, Timing)>>,
     /// What follows is there when the run has ended, or was begun by a program that keeps it.
     pub(super) result: Option<Outcome>,
     pub(super) data: Option<DataReport>,
@@ -56,6 +57,7 @@ pub(super) struct Record {
 /// A line of metrics.jsonl about a step.
 #[derive(Deserialize, Clone, Copy)]
 pub(super) struct Step {
+    pub(super) step: usize,
     pub(super) loss: f64,
     pub(super) accuracy: f64,
     pub(super) learning_rate: f64,
@@ -91,8 +93,8 @@ impl Record {
         let path = folder.join("timings.jsonl");
         let mut timings = path.exists().then(Vec::new);
         if let Some(timings) = &mut timings {
-            lines(&path, |_, line| {
-                timings.push(serde_json::from_str(line)?);
+            lines(&path, |step, line| {
+                timings.push((step, serde_json::from_str(line)?));
                 Ok(())
             })?;
         }
@@ -111,7 +113,21 @@ impl Record {
 
     /// What its steps took, as far as that is known.
     pub(super) fn took(&self) -> Option<Took> {
-        self.timings.as_deref().and_then(Took::of)
+        let steps = self.timings.iter().flatten().map(|(_, timing)| *timing);
+        Took::of(&steps.collect::<Vec<_>>())
+    }
+
+    /// Steps done.
+    pub(super) fn done(&self) -> usize {
+        self.steps.last().map_or(0, |step| step.step)
+    }
+
+    /// A number of every step.
+    pub(super) fn over_steps(&self, of: impl Fn(&Step) -> f64) -> Vec<(usize, f64)> {
+        self.steps
+            .iter()
+            .map(|step| (step.step, of(step)))
+            .collect()
     }
 
     /// The run's name: that of its folder.

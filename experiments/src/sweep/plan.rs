@@ -17,7 +17,7 @@ const HINT: &str = "--help lists the flags";
 /// Trains and tests every cell of a grid: tasks x methods x seeds. The same command goes on with a
 /// grid that was interrupted; several may work on one grid at the same time.
 #[derive(clap::Parser, Debug)]
-#[command(max_term_width = 80, version)]
+#[command(name = "sweep", version, max_term_width = 80)]
 pub(super) struct SweepFlags {
     /// Tasks and methods and what else is compared, where the flags below say nothing else
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
@@ -301,7 +301,8 @@ impl SweepFlags {
                             let _ = rate.map(|rate| write!(name, "-lr{rate:e}"));
                             let _ = batch.map(|batch| write!(name, "-b{batch}"));
                             let _ = write!(name, "-s{seed}");
-                            let config = Config::of(task, &layers)?;
+                            let config =
+                                Config::of(task, &layers).map_err(|error| error.at(&name))?;
                             cells.push(Cell { name, config });
                         }
                     }
@@ -317,16 +318,16 @@ impl SweepFlags {
         let table: toml::Table = of_task
             .map(|set| (set.setting.clone(), set.value.clone()))
             .collect();
-        let wrong = |what: String| Error::usage(format!("--set {}.{what}", task.name()));
+        let wrong = |what: String| Error::usage(format!("--set {}{what}", task.name()));
         for axis in ["task", "attn", "seed"] {
             if table.contains_key(axis) {
-                let message = format!("{axis}: expected a setting that is no axis of the grid");
+                let message = format!(".{axis}: expected a setting that is no axis of the grid");
                 return Err(wrong(message).hint("see --tasks, --methods and --seeds"));
             }
         }
         Settings::deserialize(table).map_err(|error| {
             let message = error.message().replace('`', "");
-            wrong(format!("...: {message}")).hint("exp_text --print-config shows the settings")
+            wrong(format!(": {message}")).hint("exp_text --print-config shows the settings")
         })
     }
 
@@ -506,7 +507,7 @@ mod tests {
             ),
             (
                 "--tasks text --methods vmeen",
-                "error: unknown attention method `vmeen`: expected one",
+                "error: text-vmeen-s1: unknown attention method `vmeen`: expected one",
             ),
             (
                 "--preset table2",
@@ -546,11 +547,15 @@ mod tests {
             ),
             (
                 &format!("{grid} --set text.step=3"),
-                "error: --set text....: unknown field step, expected",
+                "error: --set text: unknown field step, expected",
             ),
             (
                 &format!("{grid} --set text.steps=x"),
-                "error: --set text....: invalid type: string",
+                "error: --set text: invalid type: string",
+            ),
+            (
+                "--tasks text,listops --methods vmean --seeds 4 --budget smoke --set listops.warmup=90",
+                "error: listops-vmean-s4: warmup = 90: expected at most the number of steps, 30",
             ),
             (
                 &format!("{grid} --set text.seed=3"),
@@ -570,7 +575,7 @@ mod tests {
             ),
             (
                 &format!("{grid} --steps 0"),
-                "error: steps = 0: expected at least 1",
+                "error: text-vmean-s1: steps = 0: expected at least 1",
             ),
         ] {
             let error = error(args);

@@ -38,7 +38,7 @@ pub(super) struct Work<'a> {
     threads: usize,
     tensorboard: bool,
     /// Those of the last cell, with its configuration; or why there are none.
-    data: Option<(Config, std::result::Result<Data, String>)>,
+    data: Option<(Config, Result<Data>)>,
 }
 
 impl<'a> Work<'a> {
@@ -88,6 +88,9 @@ impl<'a> Work<'a> {
             tensorboard: self.tensorboard,
         };
         let data = self.data_of(&cell.config)?;
+        if interrupt.requested() {
+            return Ok(Turn::Interrupted);
+        }
         match experiment::run(&cell.config, start, data, &sitting, interrupt)? {
             End::Finished { test, .. } => {
                 let seconds = began.elapsed().as_secs();
@@ -123,17 +126,10 @@ impl<'a> Work<'a> {
             if let Ok(data) = &data {
                 data.introduce(config.task);
             }
-            let data = data.map_err(|error| error.to_string());
             self.data = Some((config.clone(), data));
         }
         let (_, data) = self.data.as_ref().expect("it was put there");
-        data.as_ref().map_err(|error| {
-            let message = error.trim_start_matches("error: ");
-            match message.split_once("\nhint: ") {
-                Some((message, hint)) => Error::failure(message).hint(hint),
-                None => Error::failure(message),
-            }
-        })
+        data.as_ref().map_err(Error::clone)
     }
 }
 

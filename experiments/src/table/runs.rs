@@ -4,6 +4,8 @@ use crate::config::{Config, read_toml};
 use crate::environment::Took;
 use crate::error::{Error, Result};
 use crate::experiment::Outcome;
+use crate::flags::distinct;
+use crate::statistics::mean;
 use crate::task::Task;
 use ops::attention::names;
 use std::fs;
@@ -68,6 +70,16 @@ impl Column {
             Some(run.accuracy() - other.accuracy())
         };
         self.of(attn).iter().filter_map(pair).collect()
+    }
+
+    /// A baseline's accuracy in percent: the mean over seeds, each of which may draw test examples of its own.
+    pub(super) fn baseline(&self, of: fn(&Outcome) -> f64) -> Option<f64> {
+        let seeds = distinct(self.runs.iter().map(|run| run.config.seed));
+        let of_seed = |seed: &u64| {
+            let run = self.runs.iter().find(|run| run.config.seed == *seed)?;
+            Some(100.0 * of(&run.outcome))
+        };
+        mean(&seeds.iter().filter_map(of_seed).collect::<Vec<_>>())
     }
 }
 
