@@ -56,8 +56,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The benchmark's hard pictures, those in use: distractors are a third as long as targets, and
-    /// 20 divided by their length many; contrasts are those of the benchmark's script.
+    /// The benchmark's hard pictures, those in use. As in its script, distractors are a third as
+    /// long as targets, and 20 divided by their length many, both in whole numbers, rounded down.
     pub const LRA: Settings = Settings {
         contour_length: 14,
         distractors: 5,
@@ -68,7 +68,7 @@ impl Settings {
     /// The benchmark's pictures of middle difficulty.
     pub const LRA_9: Settings = Settings {
         contour_length: 9,
-        distractors: 7,
+        distractors: 6,
         distractor_length: 3,
         ..Settings::LRA
     };

@@ -55,6 +55,15 @@ const GOLDEN: [(&str, &str); 5] = [
 ];
 
 #[test]
+fn the_benchmarks_settings_follow_the_rule_of_its_script() {
+    for settings in [Settings::LRA, Settings::LRA_9, Settings::LRA_6] {
+        let length = settings.contour_length / 3;
+        let found = (settings.distractor_length, settings.distractors);
+        assert_eq!(found, (length, 20 / length), "{settings:?}");
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing_and_a_larger_set_begins_with_a_smaller() {
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new()
