@@ -94,18 +94,11 @@ pub(crate) fn divide(
     protocol: Protocol,
 ) -> Division {
     let mut notes = vec![
-        half_report("train", &train, classes, max_len),
-        half_report("test", &test, classes, max_len),
+        half_report("train", &train, classes, Some(max_len)),
+        half_report("test", &test, classes, Some(max_len)),
     ];
     let tested: HashSet<Digest> = test.iter().map(|source| source.digest).collect();
-    let copies = train.iter().filter(|s| tested.contains(&s.digest));
-    let both: HashSet<Digest> = copies.clone().map(|source| source.digest).collect();
-    let (both, copies) = (both.len(), copies.count());
-    let found = if both == 0 {
-        "no text is in both train and test".to_string()
-    } else {
-        format!("texts in both train and test: {both}, {copies} copies of them in train")
-    };
+    let (copies, found) = in_both(&train, &tested);
 
     let (train, dev, test) = match protocol {
         Protocol::Clean => {
@@ -151,8 +144,27 @@ fn examples(sources: Vec<Source>) -> Vec<Example> {
     sources.into_iter().map(|source| source.example).collect()
 }
 
-/// One line about one published half.
-fn half_report(name: &str, sources: &[Source], classes: &[String], max_len: usize) -> String {
+/// How many texts of train are in test too, copies counted one by one, and a line about it.
+pub(crate) fn in_both(train: &[Source], tested: &HashSet<Digest>) -> (usize, String) {
+    let copies = train.iter().filter(|s| tested.contains(&s.digest));
+    let both: HashSet<Digest> = copies.clone().map(|source| source.digest).collect();
+    match (copies.count(), both.len()) {
+        (0, _) => (0, "no text is in both train and test".to_string()),
+        (copies, both) => {
+            let line =
+                format!("texts in both train and test: {both}, {copies} copies of them in train");
+            (copies, line)
+        }
+    }
+}
+
+/// One line about one published half, with how many texts are longer than `max_len` if there is one.
+pub(crate) fn half_report(
+    name: &str,
+    sources: &[Source],
+    classes: &[String],
+    max_len: Option<usize>,
+) -> String {
     let of_class = |label| sources.iter().filter(|s| s.example.label == label).count();
     let per_class: Vec<String> = (0..)
         .zip(classes)
@@ -171,17 +183,20 @@ fn half_report(name: &str, sources: &[Source], classes: &[String], max_len: usiz
     let mut lengths: Vec<usize> = sources.iter().map(|source| source.bytes).collect();
     lengths.sort_unstable();
     let count = lengths.len().max(1);
-    let longer = lengths.iter().filter(|&&length| length > max_len).count();
     let mut line = format!(
-        "{name}: {} texts ({}), {} distinct; bytes: mean {}, median {}, longest {}; cut at {max_len}: {longer} ({:.1}%)",
+        "{name}: {} texts ({}), {} distinct; bytes: mean {}, median {}, longest {}",
         sources.len(),
         per_class.join(", "),
         labels.len(),
         lengths.iter().sum::<usize>() / count,
         lengths.get(lengths.len() / 2).unwrap_or(&0),
         lengths.last().unwrap_or(&0),
-        100.0 * longer as f64 / count as f64,
     );
+    if let Some(max_len) = max_len {
+        let longer = lengths.iter().filter(|&&length| length > max_len).count();
+        let share = 100.0 * longer as f64 / count as f64;
+        line += &format!("; cut at {max_len}: {longer} ({share:.1}%)");
+    }
     if !contradictory.is_empty() {
         line += &format!("; in two classes at once: {}", contradictory.len());
     }

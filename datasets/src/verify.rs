@@ -5,7 +5,7 @@
 //! line by line under "not as published", and is no error. What contradicts itself, such as a Target that is not the
 //! value of its expression, is said under "wrong". Called by `data verify`, and by whoever wants to know before training.
 
-use crate::protocol::{Digest, Source, digest, divide};
+use crate::protocol::{Digest, Source, digest, half_report, in_both};
 use crate::{DataError, Protocol, image, listops, pathfinder, retrieval, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
@@ -123,30 +123,28 @@ pub fn text(path: &Path) -> Result<Report, DataError> {
     let mut halves: [Vec<Source>; 2] = Default::default();
     let mut encodings: [Encodings; 2] = Default::default();
     let mut seen: [HashSet<Digest>; 2] = Default::default();
+    let mut labels = [[0usize; 2]; 2];
     text::texts(path, &mut |half, label, text| {
         let digest = digest(text);
         encodings[half].add(text);
         seen[half].insert(digest);
+        labels[half][label] += 1;
         // No byte is kept: all that is told of a text from here on is its digest and its length.
         let id = halves[half].len();
         halves[half].push(Source::new(id, label, text, digest, 0));
     })?;
     let classes = text::classes();
-    let [train, test] = halves;
-    let data = divide(train, test, &classes, usize::MAX, Protocol::Paper);
     let mut report = Report::new(text::name(path));
-    // The notes are about the halves, as published; the last is about the protocol.
-    let about = data.notes.len().saturating_sub(1);
-    let cut = format!("; cut at {}: 0 (0.0%)", usize::MAX);
-    let uncut = data.notes.iter().map(|note| note.replace(&cut, ""));
-    report.facts.extend(uncut.take(about));
-    let found = [(&data.train, 24_904), (&data.test, 24_801)];
-    for (half, (split, distinct)) in found.into_iter().enumerate() {
-        report.fact(format!("{}: {}", split.name, encodings[half]));
-        let name = |what: &str| format!("{} {what}", split.name);
-        report.compare(&name("texts"), split.examples.len(), 25_000);
-        for (label, class) in classes.iter().enumerate() {
-            let of_class = split.examples.iter().filter(|e| e.label == label).count();
+    let found = [("train", 24_904), ("test", 24_801)];
+    for ((name, _), sources) in found.iter().zip(&halves) {
+        report.fact(half_report(name, sources, &classes, None));
+    }
+    report.fact(in_both(&halves[0], &seen[1]).1);
+    for (half, (name, distinct)) in found.into_iter().enumerate() {
+        report.fact(format!("{name}: {}", encodings[half]));
+        let name = |what: &str| format!("{name} {what}");
+        report.compare(&name("texts"), halves[half].len(), 25_000);
+        for (class, of_class) in classes.iter().zip(labels[half]) {
             report.compare(&name(&format!("texts of class {class}")), of_class, 12_500);
         }
         report.compare(&name("distinct texts"), seen[half].len(), distinct);

@@ -25,7 +25,8 @@ fn a_small_set_of_reviews_is_described_and_is_not_the_published_one() {
     for line in [
         "train: 3 texts: 1 ASCII, 1 more UTF-8, 1 neither; 0 hold U+FFFD, 0 hold NUL, 0 are empty",
         "test: 2 texts: 1 ASCII, 1 more UTF-8, 0 neither; 1 hold U+FFFD, 1 hold NUL, 0 are empty",
-        "longest 5\n",
+        "  train: 3 texts (1 neg, 2 pos), 3 distinct; bytes: mean 4, median 5, longest 5\n",
+        "  texts in both train and test: 1, 1 copies of them in train\n",
         "not as published:",
         "train texts: 3, published: 25000",
         "texts in both halves: 1, published: 123",
