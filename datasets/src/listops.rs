@@ -273,12 +273,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
         }
     } else {
         let found = scan(path, |row| {
-            let place = match modulo_ten(&digest(&row.tree.codes)) {
-                0 => 1,
-                1 => 2,
-                _ => 0,
-            };
-            splits[place].push(source(row));
+            splits[place(&digest(&row.tree.codes))].push(source(row));
         })?;
         notes.push(found.to_string());
         notes.push(
@@ -288,16 +283,30 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     let splits = assemble(splits, max_len, protocol, &mut notes);
     for split in &splits {
         if split.examples.is_empty() {
-            return Err(DataError::new(
-                path,
-                format!("no expression is left for the {} split", split.name),
-                "expressions for train, dev and test",
-                "give each of the three files expressions of its own, or a larger single file",
-            ));
+            return Err(none_left(path, split.name));
         }
     }
     let name = format!("ListOps at {}", path.display());
     Ok(dataset(name, false, splits, notes))
+}
+
+/// The split, 0 to 2, of an expression in a single file.
+pub(crate) fn place(digest: &Digest) -> usize {
+    match modulo_ten(digest) {
+        0 => 1,
+        1 => 2,
+        _ => 0,
+    }
+}
+
+/// Of a split without expressions, or whose expressions the protocol has removed.
+pub(crate) fn none_left(path: &Path, split: &str) -> DataError {
+    DataError::new(
+        path,
+        format!("no expression is left for the {split} split"),
+        "expressions for train, dev and test",
+        "give each of the three files expressions of its own, or a larger single file",
+    )
 }
 
 /// What [`verify`] found in one file.

@@ -174,14 +174,7 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
         }
     }
     let count = examples.len();
-    if count < 10 {
-        return Err(DataError::new(
-            &folder,
-            format!("{count} pictures cannot be divided into three splits"),
-            "at least 10 pictures that are not empty",
-            folder::GET,
-        ));
-    }
+    refuse_few(&folder, count)?;
     let test = examples.split_off(count * 9 / 10);
     let dev = examples.split_off(count * 8 / 10);
     let notes = vec![
@@ -196,6 +189,19 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
     ];
     let name = format!("Pathfinder at {}", folder.display());
     Ok(dataset(name, false, [examples, dev, test], notes, black))
+}
+
+/// Refuses fewer pictures than three splits need.
+pub(crate) fn refuse_few(folder: &Path, count: usize) -> Result<(), DataError> {
+    if count >= 10 {
+        return Ok(());
+    }
+    Err(DataError::new(
+        folder,
+        format!("{count} pictures cannot be divided into three splits"),
+        "at least 10 pictures that are not empty",
+        folder::GET,
+    ))
 }
 
 /// Draws the pictures of `seed`, so many for train, dev and test (the benchmark has [`COUNTS`]).

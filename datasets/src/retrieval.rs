@@ -86,12 +86,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     notes.push(copies(&mut splits, protocol));
     for (pairs, file) in splits.iter().zip(FILES) {
         if pairs.is_empty() {
-            return Err(DataError::new(
-                &path.join(file),
-                "no pair is left of this file",
-                "at least one pair, of which no later file has a copy",
-                GET,
-            ));
+            return Err(none_left(&path.join(file)));
         }
     }
     let name = format!("AAN pairs at {}", path.display());
@@ -238,6 +233,16 @@ fn copies(splits: &mut [Vec<Pair>], protocol: Protocol) -> String {
         (_, true) => format!("pairs with a copy in a later split: {found} (all removed)"),
         (_, false) => format!("pairs with a copy in a later split: {found} (none removed)"),
     }
+}
+
+/// Of a file without pairs, or whose pairs the protocol has removed.
+pub(crate) fn none_left(file: &Path) -> DataError {
+    DataError::new(
+        file,
+        "no pair is left of this file",
+        "at least one pair, of which no later file has a copy",
+        GET,
+    )
 }
 
 /// Refuses what is not the folder of the three files, and says where they may be.

@@ -63,18 +63,22 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     })?;
     let [train, test] = sources;
     let division = divide(train, test, &classes(), max_len, protocol);
-    // Neither half was empty, and test is whole; the protocol can have taken all of train.
-    for split in [&division.train, &division.dev] {
-        if split.examples.is_empty() {
-            return Err(DataError::new(
-                path,
-                format!("no text is left for the {} split", split.name),
-                "enough texts for a train split and a tenth of it for development",
-                "add texts, or take protocol paper, which tests on what it stops on",
-            ));
-        }
-    }
+    refuse_empty(path, &division)?;
     Ok(dataset(name(path), false, division))
+}
+
+/// Refuses an empty split. Neither half was empty, and test is whole; the protocol can have taken all of train.
+pub(crate) fn refuse_empty(path: &Path, division: &Division) -> Result<(), DataError> {
+    let mut splits = [&division.train, &division.dev].into_iter();
+    match splits.find(|split| split.examples.is_empty()) {
+        None => Ok(()),
+        Some(split) => Err(DataError::new(
+            path,
+            format!("no text is left for the {} split", split.name),
+            "enough texts for a train split and a tenth of it for development",
+            "add texts, or take protocol paper, which tests on what it stops on",
+        )),
+    }
 }
 
 /// What the set at `path` is called.

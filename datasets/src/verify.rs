@@ -1,15 +1,19 @@
 //! One page about files on disk: what is in them, and whether it is what was published.
 //!
-//! Every function here reads a set as its loader does, so that whatever the loader refuses is the same [`DataError`], and
-//! counts what the loader does not look at. A set may be in perfect form and still not be the published one: that is said
-//! line by line under "not as published", and is no error. What contradicts itself, such as a Target that is not the
-//! value of its expression, is said under "wrong". Called by `data verify`, and by whoever wants to know before training.
+//! Every function here reads a set as its loader does, so that a file that the loader cannot read is the same
+//! [`DataError`], and counts what the loader does not look at. A set may be in perfect form and still not be the published
+//! one: that is said line by line under "not as published", and is no error. What contradicts itself, such as a Target
+//! that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what leaves one of
+//! the splits of [`Protocol::Clean`] without an example. Parts of ListOps are verified as well, which is said at
+//! [`listops()`]. Called by `data verify`, and by whoever wants to know before training.
 
-use crate::protocol::{Digest, Source, digest, half_report, in_both};
+use crate::protocol::{Digest, Source, digest, divide, half_report, in_both};
 use crate::{DataError, Protocol, image, listops, pathfinder, retrieval, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::Hash;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What was found. It prints as one page.
@@ -21,7 +25,7 @@ pub struct Report {
     pub facts: Vec<String>,
     /// What differs from the published set, a line each; empty for the published one.
     pub differences: Vec<String>,
-    /// What contradicts itself, a line each, whoever has made it.
+    /// What contradicts itself or cannot be divided into splits, a line each, whoever has made it.
     pub faults: Vec<String>,
 }
 
@@ -38,6 +42,12 @@ impl Report {
             differences: vec![],
             faults: vec![],
         }
+    }
+
+    /// Notes what the loader refuses, in its words.
+    fn refused(&mut self, checked: Result<(), DataError>) {
+        self.faults
+            .extend(checked.err().map(|error| error.to_string()));
     }
 
     fn fact(&mut self, line: impl Into<String>) {
@@ -151,6 +161,9 @@ pub fn text(path: &Path) -> Result<Report, DataError> {
     }
     let both = seen[0].intersection(&seen[1]).count();
     report.compare("texts in both halves", both, 123);
+    let [train, test] = halves;
+    let division = divide(train, test, &classes, text::MAX_LEN, Protocol::Clean);
+    report.refused(text::refuse_empty(path, &division));
     Ok(report)
 }
 
@@ -210,6 +223,16 @@ pub fn image(path: &Path) -> Result<Report, DataError> {
     Ok(report)
 }
 
+/// Whether all that a split has is removed under [`Protocol::Clean`], since later ones have it.
+fn nothing_left<'a, D: Eq + Hash + 'a>(
+    split: &HashSet<D>,
+    later: impl Iterator<Item = &'a HashSet<D>> + Clone,
+) -> bool {
+    split
+        .iter()
+        .all(|digest| later.clone().any(|later| later.contains(digest)))
+}
+
 /// Said of sets whose files nobody has published the checksums of.
 const COUNTS_ONLY: &str =
     "no checksums of these files are published: nothing but counts is compared with them";
@@ -217,10 +240,17 @@ const COUNTS_ONLY: &str =
 /// The folder of the ListOps files, whole or in part, or one of them (see [`listops::load`]).
 ///
 /// The value of every expression is computed anew; a Target that is another is a fault, with its line. Counts are compared
-/// with those of the Long Range Arena's own files.
+/// with those of the Long Range Arena's own files. A folder without the file of train and a single file that is too small
+/// to be divided are good for something, though not for a run: what the loader says of them is a difference, no fault.
 pub fn listops(path: &Path) -> Result<Report, DataError> {
     let mut report = Report::new(format!("ListOps at {}", path.display()));
-    let here: Vec<(PathBuf, Option<usize>)> = match path.is_dir() {
+    let whole = path.is_dir();
+    // What is there and cannot be reached is read like the others, and that says why not.
+    let missing = |file: &Path| {
+        let found = file.symlink_metadata();
+        found.is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+    };
+    let here: Vec<(PathBuf, Option<usize>)> = match whole {
         false => {
             let known = |file| Path::new(file) == Path::new(path.file_name().unwrap_or_default());
             vec![(
@@ -232,7 +262,7 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
             let all = (0..)
                 .zip(listops::FILES)
                 .map(|(i, f)| (path.join(f), Some(i)));
-            all.filter(|(file, _)| file.exists()).collect()
+            all.filter(|(file, _)| !missing(file)).collect()
         }
     };
     if here.is_empty() {
@@ -241,6 +271,8 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
     }
     let published = [96_000, 2_000, 2_000];
     let mut earlier: Vec<(String, HashSet<Digest>)> = vec![];
+    // As the loader divides them.
+    let mut splits: [HashSet<Digest>; 3] = Default::default();
     for (file, place) in &here {
         let name = file.file_name().unwrap_or_default().display().to_string();
         let (mut labels, mut words, mut longest) = ([0usize; 10], 0, 0);
@@ -251,7 +283,13 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
             words += codes.len();
             longest = longest.max(codes.len());
             shortest = shortest.min(codes.len());
-            distinct.insert(digest(codes));
+            let digest = digest(codes);
+            distinct.insert(digest);
+            let split = match *place {
+                Some(place) if whole => place,
+                _ => listops::place(&digest),
+            };
+            splits[split].insert(digest);
         })?;
         report.fact(found.to_string());
         report.fact(format!(
@@ -289,6 +327,26 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
     for (file, count) in listops::FILES.iter().zip(published) {
         if !earlier.iter().any(|(name, _)| name == file) {
             report.compare(&format!("expressions in {file}"), 0, count);
+        }
+    }
+    let empty = splits.iter().all(HashSet::is_empty);
+    for (place, split) in ["train", "dev", "test"].into_iter().enumerate() {
+        let file = path.join(listops::FILES[place]);
+        let absent = whole && missing(&file);
+        let refused = if absent {
+            listops::expressions(&file, &mut |_, _| ()).map(drop)
+        } else if nothing_left(&splits[place], splits[place + 1..].iter()) {
+            Err(listops::none_left(path, split))
+        } else {
+            Ok(())
+        };
+        let part = match whole {
+            true => absent && place == 0,
+            false => !empty,
+        };
+        match (refused, part) {
+            (Err(error), true) => report.differences.push(error.to_string()),
+            (refused, _) => report.refused(refused),
         }
     }
     report.fact(COUNTS_ONLY);
@@ -364,6 +422,11 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
             pairs,
             documents,
         });
+    }
+    for (place, Earlier { file, pairs, .. }) in earlier.iter().enumerate() {
+        if nothing_left(pairs, earlier[place + 1..].iter().map(|later| &later.pairs)) {
+            report.refused(Err(retrieval::none_left(&path.join(file))));
+        }
     }
     report.fact(format!(
         "{} papers by id; with more than one text: {}",
@@ -441,6 +504,7 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
         let line = format!("pictures with both labels: {}", contradictory.len());
         report.faults.push(line);
     }
+    report.refused(pathfinder::refuse_few(&folder, pictures));
     report.fact(COUNTS_ONLY);
     report.compare("batches", batches.len(), 200);
     report.compare("lines", lines, 200_000);

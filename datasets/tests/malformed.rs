@@ -67,6 +67,20 @@ fn alone() -> MutexGuard<'static, ()> {
 /// Something that reads a set, without what it found.
 type Reader = fn(&Path) -> Result<(), DataError>;
 
+/// The first fault of a page, as an error.
+fn faultless(path: &Path, report: Result<verify::Report, DataError>) -> Result<(), DataError> {
+    match report?.faults.into_iter().next() {
+        None => Ok(()),
+        Some(fault) => Err(DataError {
+            path: path.into(),
+            problem: fault,
+            expected: "no faults".into(),
+            hint: "none".into(),
+            source: None,
+        }),
+    }
+}
+
 /// A small set in perfect form, and what reads it.
 struct Task {
     readers: &'static [Reader],
@@ -80,7 +94,7 @@ const TEXT: Task = Task {
     readers: &[
         |path| text::load(path, text::MAX_LEN, Protocol::Clean).map(drop),
         |path| text::load(path, text::MAX_LEN, Protocol::Paper).map(drop),
-        |path| verify::text(path).map(drop),
+        |path| faultless(path, verify::text(path)),
     ],
     make: |root| {
         for (half, class) in [
@@ -122,17 +136,14 @@ const LISTOPS: Task = Task {
     readers: &[
         |path| listops::load(path, listops::MAX_LEN, Protocol::Clean).map(drop),
         |path| listops::load(path, listops::MAX_LEN, Protocol::Paper).map(drop),
-        |path| verify::listops(path).map(drop),
-        |path| match path.is_dir() {
-            true => Ok(()),
-            false => listops::verify(path).map(drop),
-        },
+        |path| faultless(path, verify::listops(path)),
     ],
     make: |root| {
         for (file, digit) in [("train", 1), ("val", 2), ("test", 3)] {
             let mut bytes = b"Source\tTarget\r\n".to_vec();
             for i in 0..10 {
-                let line = format!("( ( ( [MIN ( ( ( [SM {digit} ) 9 ) ] ) ) {i} ) ] )\t0\r\n");
+                let line =
+                    format!("( ( ( ( [MIN 0 ) ( ( ( [SM {digit} ) 9 ) ] ) ) {i} ) ] )\t0\r\n");
                 bytes.extend(line.as_bytes());
             }
             put(root, &format!("basic_{file}.tsv"), &bytes);
@@ -145,7 +156,7 @@ const RETRIEVAL: Task = Task {
     readers: &[
         |path| retrieval::load(path, retrieval::MAX_LEN, Protocol::Clean).map(drop),
         |path| retrieval::load(path, retrieval::MAX_LEN, Protocol::Paper).map(drop),
-        |path| verify::retrieval(path).map(drop),
+        |path| faultless(path, verify::retrieval(path)),
     ],
     make: |root| {
         for file in ["train", "eval", "test"] {
@@ -165,7 +176,7 @@ const RETRIEVAL: Task = Task {
 const IMAGE: Task = Task {
     readers: &[
         |path| image::load(path, Black::Kept).map(drop),
-        |path| verify::image(path).map(drop),
+        |path| faultless(path, verify::image(path)),
     ],
     make: |root| {
         for name in BATCHES {
@@ -190,7 +201,7 @@ const IMAGE: Task = Task {
 const PATHFINDER: Task = Task {
     readers: &[
         |path| pathfinder::load(path, Black::Kept).map(drop),
-        |path| verify::pathfinder(path).map(drop),
+        |path| faultless(path, verify::pathfinder(path)),
     ],
     make: |root| {
         pathfinder::write(root, 0, &pathfinder::Settings::EASY, [8, 2, 2]).unwrap();
@@ -321,7 +332,7 @@ fn judge(task: &Task, path: &Path) -> Result<Vec<Option<String>>, String> {
 }
 
 /// A name; what is read, in the folder of the set; the damage to the set in that folder; words of
-/// the loader's error, or none if the set is taken nevertheless.
+/// every reader's error, or none if all take the set nevertheless.
 type Case = (
     &'static str,
     &'static str,
@@ -338,14 +349,17 @@ fn check(task: &Task, cases: &[Case]) {
         damage(root.path());
         match judge(task, &root.path().join(at)) {
             Err(promise) => broken.push(format!("{name}: {promise}")),
-            Ok(outcomes) => match &outcomes[0] {
-                None if !words.is_empty() => broken.push(format!("{name}: taken")),
-                Some(line) if words.is_empty() => broken.push(format!("{name}: {line}")),
-                Some(line) if !words.iter().all(|word| line.contains(word)) => {
-                    broken.push(format!("{name}: not {words:?}: {line}"));
+            Ok(outcomes) => {
+                for (number, outcome) in outcomes.iter().enumerate() {
+                    let told = match outcome {
+                        None if !words.is_empty() => "taken",
+                        Some(line) if words.is_empty() => line,
+                        Some(line) if !words.iter().all(|word| line.contains(word)) => line,
+                        _ => continue,
+                    };
+                    broken.push(format!("{name}, reader {number}, not {words:?}: {told}"));
                 }
-                _ => {}
-            },
+            }
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
@@ -503,6 +517,20 @@ fn tables_of_reviews() {
                 },
                 &["test.tsv", "line 14", "columns: 1"],
             ),
+        ],
+    );
+}
+
+/// Protocol paper takes these.
+#[test]
+fn reviews_of_which_nothing_is_left() {
+    const READERS: &[Reader] = &[TEXT.readers[0], TEXT.readers[2]];
+    check(
+        &Task {
+            readers: READERS,
+            ..TABLES
+        },
+        &[
             (
                 "the same texts in both tables",
                 "",
@@ -510,6 +538,15 @@ fn tables_of_reviews() {
                     fs::copy(r.join("train.tsv"), r.join("test.tsv")).unwrap();
                 },
                 &["is left for the train split", "protocol paper"],
+            ),
+            (
+                "two texts, neither of them for development",
+                "",
+                |r| {
+                    let table = b"Source\tTarget\ntext 1\t0\ntext 2\t1\n";
+                    put(r, "train.tsv", table);
+                },
+                &["is left for the dev split", "protocol paper"],
             ),
         ],
     );
@@ -720,16 +757,59 @@ fn files_of_listops() {
                 &["basic_val.tsv", "cannot be read"],
             ),
             (
-                "a single file of one line",
+                "a single file without lines",
                 "one",
-                |r| put(r, "one", b"Source\tTarget\n7\t7\n"),
-                &["is left for"],
+                |r| put(r, "one", b"Source\tTarget\n"),
+                &["is left for the train"],
             ),
             (
                 "a file that is not there",
                 "none",
                 |_| {},
                 &["there is no such file"],
+            ),
+            (
+                "a folder with one of the files",
+                "",
+                |r| {
+                    fs::remove_file(r.join("basic_val.tsv")).unwrap();
+                    fs::remove_file(r.join("basic_test.tsv")).unwrap();
+                },
+                &["basic_val.tsv", "there is no such file"],
+            ),
+            (
+                "a folder with another of the files",
+                "",
+                |r| {
+                    fs::remove_file(r.join("basic_train.tsv")).unwrap();
+                    fs::remove_file(r.join("basic_val.tsv")).unwrap();
+                },
+                &["there is no such file"],
+            ),
+        ],
+    );
+}
+
+/// Verified without a fault, but no use to a run.
+#[test]
+fn parts_of_listops() {
+    check(
+        &Task {
+            readers: &LISTOPS.readers[..2],
+            ..LISTOPS
+        },
+        &[
+            (
+                "a single file of one line",
+                "one",
+                |r| put(r, "one", b"Source\tTarget\n7\t7\n"),
+                &["is left for"],
+            ),
+            (
+                "a folder without the file of train",
+                "",
+                |r| fs::remove_file(r.join("basic_train.tsv")).unwrap(),
+                &["basic_train.tsv", "there is no such file"],
             ),
         ],
     );
@@ -1547,6 +1627,16 @@ fn folders_of_pathfinder() {
                 "",
                 |r| ring(r, METADATA),
                 &["0.npy", "cannot be read"],
+            ),
+            (
+                "nine pictures",
+                "",
+                |r| {
+                    let lines = fs::read_to_string(r.join(METADATA)).unwrap();
+                    let nine: Vec<&str> = lines.lines().take(9).collect();
+                    put(r, METADATA, nine.join("\n").as_bytes());
+                },
+                &["9 pictures cannot be divided"],
             ),
             (
                 "no metadata",

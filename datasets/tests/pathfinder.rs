@@ -373,6 +373,7 @@ fn the_originals_pictures_are_read_and_have_their_known_moments() {
         page.contains("100 pictures, 51 connected (51.0%), 100 distinct"),
         "{page}"
     );
+    assert_eq!(report.faults, [""; 0], "{page}");
 }
 
 /// The largest difference of the shares of two samples that are at most as large as some number.

@@ -1,6 +1,6 @@
 //! Reports about files on disk: sets made for the test, and the published ones where they are at hand.
 
-use datasets::{DataError, Protocol, retrieval, verify};
+use datasets::{DataError, Protocol, listops, retrieval, verify};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -159,10 +159,12 @@ fn a_target_that_is_not_the_value_is_a_fault_with_its_line() {
         "Source\tTarget\n( ( ( [MAX 2 ) 9 ) ] )\t9\n( ( ( [MIN 2 ) 9 ) ] )\t9\n( ( ( [MAX 2 ) 9 ) ] )\t9\n",
     )
     .unwrap();
-    for path in [root.path(), &file] {
+    // Of the folder, a missing file as well.
+    for (path, faults) in [(root.path(), 2), (&file, 1)] {
         let report = verify::listops(path).unwrap();
         let fault = "basic_val.tsv, line 3: the Target is 9, the value of the expression 2";
-        assert_eq!(report.faults, [fault]);
+        assert_eq!(report.faults[0], fault);
+        assert_eq!(report.faults.len(), faults, "{report}");
         let page = report.to_string();
         for line in [
             "basic_val.tsv: 2 of 3 Targets confirmed",
@@ -191,6 +193,56 @@ fn expressions_made_elsewhere_are_confirmed() {
         let confirmed = format!("{name}: {count} of {count} Targets confirmed");
         assert!(report.facts[0].starts_with(&confirmed), "{report}");
     }
+    let report = verify::listops(&path).unwrap();
+    assert_eq!(report.faults, [""; 0], "{report}");
+}
+
+#[test]
+fn a_folder_without_the_file_of_train_differs_and_one_without_another_is_wrong() {
+    let root = tempfile::tempdir().unwrap();
+    let shape = listops::Shape {
+        train: 20,
+        dev: 5,
+        test: 5,
+        ..listops::Shape::LRA
+    };
+    listops::write(root.path(), 1, &shape).unwrap();
+    assert_eq!(verify::listops(root.path()).unwrap().faults, [""; 0]);
+    let train = root.path().join("basic_train.tsv");
+    fs::remove_file(&train).unwrap();
+    let report = verify::listops(root.path()).unwrap();
+    assert_eq!(report.faults, [""; 0], "{report}");
+    let difference = format!("{train:?}: there is no such file; expected ");
+    assert!(report.to_string().contains(&difference), "{report}");
+    // What is in test too is removed from dev.
+    let [dev, test] = ["val", "test"].map(|name| root.path().join(format!("basic_{name}.tsv")));
+    fs::copy(&test, &dev).unwrap();
+    let report = verify::listops(root.path()).unwrap();
+    assert!(report.faults[0].contains("no expression is left for the dev split"));
+    fs::remove_file(&test).unwrap();
+    let report = verify::listops(root.path()).unwrap();
+    let fault = format!("{test:?}: there is no such file; expected ");
+    assert!(report.faults[0].starts_with(&fault), "{report}");
+    // A file that is too small to be divided is a part of something else.
+    let report = verify::listops(&dev).unwrap();
+    assert_eq!(report.faults, [""; 0], "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains(": no expression is left for the ")
+    );
+}
+
+#[test]
+fn pairs_of_which_nothing_is_left_are_wrong() {
+    let root = tempfile::tempdir().unwrap();
+    retrieval::write(root.path(), 7, [6, 3, 4]).unwrap();
+    let [train, test] = ["train", "test"].map(|name| format!("new_aan_pairs.{name}.tsv"));
+    fs::copy(root.path().join(&test), root.path().join(&train)).unwrap();
+    let report = verify::retrieval(root.path()).unwrap();
+    let fault = format!("{train}\": no pair is left of this file; expected at least one");
+    assert!(report.faults[0].contains(&fault), "{report}");
+    assert_eq!(report.faults.len(), 1, "{report}");
 }
 
 #[test]
