@@ -15,6 +15,30 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Refuses what is no folder: `expected` should have been there, and `get` says where it is to be had.
+pub(crate) fn refuse_no_folder(
+    path: &Path,
+    expected: &'static str,
+    get: &'static str,
+) -> Result<(), DataError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(DataError::new(
+            path,
+            "this is a file, not a folder",
+            expected,
+            get,
+        )),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(DataError::new(
+            path,
+            "there is no such folder",
+            expected,
+            get,
+        )),
+        Err(e) => Err(DataError::unreadable(path, expected, e)),
+    }
+}
+
 /// Makes a file in an existing folder, which has its name only once it is whole; `expected` says
 /// which folder would do.
 pub(crate) fn write(

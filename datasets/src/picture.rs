@@ -33,15 +33,7 @@ pub(crate) fn read(path: &Path, colours: &[ColorType]) -> Result<Option<Picture>
     };
     let expected = format!("a PNG of {SIDE} x {SIDE} pixels, {colour}");
     let wrong = |problem: String| DataError::new(path, problem, expected.clone(), AGAIN);
-    let unreadable = |e| {
-        DataError::new(
-            path,
-            "cannot be read",
-            expected.clone(),
-            "check its permissions",
-        )
-        .caused_by(e)
-    };
+    let unreadable = |e| DataError::unreadable(path, &expected, e);
     let found = fs::metadata(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => wrong("there is no such file".into()),
         _ => unreadable(e),

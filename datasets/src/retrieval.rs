@@ -22,7 +22,8 @@ use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
 use std::collections::HashSet;
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// The bytes of each document that the reference keeps.
@@ -247,20 +248,23 @@ pub(crate) fn none_left(file: &Path) -> DataError {
 
 /// Refuses what is not the folder of the three files, and says where they may be.
 pub(crate) fn check_folder(path: &Path) -> Result<(), DataError> {
-    let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
-    if !path.exists() {
-        return wrong("there is no such folder", GET.into());
-    }
-    if !path.is_dir() {
-        return wrong("this is a file, not a folder", GET.into());
-    }
-    if let Some(missing) = FILES.iter().find(|file| !path.join(file).is_file()) {
-        let inner = ["tsv_data", "lra_release_format"].map(|inner| path.join(inner));
-        let hint = match inner.iter().find(|inner| inner.join(missing).is_file()) {
-            Some(inner) => format!("did you mean {inner:?}?"),
-            None => GET.to_string(),
-        };
-        return wrong(&format!("there is no file {missing} in it"), hint);
+    file::refuse_no_folder(path, LAYOUT, GET)?;
+    for name in FILES {
+        let file = path.join(name);
+        match fs::metadata(&file) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(DataError::new(&file, "this is not a file", LAYOUT, GET)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let inner = ["tsv_data", "lra_release_format"].map(|inner| path.join(inner));
+                let hint = match inner.iter().find(|inner| inner.join(name).is_file()) {
+                    Some(inner) => format!("did you mean {inner:?}?"),
+                    None => GET.to_string(),
+                };
+                let problem = format!("there is no file {name} in it");
+                return Err(DataError::new(path, problem, LAYOUT, hint));
+            }
+            Err(e) => return Err(DataError::unreadable(&file, LAYOUT, e)),
+        }
     }
     Ok(())
 }

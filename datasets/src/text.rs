@@ -142,21 +142,7 @@ fn dataset(name: String, builtin: bool, division: Division) -> Dataset {
 /// The folders `train` and `test` in `path`, or the tables; refuses what has neither, and says where they may be.
 fn halves(path: &Path) -> Result<[PathBuf; 2], DataError> {
     let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
-    match fs::metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return wrong("there is no such folder", GET.into());
-        }
-        Err(e) => {
-            return Err(
-                DataError::new(path, "cannot be read", LAYOUT, "check its permissions")
-                    .caused_by(e),
-            );
-        }
-        Ok(found) if !found.is_dir() => {
-            return wrong("this is a file, not a folder", GET.into());
-        }
-        Ok(_) => {}
-    }
+    file::refuse_no_folder(path, LAYOUT, GET)?;
     let folders = ["train", "test"].map(|half| path.join(half));
     if folders.iter().any(|half| half.is_dir()) {
         return Ok(folders); // A missing half is reported with its own path.
@@ -232,15 +218,7 @@ fn folder_texts(half: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), D
 
 /// A text, whole.
 fn read(file: &Path) -> Result<Vec<u8>, DataError> {
-    let unreadable = |e| {
-        DataError::new(
-            file,
-            "cannot be read",
-            "a text file",
-            "check its permissions",
-        )
-        .caused_by(e)
-    };
+    let unreadable = |e| DataError::unreadable(file, "a text file", e);
     let open = file::open(file).map_err(unreadable)?;
     let size = open.metadata().map_err(unreadable)?.len();
     if size > LONGEST {
@@ -275,16 +253,13 @@ fn is_called(file: &Path, name: &str) -> bool {
 
 /// The entries of a folder, sorted: the file system's own order differs between machines.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let unreadable = |e| {
-        DataError::new(folder, "cannot be listed", LAYOUT, "check its permissions").caused_by(e)
-    };
     let mut entries = fs::read_dir(folder)
         .and_then(|entries| {
             entries
                 .map(|entry| Ok(entry?.path()))
                 .collect::<io::Result<Vec<PathBuf>>>()
         })
-        .map_err(unreadable)?;
+        .map_err(|e| DataError::unreadable(folder, LAYOUT, e))?;
     entries.sort_unstable();
     Ok(entries)
 }

@@ -95,8 +95,7 @@ pub(super) fn print(codes: &[u8], line: &mut Vec<u8>) {
 
 /// Hands each row of the file to `take`, in the order of lines.
 pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataError> {
-    let unreadable =
-        |e| DataError::new(path, "cannot be read", EXPECTED, "check its permissions").caused_by(e);
+    let unreadable = |e| DataError::unreadable(path, EXPECTED, e);
     let wrong = |line: usize, what: &str| {
         DataError::new(path, format!("line {line}: {what}"), EXPECTED, AGAIN)
     };

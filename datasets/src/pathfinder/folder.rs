@@ -7,7 +7,7 @@
 
 use super::paddle::{LENGTH, MARGIN};
 use super::{SIDE, Settings};
-use crate::file::quoted;
+use crate::file::{self, quoted};
 use crate::{DataError, picture};
 use rayon::prelude::*;
 use std::fs::{self, File};
@@ -53,21 +53,10 @@ pub(crate) struct Row {
     pub(crate) label: usize,
 }
 
-fn unreadable(path: &Path, expected: &str, e: io::Error) -> DataError {
-    DataError::new(path, "cannot be read", expected, "check its permissions").caused_by(e)
-}
-
 /// The folder of the one difficulty at `path`.
 pub(crate) fn locate(path: &Path) -> Result<PathBuf, DataError> {
     let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return wrong("this is a file, not a folder", GET.into()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return wrong("there is no such folder", GET.into());
-        }
-        Err(e) => return Err(unreadable(path, LAYOUT, e)),
-    }
+    file::refuse_no_folder(path, LAYOUT, GET)?;
     if path.join("metadata").is_dir() {
         return Ok(path.to_path_buf());
     }
@@ -95,11 +84,12 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf, DataError> {
 pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
     let expected = "files metadata/0.npy, metadata/1.npy and so on";
     let metadata = folder.join("metadata");
-    let listed = fs::read_dir(&metadata).map_err(|e| unreadable(&metadata, expected, e))?;
+    let listed =
+        fs::read_dir(&metadata).map_err(|e| DataError::unreadable(&metadata, expected, e))?;
     let mut batches = Vec::new();
     for entry in listed {
         let file = entry
-            .map_err(|e| unreadable(&metadata, expected, e))?
+            .map_err(|e| DataError::unreadable(&metadata, expected, e))?
             .path();
         let name = file.file_name().and_then(|name| name.to_str());
         let number = name.and_then(|name| name.strip_suffix(".npy")?.parse::<u64>().ok());
@@ -129,7 +119,7 @@ pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
 pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> {
     let path = &batch.file;
     let expected = format!("{COLUMNS} words a line: imgs/0 sample_0.png 0 LABEL and seven numbers");
-    let found = fs::metadata(path).map_err(|e| unreadable(path, &expected, e))?;
+    let found = fs::metadata(path).map_err(|e| DataError::unreadable(path, &expected, e))?;
     if !found.is_file() {
         let problem = "this is not a file";
         return Err(DataError::new(path, problem, expected, GET));
@@ -139,7 +129,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
         let expected = format!("a batch of about {BATCH} lines, {METADATA} bytes at most");
         return Err(DataError::new(path, problem, expected, AGAIN));
     }
-    let open = File::open(path).map_err(|e| unreadable(path, &expected, e))?;
+    let open = File::open(path).map_err(|e| DataError::unreadable(path, &expected, e))?;
     let mut input = BufReader::new(open.take(METADATA));
     let (mut rows, mut line) = (Vec::new(), Vec::with_capacity(LINE));
     for number in 1.. {
@@ -148,7 +138,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
             .by_ref()
             .take(LINE as u64 + 1)
             .read_until(b'\n', &mut line)
-            .map_err(|e| unreadable(path, &expected, e))?;
+            .map_err(|e| DataError::unreadable(path, &expected, e))?;
         if line.is_empty() {
             break;
         }

@@ -30,9 +30,7 @@ pub(crate) struct Row {
 /// Calls `each` with every line of `file`.
 pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
     let failed = |problem: String| DataError::new(file, problem, COLUMNS, AGAIN);
-    let open = file::open(file).map_err(|e| {
-        DataError::new(file, "cannot be read", COLUMNS, "check its permissions").caused_by(e)
-    })?;
+    let open = file::open(file).map_err(|e| DataError::unreadable(file, COLUMNS, e))?;
     let mut bytes = BufReader::with_capacity(1 << 16, open);
     let mut line = Vec::new();
     for number in 1.. {
