@@ -66,6 +66,8 @@ const UNPACKED: u64 = 256 << 20;
 const LAYOUT: &str = "the folder cifar-10-batches-bin of six .bin files, or cifar-10-binary.tar.gz";
 const GET: &str = "get cifar-10-binary.tar.gz, or use the built-in drawings, which need no data";
 const AGAIN: &str = "the file is damaged or incomplete; get it again";
+/// For a file of which nothing could be made.
+const BINARY: &str = "is it the binary version, as .tar.gz (not the Python version, no other compression)? Then get it again";
 
 /// Reads CIFAR-10 from the folder of its binary files or from the published archive.
 ///
@@ -204,7 +206,7 @@ pub(crate) fn records(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result
         io::ErrorKind::NotFound => {
             DataError::new(path, "there is no such file or folder", LAYOUT, GET)
         }
-        _ => DataError::new(path, "cannot be read", LAYOUT, "check its permissions").caused_by(e),
+        _ => DataError::unreadable(path, LAYOUT, e),
     })?;
     match found.is_dir() {
         true => folder(path, each),
@@ -226,7 +228,7 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
                     .map_or(GET.to_string(), |inner| format!("did you mean {inner:?}?"));
                 return Err(DataError::new(&file, "there is no such file", LAYOUT, hint));
             }
-            Err(e) => return Err(unreadable(&file, e)),
+            Err(e) => return Err(DataError::unreadable(&file, LAYOUT, e)),
         };
         if !found.is_file() {
             return Err(DataError::new(&file, "this is not a file", LAYOUT, GET));
@@ -235,7 +237,7 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
     }
     for (number, name) in FILES.iter().enumerate() {
         let file = path.join(name);
-        let open = file::open(&file).map_err(|e| unreadable(&file, e))?;
+        let open = file::open(&file).map_err(|e| DataError::unreadable(&file, LAYOUT, e))?;
         read_batch(BufReader::new(open), &file, name, &mut |record| {
             each(number, record);
         })?;
@@ -248,9 +250,10 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
 fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
     let broken = |number: usize, e: io::Error| {
         let problem = format!("cannot be unpacked from its entry {number} on");
-        DataError::new(path, problem, LAYOUT, AGAIN).caused_by(e)
+        let hint = if number == 1 { BINARY } else { AGAIN };
+        DataError::new(path, problem, LAYOUT, hint).caused_by(e)
     };
-    let file = file::open(path).map_err(|e| unreadable(path, e))?;
+    let file = file::open(path).map_err(|e| DataError::unreadable(path, LAYOUT, e))?;
     let unpacked = GzDecoder::new(BufReader::new(file)).take(UNPACKED);
     let mut archive = tar::Archive::new(unpacked);
     let mut found = [false; FILES.len()];
@@ -279,13 +282,10 @@ fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataEr
         },
         Some(number) => {
             let problem = format!("{} is not in it", FILES[number]);
-            Err(DataError::new(path, problem, LAYOUT, AGAIN))
+            let hint = if found.contains(&true) { AGAIN } else { BINARY };
+            Err(DataError::new(path, problem, LAYOUT, hint))
         }
     }
-}
-
-fn unreadable(path: &Path, e: io::Error) -> DataError {
-    DataError::new(path, "cannot be read", LAYOUT, "check its permissions").caused_by(e)
 }
 
 fn size_expected() -> String {
