@@ -39,7 +39,39 @@ pub(crate) fn refuse_no_folder(
     }
 }
 
-/// Makes a file in an existing folder, which has its name only once it is whole; `expected` says
+/// Refuses a place where there is something: nothing is ever replaced.
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), DataError> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(is_there(path)),
+        Err(_) => Ok(()), // If it cannot be looked at, it cannot be written either, which says why.
+    }
+}
+
+fn is_there(path: &Path) -> DataError {
+    DataError::new(
+        path,
+        "it is there already",
+        "a place for something new",
+        "remove it (what ends in .part is left of an interrupted run), or write elsewhere",
+    )
+}
+
+/// What has come of an attempt to make `path`; `expected` says where it could have been made.
+pub(crate) fn made<T>(
+    path: &Path,
+    expected: &'static str,
+    made: io::Result<T>,
+) -> Result<T, DataError> {
+    made.map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => is_there(path),
+        _ => {
+            let hint = "check its permissions and the free space";
+            DataError::new(path, "cannot be written", expected, hint).caused_by(e)
+        }
+    })
+}
+
+/// Makes a new file in an existing folder, which has its name only once it is whole; `expected` says
 /// which folder would do.
 pub(crate) fn write(
     path: &Path,
@@ -48,18 +80,18 @@ pub(crate) fn write(
 ) -> Result<(), DataError> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
-    let written = File::create(&part).and_then(|out| {
-        let mut out = BufWriter::with_capacity(1 << 20, out);
-        contents(&mut out)?;
-        out.flush()?;
-        out.get_ref().sync_all()?;
-        fs::rename(&part, path)
-    });
-    written.map_err(|e| {
-        let _ = fs::remove_file(&part); // It may not even exist.
-        let hint = "check its permissions and the free space";
-        DataError::new(path, "cannot be written", expected, hint).caused_by(e)
-    })
+    let part = Path::new(&part);
+    refuse_existing(path)?;
+    let out = made(part, expected, File::create_new(part))?;
+    let mut out = BufWriter::with_capacity(1 << 20, out);
+    let written = contents(&mut out)
+        .and_then(|()| out.flush())
+        .and_then(|()| out.get_ref().sync_all())
+        .and_then(|()| fs::rename(part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(part); // What went wrong first is the error worth telling.
+    }
+    made(path, expected, written)
 }
 
 /// The beginning of a field, for a message: printable, and of a bounded length whatever stands in

@@ -1,6 +1,6 @@
 //! Reports about files on disk: sets made for the test, and the published ones where they are at hand.
 
-use datasets::{DataError, Protocol, listops, retrieval, verify};
+use datasets::{DataError, Protocol, listops, pathfinder, retrieval, verify};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -243,6 +243,51 @@ fn pairs_of_which_nothing_is_left_are_wrong() {
     let fault = format!("{train}\": no pair is left of this file; expected at least one");
     assert!(report.faults[0].contains(&fault), "{report}");
     assert_eq!(report.faults.len(), 1, "{report}");
+}
+
+#[test]
+fn what_is_there_is_neither_replaced_nor_removed() {
+    let shape = listops::Shape {
+        train: 2,
+        dev: 1,
+        test: 1,
+        ..listops::Shape::LRA
+    };
+    let easy = pathfinder::Settings::EASY;
+    type Write<'a> = &'a dyn Fn(&Path) -> Result<(), DataError>;
+    let writers: [(&str, Write); 3] = [
+        ("basic_val.tsv", &|folder| listops::write(folder, 1, &shape)),
+        ("new_aan_pairs.eval.tsv", &|folder| {
+            retrieval::write(folder, 1, [2, 1, 1])
+        }),
+        ("curv_baseline", &|folder| {
+            pathfinder::write(folder, 1, &easy, [2, 1, 1]).map(drop)
+        }),
+    ];
+    for (name, write) in writers {
+        for there in [name.to_string(), format!("{name}.part")] {
+            let root = tempfile::tempdir().unwrap();
+            let there = root.path().join(there);
+            let letter = match there.to_str().unwrap().contains(".tsv") {
+                true => there.clone(),
+                false => {
+                    fs::create_dir(&there).unwrap();
+                    there.join("letter.txt")
+                }
+            };
+            fs::write(&letter, "dear").unwrap();
+            let error = write(root.path()).unwrap_err();
+            assert_eq!(error.path, there);
+            assert_eq!(error.problem, "it is there already");
+            assert_eq!(fs::read(&letter).unwrap(), b"dear");
+        }
+        let root = tempfile::tempdir().unwrap();
+        write(root.path()).unwrap();
+        assert!(write(root.path()).is_err());
+        let entries = fs::read_dir(root.path()).unwrap();
+        let part = |name: &std::ffi::OsStr| Path::new(name).extension() == Some("part".as_ref());
+        assert!(!entries.map(|e| e.unwrap().file_name()).any(|n| part(&n)));
+    }
 }
 
 #[test]

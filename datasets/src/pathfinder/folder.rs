@@ -226,7 +226,7 @@ fn png(pixels: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Writes `count` pictures, the labels and pixels of which `picture` tells, as a new folder in
-/// `parent`.
+/// `parent`. Of so many small files none is waited for until it is on the disk.
 pub(super) fn write(
     parent: &Path,
     settings: &Settings,
@@ -238,29 +238,15 @@ pub(super) fn write(
         length => format!("curv_contour_length_{length}"),
     };
     let (part, whole) = (parent.join(format!("{name}.part")), parent.join(&name));
-    for path in [&part, &whole] {
-        if path.exists() {
-            return Err(DataError::new(
-                path,
-                "it is there already",
-                "a place for a new folder",
-                "remove it (what ends in .part is left of an interrupted run), or write elsewhere",
-            ));
-        }
+    let expected = "a folder that can be written to, with room for about 4 kB a picture";
+    file::refuse_existing(&whole)?;
+    file::made(&part, expected, fs::create_dir(&part))?;
+    let written =
+        write_batches(&part, settings, count, picture).and_then(|()| fs::rename(&part, &whole));
+    if written.is_err() {
+        let _ = fs::remove_dir_all(&part); // What went wrong first is the error worth telling.
     }
-    let written = write_batches(&part, settings, count, picture);
-    written
-        .and_then(|()| fs::rename(&part, &whole))
-        .map_err(|e| {
-            let _ = fs::remove_dir_all(&part); // It may not even exist.
-            DataError::new(
-                &whole,
-                "cannot be written",
-                "a folder that can be written to, with room for about 4 kB a picture",
-                "check its permissions and the free space",
-            )
-            .caused_by(e)
-        })?;
+    file::made(&whole, expected, written)?;
     Ok(whole)
 }
 
@@ -271,7 +257,6 @@ fn write_batches(
     picture: &(dyn Fn(usize) -> (usize, Box<[u8]>) + Sync),
 ) -> io::Result<()> {
     let metadata = folder.join("metadata");
-    fs::create_dir(folder)?;
     fs::create_dir(&metadata)?;
     let (target, distractor) = (settings.contour_length, settings.distractor_length);
     for (batch, first) in (0..count).step_by(BATCH).enumerate() {
