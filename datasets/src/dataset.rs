@@ -2,6 +2,8 @@
 //!
 //! Bytes are kept, not token ids: a quarter of the memory, and the encoding of all five tasks is "byte + offset".
 
+use std::path::Path;
+
 /// How the bytes of a document become token ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
@@ -79,7 +81,8 @@ pub struct Split {
 pub struct Dataset {
     /// Says what it is and where it came from; every report prints it.
     pub name: String,
-    /// Made by this program rather than read: a number measured on it is no result on the published task.
+    /// Made by this program, when it is loaded or before ([`MADE`]): a number measured on it is no result on the published
+    /// task.
     pub builtin: bool,
     /// How bytes become token ids.
     pub encoding: Encoding,
@@ -94,6 +97,18 @@ pub struct Dataset {
     pub test: Split,
     /// The data report, a line each: counts, cut texts, duplicates, the rule of the dev split.
     pub notes: Vec<String>,
+}
+
+/// The file that `data make` writes beside a set, to tell it from the published one.
+pub const MADE: &str = "made.toml";
+
+/// What the set `what` at `path` is called, and whether `data make` has made it; `path` is the set's folder, or one file or
+/// folder in it.
+pub(crate) fn name(what: &str, path: &Path) -> (String, bool) {
+    let made = |folder: &Path| folder.join(MADE).is_file();
+    let made = made(path) || path.parent().is_some_and(made);
+    let by = if made { " made by data make," } else { "" };
+    (format!("{what}{by} at {}", path.display()), made)
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
     let classes = CLASSES.map(String::from).to_vec();
     let splits = [train, dev, examples(test.into_iter())];
     let rule = "train is the first 45000 records of the training files, dev the last 5000";
-    Ok(dataset(name, false, classes, splits, rule, black))
+    Ok(assembled(name, false, classes, splits, rule, black))
 }
 
 /// Makes the built-in drawings of `seed`: 20,000 + 2,000 + 5,000 pictures of ten shapes among litter
@@ -100,7 +100,7 @@ pub fn builtin(seed: u64, black: Black) -> Dataset {
     let name = format!("built-in drawings (seeded, not CIFAR-10), seed {seed}");
     let classes = classes(true);
     let rule = "the three splits are drawn from streams of their own";
-    dataset(name, true, classes, splits, rule, black)
+    assembled(name, true, classes, splits, rule, black)
 }
 
 /// The names of the classes, by label: of the drawings, or of CIFAR-10.
@@ -140,7 +140,7 @@ fn examples(pictures: impl Iterator<Item = (usize, Box<[u8]>)>) -> Vec<Example> 
     (0..).zip(pictures).map(example).collect()
 }
 
-fn dataset(
+fn assembled(
     name: String,
     builtin: bool,
     classes: Vec<String>,

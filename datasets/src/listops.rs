@@ -17,7 +17,7 @@ mod evaluator;
 mod generator;
 mod tsv;
 
-use crate::dataset::{Dataset, Encoding, Example, Split};
+use crate::dataset::{self, Dataset, Encoding, Example, Split};
 use crate::protocol::{Digest, Protocol, digest};
 use crate::{DataError, file, listops::tsv::Row};
 use engine::rng::Seed;
@@ -150,7 +150,7 @@ pub fn builtin(seed: u64, shape: &Shape, protocol: Protocol) -> Result<Dataset, 
         sources
     });
     let splits = assemble(splits, MAX_LEN, protocol, &mut notes);
-    Ok(dataset(name, true, splits, notes))
+    Ok(assembled(name, true, splits, notes))
 }
 
 /// The names of the classes, by label.
@@ -286,8 +286,8 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
             return Err(none_left(path, split.name));
         }
     }
-    let name = format!("ListOps at {}", path.display());
-    Ok(dataset(name, false, splits, notes))
+    let (name, made) = dataset::name("ListOps", path);
+    Ok(assembled(name, made, splits, notes))
 }
 
 /// The split, 0 to 2, of an expression in a single file.
@@ -491,7 +491,7 @@ fn assemble(
     made
 }
 
-fn dataset(name: String, builtin: bool, splits: [Split; 3], notes: Vec<String>) -> Dataset {
+fn assembled(name: String, builtin: bool, splits: [Split; 3], notes: Vec<String>) -> Dataset {
     let [train, dev, test] = splits;
     Dataset {
         name,

@@ -23,7 +23,7 @@ mod folder;
 mod generator;
 mod paddle;
 
-use crate::{Black, DataError, Dataset, Encoding, Example, Split, picture};
+use crate::{Black, DataError, Dataset, Encoding, Example, Split, dataset, picture};
 use engine::rng::Seed;
 pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
@@ -187,8 +187,8 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
         "(the split behind the published numbers was shuffled without a seed and cannot be had)"
             .into(),
     ];
-    let name = format!("Pathfinder at {}", folder.display());
-    Ok(dataset(name, false, [examples, dev, test], notes, black))
+    let (name, made) = dataset::name("Pathfinder", &folder);
+    Ok(assembled(name, made, [examples, dev, test], notes, black))
 }
 
 /// Refuses fewer pictures than three splits need.
@@ -248,7 +248,7 @@ pub fn builtin(
         ),
         "the three splits are drawn from streams of their own".into(),
     ];
-    Ok(dataset(name, true, splits, notes, black))
+    Ok(assembled(name, true, splits, notes, black))
 }
 
 /// The first pictures of [`builtin`], for the eye: of every split, so many that `each` of each class are among them.
@@ -312,7 +312,7 @@ pub fn read_picture(path: &Path) -> Result<Box<[u8]>, DataError> {
     Ok(picture::read_one(path, &[png::ColorType::Grayscale])?.values)
 }
 
-fn dataset(
+fn assembled(
     name: String,
     builtin: bool,
     [train, dev, test]: [Vec<Example>; 3],

@@ -17,7 +17,7 @@ mod papers;
 mod row;
 
 use crate::protocol::{Digest, digest};
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, file};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, dataset, file};
 use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
@@ -90,11 +90,11 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
             return Err(none_left(&path.join(file)));
         }
     }
-    let name = format!("AAN pairs at {}", path.display());
+    let (name, made) = dataset::name("pairs of papers", path);
     let splits = splits
         .into_iter()
         .map(|pairs| pairs.into_iter().map(|pair| pair.example).collect());
-    Ok(dataset(name, false, splits.collect(), notes, protocol))
+    Ok(assembled(name, made, splits.collect(), notes, protocol))
 }
 
 /// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are kept
@@ -123,7 +123,7 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
     ];
     let name = format!("built-in pairs of papers (seeded, not AAN), seed {seed}");
     let notes = vec!["the three splits are drawn from streams of their own".to_string()];
-    dataset(name, true, splits.map(split).into(), notes, protocol)
+    assembled(name, true, splits.map(split).into(), notes, protocol)
 }
 
 /// The names of the classes, by label.
@@ -159,7 +159,7 @@ pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataErr
     Ok(())
 }
 
-fn dataset(
+fn assembled(
     name: String,
     builtin: bool,
     splits: Vec<Vec<Example>>,

@@ -10,7 +10,7 @@ mod reviews;
 mod tsv;
 
 use crate::protocol::{Division, Protocol, Source, digest, divide};
-use crate::{DataError, Dataset, Encoding, file};
+use crate::{DataError, Dataset, Encoding, dataset, file};
 use engine::rng::Seed;
 use std::ffi::OsStr;
 use std::fs;
@@ -64,7 +64,8 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     let [train, test] = sources;
     let division = divide(train, test, &classes(), max_len, protocol);
     refuse_empty(path, &division)?;
-    Ok(dataset(name(path), false, division))
+    let (name, made) = name(path);
+    Ok(assembled(name, made, division))
 }
 
 /// Refuses an empty split. Neither half was empty, and test is whole; the protocol can have taken all of train.
@@ -81,10 +82,10 @@ pub(crate) fn refuse_empty(path: &Path, division: &Division) -> Result<(), DataE
     }
 }
 
-/// What the set at `path` is called.
-pub(crate) fn name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(OsStr::new("reviews"));
-    format!("{} at {}", name.display(), path.display())
+/// What the set at `path` is called, and whether `data make` has made it.
+pub(crate) fn name(path: &Path) -> (String, bool) {
+    let what = path.file_name().unwrap_or(OsStr::new("reviews"));
+    dataset::name(&what.display().to_string(), path)
 }
 
 /// Calls `each` with the half (0 is train, 1 test), the label and the whole bytes of every text, in the order of ids.
@@ -113,7 +114,7 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
     let (train, test) = reviews::sources(Seed(seed), max_len);
     let name = format!("built-in reviews (seeded grammar, not IMDb), seed {seed}");
     let division = divide(train, test, &classes(), max_len, protocol);
-    dataset(name, true, division)
+    assembled(name, true, division)
 }
 
 /// The names of the classes, by label.
@@ -126,7 +127,7 @@ pub fn encoding() -> Encoding {
     ENCODING
 }
 
-fn dataset(name: String, builtin: bool, division: Division) -> Dataset {
+fn assembled(name: String, builtin: bool, division: Division) -> Dataset {
     Dataset {
         name,
         builtin,

@@ -8,7 +8,7 @@
 //! [`listops()`]. Called by `data verify`, and by whoever wants to know before training.
 
 use crate::protocol::{Digest, Source, digest, divide, half_report, in_both};
-use crate::{DataError, Protocol, image, listops, pathfinder, retrieval, text};
+use crate::{DataError, Protocol, dataset, image, listops, pathfinder, retrieval, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -27,6 +27,8 @@ pub struct Report {
     pub differences: Vec<String>,
     /// What contradicts itself or cannot be divided into splits, a line each, whoever has made it.
     pub faults: Vec<String>,
+    /// Whether checksums of the files are published, and were compared; if not, counts were.
+    pub checksums: bool,
 }
 
 impl Report {
@@ -35,12 +37,15 @@ impl Report {
         self.differences.is_empty() && self.faults.is_empty()
     }
 
-    fn new(title: String) -> Self {
+    /// About a set of this name, which `data make` may have made.
+    fn new((title, made): (String, bool)) -> Self {
+        let made = made.then(|| "made by data make".to_string());
         Report {
             title,
             facts: vec![],
-            differences: vec![],
+            differences: made.into_iter().collect(),
             faults: vec![],
+            checksums: false,
         }
     }
 
@@ -70,7 +75,12 @@ impl fmt::Display for Report {
             writeln!(f, "  {fact}")?;
         }
         if self.as_published() {
-            return writeln!(f, "as published: yes");
+            let how_far = if self.checksums {
+                ""
+            } else {
+                ", as far as counts tell"
+            };
+            return writeln!(f, "as published: yes{how_far}");
         }
         for (heading, lines) in [
             ("wrong:", &self.faults),
@@ -179,7 +189,8 @@ const CIFAR_MD5: [&str; 6] = [
 
 /// The folder or the archive of CIFAR-10 (see [`image::load`]).
 pub fn image(path: &Path) -> Result<Report, DataError> {
-    let mut report = Report::new(format!("CIFAR-10 at {}", path.display()));
+    let mut report = Report::new(dataset::name("CIFAR-10", path));
+    report.checksums = true;
     let mut sums: [Md5; 6] = Default::default();
     let mut labels = [[0usize; 10]; 6];
     let mut colour: HashMap<Digest, usize> = HashMap::new();
@@ -243,7 +254,7 @@ const COUNTS_ONLY: &str =
 /// with those of the Long Range Arena's own files. A folder without the file of train and a single file that is too small
 /// to be divided are good for something, though not for a run: what the loader says of them is a difference, no fault.
 pub fn listops(path: &Path) -> Result<Report, DataError> {
-    let mut report = Report::new(format!("ListOps at {}", path.display()));
+    let mut report = Report::new(dataset::name("ListOps", path));
     let whole = path.is_dir();
     // What is there and cannot be reached is read like the others, and that says why not.
     let missing = |file: &Path| {
@@ -358,7 +369,7 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
 /// Counts are compared with those of the Long Range Arena's own files.
 pub fn retrieval(path: &Path) -> Result<Report, DataError> {
     retrieval::check_folder(path)?;
-    let mut report = Report::new(format!("pairs at {}", path.display()));
+    let mut report = Report::new(dataset::name("pairs of papers", path));
     struct Earlier {
         file: &'static str,
         pairs: HashSet<[Digest; 2]>,
@@ -442,7 +453,7 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
 /// Counts are compared with those of the Long Range Arena's own files: 200 batches of 1,000, one of them with an empty file.
 pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
     let folder = pathfinder::locate(path)?;
-    let mut report = Report::new(format!("Pathfinder at {}", folder.display()));
+    let mut report = Report::new(dataset::name("Pathfinder", &folder));
     let batches = pathfinder::batches(&folder)?;
     let (mut lines, mut empty, mut uneven) = (0usize, vec![], 0);
     let mut labels = [0usize; 2];

@@ -1,6 +1,6 @@
 //! Reports about files on disk: sets made for the test, and the published ones where they are at hand.
 
-use datasets::{DataError, Protocol, listops, pathfinder, retrieval, verify};
+use datasets::{Black, DataError, Protocol, listops, pathfinder, retrieval, text, verify};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -243,6 +243,78 @@ fn pairs_of_which_nothing_is_left_are_wrong() {
     let fault = format!("{train}\": no pair is left of this file; expected at least one");
     assert!(report.faults[0].contains(&fault), "{report}");
     assert_eq!(report.faults.len(), 1, "{report}");
+}
+
+#[test]
+fn a_set_that_was_made_is_not_taken_for_the_published_one() {
+    let root = tempfile::tempdir().unwrap();
+    let shape = listops::Shape {
+        train: 60,
+        dev: 20,
+        test: 20,
+        ..listops::Shape::LRA
+    };
+    let easy = pathfinder::Settings::EASY;
+    listops::write(root.path(), 1, &shape).unwrap();
+    retrieval::write(root.path(), 1, [20, 10, 10]).unwrap();
+    pathfinder::write(root.path(), 1, &easy, [8, 1, 1]).unwrap();
+    for place in ["train/neg", "train/pos", "test/neg", "test/pos"] {
+        fs::create_dir_all(root.path().join(place)).unwrap();
+        fs::write(root.path().join(place).join("0.txt"), place).unwrap();
+    }
+    let here = root.path();
+    let inner = here.join("curv_baseline");
+    let file = here.join("basic_train.tsv");
+    for made in [false, true] {
+        if made {
+            fs::write(here.join(datasets::MADE), "").unwrap();
+        }
+        for data in [
+            text::load(here, 9, Protocol::Paper),
+            listops::load(here, 9, Protocol::Paper),
+            listops::load(&file, 9, Protocol::Paper),
+            retrieval::load(here, 9, Protocol::Paper),
+            pathfinder::load(here, Black::Kept),
+            pathfinder::load(&inner, Black::Kept),
+        ] {
+            let data = data.unwrap();
+            assert_eq!(data.builtin, made, "{}", data.name);
+            assert_eq!(data.name.contains(" made by data make, at "), made);
+        }
+        for report in [
+            verify::text(here),
+            verify::listops(here),
+            verify::listops(&file),
+            verify::retrieval(here),
+            verify::pathfinder(here),
+        ] {
+            let report = report.unwrap();
+            let told = report
+                .differences
+                .iter()
+                .any(|line| line == "made by data make");
+            assert_eq!(told, made, "{report}");
+        }
+    }
+}
+
+#[test]
+fn a_page_says_how_far_it_is_as_published() {
+    let page = |checksums| {
+        let report = verify::Report {
+            title: "data".to_string(),
+            facts: vec![],
+            differences: vec![],
+            faults: vec![],
+            checksums,
+        };
+        report.to_string()
+    };
+    assert_eq!(page(true), "data\nas published: yes\n");
+    assert_eq!(
+        page(false),
+        "data\nas published: yes, as far as counts tell\n"
+    );
 }
 
 #[test]

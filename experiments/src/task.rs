@@ -267,7 +267,8 @@ impl Task {
             max_len, budget, ..
         } = *config;
         let longest = *self.lengths().end();
-        if data.builtin || max_len == longest || max_len != self.preset(budget).max_len {
+        let built_in = config.data_folder().is_none();
+        if built_in || max_len == longest || max_len != self.preset(budget).max_len {
             return None;
         }
         let examples = &data.train.examples;
