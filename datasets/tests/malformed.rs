@@ -895,7 +895,7 @@ fn files_of_retrieval() {
                     let lines: String = (0..12).map(line).collect();
                     put(r, "new_aan_pairs.train.tsv", lines.as_bytes());
                 },
-                &["line 1", "column 2", "8000002 bytes", "1024 bytes at most"],
+                &["line 1", "column 2", "8000002 bytes", "more than 1024"],
             ),
             (
                 "40,000 lines with ids of 1 kB, then one of four columns",
@@ -911,7 +911,7 @@ fn files_of_retrieval() {
                 "a NUL",
                 "",
                 |r| retrieval_line(r, b"1.0\tA\tB\tx\0\ty"),
-                &["line 1", "byte 9"],
+                &["line 1", "byte 10"],
             ),
             (
                 "an unterminated literal",
@@ -923,7 +923,7 @@ fn files_of_retrieval() {
                 "a literal that ends early",
                 "",
                 |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'y'y"),
-                &["line 1", "column 5", "byte 3"],
+                &["line 1", "column 5", "byte 4"],
             ),
             (
                 "a literal that ends in a backslash",

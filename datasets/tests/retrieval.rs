@@ -191,9 +191,9 @@ fn what_is_wrong_is_said_with_file_and_line() {
         ),
         (
             b"1.0\tA\tB\tb'\\xz'\ty\n",
-            "line 2: column 4: byte 2: \\x without two digits",
+            "line 2: column 4: byte 3: \\x without two digits",
         ),
-        (b"\0\0\0", "line 2: a NUL byte at byte 0"),
+        (b"\0\0\0", "line 2: a NUL byte at byte 1"),
         (b"\x1f\x8b\x08\xff\xfe", "line 2: 1 columns"),
         (&long, "line 2 is over 16777216 bytes long"),
     ] {

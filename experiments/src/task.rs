@@ -340,6 +340,8 @@ mod tests {
             ..listops::Shape::LRA
         };
         listops::write(folder.path(), 1, &shape).unwrap();
+        // The sets of `data make` are no exception.
+        std::fs::write(folder.path().join(datasets::MADE), "").unwrap();
         let note = |budget, max_len: Option<usize>| {
             let preset = Task::ListOps.preset(budget);
             let config = Config {

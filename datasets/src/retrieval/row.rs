@@ -104,7 +104,7 @@ fn parse(line: &[u8]) -> Result<Row, Wrong> {
         return Err(Wrong::new(problem, "the label as the first character"));
     }
     if let Some(place) = line.iter().position(|&b| b == 0) {
-        let problem = format!("a NUL byte at byte {place} of the line");
+        let problem = format!("a NUL byte at byte {} of the line", place + 1);
         return Err(Wrong::new(
             problem,
             "text; a bytes literal writes NUL as \\x00",
@@ -140,8 +140,9 @@ fn parse(line: &[u8]) -> Result<Row, Wrong> {
     };
     let id = |column: usize, id: &[u8]| match std::str::from_utf8(id) {
         _ if id.len() > ID => {
-            let problem = format!("the id in column {column} has {} bytes", id.len());
-            Err(Wrong::new(problem, "the id of a paper, 1024 bytes at most"))
+            let length = id.len();
+            let problem = format!("the id in column {column} has {length} bytes, more than {ID}");
+            Err(Wrong::new(problem, "the id of a paper"))
         }
         Ok(id) if !id.is_empty() => Ok(id.to_string()),
         _ => {
@@ -187,8 +188,8 @@ fn decode(text: &[u8]) -> Result<(Vec<u8>, bool), Wrong> {
     let expected = "a bytes literal of Python, b'...'";
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = &text[2..];
-    // Where `rest` begins in the text.
-    let place = |rest: &[u8]| text.len() - rest.len();
+    // Where `rest` begins in the text, counted from 1.
+    let place = |rest: &[u8]| text.len() - rest.len() + 1;
     loop {
         let (&byte, after) = rest
             .split_first()
@@ -254,7 +255,7 @@ fn decode(text: &[u8]) -> Result<(Vec<u8>, bool), Wrong> {
         } else {
             // Not an escape; the backslash stands for itself, and what follows is read again (it may be the end).
             bytes.push(b'\\');
-            rest = &text[place(after) - 1..];
+            rest = &text[text.len() - after.len() - 1..];
         }
     }
 }
@@ -302,11 +303,11 @@ mod tests {
             ("b'a'b", "1 more bytes"),
             (
                 "b'a' b'b'",
-                "5 more bytes after the bytes literal, which ends at byte 3",
+                "5 more bytes after the bytes literal, which ends at byte 4",
             ),
-            ("b'caf\u{e9}'", "byte 5 of the bytes literal is not ASCII"),
-            (r"b'\x4'", "byte 2: \\x without two digits"),
-            (r"b'abc\xg0'", "byte 5: \\x without two digits"),
+            ("b'caf\u{e9}'", "byte 6 of the bytes literal is not ASCII"),
+            (r"b'\x4'", "byte 3: \\x without two digits"),
+            (r"b'abc\xg0'", "byte 6: \\x without two digits"),
             ("b'\\\u{e9}'", "is not ASCII"),
         ] {
             let wrong = decode(text.as_bytes()).unwrap_err();
@@ -343,7 +344,7 @@ mod tests {
             (b"1.0 \tA\tB\tx\ty", "the label is \"1.0 \""),
             (b"nan\tA\tB\tx\ty", "the label is \"nan\""),
             (b"\xef\xbb\xbf1.0\tA\tB\tx\ty", "byte order mark"),
-            (b"1.0\tA\tB\tx\0\ty", "a NUL byte at byte 9"),
+            (b"1.0\tA\tB\tx\0\ty", "a NUL byte at byte 10"),
             (b"1.0\t\tB\tx\ty", "the id in column 2 is \"\""),
             (b"1.0\tA\t\xff\tx\ty", "the id in column 3 is \"\\xff\""),
             (b"1.0\tA\tB\tx\tb'y", "column 5: the bytes literal has no"),
