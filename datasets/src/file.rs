@@ -15,6 +15,9 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// The byte order mark that some editors put before a text; it says nothing that is not known.
+pub(crate) const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Refuses what is no folder: `expected` should have been there, and `get` says where it is to be had.
 pub(crate) fn refuse_no_folder(
     path: &Path,

@@ -292,6 +292,21 @@ fn a_wrong_target_is_told_with_its_line() {
     );
 }
 
+#[test]
+fn a_byte_order_mark_and_empty_lines_at_the_end_are_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("basic_train.tsv");
+    let plain = "Source\tTarget\r\n7\t7\r\n8\t0\r\n";
+    fs::write(&file, plain).unwrap();
+    let found = listops::verify(&file).unwrap();
+    assert_eq!((found.expressions, found.wrong), (2, 1));
+    // More than are read at once.
+    for end in ["\r\n", "\n\r\n", &"\n".repeat(1 << 15)] {
+        fs::write(&file, format!("\u{feff}{plain}{end}")).unwrap();
+        assert_eq!(listops::verify(&file).unwrap(), found);
+    }
+}
+
 fn malformed(bytes: &[u8]) -> (TempDir, DataError) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("basic_train.tsv");
@@ -311,14 +326,11 @@ fn malformed_files_are_refused_with_file_and_line() {
     let after = |rest: &str| format!("Source\tTarget\n{good}\t9\n{rest}");
     for (text, words) in [
         (String::new(), "the file is empty"),
-        (
-            format!("\u{feff}Source\tTarget\n{good}\t9\n"),
-            "line 1: the file begins with a byte order mark",
-        ),
         (format!("{good}\t9\n"), "line 1: the header is"),
         ("\n".into(), "line 1: the header is \"\\n\""),
         (after(good), "line 3: columns: 1, not 2"),
-        (after("\n"), "line 3: the line is empty"),
+        (after("\r\n\n7\t7\n"), "line 3: the line is empty"),
+        (after("\nx"), "line 3: the line is empty"),
         (
             after(&format!("{good}\t9\t1\n")),
             "line 3: columns: 3, not 2",

@@ -592,10 +592,18 @@ fn files_of_listops() {
                 &["is left for the test", "of its own"],
             ),
             (
-                "a byte order mark",
+                "a byte order mark, and empty lines at the end",
                 "",
-                |r| put(r, "basic_val.tsv", b"\xef\xbb\xbfSource\tTarget\n"),
-                &["line 1", "byte order mark"],
+                |r| {
+                    let file = r.join("basic_val.tsv");
+                    let bytes = fs::read(&file).unwrap();
+                    put(
+                        r,
+                        "basic_val.tsv",
+                        &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
+                    );
+                },
+                &[],
             ),
             (
                 "another header",
@@ -637,6 +645,12 @@ fn files_of_listops() {
                 "4 million line breaks",
                 "",
                 |r| listops_line(r, &vec![b'\n'; 4 << 20]),
+                &["is left for the train"],
+            ),
+            (
+                "4 million line breaks before the last line",
+                "",
+                |r| listops_line(r, &[&vec![b'\n'; 4 << 20][..], b"7\t7"].concat()),
                 &["line 2", "is empty"],
             ),
             (
@@ -851,10 +865,18 @@ fn files_of_retrieval() {
                 &["test.tsv", "no pair is left"],
             ),
             (
-                "a byte order mark",
+                "a byte order mark, and empty lines at the end",
                 "",
-                |r| retrieval_line(r, b"\xef\xbb\xbf1.0\tA\tB\tx\ty"),
-                &["line 1", "byte order mark"],
+                |r| {
+                    let file = r.join("new_aan_pairs.eval.tsv");
+                    let bytes = fs::read(&file).unwrap();
+                    put(
+                        r,
+                        "new_aan_pairs.eval.tsv",
+                        &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
+                    );
+                },
+                &[],
             ),
             (
                 "a wrong label",
@@ -946,8 +968,14 @@ fn files_of_retrieval() {
             (
                 "an empty line",
                 "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\ty\n\n"),
+                |r| retrieval_line(r, b"1.0\tA\tB\tx\ty\n\n1.0\tA\tB\tx\ty"),
                 &["line 2", "is empty"],
+            ),
+            (
+                "4 million line breaks",
+                "",
+                |r| retrieval_line(r, &vec![b'\n'; 4 << 20]),
+                &["train.tsv", "no pair is left"],
             ),
             (
                 "300 MB without a line break",

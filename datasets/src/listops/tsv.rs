@@ -2,7 +2,8 @@
 //!
 //! The first line is `Source<TAB>Target`; each other line is an expression as printed (`evaluator.rs` tells how) and its
 //! value as one digit. Lines end in LF or in CRLF (Python's `csv.writer` writes CRLF, and so does [`write()`]). No field is
-//! quoted. A line has 256 KiB at most, so that a file that is something else cannot fill the memory.
+//! quoted. A byte order mark before the header and empty lines at the end are passed over. A line has 256 KiB at most, so
+//! that a file that is something else cannot fill the memory.
 
 use super::evaluator::evaluate;
 use super::{CLOSE, DIGIT, OPERATORS, Tree};
@@ -107,28 +108,18 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
             AGAIN,
         ));
     }
-    let file = file::open(path).map_err(|e| match e.kind() {
+    let open = file::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => DataError::new(path, "there is no such file", EXPECTED, AGAIN),
         _ => unreadable(e),
     })?;
-    let mut file = BufReader::with_capacity(1 << 16, file);
+    let mut input = BufReader::with_capacity(1 << 16, open);
 
     let mut header = Vec::new();
-    next(&mut file, &mut header).map_err(unreadable)?;
+    next(&mut input, &mut header).map_err(unreadable)?;
     if header.is_empty() {
         return Err(DataError::new(path, "the file is empty", EXPECTED, AGAIN));
     }
-    if header.starts_with(b"\xef\xbb\xbf") {
-        let what = "the file begins with a byte order mark (EF BB BF)";
-        let hint = "remove the first three bytes: an editor has put them there";
-        return Err(DataError::new(
-            path,
-            format!("line 1: {what}"),
-            EXPECTED,
-            hint,
-        ));
-    }
-    if stripped(&header) != HEADER {
+    if stripped(header.strip_prefix(file::MARK).unwrap_or(&header)) != HEADER {
         let start = &header[..header.len().min(40)];
         return Err(wrong(
             1,
@@ -137,6 +128,8 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
     }
 
     let (mut line, mut ended) = (1, false);
+    // The first of the empty lines that may be at the end.
+    let mut empty = None;
     let mut bytes: Vec<u8> = Vec::new();
     let mut ends: Vec<usize> = Vec::new();
     while !ended {
@@ -144,7 +137,7 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
         ends.clear();
         while bytes.len() < CHUNK && ends.len() < LINES {
             let before = bytes.len();
-            next(&mut file, &mut bytes).map_err(unreadable)?;
+            next(&mut input, &mut bytes).map_err(unreadable)?;
             if bytes.len() == before {
                 ended = true;
                 break;
@@ -154,17 +147,21 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
                 break; // Refused below, after the lines before it.
             }
         }
-        let rows: Vec<Result<Row, (usize, String)>> = (0..ends.len())
+        let rows: Vec<Result<Option<Row>, String>> = (0..ends.len())
             .into_par_iter()
             .map(|i| {
                 let start = i.checked_sub(1).map_or(0, |before| ends[before]);
-                let number = line + 1 + i;
-                row(&bytes[start..ends[i]], number).map_err(|what| (number, what))
+                row(&bytes[start..ends[i]], line + 1 + i)
             })
             .collect();
-        line += ends.len();
         for row in rows {
-            take(row.map_err(|(number, what)| wrong(number, &what))?);
+            line += 1;
+            match (row, empty) {
+                (Ok(None), _) => empty = empty.or(Some(line)),
+                (_, Some(empty)) => return Err(wrong(empty, "the line is empty")),
+                (Ok(Some(row)), None) => take(row),
+                (Err(what), None) => return Err(wrong(line, &what)),
+            }
         }
     }
     Ok(())
@@ -183,13 +180,14 @@ fn stripped(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn row(line: &[u8], number: usize) -> Result<Row, String> {
+/// What stands in a line; `None` if it is empty.
+fn row(line: &[u8], number: usize) -> Result<Option<Row>, String> {
     if line.len() > LONGEST {
         return Err(format!("more than {LONGEST} bytes long"));
     }
     let text = stripped(line);
     if text.is_empty() {
-        return Err("the line is empty".into());
+        return Ok(None);
     }
     let mut fields = text.split(|&byte| byte == b'\t');
     let (source, target, more) = (fields.next(), fields.next(), fields.count());
@@ -206,14 +204,14 @@ fn row(line: &[u8], number: usize) -> Result<Row, String> {
     };
     let (codes, value) =
         evaluate(source).map_err(|(column, what)| format!("byte {column}: {what}"))?;
-    Ok(Row {
+    Ok(Some(Row {
         line: number,
         tree: Tree {
             codes: codes.into(),
             value,
         },
         target: target - b'0',
-    })
+    }))
 }
 
 #[cfg(test)]

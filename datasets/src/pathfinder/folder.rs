@@ -158,8 +158,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
             return Err(wrong(format!("is longer than {LINE} bytes")));
         }
         let text = match number {
-            // A byte order mark says nothing that is not known.
-            1 => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line),
+            1 => line.strip_prefix(file::MARK).unwrap_or(&line),
             _ => &line,
         };
         if let Some(place) = text.iter().position(|&b| b == 0) {

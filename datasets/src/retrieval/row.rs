@@ -1,7 +1,7 @@
 //! One line of the benchmark's five-column TSV, and the bytes literals in it.
 //!
-//! Called by `retrieval.rs` and `verify.rs`. Whatever stands in a file, it is one error with the line, and no more than
-//! one line is held.
+//! Called by `retrieval.rs` and `verify.rs`. A byte order mark and empty lines at the end of a file are passed over.
+//! Whatever else stands in a file, it is one error with the line, and no more than one line is held.
 
 use crate::DataError;
 use crate::file::{self, quoted};
@@ -27,12 +27,14 @@ pub(crate) struct Row {
     pub(crate) literals: usize,
 }
 
-/// Calls `each` with every line of `file`.
-pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
-    let failed = |problem: String| DataError::new(file, problem, COLUMNS, AGAIN);
-    let open = file::open(file).map_err(|e| DataError::unreadable(file, COLUMNS, e))?;
+/// Calls `each` with every line of the file `path`.
+pub(crate) fn rows(path: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
+    let failed = |problem: String| DataError::new(path, problem, COLUMNS, AGAIN);
+    let open = file::open(path).map_err(|e| DataError::unreadable(path, COLUMNS, e))?;
     let mut bytes = BufReader::with_capacity(1 << 16, open);
     let mut line = Vec::new();
+    // The first of the empty lines that may be at the end.
+    let mut empty = None;
     for number in 1.. {
         line.clear();
         let mut limited = (&mut bytes).take(LONGEST as u64 + 1);
@@ -49,11 +51,22 @@ pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataErr
         }
         let ended = line.strip_suffix(b"\n").unwrap_or(&line);
         let ended = ended.strip_suffix(b"\r").unwrap_or(ended);
+        let ended = match number {
+            1 => ended.strip_prefix(file::MARK).unwrap_or(ended),
+            _ => ended,
+        };
+        if ended.is_empty() {
+            empty = empty.or(Some(number));
+            continue;
+        }
+        if let Some(empty) = empty {
+            return Err(failed(format!("line {empty}: the line is empty")));
+        }
         match parse(ended) {
             Ok(row) => each(row),
             Err(wrong) => {
                 return Err(DataError::new(
-                    file,
+                    path,
                     format!("line {number}: {}", wrong.problem),
                     wrong.expected,
                     AGAIN,
@@ -99,10 +112,6 @@ impl Wrong {
 }
 
 fn parse(line: &[u8]) -> Result<Row, Wrong> {
-    if line.starts_with(b"\xef\xbb\xbf") {
-        let problem = "the line begins with a byte order mark";
-        return Err(Wrong::new(problem, "the label as the first character"));
-    }
     if let Some(place) = line.iter().position(|&b| b == 0) {
         let problem = format!("a NUL byte at byte {} of the line", place + 1);
         return Err(Wrong::new(
@@ -120,10 +129,7 @@ fn parse(line: &[u8]) -> Result<Row, Wrong> {
         Some(other),
     ] = five
     else {
-        let problem = match line.is_empty() {
-            true => "the line is empty".to_string(),
-            false => format!("{} columns", five.iter().flatten().count()),
-        };
+        let problem = format!("{} columns", five.iter().flatten().count());
         return Err(Wrong::new(problem, COLUMNS));
     };
     let more = columns.count();
@@ -336,14 +342,12 @@ mod tests {
         assert_eq!(row.ids, ["A", "B"]);
         assert_eq!(row.texts, [b"x\n".to_vec(), b"y".to_vec()]);
         for (line, problem) in [
-            (&b""[..], "the line is empty"),
-            (b"1.0", "1 columns"),
+            (&b"1.0"[..], "1 columns"),
             (b"1.0\tA\tB\tx", "4 columns"),
             (b"1.0\tA\tB\tx\ty\tz", "6 columns"),
             (b"2.0\tA\tB\tx\ty", "the label is \"2.0\""),
             (b"1.0 \tA\tB\tx\ty", "the label is \"1.0 \""),
             (b"nan\tA\tB\tx\ty", "the label is \"nan\""),
-            (b"\xef\xbb\xbf1.0\tA\tB\tx\ty", "byte order mark"),
             (b"1.0\tA\tB\tx\0\ty", "a NUL byte at byte 10"),
             (b"1.0\t\tB\tx\ty", "the id in column 2 is \"\""),
             (b"1.0\tA\t\xff\tx\ty", "the id in column 3 is \"\\xff\""),
