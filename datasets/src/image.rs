@@ -345,11 +345,21 @@ pub fn contact_sheet(split: &Split, classes: &[String], columns: usize) -> io::R
     // Above and below a name.
     const MARGIN: usize = 2 * DOT;
     const ROW: usize = LETTER + 2 * MARGIN + STEP;
+    // Pixels; all 10,000 pictures of CIFAR-10's test set make 120 million.
+    const LARGEST: usize = 1 << 30;
     let names = classes.iter().map(|name| name.chars().count());
     // One picture is narrower than most names.
-    let width = (STEP * columns.max(1)).max(LETTER * names.max().unwrap_or(0));
+    let width = STEP.saturating_mul(columns.max(1));
+    let width = width.max(LETTER * names.max().unwrap_or(0));
     let height = ROW * classes.len().max(1);
-    let mut sheet = vec![255; width * height];
+    let pixels = width
+        .checked_mul(height)
+        .filter(|&pixels| pixels <= LARGEST);
+    let sides = (u32::try_from(width), u32::try_from(height));
+    let (Some(pixels), (Ok(png_width), Ok(png_height))) = (pixels, sides) else {
+        return Err(io::Error::other("the contact sheet is too large"));
+    };
+    let mut sheet = vec![255; pixels];
     let mut square = |left: usize, top: usize, side: usize, grey: u8| {
         for line in top..top + side {
             sheet[line * width + left..][..side].fill(grey);
@@ -378,11 +388,7 @@ pub fn contact_sheet(split: &Split, classes: &[String], columns: usize) -> io::R
         }
     }
     let mut bytes = Vec::new();
-    let (width, height) = (u32::try_from(width), u32::try_from(height));
-    let (Ok(width), Ok(height)) = (width, height) else {
-        return Err(io::Error::other("the contact sheet is too large"));
-    };
-    let mut png = png::Encoder::new(&mut bytes, width, height);
+    let mut png = png::Encoder::new(&mut bytes, png_width, png_height);
     png.set_color(ColorType::Grayscale);
     png.set_depth(png::BitDepth::Eight);
     png.write_header()?.write_image_data(&sheet)?;

@@ -293,6 +293,10 @@ fn a_contact_sheet_has_room_for_every_name() {
     let [odd, plain] = ["caf\u{e9}", "caf?"].map(|name| sheet(&[name.to_string()], 1));
     assert_eq!(odd, plain);
     assert_eq!(sheet(&[], 0).0, 98);
+    for columns in [1 << 25, usize::MAX] {
+        let refused = image::contact_sheet(&DRAWINGS.test, &DRAWINGS.classes, columns);
+        assert!(refused.unwrap_err().to_string().contains("too large"));
+    }
 }
 
 /// To the terminal itself: what a passing test prints by the macros is not shown.
