@@ -2,6 +2,7 @@
 //!
 //! Bytes are kept, not token ids: a quarter of the memory, and the encoding of all five tasks is "byte + offset".
 
+use crate::DataError;
 use std::path::Path;
 
 /// How the bytes of a document become token ids.
@@ -109,6 +110,24 @@ pub(crate) fn name(what: &str, path: &Path) -> (String, bool) {
     let made = made(path) || path.parent().is_some_and(made);
     let by = if made { " made by data make," } else { "" };
     (format!("{what}{by} at {}", path.display()), made)
+}
+
+/// Refuses a maximal length that keeps no `unit` of a document of the set at `path`; the reference keeps `reference`.
+pub(crate) fn refuse_zero_length(
+    path: &Path,
+    max_len: usize,
+    unit: &str,
+    reference: usize,
+) -> Result<(), DataError> {
+    if max_len > 0 {
+        return Ok(());
+    }
+    Err(DataError::new(
+        path,
+        format!("no {unit} would be kept"),
+        "a maximal length of at least 1",
+        format!("the reference keeps {reference}"),
+    ))
 }
 
 #[cfg(test)]

@@ -93,14 +93,15 @@ impl Shape {
         } else if !(2..=1000).contains(&self.max_args) {
             let problem = format!("max_args is {}", self.max_args);
             Some((problem, "2 to 1000 arguments"))
-        } else if self.max_length > 1 << 15 || self.max_length < self.min_length.saturating_add(2) {
+        } else if self.max_length > 1 << 15 {
+            let problem = format!("max_length is {}", self.max_length);
+            Some((problem, "32768 words at most"))
+        } else if self.max_length < self.min_length.saturating_add(2) {
             let (from, to) = (self.min_length, self.max_length);
-            Some((
-                format!(
-                    "no tree is kept with min_length {from} and max_length {to}, or it is huge"
-                ),
-                "room for a length strictly between the two, and max_length at most 32768",
-            ))
+            let problem = format!(
+                "no tree is longer than min_length {from} and shorter than max_length {to}"
+            );
+            Some((problem, "room for a length strictly between the two"))
         } else if total.is_none_or(|n| n.saturating_mul(self.max_length) > 1 << 32) {
             Some((
                 format!("{sizes:?} trees of up to {} words", self.max_length),
@@ -237,14 +238,7 @@ fn grow(seed: u64, shape: &Shape) -> Result<([Vec<Tree>; 3], String), DataError>
 /// [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in test. A
 /// Target that is not the value of its expression is kept as it is, and told in the notes; [`verify`] tells all of them.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
-    if max_len == 0 {
-        return Err(DataError::new(
-            path,
-            "no word of an expression would be kept",
-            "a maximal length of at least 1",
-            format!("the reference keeps {MAX_LEN}"),
-        ));
-    }
+    dataset::refuse_zero_length(path, max_len, "word of an expression", MAX_LEN)?;
     let mut notes = Vec::new();
     let mut splits: [Vec<Source>; 3] = Default::default();
     let mut id = 0;

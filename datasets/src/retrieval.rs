@@ -56,14 +56,7 @@ const GET: &str = "take tsv_data of lra_release.gz, or use the built-in pairs, w
 ///
 /// The ids are the places in the files, from 0.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
-    if max_len == 0 {
-        return Err(DataError::new(
-            path,
-            "no byte of a text would be kept",
-            "a maximal length of at least 1",
-            format!("the reference keeps {MAX_LEN}"),
-        ));
-    }
+    dataset::refuse_zero_length(path, max_len, "byte of a text", MAX_LEN)?;
     check_folder(path)?;
     let mut splits = Vec::with_capacity(FILES.len());
     for file in FILES {
@@ -100,10 +93,10 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
 /// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are kept
 /// (`retrieval/papers.rs` says what relates them, and why no linear rule on byte frequencies tells it).
 ///
-/// # Panics
-/// If `max_len` is 0.
-pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
-    assert!(max_len > 0, "builtin: no byte of a text would be kept");
+/// An error says that `max_len` is 0.
+pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
+    let place = Path::new("built-in pairs of papers");
+    dataset::refuse_zero_length(place, max_len, "byte of a text", MAX_LEN)?;
     let split = |(name, count)| {
         let example = |id| {
             let (label, texts) = papers::pair(Seed(seed), name, id);
@@ -123,7 +116,8 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
     ];
     let name = format!("built-in pairs of papers (seeded, not AAN), seed {seed}");
     let notes = vec!["the three splits are drawn from streams of their own".to_string()];
-    assembled(name, true, splits.map(split).into(), notes, protocol)
+    let splits = splits.map(split).into();
+    Ok(assembled(name, true, splits, notes, protocol))
 }
 
 /// The names of the classes, by label.

@@ -47,15 +47,7 @@ const GET: &str = "unpack aclImdb_v1.tar.gz and give the folder aclImdb, or use 
 /// The ids are the places in the order of sorted paths, or in the table. Files not called `*.txt` are left alone, and so
 /// are hidden ones; beside the two tables, so is every other file.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
-    if max_len == 0 {
-        let hint = format!("the reference keeps {MAX_LEN}");
-        return Err(DataError::new(
-            path,
-            "no byte of a text would be kept",
-            "a maximal length of at least 1",
-            hint,
-        ));
-    }
+    dataset::refuse_zero_length(path, max_len, "byte of a text", MAX_LEN)?;
     let mut sources = [vec![], vec![]];
     texts(path, &mut |half, label, text| {
         let half = &mut sources[half];
@@ -107,14 +99,14 @@ pub(crate) fn texts(
 /// Makes the built-in corpus of `seed`: 25,000 + 5,000 film reviews from a grammar (`text/reviews.rs` says which, and
 /// why byte frequencies alone do not tell the label), of which `max_len` bytes are kept.
 ///
-/// # Panics
-/// If `max_len` is 0.
-pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
-    assert!(max_len > 0, "builtin: no byte of a text would be kept");
+/// An error says that `max_len` is 0.
+pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
+    let place = Path::new("built-in reviews");
+    dataset::refuse_zero_length(place, max_len, "byte of a text", MAX_LEN)?;
     let (train, test) = reviews::sources(Seed(seed), max_len);
     let name = format!("built-in reviews (seeded grammar, not IMDb), seed {seed}");
     let division = divide(train, test, &classes(), max_len, protocol);
-    assembled(name, true, division)
+    Ok(assembled(name, true, division))
 }
 
 /// The names of the classes, by label.

@@ -168,14 +168,14 @@ fn absurd_shapes_are_refused_in_words() {
             max_length: 501,
             ..SMALL
         },
-        "between",
+        "no tree is longer than min_length 500 and shorter than max_length 501",
     );
     refused(
         Shape {
-            max_length: usize::MAX,
+            max_length: 1 << 16,
             ..SMALL
         },
-        "32768",
+        "max_length is 65536; expected 32768 words at most",
     );
     refused(
         Shape {

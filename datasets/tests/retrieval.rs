@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use tempfile::TempDir;
 
 static PAIRS: LazyLock<Dataset> =
-    LazyLock::new(|| retrieval::builtin(0, retrieval::MAX_LEN, Protocol::Clean));
+    LazyLock::new(|| retrieval::builtin(0, retrieval::MAX_LEN, Protocol::Clean).unwrap());
 
 fn sha256(dataset: &Dataset) -> String {
     let mut hash = Sha256::new();
@@ -31,7 +31,7 @@ fn sha256(dataset: &Dataset) -> String {
 fn the_pairs_keep_their_bits() {
     let golden = "22d1841841897c6c4444d8721481824c8d81b584515516110694fec0db0818d9";
     assert_eq!(sha256(&PAIRS), golden);
-    let other = retrieval::builtin(1, retrieval::MAX_LEN, Protocol::Clean);
+    let other = retrieval::builtin(1, retrieval::MAX_LEN, Protocol::Clean).unwrap();
     assert_ne!(sha256(&other), golden);
 }
 

@@ -299,6 +299,22 @@ fn a_set_that_was_made_is_not_taken_for_the_published_one() {
 }
 
 #[test]
+fn a_maximal_length_of_zero_is_refused_whatever_is_read() {
+    let here = Path::new("none");
+    for refused in [
+        text::builtin(0, 0, Protocol::Clean),
+        text::load(here, 0, Protocol::Clean),
+        retrieval::builtin(0, 0, Protocol::Clean),
+        retrieval::load(here, 0, Protocol::Clean),
+        listops::load(here, 0, Protocol::Clean),
+    ] {
+        let error = refused.unwrap_err().to_string();
+        let expected = "would be kept; expected a maximal length of at least 1";
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn a_page_says_how_far_it_is_as_published() {
     let page = |checksums| {
         let report = verify::Report {
@@ -368,7 +384,7 @@ fn written_pairs_are_read_as_the_built_in_ones() {
     retrieval::write(root.path(), 7, [6, 3, 4]).unwrap();
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
     let read = retrieval::load(root.path(), 300, Protocol::Paper).unwrap();
-    let built = retrieval::builtin(7, 300, Protocol::Paper);
+    let built = retrieval::builtin(7, 300, Protocol::Paper).unwrap();
     for (read, built) in [
         (read.train, &built.train.examples[..6]),
         (read.dev, &built.dev.examples[..3]),

@@ -296,7 +296,7 @@ impl Task {
         let black = config.black();
         let max_len = config.max_len;
         match (self, config.data_folder()) {
-            (Task::Text, None) => Ok(text::builtin(BUILTIN, max_len, protocol)),
+            (Task::Text, None) => text::builtin(BUILTIN, max_len, protocol),
             (Task::Text, Some(path)) => text::load(path, max_len, protocol),
             // The benchmark's trees, in proportion: its lengths are 500 to 2,000.
             (Task::ListOps, None) => {
@@ -308,7 +308,7 @@ impl Task {
                 listops::builtin(BUILTIN, &shape, protocol)
             }
             (Task::ListOps, Some(path)) => listops::load(path, max_len, protocol),
-            (Task::Retrieval, None) => Ok(retrieval::builtin(BUILTIN, max_len, protocol)),
+            (Task::Retrieval, None) => retrieval::builtin(BUILTIN, max_len, protocol),
             (Task::Retrieval, Some(path)) => retrieval::load(path, max_len, protocol),
             // The benchmark's hard set, or an easy one for short training.
             (Task::Pathfinder, None) => {

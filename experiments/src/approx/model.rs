@@ -63,10 +63,9 @@ impl Reader {
     pub(super) fn new(data: Option<&Path>) -> Result<Reader> {
         let texts = match data {
             None => text::builtin(BUILTIN, text::MAX_LEN, Protocol::Paper),
-            Some(folder) => {
-                text::load(folder, text::MAX_LEN, Protocol::Paper).map_err(Error::data)?
-            }
-        };
+            Some(folder) => text::load(folder, text::MAX_LEN, Protocol::Paper),
+        }
+        .map_err(Error::data)?;
         if texts
             .test
             .examples

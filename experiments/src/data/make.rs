@@ -216,7 +216,7 @@ fn fill(task: Task, folder: &Path, seed: u64, settings: &Settings, count: &[usiz
         }
         (Task::Text, &[train, test]) => {
             // This protocol removes nothing, so that train and test are the source.
-            let data = text::builtin(seed, usize::MAX, Protocol::Paper);
+            let data = text::builtin(seed, usize::MAX, Protocol::Paper).map_err(Error::data)?;
             write_texts(folder, &data, &data.train, train)?;
             write_texts(folder, &data, &data.test, test)
         }
