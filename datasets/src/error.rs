@@ -18,7 +18,7 @@ pub struct DataError {
     pub expected: String,
     /// What the user can do about it.
     pub hint: String,
-    /// The operating system's reason, if there is one.
+    /// The reason of the operating system, or of what unpacks gzip and tar, if there is one.
     pub source: Option<io::Error>,
 }
 

@@ -236,7 +236,8 @@ fn grow(seed: u64, shape: &Shape) -> Result<([Vec<Tree>; 3], String), DataError>
 /// The ids are the places in train, dev and test, one after the other. A single file is divided by the SHA-256 of each
 /// expression's codes (with brackets), its first 8 bytes as a number modulo 10: 0 is for development, 1 for testing. Under
 /// [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in test. A
-/// Target that is not the value of its expression is kept as it is, and told in the notes; [`verify`] tells all of them.
+/// Target that is not the value of its expression is kept as it is. The notes count them and name the first, and
+/// [`verify::listops`](crate::verify::listops) names more.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     dataset::refuse_zero_length(path, max_len, "word of an expression", MAX_LEN)?;
     let mut notes = Vec::new();

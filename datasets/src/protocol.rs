@@ -1,22 +1,23 @@
-//! Which texts are for training, which for development, which for testing.
+//! The two protocols, and which texts of Text are for training, for development and for testing under each.
 //!
-//! Two published ways: `paper` does as the released code did, `clean` as a careful experimenter would. Both see the two
-//! published halves, train and test, and are the same for a folder and for the built-in corpus. Everything here is a
-//! function of the texts, not of their order.
+//! `paper` does as the released code did, `clean` as a careful experimenter would. Of Text, both see the two published
+//! halves, train and test, and are the same for a folder and for the built-in corpus; how they divide them is a function
+//! of the texts, not of their order. What they do to another task is told in its module.
 
 use crate::dataset::{Example, Split};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-/// How the splits are made.
+/// Whom the splits and tokens follow. Image and Pathfinder are the same under both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// A tenth of train, chosen by a hash of the text, is the dev split; a text that is also in test is removed from
-    /// train.
+    /// A careful experimenter: an example that is also in a later split is removed. The dev split of Text is a tenth of
+    /// train, chosen by a hash of the text; ListOps has its closing brackets.
     #[default]
     Clean,
-    /// Dev is the test set itself, and nothing is removed (the released code stops early on the test set).
+    /// The released code: nothing is removed. The dev split of Text is the test set itself, on which training stops;
+    /// ListOps has no brackets.
     Paper,
 }
 
@@ -40,8 +41,8 @@ pub(crate) fn digest(text: &[u8]) -> Digest {
 /// One example in every `DEV` goes to the dev split.
 const DEV: u64 = 10;
 
-/// Whether the text with this digest is for development: its first 16 hexadecimal digits, as a number, end in 0 when
-/// written in decimals.
+/// Whether the text with this digest is for development: its first 16 hexadecimal digits, as a number, is divisible by
+/// 10.
 fn is_dev(digest: &Digest) -> bool {
     let (first, _) = digest.split_at(8);
     first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % DEV == 0

@@ -6,8 +6,9 @@
 //!
 //! # Format
 //! No header; five columns between tabs; quotes mean nothing. Label (`1.0` or `0.0`), two ids, two texts. A text is a
-//! Python bytes literal, `b'...'` or `b"..."`, or stands as it is ([`write()`] writes literals). Literals are decoded under both protocols: what the
-//! released preparation made of them is not recorded, and undecoded, every line break would be two tokens.
+//! Python bytes literal, `b'...'` or `b"..."`, or stands as it is ([`write()`] writes literals). Literals are decoded
+//! under both protocols; the released preparation takes the bytes of a column as they stand, and so every line break as
+//! two tokens.
 //!
 //! # Splits
 //! Train, dev and test are the three files, under both protocols. Under `clean`, a pair of train or dev of which a later
