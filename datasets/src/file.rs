@@ -6,8 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Opens a file and nothing else: whoever opens a pipe may wait for ever, and a device may have no
-/// end.
+/// Opens regular files only: opening a pipe can block for ever, and a device may have no end.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     match fs::metadata(path)?.is_file() {
         true => File::open(path),

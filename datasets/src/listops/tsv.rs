@@ -18,7 +18,7 @@ const HEADER: &[u8] = b"Source\tTarget";
 const LONGEST: usize = 1 << 18;
 /// Bytes of lines that are gathered and then read in parallel.
 const CHUNK: usize = 4 << 20;
-/// The most lines of these: of empty ones, what is said of each takes more memory than they do.
+/// The most lines of these: the result kept for an empty line is larger than the line.
 const LINES: usize = 1 << 14;
 
 const EXPECTED: &str =

@@ -24,8 +24,8 @@ const DIFFICULTIES: [&str; 3] = [
 const COLUMNS: usize = 11;
 /// No line is longer; those of the benchmark have 61 bytes.
 const LINE: usize = 4096;
-/// No name of a picture or its folder is longer: no file system has such files, and errors tell
-/// their paths.
+/// No name of a picture or its folder is longer: no file system has such files, and error messages
+/// quote the path.
 const NAME: usize = 255;
 /// No file of metadata is larger; those of the benchmark have 61 kB.
 const METADATA: u64 = 4 << 20;
