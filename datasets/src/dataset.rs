@@ -83,8 +83,8 @@ pub struct Split {
 pub struct Dataset {
     /// Says what it is and where it came from; every report prints it.
     pub name: String,
-    /// Made by this program, when it is loaded or before ([`MADE`]): a number measured on it is no result on the published
-    /// task.
+    /// Made by this program, when it is loaded or before ([`MADE`]): a number measured on it is no result on the
+    /// published task.
     pub builtin: bool,
     /// How bytes become token ids.
     pub encoding: Encoding,
@@ -104,8 +104,8 @@ pub struct Dataset {
 /// The file that `data make` writes beside a set, to tell it from the published one.
 pub const MADE: &str = "made.toml";
 
-/// What the set `what` at `path` is called, and whether `data make` has made it; `path` is the set's folder, or one file or
-/// folder in it.
+/// What the set `what` at `path` is called, and whether `data make` has made it; `path` is the set's folder, or a file
+/// or folder in it.
 pub(crate) fn name(what: &str, path: &Path) -> (String, bool) {
     let made = |folder: &Path| folder.join(MADE).is_file();
     let made = made(path) || path.parent().is_some_and(made);

@@ -67,7 +67,8 @@ const LAYOUT: &str = "the folder cifar-10-batches-bin of six .bin files, or cifa
 const GET: &str = "get cifar-10-binary.tar.gz, or use the built-in drawings, which need no data";
 const AGAIN: &str = "the file is damaged or incomplete; get it again";
 /// For a file of which nothing could be made.
-const BINARY: &str = "is it the binary version, as .tar.gz (not the Python version, no other compression)? Then get it again";
+const BINARY: &str =
+    "is it the binary version, as .tar.gz (not the Python version, no other compression)?";
 
 /// Reads CIFAR-10 from the folder of its binary files or from the published archive.
 ///
@@ -144,14 +145,10 @@ fn assembled(
     name: String,
     builtin: bool,
     classes: Vec<String>,
-    [train, mut dev, test]: [Vec<Example>; 3],
+    [train, dev, test]: [Vec<Example>; 3],
     rule: &str,
     black: Black,
 ) -> Dataset {
-    if !builtin {
-        // Dev goes on counting where train ends: they share a source.
-        (TRAIN..).zip(&mut dev).for_each(|(id, e)| e.id = id);
-    }
     let all = [&train, &dev, &test];
     let [train_count, dev_count, test_count] = all.map(|examples| examples.len());
     let black_pixels: usize = all

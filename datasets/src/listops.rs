@@ -4,7 +4,7 @@
 //! of the two in the middle, truncated) and SM (the sum modulo 10); there are 2 to 10 arguments, up to 10 levels, and
 //! 500 to 2000 words. [`builtin`] grows such trees by the procedure of the Long Range Arena (`listops/generator.rs`), so
 //! these are its task and not a stand-in, though not its files; [`load`] reads the benchmark's TSV files
-//! (`listops/tsv.rs`), and [`verify`] computes every value of one anew (`listops/evaluator.rs`).
+//! (`listops/tsv.rs`), and computes every value of them anew (`listops/evaluator.rs`).
 //!
 //! A document is a row of codes, one byte a word: 0 MIN, 1 MAX, 2 MED, 3 SM, 4..13 the digits 0..9, 14 the closing bracket.
 //! Token id = code + 1. There are two published tokenisations, and the protocol chooses: [`Protocol::Paper`] has ids
@@ -304,33 +304,31 @@ pub(crate) fn none_left(path: &Path, split: &str) -> DataError {
     )
 }
 
-/// What [`verify`] found in one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+/// What was found in one file.
+pub(crate) struct Verified {
     /// Expressions read.
-    pub expressions: usize,
+    pub(crate) expressions: usize,
     /// How many have a Target that is not their value.
-    pub wrong: usize,
+    pub(crate) wrong: usize,
     /// The first of these, [`Verified::SHOWN`] at most.
-    pub mismatches: Vec<Mismatch>,
+    pub(crate) mismatches: Vec<Mismatch>,
     /// Name of the file.
     file: String,
 }
 
 /// A Target that is not the value of its expression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mismatch {
+pub(crate) struct Mismatch {
     /// Number of the line, counted from 1; the header's is 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The value of the expression.
-    pub expected: u8,
+    pub(crate) expected: u8,
     /// The Target in the file.
-    pub got: u8,
+    pub(crate) got: u8,
 }
 
 impl Verified {
     /// The most mismatches that are kept.
-    pub const SHOWN: usize = 1000;
+    const SHOWN: usize = 1000;
 }
 
 impl std::fmt::Display for Verified {
@@ -360,14 +358,8 @@ impl std::fmt::Display for Verified {
     }
 }
 
-/// Computes the value of every expression of a TSV file anew and compares it with the Target.
-///
-/// An error is a file that cannot be read or a line that is no expression; a wrong Target is a finding, not an error.
-pub fn verify(path: &Path) -> Result<Verified, DataError> {
-    scan(path, |_| ())
-}
-
-/// As [`verify`]; `each` sees the codes of every expression, with brackets, and its Target.
+/// Computes the value of every expression of a TSV file anew and compares it with the Target; `each` sees the codes, with
+/// brackets, and the Target. A wrong Target is a finding, not an error.
 pub(crate) fn expressions(
     path: &Path,
     each: &mut dyn FnMut(&[u8], u8),

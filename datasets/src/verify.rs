@@ -1,11 +1,11 @@
 //! One page about files on disk: what is in them, and whether it is what was published.
 //!
 //! Every function here reads a set as its loader does, so that a file that the loader cannot read is the same
-//! [`DataError`], and counts what the loader does not look at. A set may be in perfect form and still not be the published
-//! one: that is said line by line under "not as published", and is no error. What contradicts itself, such as a Target
-//! that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what leaves one of
-//! the splits of [`Protocol::Clean`] without an example. Parts of ListOps are verified as well, which is said at
-//! [`listops()`]. Called by `data verify`, and by whoever wants to know before training.
+//! [`DataError`], and counts what the loader does not look at. A set may be in perfect form and still not be the
+//! published one: that is said line by line under "not as published", and is no error. What contradicts itself, such as
+//! a Target that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what leaves
+//! one of the splits of [`Protocol::Clean`] without an example. Parts of ListOps are verified as well ([`listops()`]).
+//! Called by `data verify`, and by whoever wants to know before training.
 
 use crate::protocol::{Digest, Source, digest, divide, half_report, in_both};
 use crate::{DataError, Protocol, dataset, image, listops, pathfinder, retrieval, text};
@@ -193,18 +193,15 @@ pub fn image(path: &Path) -> Result<Report, DataError> {
     report.checksums = true;
     let mut sums: [Md5; 6] = Default::default();
     let mut labels = [[0usize; 10]; 6];
-    let mut colour: HashMap<Digest, usize> = HashMap::new();
-    let mut grey: HashMap<Digest, (usize, bool)> = HashMap::new();
+    let (mut colour, mut grey) = (HashSet::<Digest>::new(), HashSet::<Digest>::new());
     let (mut planes, mut black, mut pictures) = ([0u64; 3], 0, 0usize);
     image::records(path, &mut |file, record| {
         sums[file].update(record);
         labels[file][usize::from(record[0])] += 1;
-        *colour.entry(digest(&record[1..])).or_default() += 1;
+        colour.insert(digest(&record[1..]));
         let pixels = image::grey(&record[1..]);
         black += pixels.iter().filter(|&&pixel| pixel == 0).count();
-        let (count, test) = grey.entry(digest(&pixels)).or_default();
-        *count += 1;
-        *test |= file + 1 == image::FILES.len();
+        grey.insert(digest(&pixels));
         for (sum, plane) in planes
             .iter_mut()
             .zip(record[1..].chunks_exact(image::PIXELS))
@@ -250,9 +247,9 @@ const COUNTS_ONLY: &str =
 
 /// The folder of the ListOps files, whole or in part, or one of them (see [`listops::load`]).
 ///
-/// The value of every expression is computed anew; a Target that is another is a fault, with its line. Counts are compared
-/// with those of the Long Range Arena's own files. A folder without the file of train and a single file that is too small
-/// to be divided are good for something, though not for a run: what the loader says of them is a difference, no fault.
+/// The value of every expression is computed anew; a Target that is another is a fault, with its line. Counts are
+/// compared with those of the Long Range Arena's own files. A folder without the file of train, and a single file that is
+/// too small to be divided, are parts of a set: what the loader says of them is a difference, no fault.
 pub fn listops(path: &Path) -> Result<Report, DataError> {
     let mut report = Report::new(dataset::name("ListOps", path));
     let whole = path.is_dir();
