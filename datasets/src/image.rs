@@ -15,6 +15,7 @@
 
 mod drawings;
 
+pub use crate::picture::{PIXELS, SIDE};
 use crate::{Black, DataError, Dataset, Encoding, Example, Split, file, picture};
 use engine::rng::Seed;
 use flate2::read::GzDecoder;
@@ -23,11 +24,6 @@ use png::ColorType;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
-
-/// Width and height of a picture.
-pub const SIDE: usize = 32;
-/// Pixels of a picture, which are its tokens.
-pub const PIXELS: usize = SIDE * SIDE;
 
 /// The names of the classes, by label, as `batches.meta.txt` has them.
 const CLASSES: [&str; 10] = [
@@ -145,28 +141,19 @@ fn assembled(
     name: String,
     builtin: bool,
     classes: Vec<String>,
-    [train, dev, test]: [Vec<Example>; 3],
+    splits: [Vec<Example>; 3],
     rule: &str,
     black: Black,
 ) -> Dataset {
-    let all = [&train, &dev, &test];
-    let [train_count, dev_count, test_count] = all.map(|examples| examples.len());
-    let black_pixels: usize = all
-        .iter()
-        .flat_map(|examples| examples.iter())
-        .map(|example| example.documents[0].iter().filter(|&&p| p == 0).count())
-        .sum();
-    let pixels = PIXELS * (train_count + dev_count + test_count);
+    let [train_count, dev_count, test_count] = splits.each_ref().map(|examples| examples.len());
     let notes = vec![
         format!(
             "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values"
         ),
         rule.to_string(),
-        format!(
-            "black pixels ({:.2}%) are {black}",
-            100.0 * black_pixels as f64 / pixels as f64
-        ),
+        picture::black_pixels(&splits, black),
     ];
+    let [train, dev, test] = splits;
     let split = |name, examples| Split { name, examples };
     Dataset {
         name,

@@ -18,7 +18,7 @@ mod generator;
 mod tsv;
 
 use crate::dataset::{self, Dataset, Encoding, Example, Split};
-use crate::protocol::{Digest, Protocol, digest};
+use crate::protocol::{Digest, Protocol, digest, modulo_ten};
 use crate::{DataError, file, listops::tsv::Row};
 use engine::rng::Seed;
 use std::collections::HashSet;
@@ -399,11 +399,6 @@ struct Source {
     label: u8,
     /// With brackets, whole.
     codes: Box<[u8]>,
-}
-
-fn modulo_ten(digest: &Digest) -> u64 {
-    let (first, _) = digest.split_at(8);
-    first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % 10
 }
 
 /// The three splits under `protocol`: copies reported (and removed where it says so), tokens chosen, cut.

@@ -23,16 +23,13 @@ mod folder;
 mod generator;
 mod paddle;
 
+pub use crate::picture::{PIXELS, SIDE};
 use crate::{Black, DataError, Dataset, Encoding, Example, Split, dataset, picture};
 use engine::rng::Seed;
 pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
-/// Width and height of a picture.
-pub const SIDE: usize = 32;
-/// Pixels of a picture, which are its tokens.
-pub const PIXELS: usize = SIDE * SIDE;
 /// Pictures of the train, dev and test splits of the benchmark, about: 200 batches of 1,000.
 pub const COUNTS: [usize; 3] = [160_000, 20_000, 20_000];
 
@@ -315,25 +312,19 @@ pub fn read_picture(path: &Path) -> Result<Box<[u8]>, DataError> {
 fn assembled(
     name: String,
     builtin: bool,
-    [train, dev, test]: [Vec<Example>; 3],
+    splits: [Vec<Example>; 3],
     mut notes: Vec<String>,
     black: Black,
 ) -> Dataset {
-    let (mut black_pixels, mut pictures, mut connected) = (0, 0, 0);
-    for example in [&train, &dev, &test].into_iter().flatten() {
-        black_pixels += example.documents[0].iter().filter(|&&p| p == 0).count();
-        pictures += 1;
-        connected += example.label;
-    }
-    let [train_count, dev_count, test_count] = [&train, &dev, &test].map(|split| split.len());
+    let [train_count, dev_count, test_count] = splits.each_ref().map(|split| split.len());
+    let pictures = train_count + dev_count + test_count;
+    let connected: usize = splits.iter().flatten().map(|example| example.label).sum();
     notes.push(format!(
         "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values; {:.1}% connected",
         100.0 * connected as f64 / pictures as f64
     ));
-    notes.push(format!(
-        "black pixels ({:.1}%) are {black}",
-        100.0 * black_pixels as f64 / (PIXELS * pictures) as f64
-    ));
+    notes.push(picture::black_pixels(&splits, black));
+    let [train, dev, test] = splits;
     let split = |name, examples| Split { name, examples };
     Dataset {
         name,

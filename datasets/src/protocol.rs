@@ -38,14 +38,16 @@ pub(crate) fn digest(text: &[u8]) -> Digest {
     Sha256::digest(text).into()
 }
 
-/// One example in every `DEV` goes to the dev split.
-const DEV: u64 = 10;
+/// What decides about the split of an example: the first 8 bytes of its digest, as a number, modulo 10.
+pub(crate) fn modulo_ten(digest: &Digest) -> u64 {
+    let (first, _) = digest.split_at(8);
+    first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % 10
+}
 
 /// Whether the text with this digest is for development: its first 16 hexadecimal digits, as a number, is divisible by
 /// 10.
 fn is_dev(digest: &Digest) -> bool {
-    let (first, _) = digest.split_at(8);
-    first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % DEV == 0
+    modulo_ten(digest) == 0
 }
 
 /// An example with what is known of its whole text.
@@ -120,7 +122,7 @@ pub(crate) fn divide(
     };
     notes.push(match protocol {
         Protocol::Clean => format!(
-            "protocol clean: dev = the texts of train whose SHA-256, first 8 bytes, is 0 modulo {DEV}; train {}, dev {}, \
+            "protocol clean: dev = the texts of train whose SHA-256, first 8 bytes, is 0 modulo 10; train {}, dev {}, \
              test {}",
             train.len(),
             dev.len(),

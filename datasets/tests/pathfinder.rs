@@ -633,7 +633,7 @@ fn what_is_wrong_with_metadata_is_said_with_its_line() {
         ),
         (
             "\nimgs 0 1 1 1.0 6 2 2 0.5 1 1\n",
-            "imgs/0\": this is not a file; line 3 of metadata/0.npy names it",
+            "imgs/0\": cannot be read; line 3 of metadata/0.npy names it (this is not a file)",
         ),
     ] {
         fs::write(&file, format!("{good}{line}")).unwrap();

@@ -8,7 +8,7 @@
 use super::evaluator::evaluate;
 use super::{CLOSE, DIGIT, OPERATORS, Tree};
 use crate::DataError;
-use crate::file;
+use crate::file::{self, quoted};
 use rayon::prelude::*;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -120,11 +120,8 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
         return Err(DataError::new(path, "the file is empty", EXPECTED, AGAIN));
     }
     if stripped(header.strip_prefix(file::MARK).unwrap_or(&header)) != HEADER {
-        let start = &header[..header.len().min(40)];
-        return Err(wrong(
-            1,
-            &format!("the header is \"{}\"", start.escape_ascii()),
-        ));
+        let header = quoted(&header);
+        return Err(wrong(1, &format!("the header is {header}")));
     }
 
     let (mut line, mut ended) = (1, false);
@@ -196,11 +193,8 @@ fn row(line: &[u8], number: usize) -> Result<Option<Row>, String> {
         return Err(format!("columns: {found}, not 2"));
     };
     let &[target @ b'0'..=b'9'] = target else {
-        let start = &target[..target.len().min(20)];
-        return Err(format!(
-            "the Target is \"{}\", not a digit",
-            start.escape_ascii()
-        ));
+        let target = quoted(target);
+        return Err(format!("the Target is {target}, not a digit"));
     };
     let (codes, value) =
         evaluate(source).map_err(|(column, what)| format!("byte {column}: {what}"))?;

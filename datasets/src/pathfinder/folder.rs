@@ -119,17 +119,14 @@ pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
 pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> {
     let path = &batch.file;
     let expected = format!("{COLUMNS} words a line: imgs/0 sample_0.png 0 LABEL and seven numbers");
-    let found = fs::metadata(path).map_err(|e| DataError::unreadable(path, &expected, e))?;
-    if !found.is_file() {
-        let problem = "this is not a file";
-        return Err(DataError::new(path, problem, expected, GET));
-    }
-    if found.len() > METADATA {
-        let problem = format!("it has {} bytes", found.len());
+    let unreadable = |e| DataError::unreadable(path, &expected, e);
+    let open = file::open(path).map_err(unreadable)?;
+    let size = open.metadata().map_err(unreadable)?.len();
+    if size > METADATA {
+        let problem = format!("it has {size} bytes");
         let expected = format!("a batch of about {BATCH} lines, {METADATA} bytes at most");
         return Err(DataError::new(path, problem, expected, AGAIN));
     }
-    let open = File::open(path).map_err(|e| DataError::unreadable(path, &expected, e))?;
     let mut input = BufReader::new(open.take(METADATA));
     let (mut rows, mut line) = (Vec::new(), Vec::with_capacity(LINE));
     for number in 1.. {
@@ -138,7 +135,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
             .by_ref()
             .take(LINE as u64 + 1)
             .read_until(b'\n', &mut line)
-            .map_err(|e| DataError::unreadable(path, &expected, e))?;
+            .map_err(unreadable)?;
         if line.is_empty() {
             break;
         }
@@ -171,12 +168,9 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
         if words.is_empty() {
             continue;
         }
-        let &[inner, name, _, label, ..] = &words[..] else {
+        let (&[inner, name, _, label, ..], COLUMNS) = (&words[..], words.len()) else {
             return Err(wrong(format!("has {} of {COLUMNS} words", words.len())));
         };
-        if words.len() != COLUMNS {
-            return Err(wrong(format!("has {} of {COLUMNS} words", words.len())));
-        }
         let label = match label {
             "0" => 0,
             "1" => 1,
