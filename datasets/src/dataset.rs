@@ -2,6 +2,9 @@
 //!
 //! Bytes are kept, not token ids: a quarter of the memory, and the encoding of all five tasks is "byte + offset".
 
+use crate::DataError;
+use std::path::Path;
+
 /// How the bytes of a document become token ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
@@ -35,8 +38,9 @@ impl std::fmt::Display for Black {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
     /// The example's number in the source of its split (for a folder: in the order of sorted paths). It names the
-    /// example's random draws, so it never depends on the protocol, the epoch or the slot in a batch. Train and dev
-    /// share a source under [`Protocol::Clean`](crate::Protocol::Clean), so an id there is in one of them only.
+    /// example's random draws, so it never depends on the protocol, the epoch or the slot in a batch. Splits that are
+    /// parts of one source, as train and dev of Text or the files of ListOps, have no id in common; splits with a source
+    /// each, as the files of Retrieval or the streams of built-in pictures, all count from 0.
     pub id: usize,
     /// Index into [`Dataset::classes`].
     pub label: usize,
@@ -79,7 +83,8 @@ pub struct Split {
 pub struct Dataset {
     /// Says what it is and where it came from; every report prints it.
     pub name: String,
-    /// Made by this program rather than read: a number measured on it is no result on the published task.
+    /// Made by this program, when it is loaded or before ([`MADE`]): a number measured on it is no result on the
+    /// published task.
     pub builtin: bool,
     /// How bytes become token ids.
     pub encoding: Encoding,
@@ -94,6 +99,36 @@ pub struct Dataset {
     pub test: Split,
     /// The data report, a line each: counts, cut texts, duplicates, the rule of the dev split.
     pub notes: Vec<String>,
+}
+
+/// The file that `data make` writes beside a set, to tell it from the published one.
+pub const MADE: &str = "made.toml";
+
+/// What the set `what` at `path` is called, and whether `data make` has made it; `path` is the set's folder, or a file
+/// or folder in it.
+pub(crate) fn name(what: &str, path: &Path) -> (String, bool) {
+    let made = |folder: &Path| folder.join(MADE).is_file();
+    let made = made(path) || path.parent().is_some_and(made);
+    let by = if made { " made by data make," } else { "" };
+    (format!("{what}{by} at {}", path.display()), made)
+}
+
+/// Refuses a maximal length that keeps no `unit` of a document of the set at `path`; the reference keeps `reference`.
+pub(crate) fn refuse_zero_length(
+    path: &Path,
+    max_len: usize,
+    unit: &str,
+    reference: usize,
+) -> Result<(), DataError> {
+    if max_len > 0 {
+        return Ok(());
+    }
+    Err(DataError::new(
+        path,
+        format!("no {unit} would be kept"),
+        "a maximal length of at least 1",
+        format!("the reference keeps {reference}"),
+    ))
 }
 
 #[cfg(test)]

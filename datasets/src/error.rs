@@ -18,7 +18,7 @@ pub struct DataError {
     pub expected: String,
     /// What the user can do about it.
     pub hint: String,
-    /// The operating system's reason, if there is one.
+    /// The reason of the operating system, or of what unpacks gzip and tar, if there is one.
     pub source: Option<io::Error>,
 }
 
@@ -36,6 +36,22 @@ impl DataError {
             hint: hint.into(),
             source: None,
         }
+    }
+
+    /// What cannot be opened, listed or read, with what helps against such a reason.
+    pub(crate) fn unreadable(path: &Path, expected: impl Into<String>, e: io::Error) -> Self {
+        let hint = match e.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "check its permissions, and those of the folders around it"
+            }
+            io::ErrorKind::NotFound => {
+                "if it is a link, it leads nowhere; else something has removed it meanwhile"
+            }
+            // From `file::open`.
+            io::ErrorKind::Other => "put a file in the place of the folder, pipe or device",
+            _ => "if it is a link, see that it does not lead back to itself; else check the disk",
+        };
+        DataError::new(path, "cannot be read", expected, hint).caused_by(e)
     }
 
     pub(crate) fn caused_by(mut self, source: io::Error) -> Self {
@@ -67,5 +83,25 @@ impl std::error::Error for DataError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // The reason is part of the line already: reporting the chain must not print it twice.
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use io::ErrorKind;
+
+    #[test]
+    fn the_hint_is_about_the_reason() {
+        for (reason, hint) in [
+            (ErrorKind::PermissionDenied.into(), "its permissions"),
+            (ErrorKind::NotFound.into(), "leads nowhere"),
+            (io::Error::other("this is not a file"), "put a file"),
+            (ErrorKind::TimedOut.into(), "check the disk"),
+        ] {
+            let error = DataError::unreadable(Path::new("x"), "a text", reason);
+            assert!(error.hint.contains(hint), "{error}");
+            assert!(error.to_string().starts_with("\"x\": cannot be read ("));
+        }
     }
 }

@@ -15,6 +15,7 @@
 
 mod drawings;
 
+pub use crate::picture::{PIXELS, SIDE};
 use crate::{Black, DataError, Dataset, Encoding, Example, Split, file, picture};
 use engine::rng::Seed;
 use flate2::read::GzDecoder;
@@ -23,11 +24,6 @@ use png::ColorType;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
-
-/// Width and height of a picture.
-pub const SIDE: usize = 32;
-/// Pixels of a picture, which are its tokens.
-pub const PIXELS: usize = SIDE * SIDE;
 
 /// The names of the classes, by label, as `batches.meta.txt` has them.
 const CLASSES: [&str; 10] = [
@@ -66,6 +62,9 @@ const UNPACKED: u64 = 256 << 20;
 const LAYOUT: &str = "the folder cifar-10-batches-bin of six .bin files, or cifar-10-binary.tar.gz";
 const GET: &str = "get cifar-10-binary.tar.gz, or use the built-in drawings, which need no data";
 const AGAIN: &str = "the file is damaged or incomplete; get it again";
+/// For a file of which nothing could be made.
+const BINARY: &str =
+    "is it the binary version, as .tar.gz (not the Python version, no other compression)?";
 
 /// Reads CIFAR-10 from the folder of its binary files or from the published archive.
 ///
@@ -83,7 +82,7 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
     let classes = CLASSES.map(String::from).to_vec();
     let splits = [train, dev, examples(test.into_iter())];
     let rule = "train is the first 45000 records of the training files, dev the last 5000";
-    Ok(dataset(name, false, classes, splits, rule, black))
+    Ok(assembled(name, false, classes, splits, rule, black))
 }
 
 /// Makes the built-in drawings of `seed`: 20,000 + 2,000 + 5,000 pictures of ten shapes among litter
@@ -98,7 +97,7 @@ pub fn builtin(seed: u64, black: Black) -> Dataset {
     let name = format!("built-in drawings (seeded, not CIFAR-10), seed {seed}");
     let classes = classes(true);
     let rule = "the three splits are drawn from streams of their own";
-    dataset(name, true, classes, splits, rule, black)
+    assembled(name, true, classes, splits, rule, black)
 }
 
 /// The names of the classes, by label: of the drawings, or of CIFAR-10.
@@ -138,36 +137,23 @@ fn examples(pictures: impl Iterator<Item = (usize, Box<[u8]>)>) -> Vec<Example> 
     (0..).zip(pictures).map(example).collect()
 }
 
-fn dataset(
+fn assembled(
     name: String,
     builtin: bool,
     classes: Vec<String>,
-    [train, mut dev, test]: [Vec<Example>; 3],
+    splits: [Vec<Example>; 3],
     rule: &str,
     black: Black,
 ) -> Dataset {
-    if !builtin {
-        // Dev goes on counting where train ends: they share a source.
-        (TRAIN..).zip(&mut dev).for_each(|(id, e)| e.id = id);
-    }
-    let all = [&train, &dev, &test];
-    let [train_count, dev_count, test_count] = all.map(|examples| examples.len());
-    let black_pixels: usize = all
-        .iter()
-        .flat_map(|examples| examples.iter())
-        .map(|example| example.documents[0].iter().filter(|&&p| p == 0).count())
-        .sum();
-    let pixels = PIXELS * (train_count + dev_count + test_count);
+    let [train_count, dev_count, test_count] = splits.each_ref().map(|examples| examples.len());
     let notes = vec![
         format!(
             "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values"
         ),
         rule.to_string(),
-        format!(
-            "black pixels ({:.2}%) are {black}",
-            100.0 * black_pixels as f64 / pixels as f64
-        ),
+        picture::black_pixels(&splits, black),
     ];
+    let [train, dev, test] = splits;
     let split = |name, examples| Split { name, examples };
     Dataset {
         name,
@@ -204,7 +190,7 @@ pub(crate) fn records(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result
         io::ErrorKind::NotFound => {
             DataError::new(path, "there is no such file or folder", LAYOUT, GET)
         }
-        _ => DataError::new(path, "cannot be read", LAYOUT, "check its permissions").caused_by(e),
+        _ => DataError::unreadable(path, LAYOUT, e),
     })?;
     match found.is_dir() {
         true => folder(path, each),
@@ -226,7 +212,7 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
                     .map_or(GET.to_string(), |inner| format!("did you mean {inner:?}?"));
                 return Err(DataError::new(&file, "there is no such file", LAYOUT, hint));
             }
-            Err(e) => return Err(unreadable(&file, e)),
+            Err(e) => return Err(DataError::unreadable(&file, LAYOUT, e)),
         };
         if !found.is_file() {
             return Err(DataError::new(&file, "this is not a file", LAYOUT, GET));
@@ -235,7 +221,7 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
     }
     for (number, name) in FILES.iter().enumerate() {
         let file = path.join(name);
-        let open = file::open(&file).map_err(|e| unreadable(&file, e))?;
+        let open = file::open(&file).map_err(|e| DataError::unreadable(&file, LAYOUT, e))?;
         read_batch(BufReader::new(open), &file, name, &mut |record| {
             each(number, record);
         })?;
@@ -248,9 +234,10 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
 fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
     let broken = |number: usize, e: io::Error| {
         let problem = format!("cannot be unpacked from its entry {number} on");
-        DataError::new(path, problem, LAYOUT, AGAIN).caused_by(e)
+        let hint = if number == 1 { BINARY } else { AGAIN };
+        DataError::new(path, problem, LAYOUT, hint).caused_by(e)
     };
-    let file = file::open(path).map_err(|e| unreadable(path, e))?;
+    let file = file::open(path).map_err(|e| DataError::unreadable(path, LAYOUT, e))?;
     let unpacked = GzDecoder::new(BufReader::new(file)).take(UNPACKED);
     let mut archive = tar::Archive::new(unpacked);
     let mut found = [false; FILES.len()];
@@ -279,13 +266,10 @@ fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataEr
         },
         Some(number) => {
             let problem = format!("{} is not in it", FILES[number]);
-            Err(DataError::new(path, problem, LAYOUT, AGAIN))
+            let hint = if found.contains(&true) { AGAIN } else { BINARY };
+            Err(DataError::new(path, problem, LAYOUT, hint))
         }
     }
-}
-
-fn unreadable(path: &Path, e: io::Error) -> DataError {
-    DataError::new(path, "cannot be read", LAYOUT, "check its permissions").caused_by(e)
 }
 
 fn size_expected() -> String {
@@ -345,11 +329,21 @@ pub fn contact_sheet(split: &Split, classes: &[String], columns: usize) -> io::R
     // Above and below a name.
     const MARGIN: usize = 2 * DOT;
     const ROW: usize = LETTER + 2 * MARGIN + STEP;
+    // Pixels; all 10,000 pictures of CIFAR-10's test set make 120 million.
+    const LARGEST: usize = 1 << 30;
     let names = classes.iter().map(|name| name.chars().count());
     // One picture is narrower than most names.
-    let width = (STEP * columns.max(1)).max(LETTER * names.max().unwrap_or(0));
+    let width = STEP.saturating_mul(columns.max(1));
+    let width = width.max(LETTER * names.max().unwrap_or(0));
     let height = ROW * classes.len().max(1);
-    let mut sheet = vec![255; width * height];
+    let pixels = width
+        .checked_mul(height)
+        .filter(|&pixels| pixels <= LARGEST);
+    let sides = (u32::try_from(width), u32::try_from(height));
+    let (Some(pixels), (Ok(png_width), Ok(png_height))) = (pixels, sides) else {
+        return Err(io::Error::other("the contact sheet is too large"));
+    };
+    let mut sheet = vec![255; pixels];
     let mut square = |left: usize, top: usize, side: usize, grey: u8| {
         for line in top..top + side {
             sheet[line * width + left..][..side].fill(grey);
@@ -378,11 +372,7 @@ pub fn contact_sheet(split: &Split, classes: &[String], columns: usize) -> io::R
         }
     }
     let mut bytes = Vec::new();
-    let (width, height) = (u32::try_from(width), u32::try_from(height));
-    let (Ok(width), Ok(height)) = (width, height) else {
-        return Err(io::Error::other("the contact sheet is too large"));
-    };
-    let mut png = png::Encoder::new(&mut bytes, width, height);
+    let mut png = png::Encoder::new(&mut bytes, png_width, png_height);
     png.set_color(ColorType::Grayscale);
     png.set_depth(png::BitDepth::Eight);
     png.write_header()?.write_image_data(&sheet)?;

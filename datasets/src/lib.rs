@@ -36,6 +36,6 @@ pub mod retrieval;
 pub mod text;
 pub mod verify;
 
-pub use dataset::{Black, Dataset, Encoding, Example, Split};
+pub use dataset::{Black, Dataset, Encoding, Example, MADE, Split};
 pub use error::DataError;
 pub use protocol::Protocol;

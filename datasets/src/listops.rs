@@ -4,7 +4,7 @@
 //! of the two in the middle, truncated) and SM (the sum modulo 10); there are 2 to 10 arguments, up to 10 levels, and
 //! 500 to 2000 words. [`builtin`] grows such trees by the procedure of the Long Range Arena (`listops/generator.rs`), so
 //! these are its task and not a stand-in, though not its files; [`load`] reads the benchmark's TSV files
-//! (`listops/tsv.rs`), and [`verify`] computes every value of one anew (`listops/evaluator.rs`).
+//! (`listops/tsv.rs`), and computes every value of them anew (`listops/evaluator.rs`).
 //!
 //! A document is a row of codes, one byte a word: 0 MIN, 1 MAX, 2 MED, 3 SM, 4..13 the digits 0..9, 14 the closing bracket.
 //! Token id = code + 1. There are two published tokenisations, and the protocol chooses: [`Protocol::Paper`] has ids
@@ -17,8 +17,8 @@ mod evaluator;
 mod generator;
 mod tsv;
 
-use crate::dataset::{Dataset, Encoding, Example, Split};
-use crate::protocol::{Digest, Protocol, digest};
+use crate::dataset::{self, Dataset, Encoding, Example, Split};
+use crate::protocol::{Digest, Protocol, digest, modulo_ten};
 use crate::{DataError, file, listops::tsv::Row};
 use engine::rng::Seed;
 use std::collections::HashSet;
@@ -93,14 +93,15 @@ impl Shape {
         } else if !(2..=1000).contains(&self.max_args) {
             let problem = format!("max_args is {}", self.max_args);
             Some((problem, "2 to 1000 arguments"))
-        } else if self.max_length > 1 << 15 || self.max_length < self.min_length.saturating_add(2) {
+        } else if self.max_length > 1 << 15 {
+            let problem = format!("max_length is {}", self.max_length);
+            Some((problem, "32768 words at most"))
+        } else if self.max_length < self.min_length.saturating_add(2) {
             let (from, to) = (self.min_length, self.max_length);
-            Some((
-                format!(
-                    "no tree is kept with min_length {from} and max_length {to}, or it is huge"
-                ),
-                "room for a length strictly between the two, and max_length at most 32768",
-            ))
+            let problem = format!(
+                "no tree is longer than min_length {from} and shorter than max_length {to}"
+            );
+            Some((problem, "room for a length strictly between the two"))
         } else if total.is_none_or(|n| n.saturating_mul(self.max_length) > 1 << 32) {
             Some((
                 format!("{sizes:?} trees of up to {} words", self.max_length),
@@ -150,7 +151,7 @@ pub fn builtin(seed: u64, shape: &Shape, protocol: Protocol) -> Result<Dataset, 
         sources
     });
     let splits = assemble(splits, MAX_LEN, protocol, &mut notes);
-    Ok(dataset(name, true, splits, notes))
+    Ok(assembled(name, true, splits, notes))
 }
 
 /// The names of the classes, by label.
@@ -235,16 +236,10 @@ fn grow(seed: u64, shape: &Shape) -> Result<([Vec<Tree>; 3], String), DataError>
 /// The ids are the places in train, dev and test, one after the other. A single file is divided by the SHA-256 of each
 /// expression's codes (with brackets), its first 8 bytes as a number modulo 10: 0 is for development, 1 for testing. Under
 /// [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in test. A
-/// Target that is not the value of its expression is kept as it is, and told in the notes; [`verify`] tells all of them.
+/// Target that is not the value of its expression is kept as it is. The notes count them and name the first, and
+/// [`verify::listops`](crate::verify::listops) names more.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
-    if max_len == 0 {
-        return Err(DataError::new(
-            path,
-            "no word of an expression would be kept",
-            "a maximal length of at least 1",
-            format!("the reference keeps {MAX_LEN}"),
-        ));
-    }
+    dataset::refuse_zero_length(path, max_len, "word of an expression", MAX_LEN)?;
     let mut notes = Vec::new();
     let mut splits: [Vec<Source>; 3] = Default::default();
     let mut id = 0;
@@ -273,12 +268,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
         }
     } else {
         let found = scan(path, |row| {
-            let place = match modulo_ten(&digest(&row.tree.codes)) {
-                0 => 1,
-                1 => 2,
-                _ => 0,
-            };
-            splits[place].push(source(row));
+            splits[place(&digest(&row.tree.codes))].push(source(row));
         })?;
         notes.push(found.to_string());
         notes.push(
@@ -288,45 +278,57 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     let splits = assemble(splits, max_len, protocol, &mut notes);
     for split in &splits {
         if split.examples.is_empty() {
-            return Err(DataError::new(
-                path,
-                format!("no expression is left for the {} split", split.name),
-                "expressions for train, dev and test",
-                "give each of the three files expressions of its own, or a larger single file",
-            ));
+            return Err(none_left(path, split.name));
         }
     }
-    let name = format!("ListOps at {}", path.display());
-    Ok(dataset(name, false, splits, notes))
+    let (name, made) = dataset::name("ListOps", path);
+    Ok(assembled(name, made, splits, notes))
 }
 
-/// What [`verify`] found in one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+/// The split, 0 to 2, of an expression in a single file.
+pub(crate) fn place(digest: &Digest) -> usize {
+    match modulo_ten(digest) {
+        0 => 1,
+        1 => 2,
+        _ => 0,
+    }
+}
+
+/// Of a split without expressions, or whose expressions the protocol has removed.
+pub(crate) fn none_left(path: &Path, split: &str) -> DataError {
+    DataError::new(
+        path,
+        format!("no expression is left for the {split} split"),
+        "expressions for train, dev and test",
+        "give each of the three files expressions of its own, or a larger single file",
+    )
+}
+
+/// What was found in one file.
+pub(crate) struct Verified {
     /// Expressions read.
-    pub expressions: usize,
+    pub(crate) expressions: usize,
     /// How many have a Target that is not their value.
-    pub wrong: usize,
+    pub(crate) wrong: usize,
     /// The first of these, [`Verified::SHOWN`] at most.
-    pub mismatches: Vec<Mismatch>,
+    pub(crate) mismatches: Vec<Mismatch>,
     /// Name of the file.
     file: String,
 }
 
 /// A Target that is not the value of its expression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mismatch {
+pub(crate) struct Mismatch {
     /// Number of the line, counted from 1; the header's is 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The value of the expression.
-    pub expected: u8,
+    pub(crate) expected: u8,
     /// The Target in the file.
-    pub got: u8,
+    pub(crate) got: u8,
 }
 
 impl Verified {
     /// The most mismatches that are kept.
-    pub const SHOWN: usize = 1000;
+    const SHOWN: usize = 1000;
 }
 
 impl std::fmt::Display for Verified {
@@ -356,14 +358,8 @@ impl std::fmt::Display for Verified {
     }
 }
 
-/// Computes the value of every expression of a TSV file anew and compares it with the Target.
-///
-/// An error is a file that cannot be read or a line that is no expression; a wrong Target is a finding, not an error.
-pub fn verify(path: &Path) -> Result<Verified, DataError> {
-    scan(path, |_| ())
-}
-
-/// As [`verify`]; `each` sees the codes of every expression, with brackets, and its Target.
+/// Computes the value of every expression of a TSV file anew and compares it with the Target; `each` sees the codes, with
+/// brackets, and the Target. A wrong Target is a finding, not an error.
 pub(crate) fn expressions(
     path: &Path,
     each: &mut dyn FnMut(&[u8], u8),
@@ -403,11 +399,6 @@ struct Source {
     label: u8,
     /// With brackets, whole.
     codes: Box<[u8]>,
-}
-
-fn modulo_ten(digest: &Digest) -> u64 {
-    let (first, _) = digest.split_at(8);
-    first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % 10
 }
 
 /// The three splits under `protocol`: copies reported (and removed where it says so), tokens chosen, cut.
@@ -482,7 +473,7 @@ fn assemble(
     made
 }
 
-fn dataset(name: String, builtin: bool, splits: [Split; 3], notes: Vec<String>) -> Dataset {
+fn assembled(name: String, builtin: bool, splits: [Split; 3], notes: Vec<String>) -> Dataset {
     let [train, dev, test] = splits;
     Dataset {
         name,

@@ -23,16 +23,13 @@ mod folder;
 mod generator;
 mod paddle;
 
-use crate::{Black, DataError, Dataset, Encoding, Example, Split, picture};
+pub use crate::picture::{PIXELS, SIDE};
+use crate::{Black, DataError, Dataset, Encoding, Example, Split, dataset, picture};
 use engine::rng::Seed;
 pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
-/// Width and height of a picture.
-pub const SIDE: usize = 32;
-/// Pixels of a picture, which are its tokens.
-pub const PIXELS: usize = SIDE * SIDE;
 /// Pictures of the train, dev and test splits of the benchmark, about: 200 batches of 1,000.
 pub const COUNTS: [usize; 3] = [160_000, 20_000, 20_000];
 
@@ -56,8 +53,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The benchmark's hard pictures, those in use: distractors are a third as long as targets, and
-    /// 20 divided by their length many; contrasts are those of the benchmark's script.
+    /// The benchmark's hard pictures, those in use. As in its script, distractors are a third as
+    /// long as targets, and 20 divided by their length many, both in whole numbers, rounded down.
     pub const LRA: Settings = Settings {
         contour_length: 14,
         distractors: 5,
@@ -68,7 +65,7 @@ impl Settings {
     /// The benchmark's pictures of middle difficulty.
     pub const LRA_9: Settings = Settings {
         contour_length: 9,
-        distractors: 7,
+        distractors: 6,
         distractor_length: 3,
         ..Settings::LRA
     };
@@ -174,14 +171,7 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
         }
     }
     let count = examples.len();
-    if count < 10 {
-        return Err(DataError::new(
-            &folder,
-            format!("{count} pictures cannot be divided into three splits"),
-            "at least 10 pictures that are not empty",
-            folder::GET,
-        ));
-    }
+    refuse_few(&folder, count)?;
     let test = examples.split_off(count * 9 / 10);
     let dev = examples.split_off(count * 8 / 10);
     let notes = vec![
@@ -194,8 +184,21 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
         "(the split behind the published numbers was shuffled without a seed and cannot be had)"
             .into(),
     ];
-    let name = format!("Pathfinder at {}", folder.display());
-    Ok(dataset(name, false, [examples, dev, test], notes, black))
+    let (name, made) = dataset::name("Pathfinder", &folder);
+    Ok(assembled(name, made, [examples, dev, test], notes, black))
+}
+
+/// Refuses fewer pictures than three splits need.
+pub(crate) fn refuse_few(folder: &Path, count: usize) -> Result<(), DataError> {
+    if count >= 10 {
+        return Ok(());
+    }
+    Err(DataError::new(
+        folder,
+        format!("{count} pictures cannot be divided into three splits"),
+        "at least 10 pictures that are not empty",
+        folder::GET,
+    ))
 }
 
 /// Draws the pictures of `seed`, so many for train, dev and test (the benchmark has [`COUNTS`]).
@@ -242,7 +245,7 @@ pub fn builtin(
         ),
         "the three splits are drawn from streams of their own".into(),
     ];
-    Ok(dataset(name, true, splits, notes, black))
+    Ok(assembled(name, true, splits, notes, black))
 }
 
 /// The first pictures of [`builtin`], for the eye: of every split, so many that `each` of each class are among them.
@@ -306,28 +309,22 @@ pub fn read_picture(path: &Path) -> Result<Box<[u8]>, DataError> {
     Ok(picture::read_one(path, &[png::ColorType::Grayscale])?.values)
 }
 
-fn dataset(
+fn assembled(
     name: String,
     builtin: bool,
-    [train, dev, test]: [Vec<Example>; 3],
+    splits: [Vec<Example>; 3],
     mut notes: Vec<String>,
     black: Black,
 ) -> Dataset {
-    let (mut black_pixels, mut pictures, mut connected) = (0, 0, 0);
-    for example in [&train, &dev, &test].into_iter().flatten() {
-        black_pixels += example.documents[0].iter().filter(|&&p| p == 0).count();
-        pictures += 1;
-        connected += example.label;
-    }
-    let [train_count, dev_count, test_count] = [&train, &dev, &test].map(|split| split.len());
+    let [train_count, dev_count, test_count] = splits.each_ref().map(|split| split.len());
+    let pictures = train_count + dev_count + test_count;
+    let connected: usize = splits.iter().flatten().map(|example| example.label).sum();
     notes.push(format!(
         "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values; {:.1}% connected",
         100.0 * connected as f64 / pictures as f64
     ));
-    notes.push(format!(
-        "black pixels ({:.1}%) are {black}",
-        100.0 * black_pixels as f64 / (PIXELS * pictures) as f64
-    ));
+    notes.push(picture::black_pixels(&splits, black));
+    let [train, dev, test] = splits;
     let split = |name, examples| Split { name, examples };
     Dataset {
         name,

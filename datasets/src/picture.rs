@@ -1,13 +1,17 @@
-//! One picture of 32 x 32 pixels as a PNG file. Whatever the file says, it can ask for a MB of memory and no more.
+//! What the two tasks of pictures have in common: their size, their black pixels, and one picture as a PNG file. Whatever
+//! the file says, it can ask for a MB of memory and no more.
 //!
 //! Called by `image` and `pathfinder`.
 
-use crate::DataError;
-use crate::image::{PIXELS, SIDE};
+use crate::{Black, DataError, Example, file};
 use png::{BitDepth, ColorType};
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+
+/// Width and height of a picture.
+pub const SIDE: usize = 32;
+/// Pixels of a picture, which are its tokens.
+pub const PIXELS: usize = SIDE * SIDE;
 
 /// No picture's file is larger; 32 x 32 pixels that cannot be compressed take 1.2 kB, three times that in colour.
 const FILE: u64 = 1 << 16;
@@ -33,27 +37,17 @@ pub(crate) fn read(path: &Path, colours: &[ColorType]) -> Result<Option<Picture>
     };
     let expected = format!("a PNG of {SIDE} x {SIDE} pixels, {colour}");
     let wrong = |problem: String| DataError::new(path, problem, expected.clone(), AGAIN);
-    let unreadable = |e| {
-        DataError::new(
-            path,
-            "cannot be read",
-            expected.clone(),
-            "check its permissions",
-        )
-        .caused_by(e)
-    };
-    let found = fs::metadata(path).map_err(|e| match e.kind() {
+    let unreadable = |e| DataError::unreadable(path, &expected, e);
+    let open = file::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => wrong("there is no such file".into()),
         _ => unreadable(e),
     })?;
-    match found.len() {
-        _ if !found.is_file() => return Err(wrong("this is not a file".into())),
+    match open.metadata().map_err(unreadable)?.len() {
         0 => return Ok(None),
         size if size > FILE => return Err(wrong(format!("it has {size} bytes"))),
         _ => {}
     }
     let mut bytes = Vec::new();
-    let open = File::open(path).map_err(unreadable)?;
     open.take(FILE)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
@@ -82,6 +76,15 @@ pub(crate) fn read(path: &Path, colours: &[ColorType]) -> Result<Option<Picture>
         colour,
         values: values.into(),
     }))
+}
+
+/// A line on how many pixels are black, and what they are.
+pub(crate) fn black_pixels(splits: &[Vec<Example>; 3], black: Black) -> String {
+    let pictures = splits.iter().flatten();
+    let pixels = (PIXELS * pictures.clone().count()) as f64;
+    let black_pixels = pictures.map(|e| e.documents[0].iter().filter(|&&pixel| pixel == 0).count());
+    let share = 100.0 * black_pixels.sum::<usize>() as f64 / pixels;
+    format!("black pixels ({share:.2}%) are {black}")
 }
 
 /// The same for a picture that was asked for by its name: an empty file is none.

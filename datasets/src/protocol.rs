@@ -1,22 +1,23 @@
-//! Which texts are for training, which for development, which for testing.
+//! The two protocols, and which texts of Text are for training, for development and for testing under each.
 //!
-//! Two published ways: `paper` does as the released code did, `clean` as a careful experimenter would. Both see the two
-//! published halves, train and test, and are the same for a folder and for the built-in corpus. Everything here is a
-//! function of the texts, not of their order.
+//! `paper` does as the released code did, `clean` as a careful experimenter would. Of Text, both see the two published
+//! halves, train and test, and are the same for a folder and for the built-in corpus; how they divide them is a function
+//! of the texts, not of their order. What they do to another task is told in its module.
 
 use crate::dataset::{Example, Split};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-/// How the splits are made.
+/// Whom the splits and tokens follow. Image and Pathfinder are the same under both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// A tenth of train, chosen by a hash of the text, is the dev split; a text that is also in test is removed from
-    /// train.
+    /// A careful experimenter: an example that is also in a later split is removed. The dev split of Text is a tenth of
+    /// train, chosen by a hash of the text; ListOps has its closing brackets.
     #[default]
     Clean,
-    /// Dev is the test set itself, and nothing is removed (the released code stops early on the test set).
+    /// The released code: nothing is removed. The dev split of Text is the test set itself, on which training stops;
+    /// ListOps has no brackets.
     Paper,
 }
 
@@ -37,14 +38,16 @@ pub(crate) fn digest(text: &[u8]) -> Digest {
     Sha256::digest(text).into()
 }
 
-/// One example in every `DEV` goes to the dev split.
-const DEV: u64 = 10;
-
-/// Whether the text with this digest is for development: its first 16 hexadecimal digits, as a number, end in 0 when
-/// written in decimals.
-fn is_dev(digest: &Digest) -> bool {
+/// What decides about the split of an example: the first 8 bytes of its digest, as a number, modulo 10.
+pub(crate) fn modulo_ten(digest: &Digest) -> u64 {
     let (first, _) = digest.split_at(8);
-    first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % DEV == 0
+    first.iter().fold(0, |h: u64, &b| h << 8 | u64::from(b)) % 10
+}
+
+/// Whether the text with this digest is for development: its first 16 hexadecimal digits, as a number, is divisible by
+/// 10.
+fn is_dev(digest: &Digest) -> bool {
+    modulo_ten(digest) == 0
 }
 
 /// An example with what is known of its whole text.
@@ -94,18 +97,11 @@ pub(crate) fn divide(
     protocol: Protocol,
 ) -> Division {
     let mut notes = vec![
-        half_report("train", &train, classes, max_len),
-        half_report("test", &test, classes, max_len),
+        half_report("train", &train, classes, Some(max_len)),
+        half_report("test", &test, classes, Some(max_len)),
     ];
     let tested: HashSet<Digest> = test.iter().map(|source| source.digest).collect();
-    let copies = train.iter().filter(|s| tested.contains(&s.digest));
-    let both: HashSet<Digest> = copies.clone().map(|source| source.digest).collect();
-    let (both, copies) = (both.len(), copies.count());
-    let found = if both == 0 {
-        "no text is in both train and test".to_string()
-    } else {
-        format!("texts in both train and test: {both}, {copies} copies of them in train")
-    };
+    let (copies, found) = in_both(&train, &tested);
 
     let (train, dev, test) = match protocol {
         Protocol::Clean => {
@@ -126,7 +122,7 @@ pub(crate) fn divide(
     };
     notes.push(match protocol {
         Protocol::Clean => format!(
-            "protocol clean: dev = the texts of train whose SHA-256, first 8 bytes, is 0 modulo {DEV}; train {}, dev {}, \
+            "protocol clean: dev = the texts of train whose SHA-256, first 8 bytes, is 0 modulo 10; train {}, dev {}, \
              test {}",
             train.len(),
             dev.len(),
@@ -151,8 +147,27 @@ fn examples(sources: Vec<Source>) -> Vec<Example> {
     sources.into_iter().map(|source| source.example).collect()
 }
 
-/// One line about one published half.
-fn half_report(name: &str, sources: &[Source], classes: &[String], max_len: usize) -> String {
+/// How many texts of train are in test too, copies counted one by one, and a line about it.
+pub(crate) fn in_both(train: &[Source], tested: &HashSet<Digest>) -> (usize, String) {
+    let copies = train.iter().filter(|s| tested.contains(&s.digest));
+    let both: HashSet<Digest> = copies.clone().map(|source| source.digest).collect();
+    match (copies.count(), both.len()) {
+        (0, _) => (0, "no text is in both train and test".to_string()),
+        (copies, both) => {
+            let line =
+                format!("texts in both train and test: {both}, {copies} copies of them in train");
+            (copies, line)
+        }
+    }
+}
+
+/// One line about one published half, with how many texts are longer than `max_len` if there is one.
+pub(crate) fn half_report(
+    name: &str,
+    sources: &[Source],
+    classes: &[String],
+    max_len: Option<usize>,
+) -> String {
     let of_class = |label| sources.iter().filter(|s| s.example.label == label).count();
     let per_class: Vec<String> = (0..)
         .zip(classes)
@@ -171,17 +186,20 @@ fn half_report(name: &str, sources: &[Source], classes: &[String], max_len: usiz
     let mut lengths: Vec<usize> = sources.iter().map(|source| source.bytes).collect();
     lengths.sort_unstable();
     let count = lengths.len().max(1);
-    let longer = lengths.iter().filter(|&&length| length > max_len).count();
     let mut line = format!(
-        "{name}: {} texts ({}), {} distinct; bytes: mean {}, median {}, longest {}; cut at {max_len}: {longer} ({:.1}%)",
+        "{name}: {} texts ({}), {} distinct; bytes: mean {}, median {}, longest {}",
         sources.len(),
         per_class.join(", "),
         labels.len(),
         lengths.iter().sum::<usize>() / count,
         lengths.get(lengths.len() / 2).unwrap_or(&0),
         lengths.last().unwrap_or(&0),
-        100.0 * longer as f64 / count as f64,
     );
+    if let Some(max_len) = max_len {
+        let longer = lengths.iter().filter(|&&length| length > max_len).count();
+        let share = 100.0 * longer as f64 / count as f64;
+        line += &format!("; cut at {max_len}: {longer} ({share:.1}%)");
+    }
     if !contradictory.is_empty() {
         line += &format!("; in two classes at once: {}", contradictory.len());
     }

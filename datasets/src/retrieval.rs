@@ -6,8 +6,9 @@
 //!
 //! # Format
 //! No header; five columns between tabs; quotes mean nothing. Label (`1.0` or `0.0`), two ids, two texts. A text is a
-//! Python bytes literal, `b'...'` or `b"..."`, or stands as it is ([`write()`] writes literals). Literals are decoded under both protocols: what the
-//! released preparation made of them is not recorded, and undecoded, every line break would be two tokens.
+//! Python bytes literal, `b'...'` or `b"..."`, or stands as it is ([`write()`] writes literals). Literals are decoded
+//! under both protocols; the released preparation takes the bytes of a column as they stand, and so every line break as
+//! two tokens.
 //!
 //! # Splits
 //! Train, dev and test are the three files, under both protocols. Under `clean`, a pair of train or dev of which a later
@@ -17,12 +18,13 @@ mod papers;
 mod row;
 
 use crate::protocol::{Digest, digest};
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, file};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, dataset, file};
 use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
 use std::collections::HashSet;
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// The bytes of each document that the reference keeps.
@@ -55,14 +57,7 @@ const GET: &str = "take tsv_data of lra_release.gz, or use the built-in pairs, w
 ///
 /// The ids are the places in the files, from 0.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
-    if max_len == 0 {
-        return Err(DataError::new(
-            path,
-            "no byte of a text would be kept",
-            "a maximal length of at least 1",
-            format!("the reference keeps {MAX_LEN}"),
-        ));
-    }
+    dataset::refuse_zero_length(path, max_len, "byte of a text", MAX_LEN)?;
     check_folder(path)?;
     let mut splits = Vec::with_capacity(FILES.len());
     for file in FILES {
@@ -86,28 +81,23 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     notes.push(copies(&mut splits, protocol));
     for (pairs, file) in splits.iter().zip(FILES) {
         if pairs.is_empty() {
-            return Err(DataError::new(
-                &path.join(file),
-                "no pair is left of this file",
-                "at least one pair, of which no later file has a copy",
-                GET,
-            ));
+            return Err(none_left(&path.join(file)));
         }
     }
-    let name = format!("AAN pairs at {}", path.display());
+    let (name, made) = dataset::name("pairs of papers", path);
     let splits = splits
         .into_iter()
         .map(|pairs| pairs.into_iter().map(|pair| pair.example).collect());
-    Ok(dataset(name, false, splits.collect(), notes, protocol))
+    Ok(assembled(name, made, splits.collect(), notes, protocol))
 }
 
 /// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are kept
 /// (`retrieval/papers.rs` says what relates them, and why no linear rule on byte frequencies tells it).
 ///
-/// # Panics
-/// If `max_len` is 0.
-pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
-    assert!(max_len > 0, "builtin: no byte of a text would be kept");
+/// An error says that `max_len` is 0.
+pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
+    let place = Path::new("built-in pairs of papers");
+    dataset::refuse_zero_length(place, max_len, "byte of a text", MAX_LEN)?;
     let split = |(name, count)| {
         let example = |id| {
             let (label, texts) = papers::pair(Seed(seed), name, id);
@@ -127,7 +117,8 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
     ];
     let name = format!("built-in pairs of papers (seeded, not AAN), seed {seed}");
     let notes = vec!["the three splits are drawn from streams of their own".to_string()];
-    dataset(name, true, splits.map(split).into(), notes, protocol)
+    let splits = splits.map(split).into();
+    Ok(assembled(name, true, splits, notes, protocol))
 }
 
 /// The names of the classes, by label.
@@ -163,7 +154,7 @@ pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataErr
     Ok(())
 }
 
-fn dataset(
+fn assembled(
     name: String,
     builtin: bool,
     splits: Vec<Vec<Example>>,
@@ -240,22 +231,35 @@ fn copies(splits: &mut [Vec<Pair>], protocol: Protocol) -> String {
     }
 }
 
+/// Of a file without pairs, or whose pairs the protocol has removed.
+pub(crate) fn none_left(file: &Path) -> DataError {
+    DataError::new(
+        file,
+        "no pair is left of this file",
+        "at least one pair, of which no later file has a copy",
+        GET,
+    )
+}
+
 /// Refuses what is not the folder of the three files, and says where they may be.
 pub(crate) fn check_folder(path: &Path) -> Result<(), DataError> {
-    let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
-    if !path.exists() {
-        return wrong("there is no such folder", GET.into());
-    }
-    if !path.is_dir() {
-        return wrong("this is a file, not a folder", GET.into());
-    }
-    if let Some(missing) = FILES.iter().find(|file| !path.join(file).is_file()) {
-        let inner = ["tsv_data", "lra_release_format"].map(|inner| path.join(inner));
-        let hint = match inner.iter().find(|inner| inner.join(missing).is_file()) {
-            Some(inner) => format!("did you mean {inner:?}?"),
-            None => GET.to_string(),
-        };
-        return wrong(&format!("there is no file {missing} in it"), hint);
+    file::refuse_no_folder(path, LAYOUT, GET)?;
+    for name in FILES {
+        let file = path.join(name);
+        match fs::metadata(&file) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(DataError::new(&file, "this is not a file", LAYOUT, GET)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let inner = ["tsv_data", "lra_release_format"].map(|inner| path.join(inner));
+                let hint = match inner.iter().find(|inner| inner.join(name).is_file()) {
+                    Some(inner) => format!("did you mean {inner:?}?"),
+                    None => GET.to_string(),
+                };
+                let problem = format!("there is no file {name} in it");
+                return Err(DataError::new(path, problem, LAYOUT, hint));
+            }
+            Err(e) => return Err(DataError::unreadable(&file, LAYOUT, e)),
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod reviews;
 mod tsv;
 
 use crate::protocol::{Division, Protocol, Source, digest, divide};
-use crate::{DataError, Dataset, Encoding, file};
+use crate::{DataError, Dataset, Encoding, dataset, file};
 use engine::rng::Seed;
 use std::ffi::OsStr;
 use std::fs;
@@ -47,15 +47,7 @@ const GET: &str = "unpack aclImdb_v1.tar.gz and give the folder aclImdb, or use 
 /// The ids are the places in the order of sorted paths, or in the table. Files not called `*.txt` are left alone, and so
 /// are hidden ones; beside the two tables, so is every other file.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
-    if max_len == 0 {
-        let hint = format!("the reference keeps {MAX_LEN}");
-        return Err(DataError::new(
-            path,
-            "no byte of a text would be kept",
-            "a maximal length of at least 1",
-            hint,
-        ));
-    }
+    dataset::refuse_zero_length(path, max_len, "byte of a text", MAX_LEN)?;
     let mut sources = [vec![], vec![]];
     texts(path, &mut |half, label, text| {
         let half = &mut sources[half];
@@ -63,24 +55,29 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     })?;
     let [train, test] = sources;
     let division = divide(train, test, &classes(), max_len, protocol);
-    // Neither half was empty, and test is whole; the protocol can have taken all of train.
-    for split in [&division.train, &division.dev] {
-        if split.examples.is_empty() {
-            return Err(DataError::new(
-                path,
-                format!("no text is left for the {} split", split.name),
-                "enough texts for a train split and a tenth of it for development",
-                "add texts, or take protocol paper, which tests on what it stops on",
-            ));
-        }
-    }
-    Ok(dataset(name(path), false, division))
+    refuse_empty(path, &division)?;
+    let (name, made) = name(path);
+    Ok(assembled(name, made, division))
 }
 
-/// What the set at `path` is called.
-pub(crate) fn name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(OsStr::new("reviews"));
-    format!("{} at {}", name.display(), path.display())
+/// Refuses an empty split. Neither half was empty, and test is whole; the protocol can have taken all of train.
+pub(crate) fn refuse_empty(path: &Path, division: &Division) -> Result<(), DataError> {
+    let mut splits = [&division.train, &division.dev].into_iter();
+    match splits.find(|split| split.examples.is_empty()) {
+        None => Ok(()),
+        Some(split) => Err(DataError::new(
+            path,
+            format!("no text is left for the {} split", split.name),
+            "enough texts for a train split and a tenth of it for development",
+            "add texts, or take protocol paper, which tests on what it stops on",
+        )),
+    }
+}
+
+/// What the set at `path` is called, and whether `data make` has made it.
+pub(crate) fn name(path: &Path) -> (String, bool) {
+    let what = path.file_name().unwrap_or(OsStr::new("reviews"));
+    dataset::name(&what.display().to_string(), path)
 }
 
 /// Calls `each` with the half (0 is train, 1 test), the label and the whole bytes of every text, in the order of ids.
@@ -102,14 +99,14 @@ pub(crate) fn texts(
 /// Makes the built-in corpus of `seed`: 25,000 + 5,000 film reviews from a grammar (`text/reviews.rs` says which, and
 /// why byte frequencies alone do not tell the label), of which `max_len` bytes are kept.
 ///
-/// # Panics
-/// If `max_len` is 0.
-pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Dataset {
-    assert!(max_len > 0, "builtin: no byte of a text would be kept");
+/// An error says that `max_len` is 0.
+pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
+    let place = Path::new("built-in reviews");
+    dataset::refuse_zero_length(place, max_len, "byte of a text", MAX_LEN)?;
     let (train, test) = reviews::sources(Seed(seed), max_len);
     let name = format!("built-in reviews (seeded grammar, not IMDb), seed {seed}");
     let division = divide(train, test, &classes(), max_len, protocol);
-    dataset(name, true, division)
+    Ok(assembled(name, true, division))
 }
 
 /// The names of the classes, by label.
@@ -122,7 +119,7 @@ pub fn encoding() -> Encoding {
     ENCODING
 }
 
-fn dataset(name: String, builtin: bool, division: Division) -> Dataset {
+fn assembled(name: String, builtin: bool, division: Division) -> Dataset {
     Dataset {
         name,
         builtin,
@@ -138,21 +135,7 @@ fn dataset(name: String, builtin: bool, division: Division) -> Dataset {
 /// The folders `train` and `test` in `path`, or the tables; refuses what has neither, and says where they may be.
 fn halves(path: &Path) -> Result<[PathBuf; 2], DataError> {
     let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
-    match fs::metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return wrong("there is no such folder", GET.into());
-        }
-        Err(e) => {
-            return Err(
-                DataError::new(path, "cannot be read", LAYOUT, "check its permissions")
-                    .caused_by(e),
-            );
-        }
-        Ok(found) if !found.is_dir() => {
-            return wrong("this is a file, not a folder", GET.into());
-        }
-        Ok(_) => {}
-    }
+    file::refuse_no_folder(path, LAYOUT, GET)?;
     let folders = ["train", "test"].map(|half| path.join(half));
     if folders.iter().any(|half| half.is_dir()) {
         return Ok(folders); // A missing half is reported with its own path.
@@ -228,15 +211,7 @@ fn folder_texts(half: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), D
 
 /// A text, whole.
 fn read(file: &Path) -> Result<Vec<u8>, DataError> {
-    let unreadable = |e| {
-        DataError::new(
-            file,
-            "cannot be read",
-            "a text file",
-            "check its permissions",
-        )
-        .caused_by(e)
-    };
+    let unreadable = |e| DataError::unreadable(file, "a text file", e);
     let open = file::open(file).map_err(unreadable)?;
     let size = open.metadata().map_err(unreadable)?.len();
     if size > LONGEST {
@@ -271,16 +246,13 @@ fn is_called(file: &Path, name: &str) -> bool {
 
 /// The entries of a folder, sorted: the file system's own order differs between machines.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let unreadable = |e| {
-        DataError::new(folder, "cannot be listed", LAYOUT, "check its permissions").caused_by(e)
-    };
     let mut entries = fs::read_dir(folder)
         .and_then(|entries| {
             entries
                 .map(|entry| Ok(entry?.path()))
                 .collect::<io::Result<Vec<PathBuf>>>()
         })
-        .map_err(unreadable)?;
+        .map_err(|e| DataError::unreadable(folder, LAYOUT, e))?;
     entries.sort_unstable();
     Ok(entries)
 }

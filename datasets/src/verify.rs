@@ -1,15 +1,19 @@
 //! One page about files on disk: what is in them, and whether it is what was published.
 //!
-//! Every function here reads a set as its loader does, so that whatever the loader refuses is the same [`DataError`], and
-//! counts what the loader does not look at. A set may be in perfect form and still not be the published one: that is said
-//! line by line under "not as published", and is no error. What contradicts itself, such as a Target that is not the
-//! value of its expression, is said under "wrong". Called by `data verify`, and by whoever wants to know before training.
+//! Every function here reads a set as its loader does, so that a file that the loader cannot read is the same
+//! [`DataError`], and counts what the loader does not look at. A set may be in perfect form and still not be the
+//! published one: that is said line by line under "not as published", and is no error. What contradicts itself, such as
+//! a Target that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what leaves
+//! one of the splits of [`Protocol::Clean`] without an example. Parts of ListOps are verified as well ([`listops()`]).
+//! Called by `data verify`, and by whoever wants to know before training.
 
-use crate::protocol::{Digest, Source, digest, divide};
-use crate::{DataError, Protocol, image, listops, pathfinder, retrieval, text};
+use crate::protocol::{Digest, Source, digest, divide, half_report, in_both};
+use crate::{DataError, Protocol, dataset, image, listops, pathfinder, retrieval, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::Hash;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What was found. It prints as one page.
@@ -21,8 +25,10 @@ pub struct Report {
     pub facts: Vec<String>,
     /// What differs from the published set, a line each; empty for the published one.
     pub differences: Vec<String>,
-    /// What contradicts itself, a line each, whoever has made it.
+    /// What contradicts itself or cannot be divided into splits, a line each, whoever has made it.
     pub faults: Vec<String>,
+    /// Whether checksums of the files are published, and were compared; if not, counts were.
+    pub checksums: bool,
 }
 
 impl Report {
@@ -31,13 +37,22 @@ impl Report {
         self.differences.is_empty() && self.faults.is_empty()
     }
 
-    fn new(title: String) -> Self {
+    /// About a set of this name, which `data make` may have made.
+    fn new((title, made): (String, bool)) -> Self {
+        let made = made.then(|| "made by data make".to_string());
         Report {
             title,
             facts: vec![],
-            differences: vec![],
+            differences: made.into_iter().collect(),
             faults: vec![],
+            checksums: false,
         }
+    }
+
+    /// Notes what the loader refuses, in its words.
+    fn refused(&mut self, checked: Result<(), DataError>) {
+        self.faults
+            .extend(checked.err().map(|error| error.to_string()));
     }
 
     fn fact(&mut self, line: impl Into<String>) {
@@ -60,7 +75,12 @@ impl fmt::Display for Report {
             writeln!(f, "  {fact}")?;
         }
         if self.as_published() {
-            return writeln!(f, "as published: yes");
+            let how_far = if self.checksums {
+                ""
+            } else {
+                ", as far as counts tell"
+            };
+            return writeln!(f, "as published: yes{how_far}");
         }
         for (heading, lines) in [
             ("wrong:", &self.faults),
@@ -123,36 +143,37 @@ pub fn text(path: &Path) -> Result<Report, DataError> {
     let mut halves: [Vec<Source>; 2] = Default::default();
     let mut encodings: [Encodings; 2] = Default::default();
     let mut seen: [HashSet<Digest>; 2] = Default::default();
+    let mut labels = [[0usize; 2]; 2];
     text::texts(path, &mut |half, label, text| {
         let digest = digest(text);
         encodings[half].add(text);
         seen[half].insert(digest);
+        labels[half][label] += 1;
         // No byte is kept: all that is told of a text from here on is its digest and its length.
         let id = halves[half].len();
         halves[half].push(Source::new(id, label, text, digest, 0));
     })?;
     let classes = text::classes();
-    let [train, test] = halves;
-    let data = divide(train, test, &classes, usize::MAX, Protocol::Paper);
     let mut report = Report::new(text::name(path));
-    // The notes are about the halves, as published; the last is about the protocol.
-    let about = data.notes.len().saturating_sub(1);
-    let cut = format!("; cut at {}: 0 (0.0%)", usize::MAX);
-    let uncut = data.notes.iter().map(|note| note.replace(&cut, ""));
-    report.facts.extend(uncut.take(about));
-    let found = [(&data.train, 24_904), (&data.test, 24_801)];
-    for (half, (split, distinct)) in found.into_iter().enumerate() {
-        report.fact(format!("{}: {}", split.name, encodings[half]));
-        let name = |what: &str| format!("{} {what}", split.name);
-        report.compare(&name("texts"), split.examples.len(), 25_000);
-        for (label, class) in classes.iter().enumerate() {
-            let of_class = split.examples.iter().filter(|e| e.label == label).count();
+    let found = [("train", 24_904), ("test", 24_801)];
+    for ((name, _), sources) in found.iter().zip(&halves) {
+        report.fact(half_report(name, sources, &classes, None));
+    }
+    report.fact(in_both(&halves[0], &seen[1]).1);
+    for (half, (name, distinct)) in found.into_iter().enumerate() {
+        report.fact(format!("{name}: {}", encodings[half]));
+        let name = |what: &str| format!("{name} {what}");
+        report.compare(&name("texts"), halves[half].len(), 25_000);
+        for (class, of_class) in classes.iter().zip(labels[half]) {
             report.compare(&name(&format!("texts of class {class}")), of_class, 12_500);
         }
         report.compare(&name("distinct texts"), seen[half].len(), distinct);
     }
     let both = seen[0].intersection(&seen[1]).count();
     report.compare("texts in both halves", both, 123);
+    let [train, test] = halves;
+    let division = divide(train, test, &classes, text::MAX_LEN, Protocol::Clean);
+    report.refused(text::refuse_empty(path, &division));
     Ok(report)
 }
 
@@ -168,21 +189,19 @@ const CIFAR_MD5: [&str; 6] = [
 
 /// The folder or the archive of CIFAR-10 (see [`image::load`]).
 pub fn image(path: &Path) -> Result<Report, DataError> {
-    let mut report = Report::new(format!("CIFAR-10 at {}", path.display()));
+    let mut report = Report::new(dataset::name("CIFAR-10", path));
+    report.checksums = true;
     let mut sums: [Md5; 6] = Default::default();
     let mut labels = [[0usize; 10]; 6];
-    let mut colour: HashMap<Digest, usize> = HashMap::new();
-    let mut grey: HashMap<Digest, (usize, bool)> = HashMap::new();
+    let (mut colour, mut grey) = (HashSet::<Digest>::new(), HashSet::<Digest>::new());
     let (mut planes, mut black, mut pictures) = ([0u64; 3], 0, 0usize);
     image::records(path, &mut |file, record| {
         sums[file].update(record);
         labels[file][usize::from(record[0])] += 1;
-        *colour.entry(digest(&record[1..])).or_default() += 1;
+        colour.insert(digest(&record[1..]));
         let pixels = image::grey(&record[1..]);
         black += pixels.iter().filter(|&&pixel| pixel == 0).count();
-        let (count, test) = grey.entry(digest(&pixels)).or_default();
-        *count += 1;
-        *test |= file + 1 == image::FILES.len();
+        grey.insert(digest(&pixels));
         for (sum, plane) in planes
             .iter_mut()
             .zip(record[1..].chunks_exact(image::PIXELS))
@@ -212,17 +231,34 @@ pub fn image(path: &Path) -> Result<Report, DataError> {
     Ok(report)
 }
 
+/// Whether all that a split has is removed under [`Protocol::Clean`], since later ones have it.
+fn nothing_left<'a, D: Eq + Hash + 'a>(
+    split: &HashSet<D>,
+    later: impl Iterator<Item = &'a HashSet<D>> + Clone,
+) -> bool {
+    split
+        .iter()
+        .all(|digest| later.clone().any(|later| later.contains(digest)))
+}
+
 /// Said of sets whose files nobody has published the checksums of.
 const COUNTS_ONLY: &str =
     "no checksums of these files are published: nothing but counts is compared with them";
 
 /// The folder of the ListOps files, whole or in part, or one of them (see [`listops::load`]).
 ///
-/// The value of every expression is computed anew; a Target that is another is a fault, with its line. Counts are compared
-/// with those of the Long Range Arena's own files.
+/// The value of every expression is computed anew; a Target that is another is a fault, with its line. Counts are
+/// compared with those of the Long Range Arena's own files. A folder without the file of train, and a single file that is
+/// too small to be divided, are parts of a set: what the loader says of them is a difference, no fault.
 pub fn listops(path: &Path) -> Result<Report, DataError> {
-    let mut report = Report::new(format!("ListOps at {}", path.display()));
-    let here: Vec<(PathBuf, Option<usize>)> = match path.is_dir() {
+    let mut report = Report::new(dataset::name("ListOps", path));
+    let whole = path.is_dir();
+    // What is there and cannot be reached is read like the others, and that says why not.
+    let missing = |file: &Path| {
+        let found = file.symlink_metadata();
+        found.is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+    };
+    let here: Vec<(PathBuf, Option<usize>)> = match whole {
         false => {
             let known = |file| Path::new(file) == Path::new(path.file_name().unwrap_or_default());
             vec![(
@@ -234,7 +270,7 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
             let all = (0..)
                 .zip(listops::FILES)
                 .map(|(i, f)| (path.join(f), Some(i)));
-            all.filter(|(file, _)| file.exists()).collect()
+            all.filter(|(file, _)| !missing(file)).collect()
         }
     };
     if here.is_empty() {
@@ -243,6 +279,8 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
     }
     let published = [96_000, 2_000, 2_000];
     let mut earlier: Vec<(String, HashSet<Digest>)> = vec![];
+    // As the loader divides them.
+    let mut splits: [HashSet<Digest>; 3] = Default::default();
     for (file, place) in &here {
         let name = file.file_name().unwrap_or_default().display().to_string();
         let (mut labels, mut words, mut longest) = ([0usize; 10], 0, 0);
@@ -253,7 +291,13 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
             words += codes.len();
             longest = longest.max(codes.len());
             shortest = shortest.min(codes.len());
-            distinct.insert(digest(codes));
+            let digest = digest(codes);
+            distinct.insert(digest);
+            let split = match *place {
+                Some(place) if whole => place,
+                _ => listops::place(&digest),
+            };
+            splits[split].insert(digest);
         })?;
         report.fact(found.to_string());
         report.fact(format!(
@@ -293,6 +337,26 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
             report.compare(&format!("expressions in {file}"), 0, count);
         }
     }
+    let empty = splits.iter().all(HashSet::is_empty);
+    for (place, split) in ["train", "dev", "test"].into_iter().enumerate() {
+        let file = path.join(listops::FILES[place]);
+        let absent = whole && missing(&file);
+        let refused = if absent {
+            listops::expressions(&file, &mut |_, _| ()).map(drop)
+        } else if nothing_left(&splits[place], splits[place + 1..].iter()) {
+            Err(listops::none_left(path, split))
+        } else {
+            Ok(())
+        };
+        let part = match whole {
+            true => absent && place == 0,
+            false => !empty,
+        };
+        match (refused, part) {
+            (Err(error), true) => report.differences.push(error.to_string()),
+            (refused, _) => report.refused(refused),
+        }
+    }
     report.fact(COUNTS_ONLY);
     Ok(report)
 }
@@ -302,7 +366,7 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
 /// Counts are compared with those of the Long Range Arena's own files.
 pub fn retrieval(path: &Path) -> Result<Report, DataError> {
     retrieval::check_folder(path)?;
-    let mut report = Report::new(format!("pairs at {}", path.display()));
+    let mut report = Report::new(dataset::name("pairs of papers", path));
     struct Earlier {
         file: &'static str,
         pairs: HashSet<[Digest; 2]>,
@@ -367,6 +431,11 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
             documents,
         });
     }
+    for (place, Earlier { file, pairs, .. }) in earlier.iter().enumerate() {
+        if nothing_left(pairs, earlier[place + 1..].iter().map(|later| &later.pairs)) {
+            report.refused(Err(retrieval::none_left(&path.join(file))));
+        }
+    }
     report.fact(format!(
         "{} papers by id; with more than one text: {}",
         texts_of.len(),
@@ -381,7 +450,7 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
 /// Counts are compared with those of the Long Range Arena's own files: 200 batches of 1,000, one of them with an empty file.
 pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
     let folder = pathfinder::locate(path)?;
-    let mut report = Report::new(format!("Pathfinder at {}", folder.display()));
+    let mut report = Report::new(dataset::name("Pathfinder", &folder));
     let batches = pathfinder::batches(&folder)?;
     let (mut lines, mut empty, mut uneven) = (0usize, vec![], 0);
     let mut labels = [0usize; 2];
@@ -443,6 +512,7 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
         let line = format!("pictures with both labels: {}", contradictory.len());
         report.faults.push(line);
     }
+    report.refused(pathfinder::refuse_few(&folder, pictures));
     report.fact(COUNTS_ONLY);
     report.compare("batches", batches.len(), 200);
     report.compare("lines", lines, 200_000);

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Whole texts, nothing removed.
-static WHOLE: LazyLock<Dataset> = LazyLock::new(|| text::builtin(0, usize::MAX, Protocol::Paper));
+static WHOLE: LazyLock<Dataset> =
+    LazyLock::new(|| text::builtin(0, usize::MAX, Protocol::Paper).unwrap());
 static CLEAN: LazyLock<Dataset> =
-    LazyLock::new(|| text::builtin(0, text::MAX_LEN, Protocol::Clean));
+    LazyLock::new(|| text::builtin(0, text::MAX_LEN, Protocol::Clean).unwrap());
 
 fn sorted_lengths(examples: &[Example]) -> Vec<usize> {
     let mut lengths: Vec<usize> = examples.iter().map(|e| e.documents[0].len()).collect();
@@ -82,7 +83,7 @@ fn questions_and_labels_are_balanced() {
 
 #[test]
 fn a_shorter_maximal_length_cuts_the_same_texts_into_the_same_splits() {
-    let short = text::builtin(0, 300, Protocol::Clean);
+    let short = text::builtin(0, 300, Protocol::Clean).unwrap();
     for (short, long) in [
         (&short.train, &CLEAN.train),
         (&short.dev, &CLEAN.dev),
@@ -111,7 +112,7 @@ fn the_corpus_keeps_its_golden_hash() {
     }
     let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(hash, GOLDEN);
-    let other = text::builtin(1, text::MAX_LEN, Protocol::Clean);
+    let other = text::builtin(1, text::MAX_LEN, Protocol::Clean).unwrap();
     assert_ne!(other.train.examples[0], CLEAN.train.examples[0]);
 }
 const GOLDEN: &str = "363b733a8868dbd1b1d82fcc89e3f2815298035dd9e1526f1bb2a4968876abae";

@@ -177,20 +177,27 @@ fn a_folder_and_an_archive_give_the_same_examples_in_the_order_of_the_files() {
         let refused = refusal(&cut);
         assert!(refused.contains(problem), "{refused}");
     }
-    write_archive(&cut, &[("batches.meta.txt", b"airplane\n")]);
-    let refused = refusal(&cut);
-    assert!(
-        refused.contains("data_batch_1.bin is not in it"),
-        "{refused}"
-    );
-    for (bytes, problem) in [
-        (&b""[..], "cannot be unpacked"),
-        (b"no gzip at all", "cannot be unpacked"),
-        (&bytes[..10], "cannot be unpacked"),
+    // Without its last file it is damaged; the Python version has none of the files.
+    let binary = "is it the binary version, as .tar.gz (not the Python version,";
+    for (files, problem, hint) in [
+        (&files[..6], "data_batch_5.bin is not in it", "get it again"),
+        (
+            &[("data_batch_1", &b"\x80\x02}"[..])],
+            "data_batch_1.bin is not in it",
+            binary,
+        ),
     ] {
-        fs::write(&cut, bytes).unwrap();
+        write_archive(&cut, files);
         let refused = refusal(&cut);
         assert!(refused.contains(problem), "{refused}");
+        assert!(refused.contains(hint), "{refused}");
+    }
+    // A single file of the six among them.
+    for bytes in [&b""[..], b"no gzip at all", &bytes[..10], &batches[0]] {
+        fs::write(&cut, bytes).unwrap();
+        let refused = refusal(&cut);
+        assert!(refused.contains("cannot be unpacked"), "{refused}");
+        assert!(refused.contains(binary), "{refused}");
     }
 }
 
@@ -286,6 +293,10 @@ fn a_contact_sheet_has_room_for_every_name() {
     let [odd, plain] = ["caf\u{e9}", "caf?"].map(|name| sheet(&[name.to_string()], 1));
     assert_eq!(odd, plain);
     assert_eq!(sheet(&[], 0).0, 98);
+    for columns in [1 << 25, usize::MAX] {
+        let refused = image::contact_sheet(&DRAWINGS.test, &DRAWINGS.classes, columns);
+        assert!(refused.unwrap_err().to_string().contains("too large"));
+    }
 }
 
 /// To the terminal itself: what a passing test prints by the macros is not shown.

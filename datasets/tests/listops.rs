@@ -1,7 +1,7 @@
 //! ListOps as its users see it: what is grown, what is read, and what is refused with which words.
 
-use datasets::listops::{self, Mismatch, Shape};
-use datasets::{DataError, Dataset, Protocol};
+use datasets::listops::{self, Shape};
+use datasets::{DataError, Dataset, Protocol, verify};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -168,14 +168,14 @@ fn absurd_shapes_are_refused_in_words() {
             max_length: 501,
             ..SMALL
         },
-        "between",
+        "no tree is longer than min_length 500 and shorter than max_length 501",
     );
     refused(
         Shape {
-            max_length: usize::MAX,
+            max_length: 1 << 16,
             ..SMALL
         },
-        "32768",
+        "max_length is 65536; expected 32768 words at most",
     );
     refused(
         Shape {
@@ -220,10 +220,13 @@ fn what_is_written_is_read_back_and_confirmed() {
     let file = folder.path().join("basic_test.tsv");
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("Source\tTarget\r\n( "));
-    let before = listops::verify(&file).unwrap();
+    let before = verify::listops(&file).unwrap();
     fs::write(&file, text.replace("\r\n", "\n")).unwrap();
-    assert_eq!(listops::verify(&file).unwrap(), before);
-    assert_eq!((before.expressions, before.wrong), (20, 0));
+    assert_eq!(verify::listops(&file).unwrap(), before);
+    assert_eq!(
+        before.facts[0],
+        "basic_test.tsv: 20 of 20 Targets confirmed"
+    );
     let missing = listops::write(&folder.path().join("none"), 3, &shape).unwrap_err();
     assert!(missing.to_string().contains("cannot be written"));
 }
@@ -279,17 +282,31 @@ fn a_wrong_target_is_told_with_its_line() {
     let file = folder.path().join("some.tsv");
     let text = "Source\tTarget\n( ( ( [MED 2 ) 1 ) ] )\t1\n( ( ( [MED 2 ) 1 ) ] )\t2\n7\t7\n7\t0\n";
     fs::write(&file, text).unwrap();
-    let found = listops::verify(&file).unwrap();
-    let mismatch = |line, expected, got| Mismatch {
-        line,
-        expected,
-        got,
-    };
-    assert_eq!(found.mismatches, [mismatch(3, 1, 2), mismatch(5, 7, 0)]);
+    let found = verify::listops(&file).unwrap();
+    let faults = [
+        "some.tsv, line 3: the Target is 2, the value of the expression 1",
+        "some.tsv, line 5: the Target is 0, the value of the expression 7",
+    ];
+    assert_eq!(found.faults, faults);
     assert_eq!(
-        found.to_string(),
+        found.facts[0],
         "some.tsv: 2 of 4 Targets confirmed; wrong: line 3 (expected 1, got 2), line 5 (expected 7, got 0)"
     );
+}
+
+#[test]
+fn a_byte_order_mark_and_empty_lines_at_the_end_are_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("basic_train.tsv");
+    let plain = "Source\tTarget\r\n7\t7\r\n8\t0\r\n";
+    fs::write(&file, plain).unwrap();
+    let found = verify::listops(&file).unwrap();
+    assert!(found.facts[0].contains(": 1 of 2 Targets confirmed"));
+    // More than are read at once.
+    for end in ["\r\n", "\n\r\n", &"\n".repeat(1 << 15)] {
+        fs::write(&file, format!("\u{feff}{plain}{end}")).unwrap();
+        assert_eq!(verify::listops(&file).unwrap(), found);
+    }
 }
 
 fn malformed(bytes: &[u8]) -> (TempDir, DataError) {
@@ -297,7 +314,7 @@ fn malformed(bytes: &[u8]) -> (TempDir, DataError) {
     let file = folder.path().join("basic_train.tsv");
     fs::write(&file, bytes).unwrap();
     let error =
-        listops::verify(&file).expect_err(&bytes[..bytes.len().min(80)].escape_ascii().to_string());
+        verify::listops(&file).expect_err(&bytes[..bytes.len().min(80)].escape_ascii().to_string());
     assert_eq!(error.path, file);
     let line = error.to_string();
     assert!(!line.contains('\n') && line.len() < 600, "{line}");
@@ -311,14 +328,11 @@ fn malformed_files_are_refused_with_file_and_line() {
     let after = |rest: &str| format!("Source\tTarget\n{good}\t9\n{rest}");
     for (text, words) in [
         (String::new(), "the file is empty"),
-        (
-            format!("\u{feff}Source\tTarget\n{good}\t9\n"),
-            "line 1: the file begins with a byte order mark",
-        ),
         (format!("{good}\t9\n"), "line 1: the header is"),
         ("\n".into(), "line 1: the header is \"\\n\""),
         (after(good), "line 3: columns: 1, not 2"),
-        (after("\n"), "line 3: the line is empty"),
+        (after("\r\n\n7\t7\n"), "line 3: the line is empty"),
+        (after("\nx"), "line 3: the line is empty"),
         (
             after(&format!("{good}\t9\t1\n")),
             "line 3: columns: 3, not 2",
@@ -376,12 +390,6 @@ fn malformed_files_are_refused_with_file_and_line() {
     assert!(told(&folder.path().join("none.tsv")).contains("there is no such file"));
     fs::create_dir_all(folder.path().join("listops-1000")).unwrap();
     assert!(told(folder.path()).contains("did you mean"));
-    assert!(
-        listops::verify(folder.path())
-            .unwrap_err()
-            .to_string()
-            .contains("a folder, not a file")
-    );
 }
 
 // 8,000 trees beside 1,500 that the benchmark's own program has made.
@@ -609,9 +617,9 @@ fn generated_trees_have_the_distributions_of_the_benchmarks_program() {
     let theirs: Vec<Dataset> = files
         .iter()
         .map(|file| {
-            let found = listops::verify(file).unwrap();
+            let found = verify::listops(file).unwrap();
             println!("{found}");
-            assert_eq!(found.wrong, 0);
+            assert_eq!(found.faults, [""; 0]);
             listops::load(file, listops::MAX_LEN, Protocol::Clean).unwrap()
         })
         .collect();

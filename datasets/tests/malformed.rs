@@ -67,6 +67,20 @@ fn alone() -> MutexGuard<'static, ()> {
 /// Something that reads a set, without what it found.
 type Reader = fn(&Path) -> Result<(), DataError>;
 
+/// The first fault of a page, as an error.
+fn faultless(path: &Path, report: Result<verify::Report, DataError>) -> Result<(), DataError> {
+    match report?.faults.into_iter().next() {
+        None => Ok(()),
+        Some(fault) => Err(DataError {
+            path: path.into(),
+            problem: fault,
+            expected: "no faults".into(),
+            hint: "none".into(),
+            source: None,
+        }),
+    }
+}
+
 /// A small set in perfect form, and what reads it.
 struct Task {
     readers: &'static [Reader],
@@ -80,7 +94,7 @@ const TEXT: Task = Task {
     readers: &[
         |path| text::load(path, text::MAX_LEN, Protocol::Clean).map(drop),
         |path| text::load(path, text::MAX_LEN, Protocol::Paper).map(drop),
-        |path| verify::text(path).map(drop),
+        |path| faultless(path, verify::text(path)),
     ],
     make: |root| {
         for (half, class) in [
@@ -122,17 +136,14 @@ const LISTOPS: Task = Task {
     readers: &[
         |path| listops::load(path, listops::MAX_LEN, Protocol::Clean).map(drop),
         |path| listops::load(path, listops::MAX_LEN, Protocol::Paper).map(drop),
-        |path| verify::listops(path).map(drop),
-        |path| match path.is_dir() {
-            true => Ok(()),
-            false => listops::verify(path).map(drop),
-        },
+        |path| faultless(path, verify::listops(path)),
     ],
     make: |root| {
         for (file, digit) in [("train", 1), ("val", 2), ("test", 3)] {
             let mut bytes = b"Source\tTarget\r\n".to_vec();
             for i in 0..10 {
-                let line = format!("( ( ( [MIN ( ( ( [SM {digit} ) 9 ) ] ) ) {i} ) ] )\t0\r\n");
+                let line =
+                    format!("( ( ( ( [MIN 0 ) ( ( ( [SM {digit} ) 9 ) ] ) ) {i} ) ] )\t0\r\n");
                 bytes.extend(line.as_bytes());
             }
             put(root, &format!("basic_{file}.tsv"), &bytes);
@@ -145,7 +156,7 @@ const RETRIEVAL: Task = Task {
     readers: &[
         |path| retrieval::load(path, retrieval::MAX_LEN, Protocol::Clean).map(drop),
         |path| retrieval::load(path, retrieval::MAX_LEN, Protocol::Paper).map(drop),
-        |path| verify::retrieval(path).map(drop),
+        |path| faultless(path, verify::retrieval(path)),
     ],
     make: |root| {
         for file in ["train", "eval", "test"] {
@@ -165,7 +176,7 @@ const RETRIEVAL: Task = Task {
 const IMAGE: Task = Task {
     readers: &[
         |path| image::load(path, Black::Kept).map(drop),
-        |path| verify::image(path).map(drop),
+        |path| faultless(path, verify::image(path)),
     ],
     make: |root| {
         for name in BATCHES {
@@ -190,7 +201,7 @@ const IMAGE: Task = Task {
 const PATHFINDER: Task = Task {
     readers: &[
         |path| pathfinder::load(path, Black::Kept).map(drop),
-        |path| verify::pathfinder(path).map(drop),
+        |path| faultless(path, verify::pathfinder(path)),
     ],
     make: |root| {
         pathfinder::write(root, 0, &pathfinder::Settings::EASY, [8, 2, 2]).unwrap();
@@ -321,7 +332,7 @@ fn judge(task: &Task, path: &Path) -> Result<Vec<Option<String>>, String> {
 }
 
 /// A name; what is read, in the folder of the set; the damage to the set in that folder; words of
-/// the loader's error, or none if the set is taken nevertheless.
+/// every reader's error, or none if all take the set nevertheless.
 type Case = (
     &'static str,
     &'static str,
@@ -338,14 +349,17 @@ fn check(task: &Task, cases: &[Case]) {
         damage(root.path());
         match judge(task, &root.path().join(at)) {
             Err(promise) => broken.push(format!("{name}: {promise}")),
-            Ok(outcomes) => match &outcomes[0] {
-                None if !words.is_empty() => broken.push(format!("{name}: taken")),
-                Some(line) if words.is_empty() => broken.push(format!("{name}: {line}")),
-                Some(line) if !words.iter().all(|word| line.contains(word)) => {
-                    broken.push(format!("{name}: not {words:?}: {line}"));
+            Ok(outcomes) => {
+                for (number, outcome) in outcomes.iter().enumerate() {
+                    let told = match outcome {
+                        None if !words.is_empty() => "taken",
+                        Some(line) if words.is_empty() => line,
+                        Some(line) if !words.iter().all(|word| line.contains(word)) => line,
+                        _ => continue,
+                    };
+                    broken.push(format!("{name}, reader {number}, not {words:?}: {told}"));
                 }
-                _ => {}
-            },
+            }
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
@@ -396,13 +410,19 @@ fn folders_of_reviews() {
                 "a pipe as a text",
                 "",
                 |r| pipe(r, "test/pos/3_7.txt"),
-                &["3_7.txt", "not a file"],
+                &["3_7.txt", "not a file", "put a file in the place"],
             ),
             (
                 "a ring of links as a text",
                 "",
                 |r| ring(r, "test/pos/3_7.txt"),
                 &["3_7.txt", "cannot be read"],
+            ),
+            (
+                "a link that leads nowhere as a text",
+                "",
+                |r| symlink("/nowhere", r.join("test/pos/31_7.txt")).unwrap(),
+                &["31_7.txt", "cannot be read", "leads nowhere"],
             ),
             (
                 "a device as a text",
@@ -503,6 +523,20 @@ fn tables_of_reviews() {
                 },
                 &["test.tsv", "line 14", "columns: 1"],
             ),
+        ],
+    );
+}
+
+/// Protocol paper takes these.
+#[test]
+fn reviews_of_which_nothing_is_left() {
+    const READERS: &[Reader] = &[TEXT.readers[0], TEXT.readers[2]];
+    check(
+        &Task {
+            readers: READERS,
+            ..TABLES
+        },
+        &[
             (
                 "the same texts in both tables",
                 "",
@@ -510,6 +544,15 @@ fn tables_of_reviews() {
                     fs::copy(r.join("train.tsv"), r.join("test.tsv")).unwrap();
                 },
                 &["is left for the train split", "protocol paper"],
+            ),
+            (
+                "two texts, neither of them for development",
+                "",
+                |r| {
+                    let table = b"Source\tTarget\ntext 1\t0\ntext 2\t1\n";
+                    put(r, "train.tsv", table);
+                },
+                &["is left for the dev split", "protocol paper"],
             ),
         ],
     );
@@ -549,10 +592,18 @@ fn files_of_listops() {
                 &["is left for the test", "of its own"],
             ),
             (
-                "a byte order mark",
+                "a byte order mark, and empty lines at the end",
                 "",
-                |r| put(r, "basic_val.tsv", b"\xef\xbb\xbfSource\tTarget\n"),
-                &["line 1", "byte order mark"],
+                |r| {
+                    let file = r.join("basic_val.tsv");
+                    let bytes = fs::read(&file).unwrap();
+                    put(
+                        r,
+                        "basic_val.tsv",
+                        &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
+                    );
+                },
+                &[],
             ),
             (
                 "another header",
@@ -594,6 +645,12 @@ fn files_of_listops() {
                 "4 million line breaks",
                 "",
                 |r| listops_line(r, &vec![b'\n'; 4 << 20]),
+                &["is left for the train"],
+            ),
+            (
+                "4 million line breaks before the last line",
+                "",
+                |r| listops_line(r, &[&vec![b'\n'; 4 << 20][..], b"7\t7"].concat()),
                 &["line 2", "is empty"],
             ),
             (
@@ -720,16 +777,59 @@ fn files_of_listops() {
                 &["basic_val.tsv", "cannot be read"],
             ),
             (
-                "a single file of one line",
+                "a single file without lines",
                 "one",
-                |r| put(r, "one", b"Source\tTarget\n7\t7\n"),
-                &["is left for"],
+                |r| put(r, "one", b"Source\tTarget\n"),
+                &["is left for the train"],
             ),
             (
                 "a file that is not there",
                 "none",
                 |_| {},
                 &["there is no such file"],
+            ),
+            (
+                "a folder with one of the files",
+                "",
+                |r| {
+                    fs::remove_file(r.join("basic_val.tsv")).unwrap();
+                    fs::remove_file(r.join("basic_test.tsv")).unwrap();
+                },
+                &["basic_val.tsv", "there is no such file"],
+            ),
+            (
+                "a folder with another of the files",
+                "",
+                |r| {
+                    fs::remove_file(r.join("basic_train.tsv")).unwrap();
+                    fs::remove_file(r.join("basic_val.tsv")).unwrap();
+                },
+                &["there is no such file"],
+            ),
+        ],
+    );
+}
+
+/// Verified without a fault, but no use to a run.
+#[test]
+fn parts_of_listops() {
+    check(
+        &Task {
+            readers: &LISTOPS.readers[..2],
+            ..LISTOPS
+        },
+        &[
+            (
+                "a single file of one line",
+                "one",
+                |r| put(r, "one", b"Source\tTarget\n7\t7\n"),
+                &["is left for"],
+            ),
+            (
+                "a folder without the file of train",
+                "",
+                |r| fs::remove_file(r.join("basic_train.tsv")).unwrap(),
+                &["basic_train.tsv", "there is no such file"],
             ),
         ],
     );
@@ -765,10 +865,18 @@ fn files_of_retrieval() {
                 &["test.tsv", "no pair is left"],
             ),
             (
-                "a byte order mark",
+                "a byte order mark, and empty lines at the end",
                 "",
-                |r| retrieval_line(r, b"\xef\xbb\xbf1.0\tA\tB\tx\ty"),
-                &["line 1", "byte order mark"],
+                |r| {
+                    let file = r.join("new_aan_pairs.eval.tsv");
+                    let bytes = fs::read(&file).unwrap();
+                    put(
+                        r,
+                        "new_aan_pairs.eval.tsv",
+                        &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
+                    );
+                },
+                &[],
             ),
             (
                 "a wrong label",
@@ -809,7 +917,7 @@ fn files_of_retrieval() {
                     let lines: String = (0..12).map(line).collect();
                     put(r, "new_aan_pairs.train.tsv", lines.as_bytes());
                 },
-                &["line 1", "column 2", "8000002 bytes", "1024 bytes at most"],
+                &["line 1", "column 2", "8000002 bytes", "more than 1024"],
             ),
             (
                 "40,000 lines with ids of 1 kB, then one of four columns",
@@ -825,7 +933,7 @@ fn files_of_retrieval() {
                 "a NUL",
                 "",
                 |r| retrieval_line(r, b"1.0\tA\tB\tx\0\ty"),
-                &["line 1", "byte 9"],
+                &["line 1", "byte 10"],
             ),
             (
                 "an unterminated literal",
@@ -837,7 +945,7 @@ fn files_of_retrieval() {
                 "a literal that ends early",
                 "",
                 |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'y'y"),
-                &["line 1", "column 5", "byte 3"],
+                &["line 1", "column 5", "byte 4"],
             ),
             (
                 "a literal that ends in a backslash",
@@ -860,8 +968,14 @@ fn files_of_retrieval() {
             (
                 "an empty line",
                 "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\ty\n\n"),
+                |r| retrieval_line(r, b"1.0\tA\tB\tx\ty\n\n1.0\tA\tB\tx\ty"),
                 &["line 2", "is empty"],
+            ),
+            (
+                "4 million line breaks",
+                "",
+                |r| retrieval_line(r, &vec![b'\n'; 4 << 20]),
+                &["train.tsv", "no pair is left"],
             ),
             (
                 "300 MB without a line break",
@@ -884,25 +998,25 @@ fn files_of_retrieval() {
                 "a folder as a file",
                 "",
                 |r| folder_instead(r, "new_aan_pairs.eval.tsv"),
-                &["new_aan_pairs.eval.tsv"],
+                &["new_aan_pairs.eval.tsv", "this is not a file"],
             ),
             (
                 "a pipe as a file",
                 "",
                 |r| pipe(r, "new_aan_pairs.eval.tsv"),
-                &["new_aan_pairs.eval.tsv"],
+                &["new_aan_pairs.eval.tsv", "this is not a file"],
             ),
             (
                 "a ring of links",
                 "",
                 |r| ring(r, "new_aan_pairs.eval.tsv"),
-                &["new_aan_pairs.eval.tsv"],
+                &["new_aan_pairs.eval.tsv", "cannot be read", "back to itself"],
             ),
             (
                 "a ring of links as the folder",
                 "ring",
                 |r| ring(r, "ring"),
-                &["ring"],
+                &["ring", "cannot be read", "back to itself"],
             ),
             (
                 "a file as the folder",
@@ -1547,6 +1661,16 @@ fn folders_of_pathfinder() {
                 "",
                 |r| ring(r, METADATA),
                 &["0.npy", "cannot be read"],
+            ),
+            (
+                "nine pictures",
+                "",
+                |r| {
+                    let lines = fs::read_to_string(r.join(METADATA)).unwrap();
+                    let nine: Vec<&str> = lines.lines().take(9).collect();
+                    put(r, METADATA, nine.join("\n").as_bytes());
+                },
+                &["9 pictures cannot be divided"],
             ),
             (
                 "no metadata",

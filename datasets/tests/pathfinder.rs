@@ -55,6 +55,15 @@ const GOLDEN: [(&str, &str); 5] = [
 ];
 
 #[test]
+fn the_benchmarks_settings_follow_the_rule_of_its_script() {
+    for settings in [Settings::LRA, Settings::LRA_9, Settings::LRA_6] {
+        let length = settings.contour_length / 3;
+        let found = (settings.distractor_length, settings.distractors);
+        assert_eq!(found, (length, 20 / length), "{settings:?}");
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing_and_a_larger_set_begins_with_a_smaller() {
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -364,6 +373,7 @@ fn the_originals_pictures_are_read_and_have_their_known_moments() {
         page.contains("100 pictures, 51 connected (51.0%), 100 distinct"),
         "{page}"
     );
+    assert_eq!(report.faults, [""; 0], "{page}");
 }
 
 /// The largest difference of the shares of two samples that are at most as large as some number.
@@ -623,7 +633,7 @@ fn what_is_wrong_with_metadata_is_said_with_its_line() {
         ),
         (
             "\nimgs 0 1 1 1.0 6 2 2 0.5 1 1\n",
-            "imgs/0\": this is not a file; line 3 of metadata/0.npy names it",
+            "imgs/0\": cannot be read; line 3 of metadata/0.npy names it (this is not a file)",
         ),
     ] {
         fs::write(&file, format!("{good}{line}")).unwrap();

@@ -275,7 +275,8 @@ impl Task {
             max_len, budget, ..
         } = *config;
         let longest = *self.lengths().end();
-        if data.builtin || max_len == longest || max_len != self.preset(budget).max_len {
+        let built_in = config.data_folder().is_none();
+        if built_in || max_len == longest || max_len != self.preset(budget).max_len {
             return None;
         }
         let examples = &data.train.examples;
@@ -303,7 +304,7 @@ impl Task {
         let black = config.black();
         let max_len = config.max_len;
         match (self, config.data_folder()) {
-            (Task::Text, None) => Ok(text::builtin(BUILTIN, max_len, protocol)),
+            (Task::Text, None) => text::builtin(BUILTIN, max_len, protocol),
             (Task::Text, Some(path)) => text::load(path, max_len, protocol),
             // The benchmark's trees, in proportion: its lengths are 500 to 2,000.
             (Task::ListOps, None) => {
@@ -315,7 +316,7 @@ impl Task {
                 listops::builtin(BUILTIN, &shape, protocol)
             }
             (Task::ListOps, Some(path)) => listops::load(path, max_len, protocol),
-            (Task::Retrieval, None) => Ok(retrieval::builtin(BUILTIN, max_len, protocol)),
+            (Task::Retrieval, None) => retrieval::builtin(BUILTIN, max_len, protocol),
             (Task::Retrieval, Some(path)) => retrieval::load(path, max_len, protocol),
             // The benchmark's hard set, or an easy one for short training.
             (Task::Pathfinder, None) => {
@@ -371,6 +372,8 @@ mod tests {
             ..listops::Shape::LRA
         };
         listops::write(folder.path(), 1, &shape).unwrap();
+        // The sets of `data make` are no exception.
+        std::fs::write(folder.path().join(datasets::MADE), "").unwrap();
         let note = |budget, max_len: Option<usize>| {
             let preset = Task::ListOps.preset(budget);
             let config = Config {

@@ -163,6 +163,7 @@ fn report(place: &Path, differences: &[&str]) -> Report {
         facts: vec![],
         differences: differences.iter().map(|line| line.to_string()).collect(),
         faults: vec![],
+        checksums: true,
     }
 }
 
@@ -931,7 +932,7 @@ fn made_expressions_verify_until_a_target_is_wrong() {
     assert!(page.contains("not as published:"), "{page}");
     let [_, stderr] = refuse(root.path(), "verify listops made/listops-s5 --published", 1);
     assert!(
-        stderr.contains("3 differences from the published data"),
+        stderr.contains("4 differences from the published data"),
         "{stderr}"
     );
 
@@ -982,12 +983,16 @@ fn made_sets_are_shown_and_replaced_only_when_asked() {
             "{record}"
         );
         let page = succeed(root.path(), &format!("verify {task} sets/{task}"));
-        assert!(page.contains("not as published"), "{page}");
+        assert!(
+            page.contains("not as published:\n  made by data make\n"),
+            "{page}"
+        );
         let shown = succeed(
             root.path(),
             &format!("show {task} --data sets/{task} --count 2"),
         );
         assert!(shown.contains(examples), "{shown}");
+        assert!(shown.contains(" made by data make, at "), "{shown}");
         assert!(
             shown.lines().skip(1).all(|line| line.chars().count() <= 80),
             "{shown}"
@@ -1056,7 +1061,10 @@ fn what_is_in_the_cache_is_found() {
         printed(&command.output().unwrap())
     };
     let [stdout, _] = with_cache("show text");
-    assert!(stdout.starts_with("aclImdb at "), "{stdout}");
+    assert!(
+        stdout.starts_with("aclImdb made by data make, at "),
+        "{stdout}"
+    );
     let [stdout, _] = with_cache("show text --data builtin");
     assert!(stdout.starts_with("built-in reviews"), "{stdout}");
     // It is there, so nothing is downloaded; it is looked at, and it is not what was published.

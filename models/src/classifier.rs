@@ -78,7 +78,7 @@ impl<T: Real> Model<T> {
     /// tokens counts as a pooled vector of zeros, as one that is all padding does in the reference.
     ///
     /// # Panics
-    /// If the number of documents, a token or a position does not fit this model.
+    /// If the number of documents, a token or a position does not fit this model, or if positions do not rise.
     #[track_caller]
     pub fn logits<'t>(
         &self,
@@ -93,6 +93,9 @@ impl<T: Real> Model<T> {
             documents.len(),
             self.config.documents
         );
+        for (which, document) in documents.iter().enumerate() {
+            document.check(which, self.config.positions);
+        }
         let pooled = |which: usize| {
             let document = &documents[which];
             let pass = Pass {

@@ -9,7 +9,7 @@ pub enum Pooling {
     Padded,
 }
 
-/// The sizes of a model and what is random in it. Whoever has settings of their own, as a run does, makes one of them.
+/// The sizes of a model and what is random in it. A run builds one from its own settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     /// Rows of the word table: every token id is below.

@@ -19,6 +19,26 @@ impl Document {
         Document { positions, tokens }
     }
 
+    /// Refuses what no model of so many `positions` can read; `which` of an example's documents it is.
+    #[track_caller]
+    pub(crate) fn check(&self, which: usize, positions: usize) {
+        let (tokens, places) = (self.tokens.len(), self.positions.len());
+        assert!(
+            tokens == places,
+            "model: document {which} has {tokens} tokens at {places} positions, expected one position a token"
+        );
+        assert!(
+            self.positions.is_sorted_by(|a, b| a < b),
+            "model: the positions of document {which} do not rise, expected each to be larger than the one before"
+        );
+        if let Some(&last) = self.positions.last() {
+            assert!(
+                (last as usize) < positions,
+                "model: document {which} has position {last}, expected positions below {positions}"
+            );
+        }
+    }
+
     /// The same document with a row for every position below `length`: token 0 where it has none.
     pub(crate) fn padded(&self, length: usize) -> Document {
         let mut tokens = vec![0; length];

@@ -100,11 +100,6 @@ impl Encoder {
         pass: &Pass<'_, 't, T>,
         document: &Document,
     ) -> Var<'t, T> {
-        assert!(
-            document.positions.is_sorted_by(|a, b| a < b),
-            "model: the positions of document {} do not rise",
-            pass.which
-        );
         let words = &pass.bound[self.words];
         let places = &pass.bound[self.places];
         let x = ops::embedding(&document.tokens, &document.positions, words, places); // (n, dim)

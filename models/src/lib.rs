@@ -2,13 +2,13 @@
 //!
 //! Reading order:
 //!
-//! 1. [`config`]: the sizes of a model, and its one choice, the divisor of the pooling;
+//! 1. [`config`]: the sizes of a model, and its choices: the divisor of the pooling, rows for padding, how positions start;
 //! 2. [`document`]: what a model reads;
-//! 3. [`encoder`]: embeddings, the layers around an attention, the last norm;
+//! 3. `encoder`: embeddings, the layers around an attention, the last norm;
 //! 4. [`classifier`]: one or two documents pooled, the head, the loss;
 //! 5. [`adamw`] and [`schedule`]: one step of training and its rate;
 //! 6. [`weights`]: parameters as safetensors under the reference's names;
-//! 7. underneath: [`parts`], the pairs of parameters that everything is made of, and how they start.
+//! 7. underneath: `parts`, the pairs of parameters that everything is made of, and how they start.
 //!
 //! This crate knows no file and no flag: bytes come in and go out, errors are values. One step on one example:
 //!
@@ -41,8 +41,8 @@ pub mod adamw;
 pub mod classifier;
 pub mod config;
 pub mod document;
-pub mod encoder;
-pub mod parts;
+mod encoder;
+mod parts;
 pub mod schedule;
 pub mod weights;
 

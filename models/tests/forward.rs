@@ -245,6 +245,17 @@ fn refuse(documents: &[Document]) {
     evaluated(&model, &params, documents);
 }
 
+/// What the model says of one document, without and with padding.
+fn refusals(positions: Vec<u32>, tokens: Vec<u32>) -> [String; 2] {
+    let document = Document { positions, tokens };
+    [false, true].map(|pad| {
+        let (model, params) = model::<f32>("vmean", ModelConfig { pad, ..small(1) });
+        let evaluate = || evaluated(&model, &params, std::slice::from_ref(&document));
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(evaluate));
+        *refused.unwrap_err().downcast::<String>().unwrap()
+    })
+}
+
 #[test]
 #[should_panic(expected = "an example of 2 document(s), this model reads 1")]
 fn a_pair_for_a_model_of_one() {
@@ -258,17 +269,36 @@ fn a_token_beyond_the_vocabulary() {
 }
 
 #[test]
-#[should_panic(expected = "embedding: position 48 in a table of 48 rows")]
-fn a_document_longer_than_the_position_table() {
-    refuse(&[Document::text(vec![1; 49])]);
-}
-
-#[test]
-#[should_panic(expected = "the positions of document 0 do not rise")]
-fn positions_out_of_order() {
-    let positions = vec![1, 0];
-    let tokens = vec![1, 1];
-    refuse(&[Document { positions, tokens }]);
+fn positions_that_no_document_has_are_refused_with_and_without_padding() {
+    for (positions, tokens, message) in [
+        (
+            (0..49).collect(),
+            vec![1; 49],
+            "document 0 has position 48, expected positions below 48",
+        ),
+        (vec![3, 48], vec![1, 1], "document 0 has position 48"),
+        (
+            vec![1, 0],
+            vec![1, 1],
+            "positions of document 0 do not rise",
+        ),
+        (
+            vec![2, 2],
+            vec![1, 1],
+            "positions of document 0 do not rise",
+        ),
+        (
+            vec![0, 1],
+            vec![1],
+            "document 0 has 1 tokens at 2 positions, expected one position a token",
+        ),
+        (vec![], vec![1], "1 tokens at 0 positions"),
+        (vec![0], vec![], "0 tokens at 1 positions"),
+    ] {
+        for refused in refusals(positions, tokens) {
+            assert!(refused.contains(message), "{refused}");
+        }
+    }
 }
 
 #[test]

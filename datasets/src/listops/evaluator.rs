@@ -6,6 +6,7 @@
 //! with the arguments so far, and either a value or the bracket `]`.
 
 use super::{CLOSE, DIGIT, MAX, MED, MIN, SUM};
+use crate::file::quoted;
 
 /// What stands on the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -202,12 +203,11 @@ fn close(stack: &mut Vec<Item>, operators: &mut Vec<Applied>) -> Result<Item, St
 
 /// A word that is none, shortened and with its control characters escaped.
 fn unknown(word: &[u8]) -> String {
-    let start = &word[..word.len().min(20)];
-    let dots = if word.len() > 20 { "..." } else { "" };
-    if word.contains(&0) {
-        return format!("a NUL byte in the word \"{}{dots}\"", start.escape_ascii());
-    }
-    format!("no word: \"{}{dots}\"", start.escape_ascii())
+    let what = match word.contains(&0) {
+        true => "a NUL byte in the word",
+        false => "no word:",
+    };
+    format!("{what} {}", quoted(word))
 }
 
 #[cfg(test)]

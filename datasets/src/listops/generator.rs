@@ -2,8 +2,8 @@
 //!
 //! A tree grows from depth 1. At a depth below the largest, one uniform number r says what stands there: r > 1/4 is a
 //! digit, uniform; otherwise an operator of k arguments, k uniform in 2..=max_args, which grow first, from left to right;
-//! only then is the operator itself drawn, uniform among the four. At the largest depth there are digits only. The length of a
-//! digit is 1, of an operator 2 (its own word and the closing bracket) and its arguments'.
+//! only then is the operator itself drawn, uniform among the four. At the largest depth there are digits only. The length
+//! of a digit is 1, of an operator 2 (its own word and the closing bracket) and its arguments'.
 //!
 //! One number names a tree: candidate c of a seed is grown from the stream (seed, "listops", c), and is the same whoever
 //! grows it. Candidates whose length is not strictly between the limits are dropped, and so are those whose words an
@@ -19,7 +19,7 @@ use std::collections::HashSet;
 
 /// Above this, r is a digit.
 const OPERATOR: f64 = 0.25;
-/// Candidates grown in parallel before their sequel is looked at; the result does not depend on it.
+/// Candidates grown in parallel before any is looked at; the result does not depend on it.
 const BLOCK: usize = 1 << 16;
 /// After so many candidates in a row without a new tree, `trees` gives up.
 const PATIENCE: usize = 1 << 21;

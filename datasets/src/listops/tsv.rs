@@ -2,12 +2,13 @@
 //!
 //! The first line is `Source<TAB>Target`; each other line is an expression as printed (`evaluator.rs` tells how) and its
 //! value as one digit. Lines end in LF or in CRLF (Python's `csv.writer` writes CRLF, and so does [`write()`]). No field is
-//! quoted. A line has 256 KiB at most, so that a file that is something else cannot fill the memory.
+//! quoted. A byte order mark before the header and empty lines at the end are passed over. A line has 256 KiB at most, so
+//! that a file that is something else cannot fill the memory.
 
 use super::evaluator::evaluate;
 use super::{CLOSE, DIGIT, OPERATORS, Tree};
 use crate::DataError;
-use crate::file;
+use crate::file::{self, quoted};
 use rayon::prelude::*;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -17,7 +18,7 @@ const HEADER: &[u8] = b"Source\tTarget";
 const LONGEST: usize = 1 << 18;
 /// Bytes of lines that are gathered and then read in parallel.
 const CHUNK: usize = 4 << 20;
-/// The most lines of these: of empty ones, what is said of each takes more memory than they do.
+/// The most lines of these: the result kept for an empty line is larger than the line.
 const LINES: usize = 1 << 14;
 
 const EXPECTED: &str =
@@ -95,8 +96,7 @@ pub(super) fn print(codes: &[u8], line: &mut Vec<u8>) {
 
 /// Hands each row of the file to `take`, in the order of lines.
 pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataError> {
-    let unreadable =
-        |e| DataError::new(path, "cannot be read", EXPECTED, "check its permissions").caused_by(e);
+    let unreadable = |e| DataError::unreadable(path, EXPECTED, e);
     let wrong = |line: usize, what: &str| {
         DataError::new(path, format!("line {line}: {what}"), EXPECTED, AGAIN)
     };
@@ -108,36 +108,25 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
             AGAIN,
         ));
     }
-    let file = file::open(path).map_err(|e| match e.kind() {
+    let open = file::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => DataError::new(path, "there is no such file", EXPECTED, AGAIN),
         _ => unreadable(e),
     })?;
-    let mut file = BufReader::with_capacity(1 << 16, file);
+    let mut input = BufReader::with_capacity(1 << 16, open);
 
     let mut header = Vec::new();
-    next(&mut file, &mut header).map_err(unreadable)?;
+    next(&mut input, &mut header).map_err(unreadable)?;
     if header.is_empty() {
         return Err(DataError::new(path, "the file is empty", EXPECTED, AGAIN));
     }
-    if header.starts_with(b"\xef\xbb\xbf") {
-        let what = "the file begins with a byte order mark (EF BB BF)";
-        let hint = "remove the first three bytes: an editor has put them there";
-        return Err(DataError::new(
-            path,
-            format!("line 1: {what}"),
-            EXPECTED,
-            hint,
-        ));
-    }
-    if stripped(&header) != HEADER {
-        let start = &header[..header.len().min(40)];
-        return Err(wrong(
-            1,
-            &format!("the header is \"{}\"", start.escape_ascii()),
-        ));
+    if stripped(header.strip_prefix(file::MARK).unwrap_or(&header)) != HEADER {
+        let header = quoted(&header);
+        return Err(wrong(1, &format!("the header is {header}")));
     }
 
     let (mut line, mut ended) = (1, false);
+    // The first of the empty lines that may be at the end.
+    let mut empty = None;
     let mut bytes: Vec<u8> = Vec::new();
     let mut ends: Vec<usize> = Vec::new();
     while !ended {
@@ -145,7 +134,7 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
         ends.clear();
         while bytes.len() < CHUNK && ends.len() < LINES {
             let before = bytes.len();
-            next(&mut file, &mut bytes).map_err(unreadable)?;
+            next(&mut input, &mut bytes).map_err(unreadable)?;
             if bytes.len() == before {
                 ended = true;
                 break;
@@ -155,17 +144,21 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
                 break; // Refused below, after the lines before it.
             }
         }
-        let rows: Vec<Result<Row, (usize, String)>> = (0..ends.len())
+        let rows: Vec<Result<Option<Row>, String>> = (0..ends.len())
             .into_par_iter()
             .map(|i| {
                 let start = i.checked_sub(1).map_or(0, |before| ends[before]);
-                let number = line + 1 + i;
-                row(&bytes[start..ends[i]], number).map_err(|what| (number, what))
+                row(&bytes[start..ends[i]], line + 1 + i)
             })
             .collect();
-        line += ends.len();
         for row in rows {
-            take(row.map_err(|(number, what)| wrong(number, &what))?);
+            line += 1;
+            match (row, empty) {
+                (Ok(None), _) => empty = empty.or(Some(line)),
+                (_, Some(empty)) => return Err(wrong(empty, "the line is empty")),
+                (Ok(Some(row)), None) => take(row),
+                (Err(what), None) => return Err(wrong(line, &what)),
+            }
         }
     }
     Ok(())
@@ -184,13 +177,14 @@ fn stripped(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn row(line: &[u8], number: usize) -> Result<Row, String> {
+/// What stands in a line; `None` if it is empty.
+fn row(line: &[u8], number: usize) -> Result<Option<Row>, String> {
     if line.len() > LONGEST {
         return Err(format!("more than {LONGEST} bytes long"));
     }
     let text = stripped(line);
     if text.is_empty() {
-        return Err("the line is empty".into());
+        return Ok(None);
     }
     let mut fields = text.split(|&byte| byte == b'\t');
     let (source, target, more) = (fields.next(), fields.next(), fields.count());
@@ -199,22 +193,19 @@ fn row(line: &[u8], number: usize) -> Result<Row, String> {
         return Err(format!("columns: {found}, not 2"));
     };
     let &[target @ b'0'..=b'9'] = target else {
-        let start = &target[..target.len().min(20)];
-        return Err(format!(
-            "the Target is \"{}\", not a digit",
-            start.escape_ascii()
-        ));
+        let target = quoted(target);
+        return Err(format!("the Target is {target}, not a digit"));
     };
     let (codes, value) =
         evaluate(source).map_err(|(column, what)| format!("byte {column}: {what}"))?;
-    Ok(Row {
+    Ok(Some(Row {
         line: number,
         tree: Tree {
             codes: codes.into(),
             value,
         },
         target: target - b'0',
-    })
+    }))
 }
 
 #[cfg(test)]

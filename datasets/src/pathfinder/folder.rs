@@ -7,7 +7,7 @@
 
 use super::paddle::{LENGTH, MARGIN};
 use super::{SIDE, Settings};
-use crate::file::quoted;
+use crate::file::{self, quoted};
 use crate::{DataError, picture};
 use rayon::prelude::*;
 use std::fs::{self, File};
@@ -24,8 +24,8 @@ const DIFFICULTIES: [&str; 3] = [
 const COLUMNS: usize = 11;
 /// No line is longer; those of the benchmark have 61 bytes.
 const LINE: usize = 4096;
-/// No name of a picture or its folder is longer: no file system has such files, and errors tell
-/// their paths.
+/// No name of a picture or its folder is longer: no file system has such files, and error messages
+/// quote the path.
 const NAME: usize = 255;
 /// No file of metadata is larger; those of the benchmark have 61 kB.
 const METADATA: u64 = 4 << 20;
@@ -53,21 +53,10 @@ pub(crate) struct Row {
     pub(crate) label: usize,
 }
 
-fn unreadable(path: &Path, expected: &str, e: io::Error) -> DataError {
-    DataError::new(path, "cannot be read", expected, "check its permissions").caused_by(e)
-}
-
 /// The folder of the one difficulty at `path`.
 pub(crate) fn locate(path: &Path) -> Result<PathBuf, DataError> {
     let wrong = |problem: &str, hint: String| Err(DataError::new(path, problem, LAYOUT, hint));
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return wrong("this is a file, not a folder", GET.into()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return wrong("there is no such folder", GET.into());
-        }
-        Err(e) => return Err(unreadable(path, LAYOUT, e)),
-    }
+    file::refuse_no_folder(path, LAYOUT, GET)?;
     if path.join("metadata").is_dir() {
         return Ok(path.to_path_buf());
     }
@@ -95,11 +84,12 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf, DataError> {
 pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
     let expected = "files metadata/0.npy, metadata/1.npy and so on";
     let metadata = folder.join("metadata");
-    let listed = fs::read_dir(&metadata).map_err(|e| unreadable(&metadata, expected, e))?;
+    let listed =
+        fs::read_dir(&metadata).map_err(|e| DataError::unreadable(&metadata, expected, e))?;
     let mut batches = Vec::new();
     for entry in listed {
         let file = entry
-            .map_err(|e| unreadable(&metadata, expected, e))?
+            .map_err(|e| DataError::unreadable(&metadata, expected, e))?
             .path();
         let name = file.file_name().and_then(|name| name.to_str());
         let number = name.and_then(|name| name.strip_suffix(".npy")?.parse::<u64>().ok());
@@ -129,17 +119,14 @@ pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
 pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> {
     let path = &batch.file;
     let expected = format!("{COLUMNS} words a line: imgs/0 sample_0.png 0 LABEL and seven numbers");
-    let found = fs::metadata(path).map_err(|e| unreadable(path, &expected, e))?;
-    if !found.is_file() {
-        let problem = "this is not a file";
-        return Err(DataError::new(path, problem, expected, GET));
-    }
-    if found.len() > METADATA {
-        let problem = format!("it has {} bytes", found.len());
+    let unreadable = |e| DataError::unreadable(path, &expected, e);
+    let open = file::open(path).map_err(unreadable)?;
+    let size = open.metadata().map_err(unreadable)?.len();
+    if size > METADATA {
+        let problem = format!("it has {size} bytes");
         let expected = format!("a batch of about {BATCH} lines, {METADATA} bytes at most");
         return Err(DataError::new(path, problem, expected, AGAIN));
     }
-    let open = File::open(path).map_err(|e| unreadable(path, &expected, e))?;
     let mut input = BufReader::new(open.take(METADATA));
     let (mut rows, mut line) = (Vec::new(), Vec::with_capacity(LINE));
     for number in 1.. {
@@ -148,7 +135,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
             .by_ref()
             .take(LINE as u64 + 1)
             .read_until(b'\n', &mut line)
-            .map_err(|e| unreadable(path, &expected, e))?;
+            .map_err(unreadable)?;
         if line.is_empty() {
             break;
         }
@@ -168,8 +155,7 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
             return Err(wrong(format!("is longer than {LINE} bytes")));
         }
         let text = match number {
-            // A byte order mark says nothing that is not known.
-            1 => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line),
+            1 => line.strip_prefix(file::MARK).unwrap_or(&line),
             _ => &line,
         };
         if let Some(place) = text.iter().position(|&b| b == 0) {
@@ -182,12 +168,9 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
         if words.is_empty() {
             continue;
         }
-        let &[inner, name, _, label, ..] = &words[..] else {
+        let (&[inner, name, _, label, ..], COLUMNS) = (&words[..], words.len()) else {
             return Err(wrong(format!("has {} of {COLUMNS} words", words.len())));
         };
-        if words.len() != COLUMNS {
-            return Err(wrong(format!("has {} of {COLUMNS} words", words.len())));
-        }
         let label = match label {
             "0" => 0,
             "1" => 1,
@@ -236,7 +219,7 @@ fn png(pixels: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Writes `count` pictures, the labels and pixels of which `picture` tells, as a new folder in
-/// `parent`.
+/// `parent`. Of so many small files none is waited for until it is on the disk.
 pub(super) fn write(
     parent: &Path,
     settings: &Settings,
@@ -248,29 +231,15 @@ pub(super) fn write(
         length => format!("curv_contour_length_{length}"),
     };
     let (part, whole) = (parent.join(format!("{name}.part")), parent.join(&name));
-    for path in [&part, &whole] {
-        if path.exists() {
-            return Err(DataError::new(
-                path,
-                "it is there already",
-                "a place for a new folder",
-                "remove it (what ends in .part is left of an interrupted run), or write elsewhere",
-            ));
-        }
+    let expected = "a folder that can be written to, with room for about 4 kB a picture";
+    file::refuse_existing(&whole)?;
+    file::made(&part, expected, fs::create_dir(&part))?;
+    let written =
+        write_batches(&part, settings, count, picture).and_then(|()| fs::rename(&part, &whole));
+    if written.is_err() {
+        let _ = fs::remove_dir_all(&part); // What went wrong first is the error worth telling.
     }
-    let written = write_batches(&part, settings, count, picture);
-    written
-        .and_then(|()| fs::rename(&part, &whole))
-        .map_err(|e| {
-            let _ = fs::remove_dir_all(&part); // It may not even exist.
-            DataError::new(
-                &whole,
-                "cannot be written",
-                "a folder that can be written to, with room for about 4 kB a picture",
-                "check its permissions and the free space",
-            )
-            .caused_by(e)
-        })?;
+    file::made(&whole, expected, written)?;
     Ok(whole)
 }
 
@@ -281,7 +250,6 @@ fn write_batches(
     picture: &(dyn Fn(usize) -> (usize, Box<[u8]>) + Sync),
 ) -> io::Result<()> {
     let metadata = folder.join("metadata");
-    fs::create_dir(folder)?;
     fs::create_dir(&metadata)?;
     let (target, distractor) = (settings.contour_length, settings.distractor_length);
     for (batch, first) in (0..count).step_by(BATCH).enumerate() {

@@ -38,8 +38,8 @@ pub(super) struct Paddle {
     pub(super) mask: Stamp,
 }
 
-/// Down and right of `angle`, `distance` pixels away, rounded up; what rounding errors have lifted
-/// off a whole number is that number.
+/// The offset `distance` pixels away in direction `angle`, down and right, rounded up; a value within
+/// 1e-9 above a whole number counts as that number.
 pub(super) fn away(angle: f64, distance: f64) -> (i32, i32) {
     let up = |x: f64| (x - 1e-9).ceil() as i32;
     (

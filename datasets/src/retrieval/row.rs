@@ -1,7 +1,7 @@
 //! One line of the benchmark's five-column TSV, and the bytes literals in it.
 //!
-//! Called by `retrieval.rs` and `verify.rs`. Whatever stands in a file, it is one error with the line, and no more than
-//! one line is held.
+//! Called by `retrieval.rs` and `verify.rs`. A byte order mark and empty lines at the end of a file are passed over.
+//! Whatever else stands in a file, it is one error with the line, and no more than one line is held.
 
 use crate::DataError;
 use crate::file::{self, quoted};
@@ -27,14 +27,14 @@ pub(crate) struct Row {
     pub(crate) literals: usize,
 }
 
-/// Calls `each` with every line of `file`.
-pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
-    let failed = |problem: String| DataError::new(file, problem, COLUMNS, AGAIN);
-    let open = file::open(file).map_err(|e| {
-        DataError::new(file, "cannot be read", COLUMNS, "check its permissions").caused_by(e)
-    })?;
+/// Calls `each` with every line of the file `path`.
+pub(crate) fn rows(path: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
+    let failed = |problem: String| DataError::new(path, problem, COLUMNS, AGAIN);
+    let open = file::open(path).map_err(|e| DataError::unreadable(path, COLUMNS, e))?;
     let mut bytes = BufReader::with_capacity(1 << 16, open);
     let mut line = Vec::new();
+    // The first of the empty lines that may be at the end.
+    let mut empty = None;
     for number in 1.. {
         line.clear();
         let mut limited = (&mut bytes).take(LONGEST as u64 + 1);
@@ -51,11 +51,22 @@ pub(crate) fn rows(file: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataErr
         }
         let ended = line.strip_suffix(b"\n").unwrap_or(&line);
         let ended = ended.strip_suffix(b"\r").unwrap_or(ended);
+        let ended = match number {
+            1 => ended.strip_prefix(file::MARK).unwrap_or(ended),
+            _ => ended,
+        };
+        if ended.is_empty() {
+            empty = empty.or(Some(number));
+            continue;
+        }
+        if let Some(empty) = empty {
+            return Err(failed(format!("line {empty}: the line is empty")));
+        }
         match parse(ended) {
             Ok(row) => each(row),
             Err(wrong) => {
                 return Err(DataError::new(
-                    file,
+                    path,
                     format!("line {number}: {}", wrong.problem),
                     wrong.expected,
                     AGAIN,
@@ -101,12 +112,8 @@ impl Wrong {
 }
 
 fn parse(line: &[u8]) -> Result<Row, Wrong> {
-    if line.starts_with(b"\xef\xbb\xbf") {
-        let problem = "the line begins with a byte order mark";
-        return Err(Wrong::new(problem, "the label as the first character"));
-    }
     if let Some(place) = line.iter().position(|&b| b == 0) {
-        let problem = format!("a NUL byte at byte {place} of the line");
+        let problem = format!("a NUL byte at byte {} of the line", place + 1);
         return Err(Wrong::new(
             problem,
             "text; a bytes literal writes NUL as \\x00",
@@ -122,10 +129,7 @@ fn parse(line: &[u8]) -> Result<Row, Wrong> {
         Some(other),
     ] = five
     else {
-        let problem = match line.is_empty() {
-            true => "the line is empty".to_string(),
-            false => format!("{} columns", five.iter().flatten().count()),
-        };
+        let problem = format!("{} columns", five.iter().flatten().count());
         return Err(Wrong::new(problem, COLUMNS));
     };
     let more = columns.count();
@@ -142,8 +146,9 @@ fn parse(line: &[u8]) -> Result<Row, Wrong> {
     };
     let id = |column: usize, id: &[u8]| match std::str::from_utf8(id) {
         _ if id.len() > ID => {
-            let problem = format!("the id in column {column} has {} bytes", id.len());
-            Err(Wrong::new(problem, "the id of a paper, 1024 bytes at most"))
+            let length = id.len();
+            let problem = format!("the id in column {column} has {length} bytes, more than {ID}");
+            Err(Wrong::new(problem, "the id of a paper"))
         }
         Ok(id) if !id.is_empty() => Ok(id.to_string()),
         _ => {
@@ -189,8 +194,8 @@ fn decode(text: &[u8]) -> Result<(Vec<u8>, bool), Wrong> {
     let expected = "a bytes literal of Python, b'...'";
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = &text[2..];
-    // Where `rest` begins in the text.
-    let place = |rest: &[u8]| text.len() - rest.len();
+    // Where `rest` begins in the text, counted from 1.
+    let place = |rest: &[u8]| text.len() - rest.len() + 1;
     loop {
         let (&byte, after) = rest
             .split_first()
@@ -256,7 +261,7 @@ fn decode(text: &[u8]) -> Result<(Vec<u8>, bool), Wrong> {
         } else {
             // Not an escape; the backslash stands for itself, and what follows is read again (it may be the end).
             bytes.push(b'\\');
-            rest = &text[place(after) - 1..];
+            rest = &text[text.len() - after.len() - 1..];
         }
     }
 }
@@ -304,11 +309,11 @@ mod tests {
             ("b'a'b", "1 more bytes"),
             (
                 "b'a' b'b'",
-                "5 more bytes after the bytes literal, which ends at byte 3",
+                "5 more bytes after the bytes literal, which ends at byte 4",
             ),
-            ("b'caf\u{e9}'", "byte 5 of the bytes literal is not ASCII"),
-            (r"b'\x4'", "byte 2: \\x without two digits"),
-            (r"b'abc\xg0'", "byte 5: \\x without two digits"),
+            ("b'caf\u{e9}'", "byte 6 of the bytes literal is not ASCII"),
+            (r"b'\x4'", "byte 3: \\x without two digits"),
+            (r"b'abc\xg0'", "byte 6: \\x without two digits"),
             ("b'\\\u{e9}'", "is not ASCII"),
         ] {
             let wrong = decode(text.as_bytes()).unwrap_err();
@@ -337,15 +342,13 @@ mod tests {
         assert_eq!(row.ids, ["A", "B"]);
         assert_eq!(row.texts, [b"x\n".to_vec(), b"y".to_vec()]);
         for (line, problem) in [
-            (&b""[..], "the line is empty"),
-            (b"1.0", "1 columns"),
+            (&b"1.0"[..], "1 columns"),
             (b"1.0\tA\tB\tx", "4 columns"),
             (b"1.0\tA\tB\tx\ty\tz", "6 columns"),
             (b"2.0\tA\tB\tx\ty", "the label is \"2.0\""),
             (b"1.0 \tA\tB\tx\ty", "the label is \"1.0 \""),
             (b"nan\tA\tB\tx\ty", "the label is \"nan\""),
-            (b"\xef\xbb\xbf1.0\tA\tB\tx\ty", "byte order mark"),
-            (b"1.0\tA\tB\tx\0\ty", "a NUL byte at byte 9"),
+            (b"1.0\tA\tB\tx\0\ty", "a NUL byte at byte 10"),
             (b"1.0\t\tB\tx\ty", "the id in column 2 is \"\""),
             (b"1.0\tA\t\xff\tx\ty", "the id in column 3 is \"\\xff\""),
             (b"1.0\tA\tB\tx\tb'y", "column 5: the bytes literal has no"),

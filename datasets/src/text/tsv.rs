@@ -45,8 +45,7 @@ impl Record {
 /// Calls `each` with label and text of every record of `file`, in their order. A table without texts is refused.
 pub(super) fn records(file: &Path, mut each: impl FnMut(usize, &[u8])) -> Result<(), DataError> {
     let failed = |problem: String| DataError::new(file, problem, EXPECTED, AGAIN);
-    let unreadable =
-        |e| DataError::new(file, "cannot be read", EXPECTED, "check its permissions").caused_by(e);
+    let unreadable = |e| DataError::unreadable(file, EXPECTED, e);
     let mut input = BufReader::with_capacity(1 << 16, file::open(file).map_err(unreadable)?);
     let mut reader = ReaderBuilder::new().delimiter(b'\t').build();
     let mut record = Record {

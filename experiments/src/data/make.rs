@@ -2,8 +2,8 @@
 //! or for `--data`.
 //!
 //! A set appears whole: it is written under a temporary name beside its own, and renamed. With it
-//! goes `made.toml`, which says what it is; only a folder that has one is replaced by
-//! `--overwrite`.
+//! goes `made.toml` ([`MADE`]), which says what it is, so that nobody takes it for the published one;
+//! only a folder that has one is replaced by `--overwrite`.
 
 use super::background::{self, GLANCE, Next};
 use super::{refuse_existing, refuse_full_disk, remove};
@@ -15,7 +15,7 @@ use crate::task::Task;
 use crate::whole_file;
 use datasets::listops::{self, Shape};
 use datasets::pathfinder::{self, Settings};
-use datasets::{Dataset, Protocol, Split, retrieval, text};
+use datasets::{Dataset, MADE, Protocol, Split, retrieval, text};
 use serde::Serialize;
 use std::fs;
 use std::io;
@@ -28,8 +28,6 @@ use std::time::{Duration, Instant};
 const MOST: usize = 1_000_000;
 /// For the work to end when its folder has gone.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What makes a folder one of this program's.
-const RECORD: &str = "made.toml";
 /// The pictures of Pathfinder if no others are asked for.
 const SETTINGS: &str = "lra";
 
@@ -132,7 +130,7 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
             program: concat!("skein-lab ", env!("CARGO_PKG_VERSION"), ", data make"),
         };
         let record = toml::to_string(&record)?;
-        whole_file::write(&temporary.join(RECORD), &[record.as_bytes()])
+        whole_file::write(&temporary.join(MADE), &[record.as_bytes()])
     });
     let renamed = written.and_then(|()| {
         if flags.overwrite {
@@ -245,7 +243,7 @@ fn fill(task: Task, folder: &Path, seed: u64, settings: &Settings, count: &[usiz
         }
         (Task::Text, &[train, test]) => {
             // This protocol removes nothing, so that train and test are the source.
-            let data = text::builtin(seed, usize::MAX, Protocol::Paper);
+            let data = text::builtin(seed, usize::MAX, Protocol::Paper).map_err(Error::data)?;
             write_texts(folder, &data, &data.train, train)?;
             write_texts(folder, &data, &data.test, test)
         }
@@ -273,11 +271,11 @@ fn write_texts(folder: &Path, data: &Dataset, split: &Split, count: usize) -> Re
 /// Refuses to replace what this program has not made.
 fn refuse_foreign(folder: &Path) -> Result<()> {
     let empty = || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
-    if folder.join(RECORD).is_file() || folder.symlink_metadata().is_err() || empty() {
+    if folder.join(MADE).is_file() || folder.symlink_metadata().is_err() || empty() {
         return Ok(());
     }
     let message = format!(
-        "cannot overwrite {}: there is no {RECORD} in it, so data make has not made it",
+        "cannot overwrite {}: there is no {MADE} in it, so data make has not made it",
         folder.display()
     );
     Err(Error::usage(message).hint("choose another --out"))

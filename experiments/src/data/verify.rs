@@ -9,9 +9,11 @@ use std::process::ExitCode;
 
 /// Below the flags.
 pub(super) const HELP: &str = "\
-Exit code 0: the data can be used. 1: they cannot be read, or they contradict
-themselves (every Target of listops is computed anew, and lines with a wrong one
-are named), or, with --published, they are not the published ones.";
+Exit code 0: a run can use the data; of listops, a single file, however small,
+and a folder without basic_train.tsv pass as parts. 1: they cannot be read,
+leave a split empty (under protocol clean), or contradict themselves (every
+Target of listops is computed anew, and lines with a wrong one are named), or,
+with --published, they are not the published ones.";
 
 /// The flags of `verify`.
 #[derive(clap::Args, Debug)]

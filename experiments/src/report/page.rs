@@ -394,7 +394,7 @@ fn data(page: &mut Page, run: &Record) {
     };
     let [train, dev, test] = data.examples.map(thousands);
     let kind = match data.builtin {
-        true => "built in: no number here is a result on the published data",
+        true => "made by this program: no number here is a result on the published data",
         false => "read from files",
     };
     page.settings(&[
