@@ -65,7 +65,7 @@ pub(super) fn measure(
     };
     let errors = methods.iter().map(|method| match method.has_budget() {
         true => budgets.iter().map(|&d| errors_at(method, d)).collect(),
-        false => vec![errors_at(method, 0); budgets.len()],
+        false => vec![errors_at(method, 1); budgets.len()], // any budget
     });
     Measured {
         place: head.place.clone(),
