@@ -1,8 +1,8 @@
-//! How many trees of ListOps and pictures of Pathfinder are made a second, on all threads: the built-in sets that are made
-//! by the benchmark's own process, of which a run at full difficulty needs 100,000 and 200,000.
+//! How many trees of ListOps and pictures of Pathfinder are made a second, on all threads: the built-in sets that are
+//! made by the benchmark's own process, of which a run at full difficulty needs 100,000 and 200,000.
 //!
-//! `cargo bench -p datasets` (a name filters: `cargo bench -p datasets -- trees`). On a machine that does something else
-//! at the same time, only the `fastest` column means anything.
+//! `cargo bench -p datasets` (a name filters: `cargo bench -p datasets -- trees`). On a machine that does something
+//! else at the same time, only the `fastest` column means anything.
 
 use datasets::listops::{self, Shape};
 use datasets::pathfinder::{self, Settings};

@@ -1,8 +1,9 @@
 //! What token frequencies alone can do: the accuracy a sequence model has to beat.
 //!
 //! Logistic regression on how often each byte stands in a text; of a pair, on how much the two texts differ in that,
-//! byte by byte. It sees neither order nor position nor products, so its distance to a model's accuracy is what the model
-//! got from these. Called by the experiments, which print it beside the model's accuracy; it is deterministic, in f64.
+//! byte by byte. It sees neither order nor position nor products, so its distance to a model's accuracy is what the
+//! model got from these. Called by the experiments, which print it beside the model's accuracy; it is deterministic, in
+//! f64.
 
 use crate::{Dataset, Example};
 use engine::rng::Seed;
@@ -39,8 +40,8 @@ const STEPS: usize = 1000;
 /// many; 256 weights have settled by then.
 const FITTED: usize = 25_000;
 
-/// Fits on the train split (25,000 examples of it, if there are more) and measures on the test split. With more than two
-/// classes, one regression a class, and the largest answer counts.
+/// Fits on the train split (25,000 examples of it, if there are more) and measures on the test split. With more than
+/// two classes, one regression a class, and the largest answer counts.
 ///
 /// # Panics
 /// If train or test is empty.
@@ -189,7 +190,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 ///
 /// The Hessian of the mean log-loss is X' diag(s(1-s)) X / n with s(1-s) <= 1/4 (Boehning 1992). A step
 /// w - (bound)^-1 gradient can therefore only go down, without a step length to choose, and one factorisation serves
-/// all steps and all classes. On texts as hard to tell apart as reviews, s(1-s) is near 1/4 and the steps are near Newton's.
+/// all steps and all classes. On texts as hard to tell apart as reviews, s(1-s) is near 1/4 and the steps are near
+/// Newton's.
 struct Bound {
     factor: Vec<f64>, // (p, p), lower triangle
     p: usize,

@@ -39,8 +39,8 @@ impl std::fmt::Display for Black {
 pub struct Example {
     /// The example's number in the source of its split (for a folder: in the order of sorted paths). It names the
     /// example's random draws, so it never depends on the protocol, the epoch or the slot in a batch. Splits that are
-    /// parts of one source, as train and dev of Text or the files of ListOps, have no id in common; splits with a source
-    /// each, as the files of Retrieval or the streams of built-in pictures, all count from 0.
+    /// parts of one source, as train and dev of Text or the files of ListOps, have no id in common; splits with a
+    /// source each, as the files of Retrieval or the streams of built-in pictures, all count from 0.
     pub id: usize,
     /// Index into [`Dataset::classes`].
     pub label: usize,

@@ -1,8 +1,8 @@
 //! The Image task: what does a small picture show, pixel by pixel?
 //!
 //! [`load`] reads CIFAR-10 (Krizhevsky 2009) in its binary version, <https://www.cs.toronto.edu/~kriz/cifar.html>, from
-//! the folder `cifar-10-batches-bin` or from inside the published `cifar-10-binary.tar.gz`; [`builtin`] draws pictures of
-//! its own where there is no data (`image/drawings.rs`). A picture becomes the 1,024 grey values of its rows.
+//! the folder `cifar-10-batches-bin` or from inside the published `cifar-10-binary.tar.gz`; [`builtin`] draws pictures
+//! of its own where there is no data (`image/drawings.rs`). A picture becomes the 1,024 grey values of its rows.
 //!
 //! # Format
 //! Six files, `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, of 10,000 records each. A record is 3,073
@@ -115,7 +115,8 @@ pub fn encoding(black: Black) -> Encoding {
     }
 }
 
-/// The grey values of a picture file, a PNG of 32 x 32 pixels in grey or in colour, which becomes grey as CIFAR-10 does.
+/// The grey values of a picture file, a PNG of 32 x 32 pixels in grey or in colour, which becomes grey as CIFAR-10
+/// does.
 pub fn read_picture(path: &Path) -> Result<Box<[u8]>, DataError> {
     let picture = picture::read_one(path, &[ColorType::Grayscale, ColorType::Rgb])?;
     Ok(match picture.colour {
@@ -318,8 +319,8 @@ fn read_batch(
     Ok(())
 }
 
-/// A PNG of the first `columns` pictures of each class: under the name of the class, a row of pictures, each pixel three
-/// by three.
+/// A PNG of the first `columns` pictures of each class: under the name of the class, a row of pictures, each pixel
+/// three by three.
 pub fn contact_sheet(split: &Split, classes: &[String], columns: usize) -> io::Result<Vec<u8>> {
     const GAP: usize = 2;
     const ZOOM: usize = 3;

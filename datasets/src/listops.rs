@@ -2,16 +2,16 @@
 //!
 //! `[MAX 2 9 [MIN 4 7 ] 0 ]` is 9. The operators are MIN, MAX, MED (the median, of an even number of arguments the mean
 //! of the two in the middle, truncated) and SM (the sum modulo 10); there are 2 to 10 arguments, up to 10 levels, and
-//! 500 to 2000 words. [`builtin`] grows such trees by the procedure of the Long Range Arena (`listops/generator.rs`), so
-//! these are its task and not a stand-in, though not its files; [`load`] reads the benchmark's TSV files
+//! 500 to 2000 words. [`builtin`] grows such trees by the procedure of the Long Range Arena (`listops/generator.rs`),
+//! so these are its task and not a stand-in, though not its files; [`load`] reads the benchmark's TSV files
 //! (`listops/tsv.rs`), and computes every value of them anew (`listops/evaluator.rs`).
 //!
-//! A document is a row of codes, one byte a word: 0 MIN, 1 MAX, 2 MED, 3 SM, 4..13 the digits 0..9, 14 the closing bracket.
-//! Token id = code + 1. There are two published tokenisations, and the protocol chooses: [`Protocol::Paper`] has ids
-//! 1..=14 and no brackets, as the copy of the benchmark that the paper used, whose tokeniser keeps letters and digits
-//! only (where a list ends can then not be told, so neither can the value be, in general); [`Protocol::Clean`] has
-//! 1..=15, with the closing bracket, as the benchmark has it today. Opening brackets are part of the operator's word
-//! and parentheses of the printed form are dropped, in both.
+//! A document is a row of codes, one byte a word: 0 MIN, 1 MAX, 2 MED, 3 SM, 4..13 the digits 0..9, 14 the closing
+//! bracket. Token id = code + 1. There are two published tokenisations, and the protocol chooses: [`Protocol::Paper`]
+//! has ids 1..=14 and no brackets, as the copy of the benchmark that the paper used, whose tokeniser keeps letters and
+//! digits only (where a list ends can then not be told, so neither can the value be, in general); [`Protocol::Clean`]
+//! has 1..=15, with the closing bracket, as the benchmark has it today. Opening brackets are part of the operator's
+//! word and parentheses of the printed form are dropped, in both.
 
 mod evaluator;
 mod generator;
@@ -191,8 +191,8 @@ pub fn words(codes: &[u8]) -> String {
     codes.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Writes the trees of `seed` as the benchmark's three files, `basic_{train,val,test}.tsv`, into an existing folder. A file has
-/// its final name only once it is whole. [`Shape::LRA`] takes about 660 MB.
+/// Writes the trees of `seed` as the benchmark's three files, `basic_{train,val,test}.tsv`, into an existing folder. A
+/// file has its final name only once it is whole. [`Shape::LRA`] takes about 660 MB.
 pub fn write(folder: &Path, seed: u64, shape: &Shape) -> Result<(), DataError> {
     let (splits, _) = grow(seed, shape)?;
     for (name, trees) in FILES.iter().zip(splits) {
@@ -230,14 +230,14 @@ fn grow(seed: u64, shape: &Shape) -> Result<([Vec<Tree>; 3], String), DataError>
     Ok((splits, found))
 }
 
-/// Reads the folder of `basic_{train,val,test}.tsv`, or a single such file, and keeps `max_len` words of each expression
-/// (the reference keeps [`MAX_LEN`]).
+/// Reads the folder of `basic_{train,val,test}.tsv`, or a single such file, and keeps `max_len` words of each
+/// expression (the reference keeps [`MAX_LEN`]).
 ///
 /// The ids are the places in train, dev and test, one after the other. A single file is divided by the SHA-256 of each
-/// expression's codes (with brackets), its first 8 bytes as a number modulo 10: 0 is for development, 1 for testing. Under
-/// [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in test. A
-/// Target that is not the value of its expression is kept as it is. The notes count them and name the first, and
-/// [`verify::listops`](crate::verify::listops) names more.
+/// expression's codes (with brackets), its first 8 bytes as a number modulo 10: 0 is for development, 1 for testing.
+/// Under [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in
+/// test. A Target that is not the value of its expression is kept as it is. The notes count them and name the first,
+/// and [`verify::listops`](crate::verify::listops) names more.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     dataset::refuse_zero_length(path, max_len, "word of an expression", MAX_LEN)?;
     let mut notes = Vec::new();
@@ -358,8 +358,8 @@ impl std::fmt::Display for Verified {
     }
 }
 
-/// Computes the value of every expression of a TSV file anew and compares it with the Target; `each` sees the codes, with
-/// brackets, and the Target. A wrong Target is a finding, not an error.
+/// Computes the value of every expression of a TSV file anew and compares it with the Target; `each` sees the codes,
+/// with brackets, and the Target. A wrong Target is a finding, not an error.
 pub(crate) fn expressions(
     path: &Path,
     each: &mut dyn FnMut(&[u8], u8),

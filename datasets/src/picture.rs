@@ -1,5 +1,5 @@
-//! What the two tasks of pictures have in common: their size, their black pixels, and one picture as a PNG file. Whatever
-//! the file says, it can ask for a MB of memory and no more.
+//! What the two tasks of pictures have in common: their size, their black pixels, and one picture as a PNG file.
+//! Whatever the file says, it can ask for a MB of memory and no more.
 //!
 //! Called by `image` and `pathfinder`.
 

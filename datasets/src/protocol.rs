@@ -1,8 +1,8 @@
 //! The two protocols, and which texts of Text are for training, for development and for testing under each.
 //!
 //! `paper` does as the released code did, `clean` as a careful experimenter would. Of Text, both see the two published
-//! halves, train and test, and are the same for a folder and for the built-in corpus; how they divide them is a function
-//! of the texts, not of their order. What they do to another task is told in its module.
+//! halves, train and test, and are the same for a folder and for the built-in corpus; how they divide them is a
+//! function of the texts, not of their order. What they do to another task is told in its module.
 
 use crate::dataset::{Example, Split};
 use sha2::{Digest as _, Sha256};

@@ -11,8 +11,8 @@
 //! two tokens.
 //!
 //! # Splits
-//! Train, dev and test are the three files, under both protocols. Under `clean`, a pair of train or dev of which a later
-//! split has an exact copy (both whole texts, in this order) is removed.
+//! Train, dev and test are the three files, under both protocols. Under `clean`, a pair of train or dev of which a
+//! later split has an exact copy (both whole texts, in this order) is removed.
 
 mod papers;
 mod row;
@@ -91,8 +91,8 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
     Ok(assembled(name, made, splits.collect(), notes, protocol))
 }
 
-/// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are kept
-/// (`retrieval/papers.rs` says what relates them, and why no linear rule on byte frequencies tells it).
+/// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are
+/// kept (`retrieval/papers.rs` says what relates them, and why no linear rule on byte frequencies tells it).
 ///
 /// An error says that `max_len` is 0.
 pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
@@ -131,8 +131,9 @@ pub fn encoding() -> Encoding {
     ENCODING
 }
 
-/// Writes the built-in pairs of `seed`, whole, as the benchmark's three files into an existing folder: so many for train,
-/// dev and test. A file has its final name only once it is whole. The ids are `A<split><number>` and `B<split><number>`.
+/// Writes the built-in pairs of `seed`, whole, as the benchmark's three files into an existing folder: so many for
+/// train, dev and test. A file has its final name only once it is whole. The ids are `A<split><number>` and
+/// `B<split><number>`.
 ///
 /// The first pairs of each file are those of [`builtin`], which has as many as [`COUNTS`] says.
 pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataError> {

@@ -1,8 +1,8 @@
 //! The Text task: is a film review for or against the film, byte by byte.
 //!
 //! [`load`] reads a folder in the layout of the IMDb reviews (Maas et al. 2011), `{train,test}/{neg,pos}/*.txt`, the
-//! published one or any other of that form, or the benchmark's tables `train.tsv` and `test.tsv` (`text/tsv.rs` says how
-//! they are quoted); [`builtin`] makes a corpus of its own where there is no data. Bytes are
+//! published one or any other of that form, or the benchmark's tables `train.tsv` and `test.tsv` (`text/tsv.rs` says
+//! how they are quoted); [`builtin`] makes a corpus of its own where there is no data. Bytes are
 //! bytes: nothing is decoded, lower-cased or stripped, and text that is not UTF-8 is as good as any.
 
 mod grammar;
@@ -44,8 +44,8 @@ const GET: &str = "unpack aclImdb_v1.tar.gz and give the folder aclImdb, or use 
 
 /// Reads the reviews in the folder `path` and keeps `max_len` bytes of each (the reference keeps [`MAX_LEN`]).
 ///
-/// The ids are the places in the order of sorted paths, or in the table. Files not called `*.txt` are left alone, and so
-/// are hidden ones; beside the two tables, so is every other file.
+/// The ids are the places in the order of sorted paths, or in the table. Files not called `*.txt` are left alone, and
+/// so are hidden ones; beside the two tables, so is every other file.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     dataset::refuse_zero_length(path, max_len, "byte of a text", MAX_LEN)?;
     let mut sources = [vec![], vec![]];

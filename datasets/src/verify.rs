@@ -3,9 +3,9 @@
 //! Every function here reads a set as its loader does, so that a file that the loader cannot read is the same
 //! [`DataError`], and counts what the loader does not look at. A set may be in perfect form and still not be the
 //! published one: that is said line by line under "not as published", and is no error. What contradicts itself, such as
-//! a Target that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what leaves
-//! one of the splits of [`Protocol::Clean`] without an example. Parts of ListOps are verified as well ([`listops()`]).
-//! Called by `data verify`, and by whoever wants to know before training.
+//! a Target that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what
+//! leaves one of the splits of [`Protocol::Clean`] without an example. Parts of ListOps are verified as well
+//! ([`listops()`]). Called by `data verify`, and by whoever wants to know before training.
 
 use crate::protocol::{Digest, Source, digest, divide, half_report, in_both};
 use crate::{DataError, Protocol, dataset, image, listops, pathfinder, retrieval, text};
@@ -248,8 +248,8 @@ const COUNTS_ONLY: &str =
 /// The folder of the ListOps files, whole or in part, or one of them (see [`listops::load`]).
 ///
 /// The value of every expression is computed anew; a Target that is another is a fault, with its line. Counts are
-/// compared with those of the Long Range Arena's own files. A folder without the file of train, and a single file that is
-/// too small to be divided, are parts of a set: what the loader says of them is a difference, no fault.
+/// compared with those of the Long Range Arena's own files. A folder without the file of train, and a single file that
+/// is too small to be divided, are parts of a set: what the loader says of them is a difference, no fault.
 pub fn listops(path: &Path) -> Result<Report, DataError> {
     let mut report = Report::new(dataset::name("ListOps", path));
     let whole = path.is_dir();
@@ -447,7 +447,8 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
 
 /// The folder of the Pathfinder pictures (see [`pathfinder::load`]).
 ///
-/// Counts are compared with those of the Long Range Arena's own files: 200 batches of 1,000, one of them with an empty file.
+/// Counts are compared with those of the Long Range Arena's own files: 200 batches of 1,000, one of them with an empty
+/// file.
 pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
     let folder = pathfinder::locate(path)?;
     let mut report = Report::new(dataset::name("Pathfinder", &folder));

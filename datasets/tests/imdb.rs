@@ -1,5 +1,5 @@
-//! The published IMDb reviews, where they are at hand: `../../shared/data` seen from this crate. Elsewhere the test says
-//! that it is skipped, and passes.
+//! The published IMDb reviews, where they are at hand: `../../shared/data` seen from this crate. Elsewhere the test
+//! says that it is skipped, and passes.
 
 use datasets::{Protocol, baseline, text};
 use std::io::Write;

@@ -517,7 +517,8 @@ const OURS: Shape = Shape {
 static GROWN: LazyLock<Frequencies> =
     LazyLock::new(|| Frequencies::of(&[grown(1, &OURS, Protocol::Clean)]));
 
-/// Two-sample chi-squared over the cells with at least 10 counts in all, the rest pooled: (statistic, degrees of freedom).
+/// Two-sample chi-squared over the cells with at least 10 counts in all, the rest pooled: (statistic, degrees of
+/// freedom).
 fn chi_squared(a: &HashMap<usize, f64>, b: &HashMap<usize, f64>) -> (f64, f64) {
     let keys: HashSet<usize> = a.keys().chain(b.keys()).copied().collect();
     let get = |m: &HashMap<usize, f64>, k| m.get(&k).copied().unwrap_or(0.0);
@@ -572,7 +573,8 @@ fn generated_trees_have_the_frequencies_of_the_benchmarks_program() {
             variances.sqrt()
         };
         let z = (ours.0 - mean) / error(ours.1, deviation);
-        // The error of a normal law's deviation is that of its mean by the root of 2. 3.29 is the 0.1% point, both sides.
+        // The error of a normal law's deviation is that of its mean by the root of 2. 3.29 is the 0.1% point, both
+        // sides.
         let spread = (ours.1 - deviation) / error(ours.1, deviation) * 2f64.sqrt();
         println!(
             "{name}: {:.3} +- {:.3} and {mean:.3} +- {deviation:.3}: z = {z:+.2}, {spread:+.2}",

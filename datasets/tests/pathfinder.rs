@@ -453,8 +453,8 @@ fn what_is_written_is_read_again() {
     );
 }
 
-/// The first 100 lines of the benchmark's own `metadata/0.npy`, under which our pictures are put: its pictures are not at
-/// hand.
+/// The first 100 lines of the benchmark's own `metadata/0.npy`, under which our pictures are put: its pictures are not
+/// at hand.
 #[test]
 fn the_benchmarks_own_lines_of_metadata_are_read() {
     let Some((_unpacked, path)) = original() else {

@@ -36,8 +36,8 @@ mod x86_64 {
         }
     }
 
-    /// C = alpha (begin C + A B) + beta C with A (m, k), B (k, n) and C (m, n), whose columns are adjacent. C is not read
-    /// where `begin` and `beta` are 0.
+    /// C = alpha (begin C + A B) + beta C with A (m, k), B (k, n) and C (m, n), whose columns are adjacent. C is not
+    /// read where `begin` and `beta` are 0.
     #[derive(Clone, Copy)]
     struct Product {
         m: usize,
@@ -107,8 +107,8 @@ mod x86_64 {
         type Vector: Copy;
         /// Numbers of a vector.
         const LANES: usize;
-        /// Depth of a block of k where sums can go on from block to block, at most: as many rows of B's tile, and of A's
-        /// if its rows are adjacent, stay in the L1 cache.
+        /// Depth of a block of k where sums can go on from block to block, at most: as many rows of B's tile, and of
+        /// A's if its rows are adjacent, stay in the L1 cache.
         const DEPTH: usize;
         /// [`tile`] with one and with two vectors a row, for every number of rows.
         const TILES: [&[unsafe fn(Product)]; 2];

@@ -181,8 +181,8 @@ impl<T: Real> Tape<T> {
     ///
     /// `pullback` takes the cotangent of `value` (same shape) and returns one cotangent a parent, of
     /// the parent's shape; rows at its end may be left out where they are zero, as those of a table
-    /// that was not read so far. Each occurrence of a variable among the parents is one term of its gradient, so a variable that
-    /// is used twice just stands there twice.
+    /// that was not read so far. Each occurrence of a variable among the parents is one term of its gradient, so a
+    /// variable that is used twice just stands there twice.
     #[track_caller]
     pub fn record<const N: usize>(
         &self,

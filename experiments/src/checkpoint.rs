@@ -5,7 +5,8 @@
 //! `best.bin`. What the state is, the training loop says; equal states give equal bytes.
 //!
 //! A cryptographic hash because a shorter checksum would save nothing that can be felt, and the project needs SHA-256
-//! for downloads anyway. bincode, unmaintained, stays inside this file: it sees no byte that the hash has not vouched for.
+//! for downloads anyway. bincode, unmaintained, stays inside this file: it sees no byte that the hash has not vouched
+//! for.
 
 use crate::error::{Error, Result};
 use crate::whole_file;

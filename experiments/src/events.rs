@@ -1,8 +1,8 @@
 //! Scalars for TensorBoard, on request: files of events that the `tensorboard` package reads.
 //!
-//! A file is a row of records, each a length, the bytes of one `Event` in the wire format of protocol buffers, and checksums
-//! of both. Of an event only what scalars need is written, by hand: a generator of code and a runtime would be more than
-//! these few fields.
+//! A file is a row of records, each a length, the bytes of one `Event` in the wire format of protocol buffers, and
+//! checksums of both. Of an event only what scalars need is written, by hand: a generator of code and a runtime would
+//! be more than these few fields.
 //!
 //! ```text
 //! Event       1 wall_time double   2 step int64   3 file_version string   5 Summary   7 SessionLog

@@ -1,8 +1,8 @@
 //! From a command line to the folder of a run. Read in this order:
 //!
 //! 1. [`flags`]: what can be said on the command line, in every `exp_*` binary.
-//! 2. [`config`]: what that resolves to, all settings of a run in one struct; [`task`]: the five tasks, with the presets
-//!    of their budgets and where their data come from.
+//! 2. [`config`]: what that resolves to, all settings of a run in one struct; [`task`]: the five tasks, with the
+//!    presets of their budgets and where their data come from.
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
 //!    state as a file that is right or refused), `whole_file` (how such files are written) and `memory` (how much
 //!    was held).
@@ -12,8 +12,8 @@
 //!    (where a step's time goes); [`experiment`]: the loop around them, from flags to the test, with `events` (its
 //!    numbers for TensorBoard); [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside
 //!    the numbers of the `paper`.
-//! 6. [`report`]: the page about a run; [`evaluate`] and [`predict`]: what is done with its model, which `trained` reads
-//!    back.
+//! 6. [`report`]: the page about a run; [`evaluate`] and [`predict`]: what is done with its model, which `trained`
+//!    reads back.
 //! 7. [`conformance`]: the reference cases; [`explain`]: what a tape tells about itself. They train nothing.
 //! 8. [`approx`]: how far methods are from exact attention; [`theory`]: the paper's bounds against what
 //!    happens; they train nothing either. These and reports draw with `chart`, and reckon with `statistics`.

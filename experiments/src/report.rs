@@ -1,5 +1,6 @@
 //! The report of a run as one HTML file that needs nothing else: curves, outcome, norms by layer, time by operator,
-//! configuration, environment, data. It is made when a run ends, and by `report` of any run, or of several side by side.
+//! configuration, environment, data. It is made when a run ends, and by `report` of any run, or of several side by
+//! side.
 //!
 //! Everything in it comes from the files of the run (`report/record.rs`); neither data nor model are needed again.
 //! `report/curve.rs` keeps it light, `report/page.rs` writes it.

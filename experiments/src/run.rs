@@ -254,8 +254,8 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The name of the first entry of `folder` that is no file of a run without a checkpoint: where there is none, a process
-/// was killed before its first.
+/// The name of the first entry of `folder` that is no file of a run without a checkpoint: where there is none, a
+/// process was killed before its first.
 pub(crate) fn beyond_beginnings(folder: &Path) -> io::Result<Option<String>> {
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();

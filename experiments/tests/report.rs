@@ -1,5 +1,6 @@
-//! report.html: it is there when a run has ended, says what the run's files say, escapes whatever they hold, stays light
-//! however long the run was, and shows itself in a browser without a complaint and without being wider than a phone.
+//! report.html: it is there when a run has ended, says what the run's files say, escapes whatever they hold, stays
+//! light however long the run was, and shows itself in a browser without a complaint and without being wider than a
+//! phone.
 
 use std::ffi::OsStr;
 use std::fmt::Write;

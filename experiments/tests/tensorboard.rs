@@ -1,5 +1,5 @@
-//! `--tensorboard`: a run and its continuation leave files of events whose steps are those of metrics.jsonl, read here by
-//! what TensorBoard does: records in order, and a start that lets it forget what comes anew.
+//! `--tensorboard`: a run and its continuation leave files of events whose steps are those of metrics.jsonl, read here
+//! by what TensorBoard does: records in order, and a start that lets it forget what comes anew.
 
 use serde_json::Value;
 use std::collections::BTreeMap;

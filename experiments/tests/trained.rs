@@ -1,5 +1,5 @@
-//! `evaluate` and `predict` from outside: the numbers of the run come out again, to the last digit; pipes; what is wrong
-//! is said in a line.
+//! `evaluate` and `predict` from outside: the numbers of the run come out again, to the last digit; pipes; what is
+//! wrong is said in a line.
 
 use serde_json::Value;
 use std::fs;
@@ -62,7 +62,8 @@ fn predict(run: &Path, flags: &str, input: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Reviews: 80 to learn from, 20 to be tested on; the words of the classes differ, and so do the texts of two `letters`.
+/// Reviews: 80 to learn from, 20 to be tested on; the words of the classes differ, and so do the texts of two
+/// `letters`.
 fn write_texts(folder: &Path, letters: [&str; 2]) {
     for (half, count) in [("train", 40), ("test", 10)] {
         for (class, letters) in ["neg", "pos"].into_iter().zip(letters) {

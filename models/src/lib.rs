@@ -2,7 +2,8 @@
 //!
 //! Reading order:
 //!
-//! 1. [`config`]: the sizes of a model, and its choices: the divisor of the pooling, rows for padding, how positions start;
+//! 1. [`config`]: the sizes of a model, and its choices: the divisor of the pooling, rows for padding, how positions
+//!    start;
 //! 2. [`document`]: what a model reads;
 //! 3. `encoder`: embeddings, the layers around an attention, the last norm;
 //! 4. [`classifier`]: one or two documents pooled, the head, the loss;

@@ -1,8 +1,8 @@
 //! The pairs of parameters that everything is made of, and how they start.
 //!
 //! A parameter starts as the reference's would: tables from N(0, 0.02²) unless the configuration says otherwise, linear
-//! maps and their biases from U(-1/√inputs, 1/√inputs), gains 1, shifts 0. It is drawn in f64 from the stream of its own
-//! name, so that f32 and f64 models start alike and adding a parameter moves no other.
+//! maps and their biases from U(-1/√inputs, 1/√inputs), gains 1, shifts 0. It is drawn in f64 from the stream of its
+//! own name, so that f32 and f64 models start alike and adding a parameter moves no other.
 
 use std::f64::consts::{PI, SQRT_2};
 

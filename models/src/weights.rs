@@ -1,8 +1,8 @@
 //! Weights as safetensors, to be exchanged with PyTorch.
 //!
-//! Names are the parameters' own, which are the reference's. Numbers keep their type on the way out (F32 or F64) and may
-//! have either on the way in. A parameter is a matrix here; those that PyTorch holds as vectors (biases, and the gains
-//! and shifts of norms) go out and come in with one dimension, `[o]` for `(1, o)`.
+//! Names are the parameters' own, which are the reference's. Numbers keep their type on the way out (F32 or F64) and
+//! may have either on the way in. A parameter is a matrix here; those that PyTorch holds as vectors (biases, and the
+//! gains and shifts of norms) go out and come in with one dimension, `[o]` for `(1, o)`.
 
 use engine::{Params, Real, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};

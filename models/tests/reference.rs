@@ -1,7 +1,8 @@
-//! Whole models against PyTorch: logits, loss, and the losses of forty steps of AdamW, which no wrong gradient survives.
+//! Whole models against PyTorch: logits, loss, and the losses of forty steps of AdamW, which no wrong gradient
+//! survives.
 //!
-//! The cases in `tests/reference/` were computed in float64 with PyTorch from the formulas of the paper and agree with the
-//! released code; token 0 is padding there. A case holds the parameters under the reference's names, four rows of
+//! The cases in `tests/reference/` were computed in float64 with PyTorch from the formulas of the paper and agree with
+//! the released code; token 0 is padding there. A case holds the parameters under the reference's names, four rows of
 //! tokens with their labels, the indices the method drew, and what is expected.
 
 use std::collections::{BTreeMap, HashMap};

@@ -56,8 +56,8 @@ impl Dropout {
         mask_row(*self, row, first_block(first_column), x);
     }
 
-    /// Multiplies a tile of the transposed matrix: `x` has a row of `stride` elements for every column from `first_column`
-    /// on, and each begins with the elements of `rows`.
+    /// Multiplies a tile of the transposed matrix: `x` has a row of `stride` elements for every column from
+    /// `first_column` on, and each begins with the elements of `rows`.
     ///
     /// # Panics
     /// If `first_column` is not a multiple of 32.

@@ -2,9 +2,9 @@
 //!
 //! A shape is a gauge: a function of the place that is small inside and grows outwards. A drawing inks the pixels where
 //! the gauge is smallest, a number of them that is drawn before the shape is chosen. So every shape has the same
-//! distribution of ink, to the pixel, and, as nothing is smoothed, of grey values: their frequencies do not tell the shape
-//! (what they can tell is how much litter a compact shape hides beside a spread one). Place, size, litter and noise are
-//! drawn for every picture.
+//! distribution of ink, to the pixel, and, as nothing is smoothed, of grey values: their frequencies do not tell the
+//! shape (what they can tell is how much litter a compact shape hides beside a spread one). Place, size, litter and
+//! noise are drawn for every picture.
 //!
 //! The design is balanced: picture i has label i mod 10; everything else comes from the stream (seed, split, i).
 
@@ -32,10 +32,10 @@ pub(super) const SHAPES: [&str; 10] = [
     "inverted triangle",
 ];
 
-// What follows sets how hard the pictures are. Grey values come in 16 tones, 0 (black) to 15 (white). The model learns a
-// row for each of them and does not know that one is brighter than the next; with one tone for all backgrounds and one for
-// all shapes, it finds them within a few hundred steps of 32, with several for each it did not within a thousand. More
-// shift, litter or noise: harder.
+// What follows sets how hard the pictures are. Grey values come in 16 tones, 0 (black) to 15 (white). The model learns
+// a row for each of them and does not know that one is brighter than the next; with one tone for all backgrounds and
+// one for all shapes, it finds them within a few hundred steps of 32, with several for each it did not within a
+// thousand. More shift, litter or noise: harder.
 
 /// Pixels of the shape, at least and at most.
 const INK: (usize, usize) = (110, 190);

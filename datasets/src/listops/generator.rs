@@ -1,15 +1,15 @@
 //! The generator of the benchmark's ListOps trees (`listops.py` of Long Range Arena, after Nangia and Bowman 2018).
 //!
 //! A tree grows from depth 1. At a depth below the largest, one uniform number r says what stands there: r > 1/4 is a
-//! digit, uniform; otherwise an operator of k arguments, k uniform in 2..=max_args, which grow first, from left to right;
-//! only then is the operator itself drawn, uniform among the four. At the largest depth there are digits only. The length
-//! of a digit is 1, of an operator 2 (its own word and the closing bracket) and its arguments'.
+//! digit, uniform; otherwise an operator of k arguments, k uniform in 2..=max_args, which grow first, from left to
+//! right; only then is the operator itself drawn, uniform among the four. At the largest depth there are digits only.
+//! The length of a digit is 1, of an operator 2 (its own word and the closing bracket) and its arguments'.
 //!
-//! One number names a tree: candidate c of a seed is grown from the stream (seed, "listops", c), and is the same whoever
-//! grows it. Candidates whose length is not strictly between the limits are dropped, and so are those whose words an
-//! earlier candidate has: among equals the smallest c stays. What is left, in the order of c, fills train, then dev, then
-//! test. (The benchmark's own order is that of a Python set: arbitrary. Candidates are exchangeable, so any order has the
-//! same law.)
+//! One number names a tree: candidate c of a seed is grown from the stream (seed, "listops", c), and is the same
+//! whoever grows it. Candidates whose length is not strictly between the limits are dropped, and so are those whose
+//! words an earlier candidate has: among equals the smallest c stays. What is left, in the order of c, fills train,
+//! then dev, then test. (The benchmark's own order is that of a Python set: arbitrary. Candidates are exchangeable, so
+//! any order has the same law.)
 
 use super::{CLOSE, DIGIT, MAX, MED, MIN, Shape, Tree};
 use crate::protocol::{Digest, digest};

@@ -1,9 +1,9 @@
 //! The benchmark's files of ListOps: `basic_{train,val,test}.tsv`.
 //!
-//! The first line is `Source<TAB>Target`; each other line is an expression as printed (`evaluator.rs` tells how) and its
-//! value as one digit. Lines end in LF or in CRLF (Python's `csv.writer` writes CRLF, and so does [`write()`]). No field is
-//! quoted. A byte order mark before the header and empty lines at the end are passed over. A line has 256 KiB at most, so
-//! that a file that is something else cannot fill the memory.
+//! The first line is `Source<TAB>Target`; each other line is an expression as printed (`evaluator.rs` tells how) and
+//! its value as one digit. Lines end in LF or in CRLF (Python's `csv.writer` writes CRLF, and so does [`write()`]). No
+//! field is quoted. A byte order mark before the header and empty lines at the end are passed over. A line has 256 KiB
+//! at most, so that a file that is something else cannot fill the memory.
 
 use super::evaluator::evaluate;
 use super::{CLOSE, DIGIT, OPERATORS, Tree};

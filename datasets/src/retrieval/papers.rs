@@ -13,8 +13,8 @@
 //! independent signs, S of them summed: it is right with probability 1/2 + E|S|/8 = 69%.
 //!
 //! It does not take the order of the bytes. Which of them stand in the papers, a mark and a letter of its field, tells
-//! the label to a rule that is not linear: `tests/retrieval.rs` has one that is always right, and README a model without
-//! attention, V-mean, that gets 80% in five minutes (skein 98%).
+//! the label to a rule that is not linear: `tests/retrieval.rs` has one that is always right, and README a model
+//! without attention, V-mean, that gets 80% in five minutes (skein 98%).
 //!
 //! The design is balanced: pair i has label i mod 2 and asks about field (i / 2) mod 4; everything else comes from the
 //! stream (seed, split, i).

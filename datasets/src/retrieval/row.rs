@@ -184,8 +184,8 @@ pub(super) fn literal(text: &[u8]) -> Vec<u8> {
 
 /// The bytes of a text, and whether it was a literal. What does not begin as a bytes literal stands for itself.
 ///
-/// Escapes are those of Python's `ast.literal_eval`: `\\ \' \" \a \b \f \n \r \t \v`, `\ooo` in octal digits (modulo 256)
-/// and `\xhh`; of any other pair, the backslash stays, as there.
+/// Escapes are those of Python's `ast.literal_eval`: `\\ \' \" \a \b \f \n \r \t \v`, `\ooo` in octal digits (modulo
+/// 256) and `\xhh`; of any other pair, the backslash stays, as there.
 fn decode(text: &[u8]) -> Result<(Vec<u8>, bool), Wrong> {
     let quote = match text {
         [b'b', quote @ (b'\'' | b'"'), ..] => *quote,

@@ -1,9 +1,9 @@
 //! The built-in corpus: film reviews from a seeded grammar, for a machine without data.
 //!
-//! Every review opens with a question about one of K aspects (acting, plot, music, camera) and then holds opinions about
-//! all of them, each aspect's drawn for itself, among sentences about the story, the production and the visit. The label
-//! is the opinion about the aspect that was asked about. So no sum over the text tells it: it takes the product of
-//! "which aspect stands in the question" and "what is said about that aspect".
+//! Every review opens with a question about one of K aspects (acting, plot, music, camera) and then holds opinions
+//! about all of them, each aspect's drawn for itself, among sentences about the story, the production and the visit.
+//! The label is the opinion about the aspect that was asked about. So no sum over the text tells it: it takes the
+//! product of "which aspect stands in the question" and "what is said about that aspect".
 //!
 //! Byte frequencies see the opinions but not the interaction. The best linear rule on them follows the majority of the
 //! K independent signs, S of them summed: it is right with probability 1/2 + E|S|/(2K), 69% for K = 4 and K = 5.
@@ -173,8 +173,8 @@ mod tests {
             .collect()
     }
 
-    /// At each of the first places, no two aspects have the same byte, and all questions about one aspect have the same:
-    /// a model can read the aspect off a byte at a fixed position.
+    /// At each of the first places, no two aspects have the same byte, and all questions about one aspect have the
+    /// same: a model can read the aspect off a byte at a fixed position.
     #[test]
     fn the_question_tells_the_aspect_by_bytes_at_fixed_positions() {
         let mut openings: [HashSet<String>; ASPECTS.len()] = Default::default();
@@ -214,7 +214,8 @@ mod tests {
         }
     }
 
-    /// Outside the question and the marks, no byte of a mark stands in a text, so counting single bytes reads the marks.
+    /// Outside the question and the marks, no byte of a mark stands in a text, so counting single bytes reads the
+    /// marks.
     #[test]
     fn the_bytes_of_the_marks_stand_nowhere_else() {
         for (_, _, text) in texts(400) {

@@ -537,7 +537,8 @@ fn same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
-/// Sees to it that this process is the only one that is `doing` something to the file at `path`, until `file` is closed.
+/// Sees to it that this process is the only one that is `doing` something to the file at `path`, until `file` is
+/// closed.
 pub(super) fn hold(file: &File, path: &Path, doing: &str) -> Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),

@@ -1,5 +1,5 @@
-//! The page: HTML written by hand, one style sheet inside it, charts as SVG, no script, nothing from elsewhere. Whatever
-//! comes from a run passes through [`escaped`].
+//! The page: HTML written by hand, one style sheet inside it, charts as SVG, no script, nothing from elsewhere.
+//! Whatever comes from a run passes through [`escaped`].
 
 use super::curve::{self, MOST_POINTS};
 use super::record::{Record, Step};

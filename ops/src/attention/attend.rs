@@ -56,8 +56,8 @@ const KEY_BLOCK: usize = 256;
 pub struct Attend<'a, T: Real> {
     /// The queries are rows of this, with p columns.
     pub q: MatRef<'a, T>,
-    /// Which rows (n), none twice; `None` for all. The rows of y, dy and dq are counted like those of q; what belongs to
-    /// other rows is neither read nor written. lse, weights and masks go by the order of this list.
+    /// Which rows (n), none twice; `None` for all. The rows of y, dy and dq are counted like those of q; what belongs
+    /// to other rows is neither read nor written. lse, weights and masks go by the order of this list.
     pub rows: Option<&'a [u32]>,
     /// Keys (m, p), m >= 1.
     pub k: MatRef<'a, T>,
