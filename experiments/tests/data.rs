@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -804,6 +804,14 @@ fn data(args: &str) -> Command {
     command
 }
 
+/// Ctrl-C, and what there is when the program has ended.
+fn interrupted(child: Child) -> Output {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    child.wait_with_output().unwrap()
+}
+
 fn printed(output: &Output) -> [String; 2] {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8(bytes.clone()).unwrap())
 }
@@ -1119,10 +1127,7 @@ fn a_signal_stops_a_download_and_leaves_what_has_come() {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
-    assert!(sent.success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupted(child);
     let [stdout, stderr] = printed(&output);
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert_eq!(stdout, "");
@@ -1168,11 +1173,8 @@ fn a_signal_is_answered_at_once_where_the_network_is_silent() {
         while fs::metadata(&part).unwrap().len() < said as u64 {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let id = child.id().to_string();
         let asked = std::time::Instant::now();
-        let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
-        assert!(sent.success());
-        let output = child.wait_with_output().unwrap();
+        let output = interrupted(child);
         assert!(asked.elapsed() < Duration::from_secs(5));
         let [_, stderr] = printed(&output);
         assert_eq!(output.status.code(), Some(130), "{stderr}");
@@ -1195,10 +1197,7 @@ fn a_signal_stops_make_and_nothing_is_left() {
     while !begun.exists() {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
-    assert!(sent.success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupted(child);
     let [stdout, stderr] = printed(&output);
     assert_eq!(
         (output.status.code(), stdout.as_str()),
