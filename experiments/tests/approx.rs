@@ -1,12 +1,10 @@
 //! `exp_approx`: the same numbers for any number of threads, known orders of methods, the tables of
 //! the released code, models as inputs, and wrong flags.
 
-mod stopped;
-
+use crate::stopped::first_kept;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use stopped::first_kept;
 
 const TINY: [&str; 8] = ["--n", "40", "--d", "4,16", "--trials", "3", "--scale", "1"];
 

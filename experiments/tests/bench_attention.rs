@@ -1,11 +1,9 @@
 //! `bench_attention` as a process: what it prints and writes, and how it refuses.
 
-mod stopped;
-
+use crate::stopped::first_kept;
 use ops::attention::names;
 use std::fs;
 use std::process::{Command, Output};
-use stopped::first_kept;
 
 fn bench_attention(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bench_attention"))

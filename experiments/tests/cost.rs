@@ -1,10 +1,8 @@
 //! `exp_cost` as a process: cells in processes of their own, its files, and how it refuses.
 
-mod stopped;
-
+use crate::stopped::first_kept;
 use std::fs;
 use std::process::{Command, Output};
-use stopped::first_kept;
 
 fn exp_cost(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_exp_cost"))

@@ -1,10 +1,8 @@
 //! `exp_theory`: bounds hold, the same numbers for any number of threads, and wrong flags.
 
-mod stopped;
-
+use crate::stopped::first_kept;
 use std::fs;
 use std::process::{Command, Output, Stdio};
-use stopped::first_kept;
 
 const TINY: [&str; 6] = ["--n", "32", "--d", "4,16", "--trials", "50"];
 

@@ -1,0 +1,22 @@
+//! The tests of experiments but those that are a process of their own, as one program (see Cargo.toml).
+
+mod approx;
+mod bench_attention;
+mod bench_step;
+mod completeness;
+mod conformance;
+mod cost;
+mod data;
+mod exp_text;
+mod explain;
+mod losses;
+mod methods;
+mod readme;
+mod report;
+mod stopped;
+mod sweep;
+mod table;
+mod tasks;
+mod tensorboard;
+mod theory;
+mod trained;
