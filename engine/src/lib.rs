@@ -1,6 +1,6 @@
 //! A minimal reverse-mode automatic differentiation over matrices.
 //!
-//! Reading order:
+//! Two floors. The upper one is to be read, in this order:
 //!
 //! 1. [`tensor`]: contiguous matrices, shared until written;
 //! 2. [`tape`]: the tape, its pullbacks, `backward`: the heart, read this one twice;
@@ -8,10 +8,10 @@
 //! 4. [`check`]: how every gradient of the project is checked;
 //! 5. [`params`]: named parameters;
 //! 6. [`rng`] and [`draws`]: randomness as a function of a seed and a path, and choices that can be
-//!    replayed;
-//! 7. underneath: [`real`] (f32 or f64), [`mod@gemm`] (views and the product), [`mod@lanes`]
-//!    (vector loops), [`buffer`] (memory); `kernel` (a second product, with the cargo feature
-//!    `small-gemm`).
+//!    replayed.
+//!
+//! The lower one, the folder `kernel`, is to be trusted: [`real`] (f32 or f64), [`buffer`] (memory), [`mod@gemm`] (views
+//! and their product), [`cpu`] and [`mod@lanes`] (vector loops for the CPU at hand).
 //!
 //! ```
 //! use engine::{Tape, Tensor};
@@ -37,21 +37,18 @@
 //! ```
 
 pub mod arithmetic;
-pub mod buffer;
 pub mod check;
 pub mod draws;
-pub mod gemm;
-pub mod lanes;
+mod kernel;
 pub mod params;
-pub mod real;
 pub mod rng;
-#[cfg(feature = "small-gemm")]
-mod small_gemm;
 pub mod tape;
 pub mod tensor;
 
-pub use crate::gemm::{MatMut, MatRef, gemm};
+pub use kernel::{buffer, cpu, gemm, lanes, real};
+
 pub use draws::{Draw, Draws};
+pub use gemm::{MatMut, MatRef, gemm};
 pub use params::{Bound, GradientSums, ParamId, Params};
 pub use real::Real;
 pub use rng::{Generator, Seed, Stream};

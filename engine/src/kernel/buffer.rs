@@ -5,7 +5,8 @@
 //! out again, stale contents and all, to whoever writes every element. Buffers start on 64-byte
 //! boundaries: otherwise every vector access of an AVX-512 loop touches two cache lines.
 
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
@@ -24,7 +25,7 @@ struct Bytes {
     /// In use: what this thread was handed less what it dropped, so below 0 where it drops what
     /// others were handed.
     in_use: i64,
-    /// The most in use at once since [`most_bytes`] last looked.
+    /// The peak of `in_use` since the last call of [`most_bytes`].
     most: i64,
 }
 
@@ -59,7 +60,7 @@ pub fn most_bytes<R>(work: impl FnOnce() -> R) -> (R, u64) {
 
 /// Gives the free list of this thread back to the system.
 pub fn release_free<T: Real>() {
-    T::pool(|pool| pool.free.clear());
+    pool::<T, _>(|pool| pool.free.clear());
 }
 
 /// `len` numbers, the first on a 64-byte boundary.
@@ -84,7 +85,7 @@ impl<T: Real> Buffer<T> {
         let store = if len < SMALL {
             None
         } else {
-            T::pool(|pool| pool.take(len)).flatten()
+            pool::<T, _>(|pool| pool.take(len)).flatten()
         };
         let store = store.unwrap_or_else(|| vec![T::ZERO; len + ALIGNMENT / size_of::<T>()]);
         let start = store.as_ptr().align_offset(ALIGNMENT);
@@ -135,13 +136,29 @@ impl<T: Real> Drop for Buffer<T> {
         });
         let store = std::mem::take(&mut self.store);
         if self.len >= SMALL {
-            T::pool(|pool| pool.give_back(store));
+            pool::<T, _>(|pool| pool.give_back(store));
         }
     }
 }
 
+type Pools = (RefCell<Pool<f32>>, RefCell<Pool<f64>>);
+
+/// Calls `use_it` with this thread's free list for one type; `None` while the thread is ending.
+fn pool<T: Real, R>(use_it: impl FnOnce(&mut Pool<T>) -> R) -> Option<R> {
+    thread_local!(static POOLS: Pools = Pools::default());
+    let use_pool = |(single, double): &Pools| {
+        let pools: [&dyn Any; 2] = [single, double];
+        let mut found = pools
+            .into_iter()
+            .filter_map(|pool| pool.downcast_ref::<RefCell<Pool<T>>>());
+        let pool = found.next().expect("a number is f32 or f64");
+        use_it(&mut pool.borrow_mut())
+    };
+    POOLS.try_with(use_pool).ok()
+}
+
 /// The free list of one thread: stores by their length.
-pub struct Pool<T> {
+struct Pool<T> {
     free: BTreeMap<usize, Vec<Vec<T>>>,
 }
 
@@ -252,6 +269,6 @@ mod tests {
         let buffers: Vec<_> = (0..4).map(|_| Buffer::<f64>::stale(2000)).collect();
         drop(buffers);
         let _large = Buffer::<f64>::stale(100_000);
-        f64::pool(|pool| assert!(pool.free.is_empty()));
+        pool::<f64, _>(|pool| assert!(pool.free.is_empty()));
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! A view is all that a transpose or a head costs: a transpose swaps the strides, a head is a block
 //! of columns. The one product of the project, [`gemm()`], checks shapes and bounds and hands the
-//! views to matrixmultiply, or to `kernel` with the cargo feature `small-gemm`. These two files,
-//! [`mod@crate::lanes`] and the call in [`mod@crate::real`] are the only places with `unsafe`.
+//! views to matrixmultiply, or to `product` with the cargo feature `small-gemm`.
 
 use std::cell::Cell;
 use std::ops::Range;

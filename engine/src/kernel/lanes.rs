@@ -7,54 +7,9 @@
 //! own), and sums run over a fixed number of lanes, so the instruction set changes the speed and
 //! nothing else; tests run every path.
 
-use std::cell::Cell;
-
+pub use crate::cpu::{Level, level, limited_to};
+use crate::gemm::MatRef;
 use crate::real::Real;
-
-/// An instruction set a loop is compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// What the compilation target guarantees.
-    Portable,
-    /// 256-bit vectors, and fused multiply-adds.
-    Avx2,
-    /// 512-bit vectors, and fused multiply-adds.
-    Avx512,
-}
-
-thread_local!(static LIMIT: Cell<Level> = const { Cell::new(Level::Avx512) });
-
-/// The widest instruction set this machine has.
-#[inline]
-pub fn level() -> Level {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let limit = LIMIT.get();
-        let fused = is_x86_feature_detected!("fma");
-        if limit == Level::Avx512
-            && fused
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-        {
-            return Level::Avx512;
-        }
-        if limit >= Level::Avx2 && fused && is_x86_feature_detected!("avx2") {
-            return Level::Avx2;
-        }
-    }
-    Level::Portable
-}
-
-/// Runs `work` on this thread with nothing wider than `limit`: for the tests that compare the
-/// paths.
-pub fn limited_to<R>(limit: Level, work: impl FnOnce() -> R) -> R {
-    let before = LIMIT.replace(limit);
-    let result = work();
-    LIMIT.set(before);
-    result
-}
 
 /// Defines a function over slices of `T: Real` whose body is compiled for every [`Level`]; see the
 /// module's page.
@@ -101,51 +56,6 @@ macro_rules! lanes {
             body($($argument),*)
         }
     )+};
-}
-
-/// Multiply-adds of `f32` a second that one core reaches on numbers in registers with fused
-/// instructions: the ceiling that a matrix product is measured against. Takes milliseconds.
-pub fn peak_multiply_adds() -> f64 {
-    const ROUNDS: u64 = 400_000;
-
-    // N sums that do not wait for each other: a dozen vectors, more than hide the latency of every port, and fewer than
-    // there are registers.
-    #[inline(always)]
-    fn chains<const N: usize>(step: impl Fn(f32) -> f32) -> u64 {
-        let mut x = std::hint::black_box([1.0; N]);
-        for _ in 0..ROUNDS {
-            for x in &mut x {
-                *x = step(*x);
-            }
-        }
-        std::hint::black_box(x);
-        N as u64 * ROUNDS
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,fma")]
-    fn avx512(a: f32, b: f32) -> u64 {
-        chains::<192>(|x| x.mul_add(a, b))
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(a: f32, b: f32) -> u64 {
-        chains::<96>(|x| x.mul_add(a, b))
-    }
-
-    let (a, b) = std::hint::black_box((0.999, 0.001));
-    let start = std::time::Instant::now();
-    #[cfg(target_arch = "x86_64")]
-    let count = match level() {
-        // SAFETY: `level` has found these features on this machine.
-        Level::Avx512 => unsafe { avx512(a, b) },
-        // SAFETY: as above.
-        Level::Avx2 => unsafe { avx2(a, b) },
-        // Without the instruction a fused step would be a call; the product has no use for it.
-        Level::Portable => chains::<48>(|x| x * a + b),
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let count = chains::<48>(|x| x.mul_add(a, b));
-    count as f64 / start.elapsed().as_secs_f64()
 }
 
 /// Partial sums run side by side in this many lanes, whatever the width of the machine's vectors.
@@ -280,6 +190,15 @@ lanes! {
     pub fn add_scaled<T>(a: T, x: &[T], y: &mut [T]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = a.mul_add(x, *y);
+        }
+    }
+
+    /// sums += all rows of x, in their order
+    pub fn add_up<T>(x: MatRef<'_, T>, sums: &mut [T]) {
+        for i in 0..x.rows() {
+            for (sum, &x) in sums.iter_mut().zip(x.row(i)) {
+                *sum += x;
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use x86_64::sgemm;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use crate::lanes::{Level, level};
+    use crate::cpu::{Level, level};
     use std::arch::x86_64::*;
     use std::mem::MaybeUninit;
 
@@ -464,7 +464,7 @@ mod x86_64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::lanes::{Level, level, limited_to};
+    use crate::cpu::{Level, level, limited_to};
     use crate::{MatMut, MatRef, Seed, gemm};
 
     /// Against the plain loop in f64, with matrixmultiply, which serves everyone else, beside it; and to the bit

@@ -10,8 +10,6 @@ use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::buffer::Pool;
-
 /// A floating-point number of the engine: `f32` or `f64`.
 pub trait Real:
     Copy
@@ -98,9 +96,6 @@ pub trait Real:
         c: *mut Self,
         c_strides: (isize, isize),
     );
-
-    /// This thread's free list of buffers of this type; `None` while the thread is ending.
-    fn pool<R>(use_it: impl FnOnce(&mut Pool<Self>) -> R) -> Option<R>;
 }
 
 /// What both implementations share, word for word.
@@ -155,12 +150,12 @@ macro_rules! shared {
             (c_row, c_column): (isize, isize),
         ) {
             // SAFETY: the caller's contract is the one of matrixmultiply.
-            unsafe { $gemm(m, k, n, alpha, a, a_row, a_column, b, b_row, b_column, beta, c, c_row, c_column) }
-        }
-
-        fn pool<R>(use_it: impl FnOnce(&mut Pool<Self>) -> R) -> Option<R> {
-            thread_local!(static POOL: std::cell::RefCell<Pool<$t>> = std::cell::RefCell::default());
-            POOL.try_with(|pool| use_it(&mut pool.borrow_mut())).ok()
+            unsafe {
+                $gemm(
+                    m, k, n, alpha, a, a_row, a_column, b, b_row, b_column, beta, c, c_row,
+                    c_column,
+                )
+            }
         }
     };
 }
@@ -172,7 +167,7 @@ impl Real for f32 {
     #[cfg(not(feature = "small-gemm"))]
     shared!(f32, matrixmultiply::sgemm);
     #[cfg(feature = "small-gemm")]
-    shared!(f32, crate::small_gemm::sgemm);
+    shared!(f32, super::product::sgemm);
 
     fn ln(self) -> f32 {
         libm::logf(self)
