@@ -1,9 +1,9 @@
 //! The affine map of every projection, feed-forward layer and classifier head.
 
 use engine::check::{Case, check, normal};
+use engine::lanes::add_up;
 use engine::{MatMut, Real, Tensor, Var, gemm, lanes};
 
-use crate::pooling::add_up;
 use crate::spread::in_order;
 
 /// y = x Wᵀ + b: x (n, i), W (o, i), b (1, o) to (n, o).

@@ -1,7 +1,8 @@
 //! From a row a token to one row an example.
 
 use engine::check::{Case, check, normal};
-use engine::{MatRef, Real, Tensor, Var, lanes};
+use engine::lanes::add_up;
+use engine::{Real, Tensor, Var};
 
 /// y = (the sum of the rows of x) / `divisor`: (n, c) to (1, c). With `divisor` = n that is the mean over the tokens;
 /// with the padded length it is the released code's pooling, which shrinks short inputs.
@@ -36,17 +37,6 @@ fn node<'t, T: Real>(x: &Var<'t, T>, divisor: usize) -> Var<'t, T> {
         }
         [dx]
     })
-}
-
-lanes! {
-    /// Adds all rows to `sums`, in their order: also the gradient of a bias.
-    pub(crate) fn add_up<T>(x: MatRef<'_, T>, sums: &mut [T]) {
-        for i in 0..x.rows() {
-            for (sum, &x) in sums.iter_mut().zip(x.row(i)) {
-                *sum += x;
-            }
-        }
-    }
 }
 
 /// The gradient checks of this file.

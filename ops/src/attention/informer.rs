@@ -20,13 +20,12 @@
 //! padding there, keys, values and rows (`--pad` for that); `informer-mask` does not.
 
 use engine::gemm::count_multiply_adds;
-use engine::lanes::short_inner;
+use engine::lanes::{add_up, short_inner};
 use engine::{MatRef, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
 use crate::gather::{others, sum_rows};
-use crate::pooling::add_up;
 use crate::sample::top_k::top_k;
 use crate::sample::uniform;
 

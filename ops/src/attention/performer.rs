@@ -35,11 +35,11 @@
 use std::ops::Range;
 
 use engine::gemm::pieces;
+use engine::lanes::add_up;
 use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, gemm, lanes};
 
 use super::attend::{TILE_ROWS, Tile};
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape};
-use crate::pooling::add_up;
 
 /// Added to every feature.
 const EPSILON: f64 = 1e-4;

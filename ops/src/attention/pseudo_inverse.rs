@@ -30,9 +30,8 @@
 //! whose sum is the largest (of equal ones, the first). Z_0 .. Z_6 are kept, X to R are computed
 //! again.
 
+use engine::lanes::add_up;
 use engine::{MatRef, Real, Tape, Tensor, gemm, lanes};
-
-use crate::pooling::add_up;
 
 const STEPS: usize = 6;
 

@@ -4,10 +4,10 @@
 //! dv_j = (1/n) sum_i dy_i for every j. Queries and keys are not read, so that their projections
 //! are not computed.
 
+use engine::lanes::add_up;
 use engine::{Real, Tensor, Var, lanes};
 
 use super::{Attention, Cost, Entry, Inputs, Laws, Reads};
-use crate::pooling::add_up;
 
 /// The mean of the values.
 pub struct VMean;
