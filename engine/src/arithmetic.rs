@@ -1,10 +1,9 @@
-//! The operators on variables themselves: `+`, `-`, `*`, [`Var::scale`], [`Var::matmul`] and
-//! [`Var::sum`].
+//! Variables, and the operators on them: `+`, `-`, `*`, [`Var::scale`], [`Var::matmul`] and [`Var::sum`].
 //!
-//! They live beside the tape because Rust lets only the crate of a type implement its operators;
-//! with them engine is a complete, readable automatic differentiation of its own. `+`, `-` and `*`
-//! take variables by value or by reference: `a + b` and `a - b` reuse the memory of `a` when nobody
-//! else holds it, `&a + &b` leaves both alone. (`a * b` keeps both for backward.)
+//! The operators live in the crate of the tape because Rust lets only the crate of a type implement them; with them
+//! engine is a complete, readable automatic differentiation of its own. `+`, `-` and `*` take variables by value or by
+//! reference: `a + b` and `a - b` reuse the memory of `a` when nobody else holds it, `&a + &b` leaves both alone.
+//! (`a * b` keeps both for backward.)
 
 use std::ops::{Add, Mul, Neg, Sub};
 
@@ -12,8 +11,65 @@ use crate::check::{Case, check, normal};
 use crate::lanes;
 use crate::real::Real;
 use crate::rng::Seed;
-use crate::tape::Var;
+use crate::tape::{Node, Tape};
 use crate::tensor::Tensor;
+
+/// A value on a tape.
+#[derive(Clone)]
+pub struct Var<'t, T: Real> {
+    pub(crate) tape: &'t Tape<T>,
+    pub(crate) node: Node,
+    pub(crate) value: Tensor<T>,
+}
+
+impl<'t, T: Real> Var<'t, T> {
+    /// The tape it stands on.
+    pub fn tape(&self) -> &'t Tape<T> {
+        self.tape
+    }
+
+    /// Its place on the tape.
+    pub fn node(&self) -> Node {
+        self.node
+    }
+
+    /// Its value.
+    pub fn value(&self) -> &Tensor<T> {
+        &self.value
+    }
+
+    /// Its value, given up: operators that work in place take a variable by value and reuse its memory through this
+    /// when nobody else holds it.
+    pub fn into_value(self) -> Tensor<T> {
+        self.value
+    }
+
+    /// Its value, noted as saved for backward; see [`Tape::save`].
+    pub fn save(&self) -> Tensor<T> {
+        self.tape.save(&self.value)
+    }
+
+    /// (rows, cols)
+    pub fn shape(&self) -> (usize, usize) {
+        self.value.shape()
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.value.rows()
+    }
+
+    /// The number of columns.
+    pub fn cols(&self) -> usize {
+        self.value.cols()
+    }
+
+    /// The only element of a `1 x 1` variable.
+    #[track_caller]
+    pub fn item(&self) -> T {
+        self.value.item()
+    }
+}
 
 #[track_caller]
 fn same_shape<T: Real>(operator: &str, a: &Var<'_, T>, b: &Var<'_, T>) {

@@ -9,8 +9,9 @@
 
 use std::fmt;
 
+use crate::arithmetic::Var;
 use crate::rng::Stream;
-use crate::tape::{Tape, Var};
+use crate::tape::Tape;
 use crate::tensor::Tensor;
 
 /// The largest error that passes. Right gradients measure 1e-12 to 1e-9; a term that is 0.1 % off

@@ -4,11 +4,12 @@
 //!
 //! 1. [`tensor`]: contiguous matrices, shared until written;
 //! 2. [`tape`]: the tape, its pullbacks, `backward`: the heart, read this one twice;
-//! 3. [`arithmetic`]: `+ - *`, `scale`, `matmul`, `sum` with their gradients;
+//! 3. [`arithmetic`]: variables, and `+ - *`, `scale`, `matmul`, `sum` on them with their gradients;
 //! 4. [`check`]: how every gradient of the project is checked;
 //! 5. [`params`]: named parameters;
 //! 6. [`rng`] and [`draws`]: randomness as a function of a seed and a path, and choices that can be
-//!    replayed.
+//!    replayed;
+//! 7. [`trace`]: what a tape tells about itself.
 //!
 //! The lower one, the folder `kernel`, is to be trusted: [`real`] (f32 or f64), [`buffer`] (memory), [`mod@gemm`] (views
 //! and their product), [`cpu`] and [`mod@lanes`] (vector loops for the CPU at hand).
@@ -44,13 +45,16 @@ pub mod params;
 pub mod rng;
 pub mod tape;
 pub mod tensor;
+pub mod trace;
 
 pub use kernel::{buffer, cpu, gemm, lanes, real};
 
+pub use arithmetic::Var;
 pub use draws::{Draw, Draws};
 pub use gemm::{MatMut, MatRef, gemm};
 pub use params::{Bound, GradientSums, ParamId, Params};
 pub use real::Real;
 pub use rng::{Generator, Seed, Stream};
-pub use tape::{Gradients, Node, Record, Tape, Var};
+pub use tape::{Gradients, Node, Tape};
 pub use tensor::Tensor;
+pub use trace::Record;

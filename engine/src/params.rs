@@ -2,9 +2,10 @@
 
 use std::ops::{Deref, Index};
 
+use crate::arithmetic::Var;
 use crate::lanes;
 use crate::real::Real;
-use crate::tape::{Gradients, Tape, Var};
+use crate::tape::{Gradients, Tape};
 use crate::tensor::Tensor;
 
 /// The handle of one parameter.

@@ -195,11 +195,11 @@ impl<T: Real> Tensor<T> {
 
     /// Adds `other` to the first rows of `self`.
     ///
-    /// The two must have as many columns; the one with fewer rows counts as 0 in the others. So the
-    /// gradient of a table can end at the last row that was read.
+    /// The two have the same number of columns; the one with fewer rows counts as 0 in the others. So
+    /// the gradient of a table can end at the last row that was read.
     ///
     /// # Panics
-    /// If they have not.
+    /// If the counts differ.
     #[track_caller]
     pub fn add_rows(self, other: Tensor<T>) -> Self {
         assert_eq!(
@@ -216,6 +216,15 @@ impl<T: Real> Tensor<T> {
         let shared = part.rows * part.cols;
         lanes::add(part.data(), &mut sum.data_mut()[..shared]);
         sum
+    }
+
+    /// With rows of zeros at its end where it has fewer than `rows`.
+    pub(crate) fn of_height(self, rows: usize) -> Self {
+        if self.rows < rows {
+            Tensor::zeros(rows, self.cols).add_rows(self)
+        } else {
+            self
+        }
     }
 
     /// The Euclidean norm of all elements, summed in f64.

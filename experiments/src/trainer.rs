@@ -247,7 +247,7 @@ impl Trainer {
                 let mut sums = sum.zeros(|| learner.params.zeros());
                 watch.lap(Part::Sums);
                 for &slot in group {
-                    let tape = Tape::new();
+                    let tape = if profiled { Tape::timed() } else { Tape::new() };
                     let mut visit =
                         || learner.visit(batch[slot], share, &tape, &mut sums, &mut watch);
                     // Where there is a thread without a group, long examples are for all.

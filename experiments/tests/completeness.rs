@@ -37,7 +37,7 @@ fn met() -> BTreeSet<&'static str> {
                 ..Options::default()
             };
             let (model, params) = Model::new(config, entry.method(&options), Seed(3));
-            let tape = Tape::new();
+            let tape = Tape::traced();
             let bound = params.bind(&tape);
             let draws = Draws::live(Seed(3).stream("draws"));
             let dropout = Some(Seed(3).stream("dropout"));

@@ -222,7 +222,7 @@ fn a_document_without_tokens_pools_to_zeros() {
 fn what_a_method_does_not_read_is_not_computed() {
     let count = |attn| {
         let (model, params) = model::<f64>(attn, small(1));
-        let tape = Tape::new();
+        let tape = Tape::traced();
         let draws = Draws::live(Seed(3).stream("draws"));
         model.logits(
             &params.bind(&tape),

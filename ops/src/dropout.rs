@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn without_a_mask_there_is_no_node() {
-        let tape = Tape::new();
+        let tape = Tape::traced();
         let x = tape.leaf("x", Tensor::scalar(1f32));
         dropout(x, None);
         assert_eq!(tape.records().len(), 1);

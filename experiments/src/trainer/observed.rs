@@ -82,7 +82,7 @@ pub(super) fn operators(learner: &Learner, batch: &[Place]) -> Operators {
     let examples = &batch[..batch.len().min(MEASURED)];
     let mut sums = learner.params.zeros();
     let mut visit = |place| {
-        let tape = Tape::new();
+        let tape = Tape::timed();
         let watch = &mut Stopwatch::new(false);
         learner.visit(place, 1.0, &tape, &mut sums, watch);
         tape.records()
