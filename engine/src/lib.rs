@@ -12,7 +12,7 @@
 //! 7. [`trace`]: what a tape tells about itself.
 //!
 //! The lower one, the folder `kernel`, is to be trusted: [`real`] (f32 or f64), [`buffer`] (memory), [`mod@gemm`] (views
-//! and their product), [`cpu`] and [`mod@lanes`] (vector loops for the CPU at hand).
+//! and their product), [`cpu`] (which of two products computes) and [`mod@lanes`] (vector loops for the CPU at hand).
 //!
 //! ```
 //! use engine::{Tape, Tensor};

@@ -27,6 +27,7 @@ use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
 use crate::output::{answer, make_folder, tell};
+use crate::product::{self, ProductFlag};
 use crate::statistics::Mean;
 use crate::whole_file;
 use clap::Parser;
@@ -122,6 +123,8 @@ struct Flags {
     /// Threads that share the trials; no number depends on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
+    #[command(flatten)]
+    product: ProductFlag,
 }
 
 pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
@@ -189,6 +192,9 @@ pub fn main() -> ExitCode {
 }
 
 fn approx(flags: &Flags) -> Result<ExitCode> {
+    if flags.run.is_none() {
+        product::choose(&flags.product.name())?;
+    }
     let rows = match &flags.reference {
         Some(folder) => Some(reference_rows(flags, folder)?),
         None => None,
@@ -306,7 +312,7 @@ fn reader(flags: &Flags) -> Result<Reader> {
     let mut reader = Reader::new(&data)?;
     tell(&format!("data: {}", reader.data()));
     match (&flags.run, &flags.weights) {
-        (Some(folder), _) => reader.load_run(folder)?,
+        (Some(folder), _) => reader.load_run(folder, &flags.product)?,
         (None, Some(file)) => reader.load_weights(file)?,
         (None, None) => {}
     }

@@ -14,6 +14,7 @@ use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, whole};
 use crate::output::{answer, make_folder, tell};
+use crate::product::{self, ProductFlag};
 use crate::statistics::median;
 use crate::whole_file;
 use clap::Parser;
@@ -76,6 +77,8 @@ struct Flags {
     /// Seed of every random number
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
+    #[command(flatten)]
+    product: ProductFlag,
 }
 
 fn parse_law(text: &str) -> std::result::Result<Input, String> {
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {
+    product::choose(&flags.product.name())?;
     let methods: Vec<Entry<f32>> = match &flags.attn {
         None => registry(),
         Some(names) => distinct(names)

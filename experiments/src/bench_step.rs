@@ -8,6 +8,7 @@ use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, parse_threads, whole};
 use crate::memory;
 use crate::output::{answer, tell};
+use crate::product::ProductFlag;
 use crate::profile::Profile;
 use crate::statistics::median;
 use crate::task::Task;
@@ -63,6 +64,8 @@ struct Flags {
     /// How long to go on (at least 3 steps, at most 30)
     #[arg(long, value_name = "S", default_value = "20", value_parser = parse_seconds)]
     seconds: f64,
+    #[command(flatten)]
+    product: ProductFlag,
     /// Also print, to standard error, where the time of the steps went, by operator
     #[arg(long)]
     profile: bool,
@@ -95,6 +98,7 @@ pub(crate) struct Report {
     pub(crate) lengths: Lengths,
     pub(crate) threads: usize,
     pub(crate) features: usize,
+    pub(crate) product: String,
     /// Median of the steps after the first.
     pub(crate) step_s: f64,
     pub(crate) min_s: f64,
@@ -133,6 +137,7 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
             features: flags.features,
             batch: flags.batch,
             max_len: flags.n,
+            product: flags.product.name(),
             ..Task::Text.preset(Budget::Paper)
         },
         lengths: flags.lengths,
@@ -192,6 +197,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         lengths,
         threads,
         features: config.features,
+        product: config.product,
         step_s,
         min_s: times[0],
         max_s: times[times.len() - 1],

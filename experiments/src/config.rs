@@ -5,9 +5,11 @@
 use crate::data::cached;
 use crate::error::{Error, Result};
 use crate::flags::{Flags, Settings};
+use crate::product;
 use crate::task::Task;
 use crate::whole_file;
 use datasets::Black;
+use engine::cpu::Product;
 use models::ModelConfig;
 use ops::attention::find;
 use serde::de::DeserializeOwned;
@@ -74,6 +76,9 @@ pub struct Config {
     pub sincos2d: bool,
     /// Groups that a batch is spread over; their gradients are added in a fixed order, so this may change rounding.
     pub groups: usize,
+    /// The matrix product of f32, by its name: they round differently. Runs older than the setting had the default.
+    #[serde(default = "product::default")]
+    pub product: String,
 }
 
 fn embedding_std() -> f64 {
@@ -199,6 +204,7 @@ impl Config {
             embedding_std: given.embedding_std.unwrap_or(self.embedding_std),
             sincos2d: given.sincos2d.unwrap_or(self.sincos2d),
             groups: given.groups.unwrap_or(self.groups),
+            product: given.product.clone().unwrap_or(self.product),
         }
     }
 
@@ -268,6 +274,10 @@ impl Config {
             }
         }
         within("groups", self.groups, 1, LARGEST_BATCH)?;
+        if Product::find(&self.product).is_err() {
+            let expected = Product::ALL.map(Product::name).join(" or ");
+            return Err(wrong("product", &self.product, &expected));
+        }
         if self.data == "auto" {
             let cached = cached(task).map(|path| path.into_os_string().into_string());
             self.data = match cached {
@@ -427,6 +437,7 @@ mod tests {
             "--pad",
             "--embedding-std=0.15",
             "--groups=14",
+            "--product=fixed-order",
         ];
         let expected = Config {
             task: Task::Text,
@@ -451,6 +462,7 @@ mod tests {
             embedding_std: 0.15,
             sincos2d: false,
             groups: 14,
+            product: "fixed-order".into(),
         };
         assert_eq!(resolve(&every).unwrap(), expected);
 
@@ -608,6 +620,11 @@ mod tests {
             assert_eq!(error.lines().count(), 2, "{error}");
         }
         assert!(error(&["--data", ""]).contains("expected auto, builtin or the path of a folder"));
+        assert!(
+            error(&["--product", "mkl"]).contains("expected matrixmultiply or fixed-order"),
+            "{}",
+            error(&["--product", "mkl"])
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod operator;
 
 use crate::error::{Error, Result, exit};
 use crate::flags::command_line;
+use crate::product::{self, ProductFlag};
 use case::Case;
 use clap::Parser;
 use error::Measure;
@@ -39,6 +40,8 @@ struct Flags {
     /// Fail too when a case is about a method that is not registered
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    product: ProductFlag,
     /// Folder of the cases, *.safetensors
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
 }
 
 fn conformance(flags: &Flags) -> Result<ExitCode> {
+    product::choose(&flags.product.name())?;
     let files = files(&flags.folder)?;
     match run(&files, &mut io::stdout().lock()) {
         Ok(counts) => Ok(counts.exit_code(flags.all)),

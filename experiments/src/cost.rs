@@ -13,6 +13,7 @@ use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads};
 use crate::output::{answer, make_folder, tell};
 use crate::paper;
+use crate::product::{self, ProductFlag};
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
@@ -77,6 +78,8 @@ struct Flags {
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
+    #[command(flatten)]
+    product: ProductFlag,
     /// Write cost.csv and cost.md there; with --scale scale.csv, scale.md and scale.svg;
     /// the .csv after every cell, the others at the end
     #[arg(long, value_name = "FOLDER")]
@@ -97,6 +100,7 @@ struct Cell {
     batch: usize,
     threads: usize,
     seconds: f64,
+    product: String,
 }
 
 /// A cell and what came of it.
@@ -118,6 +122,7 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
         answer(&format!("{}\n", serde_json::to_string(&report)?))?;
         return Ok(ExitCode::SUCCESS);
     }
+    product::choose(&flags.product.name())?;
     let default = match flags.scale {
         true => ["softmax-nodrop", "vmean", "skein"].to_vec(),
         false => paper::methods(),
@@ -157,6 +162,7 @@ impl Flags {
             batch,
             threads: threads(self.threads),
             seconds: self.seconds,
+            product: self.product.name(),
         }
     }
 }
@@ -169,6 +175,7 @@ impl Cell {
                 features: self.features,
                 max_len: self.n,
                 batch: self.batch,
+                product: self.product.clone(),
                 ..self.task.preset(Budget::Paper)
             },
             lengths: Lengths::Full,
@@ -578,6 +585,7 @@ mod tests {
                 batch,
                 threads: 2,
                 seconds: 0.0,
+                product: product::default(),
             },
             report: Report {
                 attn: attn.to_string(),
@@ -586,6 +594,7 @@ mod tests {
                 lengths: Lengths::Full,
                 threads: 2,
                 features: 256,
+                product: product::default(),
                 step_s: 123.456,
                 min_s: 123.0,
                 max_s: 124.0,

@@ -4,10 +4,12 @@
 
 use crate::config::read_toml;
 use crate::error::Result;
+use crate::product;
 use crate::run::Timing;
 use crate::statistics::median;
 use crate::whole_file;
-use serde::{Deserialize, Serialize};
+use engine::cpu::Product;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fs;
 use std::path::Path;
 
@@ -77,9 +79,10 @@ pub(crate) struct Environment {
     rustc: String,
     engine: String,
     matrixmultiply: String,
-    /// Whether the project's own product takes its place on machines with AVX2 or AVX-512 (a cargo feature).
-    #[serde(default, alias = "avx512_product")]
-    small_gemm: bool,
+    /// The matrix product of f32. Older files say whether it was the project's own, then a cargo feature.
+    #[serde(default = "product::default", deserialize_with = "product_or_feature")]
+    #[serde(alias = "small_gemm", alias = "avx512_product")]
+    product: String,
     cpu: String,
     /// Those that the kernels choose by.
     cpu_features: Vec<String>,
@@ -96,7 +99,7 @@ impl Environment {
             rustc: env!("BUILT_BY").into(),
             engine: env!("CARGO_PKG_VERSION").into(), // One version for the whole workspace.
             matrixmultiply: env!("BUILT_WITH_MATRIXMULTIPLY").into(),
-            small_gemm: cfg!(feature = "small-gemm"),
+            product: Product::current().name().into(),
             cpu: cpu(),
             cpu_features: cpu_features(),
         }
@@ -130,6 +133,21 @@ impl Environment {
 fn write(path: &Path, file: &File) -> Result<()> {
     let text = toml::to_string(file).expect("numbers that TOML can hold, and strings");
     whole_file::write(path, &[text.as_bytes()])
+}
+
+/// The product by its name, or as older files have it.
+fn product_or_feature<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Name(String),
+        Feature(bool),
+    }
+    Ok(match Said::deserialize(from)? {
+        Said::Name(name) => name,
+        Said::Feature(true) => Product::FixedOrder.name().into(),
+        Said::Feature(false) => Product::Matrixmultiply.name().into(),
+    })
 }
 
 /// The model of the CPU where the system tells it, else its architecture.
@@ -196,6 +214,22 @@ mod tests {
             .map(|e| (e.from_step, e.threads))
             .collect();
         assert_eq!(starts, [(0, 2), (10, 1), (20, 1)]);
+    }
+
+    #[test]
+    fn older_files_say_which_product_it_was_by_the_name_of_a_feature() {
+        let now = toml::to_string(&Environment::current(0, 42, 2)).unwrap();
+        for (of_then, product) in [
+            ("", "matrixmultiply"),
+            ("small_gemm = false\n", "matrixmultiply"),
+            ("small_gemm = true\n", "fixed-order"),
+            ("avx512_product = true\n", "fixed-order"),
+            ("product = \"fixed-order\"\n", "fixed-order"),
+        ] {
+            let text = now.replace("product = \"matrixmultiply\"\n", of_then);
+            let read: Environment = toml::from_str(&text).unwrap();
+            assert_eq!(read.product, product, "{of_then}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, exit};
 use crate::experiment::fingerprint;
 use crate::flags::{command_line, parse_threads, threads};
 use crate::output::{answer, percent, tell};
+use crate::product::ProductFlag;
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{Evaluation, Trainer};
@@ -58,6 +59,8 @@ struct Flags {
     /// Threads that share the work; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
+    #[command(flatten)]
+    product: ProductFlag,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
 fn evaluate(flags: &Flags) -> Result<ExitCode> {
     let run = Trained::open(&flags.run)?;
     let mut config = run.config.clone();
+    flags.product.over(&mut config);
     let task = config.task;
     if let Some(data) = &flags.data {
         config.data.clone_from(data);

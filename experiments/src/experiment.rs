@@ -18,6 +18,7 @@ use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
 use crate::output::{answer, hex, tell};
+use crate::product;
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -48,6 +49,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
         answer(&config.to_toml())?;
         return Ok(ExitCode::SUCCESS);
     }
+    product::choose(&config.product)?;
     match &flags.resume {
         Some(folder) => refuse_ended(folder)?,
         None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, whole};
 use crate::output::answer;
+use crate::product::{self, ProductFlag};
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
@@ -42,6 +43,8 @@ struct Flags {
     /// Seed of the parameters, draws and dropout
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
+    #[command(flatten)]
+    product: ProductFlag,
 }
 
 /// The `main` of the binary.
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
 }
 
 fn explain(flags: &Flags) -> Result<ExitCode> {
+    product::choose(&flags.product.name())?;
     let entry =
         attention::find::<f32>(&flags.attn).map_err(|error| Error::usage(error.to_string()))?;
     let options = Options {

@@ -6,6 +6,7 @@
 
 use crate::config::{Budget, Config, Protocol};
 use crate::error::{Error, Result};
+use crate::product;
 use crate::task::Task;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
@@ -186,6 +187,10 @@ pub struct Settings {
     /// Groups of examples whose gradients are added in a fixed order
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Budget")]
     pub groups: Option<usize>,
+    /// Matrix product of f32: matrixmultiply, or fixed-order (AVX2 or AVX-512)
+    /// [default: matrixmultiply]
+    #[arg(long, value_name = "NAME", value_parser = product::parse, help_heading = "Budget")]
+    pub product: Option<String>,
 }
 
 impl Flags {

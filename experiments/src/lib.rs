@@ -2,7 +2,7 @@
 //!
 //! 1. [`flags`]: what can be said on the command line, in every `exp_*` binary.
 //! 2. [`config`]: what that resolves to, all settings of a run in one struct; [`task`]: the five tasks, with the
-//!    presets of their budgets and where their data come from.
+//!    presets of their budgets and where their data come from; `product`: which matrix product computes.
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
 //!    state as a file that is right or refused), `whole_file` (how such files are written) and `memory` (how much
 //!    was held).
@@ -44,6 +44,7 @@ mod ordered_sum;
 pub mod output;
 mod paper;
 pub mod predict;
+mod product;
 pub mod profile;
 pub mod progress;
 pub mod report;

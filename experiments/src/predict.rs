@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, parse_threads, threads};
 use crate::output::{csv_field, offer};
+use crate::product::ProductFlag;
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{documents, evaluation, model};
@@ -77,6 +78,8 @@ struct Flags {
     /// Threads that share the work; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<usize>,
+    #[command(flatten)]
+    product: ProductFlag,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
@@ -129,7 +132,8 @@ pub fn main() -> ExitCode {
 
 fn predict(flags: &Flags) -> Result<ExitCode> {
     let run = Trained::open(&flags.run)?;
-    let config = run.config.clone();
+    let mut config = run.config.clone();
+    flags.product.over(&mut config);
     let task = config.task;
     if flags.whole && task != Task::Text {
         let message = format!("--whole: this is a run of {}, expected text", task.name());

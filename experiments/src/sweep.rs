@@ -16,6 +16,7 @@ use crate::error::{Error, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, tell};
+use crate::product;
 use plan::{Cell, SweepFlags};
 use std::fmt::Write;
 use std::path::Path;
@@ -45,6 +46,9 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
     if flags.list {
         answer(&listing(&grid, all.len(), &cells, &states))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    for (_, cell) in &cells {
+        product::choose(&cell.config.product).map_err(|error| error.at(&cell.name))?;
     }
     let interrupt = Interrupt::install()?;
     let mut work = Work::new(&grid, threads(flags.threads), flags.tensorboard);

@@ -7,6 +7,7 @@
 //! in; `smoke` only shows that everything works.
 
 use crate::config::{Budget, Config, Protocol};
+use crate::product;
 use datasets::{Black, DataError, Dataset, Encoding, image, listops, pathfinder, retrieval, text};
 use models::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,7 @@ impl Task {
             sincos2d: false,
             // Ours: work for up to 16 threads, and 16 gradients in memory.
             groups: 16,
+            product: product::default(),
         };
         let paper = match self {
             Task::Text => common,

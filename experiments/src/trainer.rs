@@ -15,6 +15,7 @@ pub(crate) use observed::{Norms, Operators};
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use crate::ordered_sum::OrderedSum;
+use crate::product;
 use crate::profile::{Part, Profile, Stopwatch, Work};
 use datasets::loader::Loader;
 use datasets::{Dataset, Encoding, Example, Split, groups};
@@ -108,7 +109,8 @@ impl State {
     }
 }
 
-/// The model of a configuration as it is before training, for documents of this encoding.
+/// The model of a configuration as it is before training, for documents of this encoding; from here on, this process
+/// computes with its product.
 pub(crate) fn model(
     config: &Config,
     encoding: &Encoding,
@@ -131,6 +133,7 @@ pub(crate) fn model(
         )
     };
     sizes.validate()?;
+    product::choose(&config.product)?;
     let entry = attention::find::<f32>(&config.attn)?;
     let method = entry.method(&attention::Options {
         features: config.features,

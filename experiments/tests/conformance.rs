@@ -5,6 +5,7 @@
 //! and losses are those of `models/tests/reference/`; what else is expected of it stands in
 //! `parts/`.
 
+use engine::cpu::Product;
 use experiments::conformance::{Counts, files, run};
 use safetensors::SafeTensors;
 use std::collections::HashMap;
@@ -110,6 +111,12 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn every_operator_case_passes() {
+    for product in Product::available() {
+        product.within(every_operator_case);
+    }
+}
+
+fn every_operator_case() {
     let (counts, printed) = run_all(&files(&reference()).unwrap());
     // Softmax and the two skeins without reuse and with adaptive norm are run under two names each.
     let (cases, passed) = (8, 11);

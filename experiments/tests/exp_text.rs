@@ -3,6 +3,7 @@
 //! Runs are tiny, on texts that this file writes; the built-in corpus, which takes a second to
 //! make, is for `losses.rs`.
 
+use engine::cpu::Product;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -184,20 +185,76 @@ fn send(signal: &str, child: &Child) {
 
 #[test]
 fn the_number_of_threads_changes_no_byte() {
-    for attn in ["skein", "softmax"] {
-        let folder = tempfile::tempdir().unwrap();
-        let [one, two] = ["1", "2"].map(|threads| {
-            let out = folder.path().join(threads);
-            succeed(new_run(&out, &format!("--attn {attn} --threads {threads}")));
-            out
-        });
-        assert_same(&one, &two, &SAME);
-        assert_same(
-            &one,
-            &two,
-            &["best.bin", "checkpoint-9.bin", "checkpoint-12.bin"],
-        );
+    for product in Product::available().map(Product::name) {
+        for attn in ["skein", "softmax"] {
+            same_over_threads(&format!("--attn {attn} --product {product}"));
+        }
     }
+}
+
+fn same_over_threads(flags: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["1", "2"].map(|threads| {
+        let out = folder.path().join(threads);
+        succeed(new_run(&out, &format!("{flags} --threads {threads}")));
+        out
+    });
+    assert_same(&one, &two, &SAME);
+    assert_same(
+        &one,
+        &two,
+        &["best.bin", "checkpoint-9.bin", "checkpoint-12.bin"],
+    );
+}
+
+#[test]
+fn a_run_keeps_its_product() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    if !Product::FixedOrder.is_available() {
+        let error = refuse(new_run(&at("run"), "--product fixed-order"), 2);
+        assert!(
+            error.contains("expected AVX2 and FMA, or AVX-512"),
+            "{error}"
+        );
+        assert!(error.contains("hint: --product matrixmultiply"), "{error}");
+        assert!(!at("run").exists());
+        return;
+    }
+    let (whole, parts, other) = (at("whole"), at("parts"), at("other"));
+    succeed(new_run(&whole, "--product fixed-order"));
+    succeed(new_run(&parts, "--product fixed-order --stop-after 5"));
+    let error = refuse(resume(&parts, "--product matrixmultiply"), 2);
+    assert!(
+        error.contains("--product cannot be given with --resume"),
+        "{error}"
+    );
+    succeed(resume(&parts, ""));
+    assert_same_run(&whole, &parts);
+
+    succeed(new_run(&other, ""));
+    let read = |run: &Path, file: &str| fs::read_to_string(run.join(file)).unwrap();
+    for (run, product) in [(&parts, "fixed-order"), (&other, "matrixmultiply")] {
+        let line = format!("product = \"{product}\"\n");
+        for file in ["config.toml", "environment.toml"] {
+            assert!(read(run, file).contains(&line), "{file}");
+        }
+    }
+    assert_ne!(read(&whole, "metrics.jsonl"), read(&other, "metrics.jsonl"));
+
+    // The model of a run is judged with its product: the same loss to the last digit.
+    let result: serde_json::Value = serde_json::from_str(&read(&whole, "result.json")).unwrap();
+    let judge = |flags: &str| {
+        let mut evaluate = Command::new(env!("CARGO_BIN_EXE_evaluate"));
+        evaluate
+            .arg(&whole)
+            .arg("--json")
+            .args(flags.split_whitespace());
+        let judged: serde_json::Value = serde_json::from_str(&stdout(&succeed(evaluate))).unwrap();
+        judged["loss"].as_f64().unwrap()
+    };
+    assert_eq!(Some(judge("")), result["test"]["loss"].as_f64());
+    assert_ne!(judge("--product matrixmultiply"), judge(""));
 }
 
 #[test]

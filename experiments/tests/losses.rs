@@ -6,6 +6,7 @@
 //! ten steps by up to 3e-4. If a change is meant, the message of the failure says how to store the
 //! new numbers.
 
+use engine::cpu::Product;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -22,13 +23,12 @@ const NORM: f64 = 1e-4;
 /// Fewer features than the texts have bytes, so that columns are sampled.
 const FLAGS: &str = "--data builtin --budget smoke --features 32 --seed 42 --attn";
 
-fn smoke(attn: &str) {
+fn smoke(attn: &str, product: Product) {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let output = Command::new(env!("CARGO_BIN_EXE_exp_text"))
         .args(FLAGS.split(' '))
-        .arg(attn)
-        .arg("--out")
+        .args([attn, "--product", product.name(), "--out"])
         .arg(&run)
         .output()
         .unwrap();
@@ -72,10 +72,17 @@ fn smoke(attn: &str) {
 
 #[test]
 fn thirty_steps_of_skeinformer_have_the_stored_losses() {
-    smoke("skein");
+    smoke("skein", Product::Matrixmultiply);
 }
 
 #[test]
 fn thirty_steps_of_exact_attention_have_the_stored_losses() {
-    smoke("softmax");
+    smoke("softmax", Product::Matrixmultiply);
+}
+
+#[test]
+fn thirty_steps_with_the_product_in_fixed_order_have_the_stored_losses() {
+    if Product::FixedOrder.is_available() {
+        smoke("skein", Product::FixedOrder);
+    }
 }

@@ -1,6 +1,7 @@
 //! sweep from outside: several processes on one grid, signals, `kill -9`, cells that fail, and runs
 //! that are those of exp_text to the byte. For Unix.
 
+use engine::cpu::Product;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -366,6 +367,19 @@ fn other_settings_are_refused_before_anything_is_trained() {
     );
     assert_eq!(told.lines().count(), 2, "{told}");
     assert_eq!(fs::read_dir(place.grid()).unwrap().count(), 2); // The run, and the locks.
+
+    if Product::FixedOrder.is_available() {
+        let mut two = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let grid = "--tasks text,listops --methods vmean --set listops.product=fixed-order --out";
+        two.args(grid.split(' ')).arg(place.0.path().join("two"));
+        two.args(place.settings(12));
+        let output = two.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let told = stderr(&output);
+        let expected = "this process computes with the product matrixmultiply already";
+        assert!(told.contains(expected), "{told}");
+        assert!(!place.0.path().join("two").exists());
+    }
 
     let mut builtin = place.sweep(12);
     builtin.args(["--set", "text.data=builtin"]);

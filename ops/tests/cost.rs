@@ -8,9 +8,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use engine::cpu::Product;
 use engine::gemm::multiply_adds;
 use engine::{Draws, Seed, Tape, Tensor};
-use ops::attention::{Inputs, LayerShape, Options, Place, registry};
+use ops::attention::{Entry, Inputs, LayerShape, Options, Place, registry};
 
 struct Counting;
 
@@ -51,9 +52,16 @@ struct Spent {
     multiply_adds: u64,
 }
 
-fn spend(name: &'static str, n: usize, features: usize, heads: usize, head_width: usize) -> Spent {
+fn spend(
+    name: &'static str,
+    product: Product,
+    n: usize,
+    features: usize,
+    heads: usize,
+    head_width: usize,
+) -> Spent {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    std::thread::spawn(move || {
+    let work = move || {
         let entry = registry::<f32>()
             .into_iter()
             .find(|entry| entry.name == name)
@@ -104,20 +112,26 @@ fn spend(name: &'static str, n: usize, features: usize, heads: usize, head_width
             total: TOTAL.load(Relaxed) - total,
             multiply_adds: products,
         }
-    })
-    .join()
-    .unwrap()
+    };
+    let thread = std::thread::spawn(move || product.within(work));
+    thread.join().unwrap()
+}
+
+/// Every method with either product.
+fn all() -> impl Iterator<Item = (Entry<f32>, Product)> {
+    Product::available()
+        .flat_map(|product| registry().into_iter().map(move |entry| (entry, product)))
 }
 
 #[test]
 fn memory_of_every_method_that_claims_it_grows_like_n() {
-    for entry in registry::<f32>() {
+    for (entry, product) in all() {
         if !entry.laws.linear_memory {
             continue;
         }
         let (name, n, features) = (entry.name, 2048, 64);
-        let Spent { peak, total, .. } = spend(name, n, features, 2, 32);
-        let twice = spend(name, 2 * n, features, 2, 32);
+        let Spent { peak, total, .. } = spend(name, product, n, features, 2, 32);
+        let twice = spend(name, product, 2 * n, features, 2, 32);
         let (peak_twice, total_twice) = (twice.peak, twice.total);
         let ratio = |twice: usize, once: usize| twice as f64 / once as f64;
         assert!(
@@ -127,11 +141,10 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
         // Where time is quadratic so is the number of products, each of which allocates and frees a
         // buffer for packing.
         if entry.laws.linear_time {
-            // The product of the feature has no such buffers, whose size is fixed.
-            let most = if cfg!(feature = "small-gemm") {
-                2.15
-            } else {
-                2.1
+            // That in fixed order has no such buffers, whose size is fixed.
+            let most = match product {
+                Product::Matrixmultiply => 2.1,
+                Product::FixedOrder => 2.15,
             };
             assert!(
                 ratio(total_twice, total) <= most,
@@ -147,7 +160,8 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
 fn multiply_adds_are_those_of_the_formulas() {
     for entry in registry::<f32>() {
         for (n, features, p) in [(2048, 64, 32), (2048, 32, 32), (1000, 100, 16)] {
-            let got = spend(entry.name, n, features, 1, p).multiply_adds as f64;
+            let by = Product::Matrixmultiply;
+            let got = spend(entry.name, by, n, features, 1, p).multiply_adds as f64;
             let options = Options {
                 features,
                 ..Options::default()
@@ -165,10 +179,10 @@ fn multiply_adds_are_those_of_the_formulas() {
 
 #[test]
 fn bytes_are_those_of_the_formulas() {
-    for entry in registry::<f32>() {
+    for (entry, product) in all() {
         for (n, features, p) in [(4096, 64, 32), (4096, 32, 16)] {
             // From n to 2 n, so that tiles and packing buffers of fixed size do not count.
-            let got = |n| spend(entry.name, n, features, 1, p).peak as f64;
+            let got = |n| spend(entry.name, product, n, features, 1, p).peak as f64;
             let got = got(2 * n) - got(n);
             let options = Options {
                 features,

@@ -1,5 +1,6 @@
 //! One long example over several threads: every method gives the same bits and counts the same products as on one.
 
+use engine::cpu::Product;
 use engine::gemm::multiply_adds;
 use engine::{Draws, Seed, Tape, Tensor};
 use ops::attention::{Inputs, LayerShape, Options, Place, registry};
@@ -62,14 +63,21 @@ fn outcome(name: &str) -> (Vec<u32>, u64) {
 
 #[test]
 fn every_method_gives_the_same_bits_over_any_number_of_threads() {
-    for entry in registry::<f32>() {
-        let alone = outcome(entry.name);
+    let methods = registry::<f32>().into_iter().map(|entry| entry.name);
+    for (name, product) in methods.flat_map(|name| Product::available().map(move |by| (name, by))) {
+        let alone = product.within(|| outcome(name));
         for threads in [1, 2, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            let pool = pool.build().unwrap();
-            let spread = pool.install(|| over_threads(|| outcome(entry.name)));
-            assert!(spread.0 == alone.0, "{}, {threads} threads", entry.name);
-            assert_eq!(spread.1, alone.1, "{}, {threads} threads", entry.name);
+            let spread = pool.build_scoped(
+                |thread| product.within(|| thread.run()),
+                |pool| pool.install(|| over_threads(|| outcome(name))),
+            );
+            let spread = spread.unwrap();
+            assert!(
+                spread.0 == alone.0,
+                "{name}, {product:?}, {threads} threads"
+            );
+            assert_eq!(spread.1, alone.1, "{name}, {product:?}, {threads} threads");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Every entry of the registry through the suite of laws, and every gradient case of the crate.
 
-use engine::Seed;
-use ops::attention::{Options, find, registry, suite};
+use engine::cpu::Product;
+use engine::lanes::{Level, limited_to};
+use engine::{Draws, Real, Seed, Stream, Tape, Tensor};
+use ops::attention::{Attention, Options, find, registry, suite};
 
 #[test]
 fn every_entry_keeps_its_laws() {
@@ -53,12 +55,10 @@ fn every_entry_has_right_gradients_that_are_not_zero_where_they_should_not_be() 
     }
 }
 
-/// With matrixmultiply, of the loops: its product goes by the machine. The product of the feature `small-gemm` has the
-/// same bits with AVX2 and AVX-512, and others than matrixmultiply, which serves machines without them.
+/// With matrixmultiply, of the loops: its product goes by the machine whatever the limit. The product in fixed order has
+/// the same bits with AVX2 and AVX-512.
 #[test]
 fn every_entry_gives_the_same_bits_on_every_instruction_set() {
-    use engine::lanes::{Level, limited_to};
-    use engine::{Draws, Tape, Tensor};
     let n = 300;
     for entry in registry::<f32>() {
         let method = entry.method(&Options {
@@ -80,11 +80,67 @@ fn every_entry_gives_the_same_bits_on_every_instruction_set() {
                 .map(|x| x.to_bits())
                 .collect::<Vec<u32>>()
         };
-        let levels = [Level::Avx512, Level::Avx2, Level::Portable];
-        let levels = &levels[..if cfg!(feature = "small-gemm") { 2 } else { 3 }];
-        let bits: Vec<_> = levels.iter().map(|&level| limited_to(level, run)).collect();
-        let same = bits.iter().all(|other| *other == bits[0]);
-        assert!(same, "{}", entry.name);
+        for product in Product::available() {
+            let levels = match product {
+                Product::Matrixmultiply => [Level::Avx512, Level::Avx2, Level::Portable].as_slice(),
+                Product::FixedOrder => &[Level::Avx512, Level::Avx2],
+            };
+            let bits = |&level: &Level| product.within(|| limited_to(level, run));
+            let bits: Vec<_> = levels.iter().map(bits).collect();
+            let same = bits.iter().all(|other| *other == bits[0]);
+            assert!(same, "{}, {product:?}", entry.name);
+        }
+    }
+}
+
+/// Output and gradients of every entry in f32, by either product, beside those in f64 at the same draws.
+#[test]
+fn every_entry_follows_its_double_precision_with_both_products() {
+    fn pass<T: Real>(
+        method: &dyn Attention<T>,
+        x: &[Tensor<f32>; 3],
+        dy: &Tensor<f32>,
+        stream: Stream,
+        draws: &Draws,
+    ) -> [Tensor<f64>; 4] {
+        let of =
+            |x: &Tensor<f32>| Tensor::from_fn(x.rows(), x.cols(), |i, j| T::of(x.row(i)[j].into()));
+        let tape = Tape::new();
+        let leaves = x.each_ref().map(|x| tape.leaf("input", of(x)));
+        let y = suite::on_tape(method, &leaves, stream.stream("parameters"), draws);
+        let gradients = tape.backward_from(&y, of(dy));
+        let [dq, dk, dv] = leaves.each_ref().map(|leaf| gradients.of(leaf));
+        [y.value(), &dq, &dk, &dv]
+            .map(|x| Tensor::from_fn(x.rows(), x.cols(), |i, j| x.row(i)[j].f64()))
+    }
+    let n = 300;
+    let options = Options {
+        features: 16,
+        ..Options::default()
+    };
+    for (single, double) in registry::<f32>().iter().zip(registry::<f64>()) {
+        let (name, stream) = (single.name, Seed(7).stream(single.name));
+        let narrow = |x: Tensor<f64>| Tensor::from_fn(n, x.cols(), |i, j| x.row(i)[j] as f32);
+        let x = suite::example(stream, n).map(narrow);
+        let [dy, _, _] = suite::example(stream.stream("cotangent"), n).map(narrow);
+        let draws = Draws::recording(stream.stream("draws"));
+        let want = pass(&*double.method(&options), &x, &dy, stream, &draws);
+        let frozen = draws.recorded();
+        for product in Product::available() {
+            let draws = Draws::replay(stream.stream("draws"), frozen.clone());
+            let got = product.within(|| pass(&*single.method(&options), &x, &dy, stream, &draws));
+            for (what, (got, want)) in ["y", "dq", "dk", "dv"].iter().zip(got.iter().zip(&want)) {
+                let error = (got.data().iter().zip(want.data()))
+                    .map(|(got, want)| (got - want).powi(2))
+                    .sum::<f64>()
+                    .sqrt();
+                eprintln!(
+                    "{name} {product:?} {what}: {:.1e} of {:.1e}",
+                    error,
+                    want.norm()
+                );
+            }
+        }
     }
 }
 

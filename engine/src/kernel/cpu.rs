@@ -1,6 +1,9 @@
-//! What the CPU can do: the instruction sets that loops and products are compiled for, chosen at run time.
+//! What goes by the CPU, decided at run time: the instruction sets that loops are compiled for, and which of two matrix
+//! products computes.
 
 use std::cell::Cell;
+use std::fmt;
+use std::sync::OnceLock;
 
 /// An instruction set a loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,4 +48,169 @@ pub fn limited_to<R>(limit: Level, work: impl FnOnce() -> R) -> R {
     let result = work();
     LIMIT.set(before);
     result
+}
+
+/// A product of `f32` matrices. There are two, which add in different orders; that of `f64` is always matrixmultiply's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// That of the crate of this name, on any CPU. Kinds of CPU differ by rounding.
+    Matrixmultiply,
+    /// The project's own (`kernel/product.rs`), faster on small and narrow matrices: needs AVX2 and FMA, or AVX-512, with
+    /// the same bits on both.
+    FixedOrder,
+}
+
+/// The product of this process, once it is known.
+static PRODUCT: OnceLock<Product> = OnceLock::new();
+thread_local!(static INSTEAD: Cell<Option<Product>> = const { Cell::new(None) });
+
+impl Product {
+    /// Both; the default first.
+    pub const ALL: [Product; 2] = [Product::Matrixmultiply, Product::FixedOrder];
+
+    /// As settings say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Product::Matrixmultiply => "matrixmultiply",
+            Product::FixedOrder => "fixed-order",
+        }
+    }
+
+    /// The product called `name`.
+    ///
+    /// # Errors
+    /// If there is none; the message lists both.
+    pub fn find(name: &str) -> Result<Product, ProductError> {
+        let found = Self::ALL.into_iter().find(|product| product.name() == name);
+        found.ok_or_else(|| ProductError::Unknown(name.to_string()))
+    }
+
+    /// Whether this CPU has what it needs.
+    pub fn is_available(self) -> bool {
+        self == Product::Matrixmultiply || level() > Level::Portable
+    }
+
+    /// Those that this CPU has what it needs for.
+    pub fn available() -> impl Iterator<Item = Product> {
+        Self::ALL
+            .into_iter()
+            .filter(|product| product.is_available())
+    }
+
+    /// Computes with it from now on, on all threads of this process.
+    ///
+    /// # Errors
+    /// If this CPU lacks it; or if the process has another: one was chosen, or a product computed with the default.
+    pub fn choose(self) -> Result<(), ProductError> {
+        if !self.is_available() {
+            return Err(ProductError::Lacking(self));
+        }
+        match *PRODUCT.get_or_init(|| self) {
+            chosen if chosen == self => Ok(()),
+            chosen => Err(ProductError::Chosen {
+                chosen,
+                asked: self,
+            }),
+        }
+    }
+
+    /// The product of this thread. Asking settles it for the process: matrixmultiply's, if none was chosen.
+    #[inline]
+    pub fn current() -> Product {
+        let of_process = || *PRODUCT.get_or_init(|| Product::Matrixmultiply);
+        INSTEAD.get().unwrap_or_else(of_process)
+    }
+
+    /// Runs `work` on this thread with this product whatever the process has: for the tests that compare the two.
+    ///
+    /// # Panics
+    /// If this CPU lacks it.
+    pub fn within<R>(self, work: impl FnOnce() -> R) -> R {
+        assert!(self.is_available(), "{}", ProductError::Lacking(self));
+        let before = INSTEAD.replace(Some(self));
+        let result = work();
+        INSTEAD.set(before);
+        result
+    }
+}
+
+/// Why a product cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProductError {
+    /// There is none of this name.
+    Unknown(String),
+    /// This CPU lacks what it needs.
+    Lacking(Product),
+    /// The process has another already.
+    Chosen {
+        /// The one it has.
+        chosen: Product,
+        /// The one that was asked for.
+        asked: Product,
+    },
+}
+
+impl fmt::Display for ProductError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = Product::ALL.map(Product::name);
+        match self {
+            ProductError::Unknown(name) => {
+                write!(f, "unknown product `{name}`: expected {first} or {second}")
+            }
+            ProductError::Lacking(product) => write!(
+                f,
+                "this CPU lacks what the product {} needs: expected AVX2 and FMA, or AVX-512",
+                product.name()
+            ),
+            ProductError::Chosen { chosen, asked } => write!(
+                f,
+                "this process computes with the product {} already: expected the same, not {}",
+                chosen.name(),
+                asked.name()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ProductError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_product_of_a_process_is_chosen_once() {
+        // Other tests of this process have the default.
+        Product::Matrixmultiply.choose().unwrap();
+        assert_eq!(Product::current(), Product::Matrixmultiply);
+        Product::Matrixmultiply.choose().unwrap();
+        if Product::FixedOrder.is_available() {
+            let error = Product::FixedOrder.choose().unwrap_err();
+            let (chosen, asked) = (Product::Matrixmultiply, Product::FixedOrder);
+            assert_eq!(error, ProductError::Chosen { chosen, asked });
+            let inside = Product::FixedOrder.within(Product::current);
+            assert_eq!(inside, Product::FixedOrder);
+        }
+        assert_eq!(Product::current(), Product::Matrixmultiply);
+    }
+
+    #[test]
+    fn a_cpu_that_lacks_a_product_says_what_it_needs() {
+        let error = limited_to(Level::Portable, || Product::FixedOrder.choose());
+        let told = error.unwrap_err().to_string();
+        assert!(
+            told.ends_with("expected AVX2 and FMA, or AVX-512"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_product_is_found_by_its_name() {
+        for product in Product::ALL {
+            assert_eq!(Product::find(product.name()), Ok(product));
+        }
+        let told = Product::find("small-gemm").unwrap_err().to_string();
+        let expected = "unknown product `small-gemm`: expected matrixmultiply or fixed-order";
+        assert_eq!(told, expected);
+    }
 }

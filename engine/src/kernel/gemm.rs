@@ -2,7 +2,7 @@
 //!
 //! A view is all that a transpose or a head costs: a transpose swaps the strides, a head is a block
 //! of columns. The one product of the project, [`gemm()`], checks shapes and bounds and hands the
-//! views to matrixmultiply, or to `product` with the cargo feature `small-gemm`.
+//! views to matrixmultiply, or to `product`: see [`Product`](crate::cpu::Product).
 
 use std::cell::Cell;
 use std::ops::Range;

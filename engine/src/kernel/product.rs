@@ -1,12 +1,15 @@
-//! A second product of `f32` matrices for the small and narrow ones of attention: the cargo feature
-//! `small-gemm`. Called by [`crate::real`] in matrixmultiply's place, with its signature.
+//! A second product of `f32` matrices, for the small and narrow ones of attention: [`Product::FixedOrder`]. Called by
+//! [`crate::real`] in matrixmultiply's place, with its signature.
 //!
 //! Matrixmultiply copies A and B into panels first, which repays itself on large matrices. Here
 //! nothing is copied but a B whose columns are not adjacent: the innermost loop reads a row of B and
 //! multiplies it by single numbers of A, wherever they lie. A tile of C stays in registers; its sums
 //! run over k in order, fused, so that no element depends on how C is cut into tiles, and AVX2 and
-//! AVX-512 give the same bits. Machines with neither are served by matrixmultiply.
+//! AVX-512 give the same bits.
+//!
+//! [`Product::FixedOrder`]: crate::cpu::Product::FixedOrder
 
+/// Not called: [`Product::choose`](crate::cpu::Product::choose) has refused.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use matrixmultiply::sgemm;
 
@@ -15,7 +18,7 @@ pub(crate) use x86_64::sgemm;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use crate::cpu::{Level, level};
+    use crate::cpu::{self, Level, ProductError, level};
     use std::arch::x86_64::*;
     use std::mem::MaybeUninit;
 
@@ -73,6 +76,7 @@ mod x86_64 {
         c_row: isize,
         c_col: isize,
     ) {
+        debug_assert!(c_col == 1, "columns of C are adjacent");
         let source = |(start, row, col)| Source { start, row, col };
         let product = Product {
             m,
@@ -86,15 +90,12 @@ mod x86_64 {
             c,
             c_row,
         };
-        // SAFETY: `level` has found the instruction set; the rest is the caller's contract, which is
-        // the one of matrixmultiply as well.
+        // SAFETY: `level` has found the instruction set; the rest is the caller's contract.
         unsafe {
             match level() {
-                Level::Avx512 if c_col == 1 => avx512(product),
-                Level::Avx2 if c_col == 1 => avx2(product),
-                _ => matrixmultiply::sgemm(
-                    m, k, n, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, c_col,
-                ),
+                Level::Avx512 => avx512(product),
+                Level::Avx2 => avx2(product),
+                Level::Portable => panic!("{}", ProductError::Lacking(cpu::Product::FixedOrder)),
             }
         }
     }
@@ -464,18 +465,17 @@ mod x86_64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::cpu::{Level, level, limited_to};
+    use crate::cpu::{Level, Product, limited_to};
     use crate::{MatMut, MatRef, Seed, gemm};
 
-    /// Against the plain loop in f64, with matrixmultiply, which serves everyone else, beside it; and to the bit
-    /// against sums in order.
+    /// Against the plain loop in f64, with matrixmultiply's beside it; and to the bit against sums in order.
     #[test]
     fn every_shape_and_stride_is_the_plain_product() {
+        let in_order = Product::FixedOrder.is_available();
         let mut generator = Seed(1).stream("matrices").generator();
         let sizes = [
             0, 1, 2, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 31, 32, 33, 65, 257, 300,
         ];
-        let in_order = level() > Level::Portable;
         for case in 0..400 {
             let mut size = || sizes[generator.below(sizes.len())];
             let (m, k, n, spare) = (size(), size(), size(), size());
@@ -497,14 +497,21 @@ mod tests {
             });
             let c = numbers(m * (n + spare));
             let (alpha, beta) = ([1.0, -0.3][case % 2], [0.0, 1.0, 0.7][case % 3]);
-            let product = |limit: Level| {
+            let by = |product: Product, limit: Level| {
                 let mut c = c.clone();
                 let view = MatMut::strided(&mut c, m, n, n + spare);
-                limited_to(limit, || gemm(alpha, a, b, beta, view));
+                limited_to(limit, || product.within(|| gemm(alpha, a, b, beta, view)));
                 c
             };
-            let [wide, mine, other] = [Level::Avx512, Level::Avx2, Level::Portable].map(product);
-            assert_eq!(wide, mine, "{m} x {k} x {n}: AVX-512 and AVX2");
+            let other = by(Product::Matrixmultiply, Level::Avx512);
+            let mine = match in_order {
+                true => by(Product::FixedOrder, Level::Avx2),
+                false => other.clone(),
+            };
+            if in_order {
+                let wide = by(Product::FixedOrder, Level::Avx512);
+                assert_eq!(wide, mine, "{m} x {k} x {n}: AVX-512 and AVX2");
+            }
             for i in 0..m {
                 for j in 0..n + spare {
                     let at = i * (n + spare) + j;
@@ -551,18 +558,16 @@ mod tests {
         let (m, k, n) = (37, 300, 45);
         let (a, b) = (numbers(m * k), numbers(k * n));
         let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, k, n));
-        let mut whole = vec![0.0; m * n];
-        gemm(1.0, a, b, 0.0, MatMut::new(&mut whole, m, n));
-        for i in 0..m {
-            let mut row = vec![0.0; n];
-            gemm(
-                1.0,
-                a.rows_in(i..i + 1),
-                b,
-                0.0,
-                MatMut::new(&mut row, 1, n),
-            );
-            assert_eq!(row, whole[i * n..][..n]);
+        for product in Product::available() {
+            product.within(|| {
+                let mut whole = vec![0.0; m * n];
+                gemm(1.0, a, b, 0.0, MatMut::new(&mut whole, m, n));
+                for i in 0..m {
+                    let (a, mut row) = (a.rows_in(i..i + 1), vec![0.0; n]);
+                    gemm(1.0, a, b, 0.0, MatMut::new(&mut row, 1, n));
+                    assert_eq!(row, whole[i * n..][..n], "{}", product.name());
+                }
+            });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The number type: `f32` to train, `f64` to check gradients.
 //!
-//! [`Real`] has exactly two implementations. Beside arithmetic it picks the matrix product (sgemm
-//! or dgemm) and carries the transcendental functions that stand in inner loops. Those are the
+//! [`Real`] has exactly two implementations. Beside arithmetic it picks the matrix product (sgemm, of
+//! which there are two, or dgemm) and carries the transcendental functions that stand in inner loops. Those are the
 //! project's own, written without branches, so that [`lanes!`](crate::lanes!) compiles them to
 //! vector code, and with every fused multiply-add spelt out ([`Real::mul_add`]), so that this code
 //! gives the same bits on every instruction set.
@@ -9,6 +9,8 @@
 use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use crate::cpu::Product;
 
 /// A floating-point number of the engine: `f32` or `f64`.
 pub trait Real:
@@ -100,7 +102,7 @@ pub trait Real:
 
 /// What both implementations share, word for word.
 macro_rules! shared {
-    ($t:ident, $gemm:path) => {
+    ($t:ident, $gemm:expr) => {
         const ZERO: Self = 0.0;
         const ONE: Self = 1.0;
         const NEG_INFINITY: Self = $t::NEG_INFINITY;
@@ -149,9 +151,10 @@ macro_rules! shared {
             c: *mut Self,
             (c_row, c_column): (isize, isize),
         ) {
-            // SAFETY: the caller's contract is the one of matrixmultiply.
+            let gemm = $gemm;
+            // SAFETY: the caller's contract is the one of both products.
             unsafe {
-                $gemm(
+                gemm(
                     m, k, n, alpha, a, a_row, a_column, b, b_row, b_column, beta, c, c_row,
                     c_column,
                 )
@@ -164,10 +167,13 @@ macro_rules! shared {
 const ROUND: f32 = 12_582_912.0;
 
 impl Real for f32 {
-    #[cfg(not(feature = "small-gemm"))]
-    shared!(f32, matrixmultiply::sgemm);
-    #[cfg(feature = "small-gemm")]
-    shared!(f32, super::product::sgemm);
+    shared!(
+        f32,
+        match Product::current() {
+            Product::Matrixmultiply => matrixmultiply::sgemm,
+            Product::FixedOrder => super::product::sgemm,
+        }
+    );
 
     fn ln(self) -> f32 {
         libm::logf(self)

@@ -9,6 +9,7 @@
 use super::input::Head;
 use crate::config::{self, Budget, Config};
 use crate::error::{Error, Result};
+use crate::product::ProductFlag;
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
 use crate::trainer;
@@ -91,13 +92,14 @@ impl Reader {
 
     /// With the weights of the run in `folder`: those of its test, or before there are any, those
     /// that a test would be about now.
-    pub(super) fn load_run(&mut self, folder: &Path) -> Result<()> {
+    pub(super) fn load_run(&mut self, folder: &Path, product: &ProductFlag) -> Result<()> {
         of_run(folder)?;
         let run = Trained::open(folder)?;
-        let config = &run.config;
+        let mut config = run.config.clone();
+        product.over(&mut config);
         let classes = self.texts.classes.len();
         let (model, mut params) =
-            trainer::model(config, &Task::Text.encoding(config.black()), classes)?;
+            trainer::model(&config, &Task::Text.encoding(config.black()), classes)?;
         let tested = folder.join("weights.safetensors");
         let weights = tested.exists().then_some(Weights::File(tested));
         run.load(weights.as_ref(), &mut params)?;
