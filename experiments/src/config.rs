@@ -28,7 +28,8 @@ pub struct Config {
     pub task: Task,
     /// Attention method, by its name in the registry.
     pub attn: String,
-    /// Features d: how many keys, rows, landmarks or projections the method may use; at most n of them are used.
+    /// Features d: how many keys, rows, landmarks or projections the method may use; at most n of them are used. The
+    /// budget has its own number of them, below the lengths of its examples.
     pub features: usize,
     /// Every random number is a function of this seed and of what it is for.
     pub seed: u64,

@@ -90,7 +90,8 @@ pub struct Settings {
     /// Attention method; --list shows them [default: skein]
     #[arg(long, value_name = "NAME", help_heading = "What")]
     pub attn: Option<String>,
-    /// Features: how many keys, rows or projections a method may use [default: 256]
+    /// Features: how many keys, rows or projections a method may use
+    /// [default: of the budget]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "What")]
     pub features: Option<usize>,
     /// Seed of every random number [default: 42]
@@ -296,14 +297,15 @@ fn costs() -> String {
 /// The presets of `--budget`: a table of what differs between them, and what else they have.
 fn budgets(task: Task) -> String {
     let mut table =
-        "Budgets:    steps  batch  learning rate  warm-up  eval every  max length\n".to_string();
+        "Budgets:    steps  batch  learning rate  warm-up  eval every  max-len  features\n"
+            .to_string();
     for budget in [Budget::Smoke, Budget::Quick, Budget::Paper] {
         let c = task.preset(budget);
         let budget = budget.name();
         writeln!(
             table,
-            "  {budget:8}  {:5}  {:5}  {:13}  {:7}  {:10}  {:10}",
-            c.steps, c.batch, c.learning_rate, c.warmup, c.eval_every, c.max_len
+            "  {budget:8}  {:5}  {:5}  {:13}  {:7}  {:10}  {:7}  {:8}",
+            c.steps, c.batch, c.learning_rate, c.warmup, c.eval_every, c.max_len, c.features
         )
         .expect("writing to a string");
     }
@@ -494,7 +496,7 @@ mod tests {
     }
 
     /// Whatever is in the config.toml of a run can be said by a flag, and help tells the default where the budget has
-    /// no say in it.
+    /// no say in it; of features, that it has.
     #[test]
     fn every_setting_has_a_flag_with_its_default() {
         let command = Flags::command_for(Task::Text);
@@ -510,7 +512,10 @@ mod tests {
             match arg.get_help_heading() {
                 Some("Budget") if name != "budget" => assert!(!help.contains("[default"), "{help}"),
                 _ => {
-                    let value = value.as_str().map_or(value.to_string(), str::to_string);
+                    let value = match name.as_str() {
+                        "features" => "of the budget".to_string(),
+                        _ => value.as_str().map_or(value.to_string(), str::to_string),
+                    };
                     assert!(help.ends_with(&format!("[default: {value}]")), "{help}");
                 }
             }

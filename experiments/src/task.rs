@@ -5,6 +5,10 @@
 //! features for every method as in the paper; steps are a bound that early stopping hardly ever
 //! reaches. `quick` is sized by the clock, about five minutes of two cores, on the set that is built
 //! in; `smoke` only shows that everything works.
+//!
+//! A method with as many features as tokens is exact attention, and methods that are exact cannot be
+//! told apart. So the two short budgets, whose examples are shorter, have fewer features: the power
+//! of two from an eighth to a quarter of the median length, below the first quartile too.
 
 use crate::config::{Budget, Config, Protocol};
 use datasets::{Black, DataError, Dataset, Encoding, image, listops, pathfinder, retrieval, text};
@@ -187,6 +191,14 @@ impl Task {
             // for a loss that falls; three evaluations, for a best one among them; few examples of short
             // texts, since accuracy is not what this is for.
             Budget::Smoke => Config {
+                features: match self {
+                    // An eighth of the 256 bytes that nearly every document has.
+                    Task::Text | Task::Retrieval => 32,
+                    // Trees of 64 to 256 words: median 164, first quartile 115.
+                    Task::ListOps => 32,
+                    // An eighth of 1,024 pixels.
+                    Task::Pathfinder | Task::Image => 128,
+                },
                 steps: 30,
                 batch: 8,
                 learning_rate: 1e-3,
@@ -212,23 +224,28 @@ impl Task {
             ..paper
         };
         match self {
-            // 38,400 of 22,427 built-in reviews, half of which are no longer.
+            // 38,400 of 22,427 built-in reviews, half of which are no longer: median 982 bytes, first
+            // quartile 661.
             Task::Text => Config {
+                features: 128,
                 steps: 1200,
                 batch: 32,
                 max_len: 1024,
                 ..quick
             },
             // Trees of 50 to 200 words, a tenth of the benchmark's, leave time for the most steps: what
-            // is learnt comes late.
+            // is learnt comes late. Median 124 words, first quartile 82.
             Task::ListOps => Config {
+                features: 16,
                 steps: 4000,
                 batch: 64,
                 max_len: 200,
                 ..quick
             },
-            // The built-in papers are shorter; 32,000 of their 20,000 pairs.
+            // The built-in papers are shorter: median 260 bytes, first quartile 256; 32,000 of their
+            // 20,000 pairs.
             Task::Retrieval => Config {
+                features: 64,
                 steps: 1000,
                 batch: 32,
                 max_len: 512,
@@ -236,8 +253,10 @@ impl Task {
             },
             // Which pixels are neighbours is hard to find out from labels: with the paper's start nothing is learnt in
             // 200,000 pictures (docs/curves.md). With black pixels, a picture would have 5 times the tokens. Two visits
-            // of each of 100,000 pictures are too few to over-fit, so nothing is dropped; twelve evaluations.
+            // of each of 100,000 pictures are too few to over-fit, so nothing is dropped; twelve evaluations. Pixels
+            // that are not black: median 208, first quartile 197.
             Task::Pathfinder => Config {
+                features: 32,
                 steps: 6000,
                 batch: 32,
                 eval_every: 500,
@@ -249,6 +268,7 @@ impl Task {
             },
             // The longest examples of the five, 1,024 tokens each: more steps would take more time.
             Task::Image => Config {
+                features: 128,
                 steps: 1000,
                 batch: 32,
                 ..quick
@@ -360,6 +380,32 @@ mod tests {
             ..config(7)
         };
         assert!(of_files.checked(Task::ListOps).is_ok());
+    }
+
+    /// As many features as tokens make every method of a table the same.
+    #[test]
+    fn features_are_below_the_lengths_but_in_the_paper_s_budget() {
+        for task in Task::ALL {
+            for budget in [Budget::Smoke, Budget::Quick] {
+                let config = Config {
+                    data: "builtin".into(),
+                    ..task.preset(budget)
+                };
+                let data = task.load(&config).unwrap();
+                let mut lengths: Vec<usize> = Vec::new();
+                for example in &data.train.examples {
+                    let documents = 0..example.documents.len();
+                    lengths.extend(documents.map(|d| example.tokens(d, &data.encoding).0.len()));
+                }
+                lengths.sort_unstable();
+                let [first_quartile, median] = [4, 2].map(|part| lengths[lengths.len() / part]);
+                let features = config.features;
+                let told = format!("{task:?}, {budget:?}: {features} of {median}");
+                assert!(features < first_quartile, "{told}");
+                assert!((median / 8..=median / 4).contains(&features), "{told}");
+            }
+            assert_eq!(task.preset(Budget::Paper).features, 256);
+        }
     }
 
     #[test]

@@ -207,7 +207,7 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
     let output = succeed(new_run(&out, "--threads 2"));
     let told = stderr(&output);
     let expected = [
-        "config: text, skein, features 256, seed 42, protocol clean, budget smoke",
+        "config: text, skein, features 32, seed 42, protocol clean, budget smoke",
         "        steps 12, batch 5, max-len 64, learning rate 0.003, warm-up 4",
         "data:   texts at ",
         "run:    ",

@@ -17,6 +17,7 @@ fn write_run(
 ) -> PathBuf {
     let config = Config {
         attn: attn.into(),
+        features: 256,
         seed,
         data: "builtin".into(),
         ..task.preset(Budget::Quick)
