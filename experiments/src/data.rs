@@ -26,7 +26,7 @@ pub use manifest::{Archive, Manifest, Set};
 
 use crate::error::{Error, Result, exit};
 use crate::interrupt::{INTERRUPTED, Interrupt};
-use crate::output::answer;
+use crate::output::{answer, fitted};
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use indicatif::DecimalBytes;
@@ -131,7 +131,7 @@ fn get(flags: GetFlags) -> Result<ExitCode> {
     let Some(Fetched { place, report }) = get.run(flags.task, &|| interrupt.requested())? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    answer(&format!("{report}{}\n", place.display()))?;
+    answer(&fitted(&format!("{report}{}\n", place.display())))?;
     if report.as_published() {
         return Ok(ExitCode::SUCCESS);
     }

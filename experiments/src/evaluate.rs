@@ -7,7 +7,7 @@ use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
 use crate::experiment::fingerprint;
 use crate::flags::{command_line, parse_threads, threads};
-use crate::output::{answer, percent, tell};
+use crate::output::{COLUMNS, answer, fitted, percent, tell};
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{Evaluation, Trainer};
@@ -18,9 +18,6 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Columns of a terminal.
-const COLUMNS: usize = 80;
 
 /// Below the flags.
 const HELP: &str = "\
@@ -149,7 +146,7 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
     if flags.json {
         answer(&format!("{}\n", serde_json::to_string_pretty(&judgement)?))?;
     } else {
-        answer(&page(&judgement, data))?;
+        answer(&fitted(&page(&judgement, data)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

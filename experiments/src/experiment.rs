@@ -17,7 +17,7 @@ use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
-use crate::output::{answer, hex, tell};
+use crate::output::{answer, fitted, hex, tell};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -40,7 +40,7 @@ pub fn main(task: Task) -> ExitCode {
 fn experiment(task: Task) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
     if flags.list {
-        answer(&flags::methods())?;
+        answer(&fitted(&flags::methods()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::resolve(task, &flags)?;
@@ -116,18 +116,23 @@ impl Data {
         })
     }
 
-    /// What they are.
+    /// Says what they are.
     pub(crate) fn introduce(&self, task: Task) {
-        tell(&format!("data:   {}", self.set.name));
+        tell(&self.introduction(task));
+    }
+
+    fn introduction(&self, task: Task) -> String {
+        let mut text = format!("data:   {}", self.set.name);
         for note in &self.set.notes {
-            tell(&format!("        {note}"));
+            text += &format!("\n        {note}");
         }
         if self.set.builtin {
-            tell(&format!(
-                "        (`data get {}` fetches the published data, --data PATH names your own)",
+            text += &format!(
+                "\n        (`data get {}` fetches the published data, --data PATH names your own)",
                 task.name()
-            ));
+            );
         }
+        text
     }
 
     /// What token frequencies alone can do on the test examples in `places`.
@@ -218,8 +223,13 @@ pub(crate) fn run(
     Ok(end)
 }
 
-/// What is about to be done; the rest of the settings is in config.toml.
+/// Says what is about to be done.
 pub(crate) fn introduce(config: &Config) {
+    tell(&introduction(config));
+}
+
+/// The rest of the settings is in config.toml.
+fn introduction(config: &Config) -> String {
     let Config {
         attn,
         features,
@@ -231,16 +241,13 @@ pub(crate) fn introduce(config: &Config) {
         warmup,
         ..
     } = config;
-    tell(&format!(
-        "config: {}, {attn}, features {features}, seed {seed}, protocol {}, budget {}",
+    format!(
+        "config: {}, {attn}, features {features}, seed {seed}, protocol {}, budget {}\n        \
+         steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, warm-up {warmup}",
         config.task.name(),
         config.protocol.name(),
         config.budget.name()
-    ));
-    tell(&format!(
-        "        steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, \
-         warm-up {warmup}"
-    ));
+    )
 }
 
 /// SHA-256 of every example in its place, cut as it is.
@@ -277,6 +284,21 @@ fn refuse_ended(folder: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::config::Budget;
+    use crate::output::{COLUMNS, wrapped};
+
+    /// What the README prints of a run, as a terminal of 80 columns has it.
+    #[test]
+    fn the_readme_introduces_the_built_in_reviews_as_the_program_does() {
+        let config = Config {
+            data: "builtin".into(),
+            ..Task::Text.preset(Budget::Quick)
+        };
+        let data = Data::load(&config).unwrap();
+        let told = [introduction(&config), data.introduction(Task::Text)].join("\n");
+        let told = wrapped(&told, COLUMNS);
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&told), "the README should say\n{told}");
+    }
 
     #[test]
     fn baselines_are_of_the_examples_that_the_model_is_judged_on() {

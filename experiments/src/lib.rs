@@ -6,8 +6,8 @@
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
 //!    state as a file that is right or refused), `whole_file` (how such files are written) and `memory` (how much
 //!    was held).
-//! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
-//!    it is stopped.
+//! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs (on a `status_line`); [`interrupt`]:
+//!    how it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation, with `ordered_sum` (the gradient of a batch) and [`profile`]
 //!    (where a step's time goes); [`experiment`]: the loop around them, from flags to the test, with `events` (its
 //!    numbers for TensorBoard); [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside
@@ -49,6 +49,7 @@ pub mod progress;
 pub mod report;
 pub mod run;
 mod statistics;
+mod status_line;
 pub mod sweep;
 pub mod table;
 pub mod task;

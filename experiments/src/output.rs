@@ -4,8 +4,12 @@
 
 use crate::error::{Error, Result};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use terminal_size::{Height, Width, terminal_size_of};
+
+/// Columns of a terminal that does not say how many it has.
+pub(crate) const COLUMNS: usize = 80;
 
 /// Writes the answer of a command to standard output. Who closes the pipe early (`| head -1`) has
 /// read enough: no error.
@@ -30,9 +34,83 @@ pub(crate) fn offer(text: &str) -> Result<bool> {
     }
 }
 
-/// Writes a line to standard error; when that is closed, nobody is left to be told.
+/// Writes a line to standard error, broken at blanks where that is a terminal; when it is closed, nobody is left to be
+/// told.
 pub fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = match screen() {
+        Some(width) => writeln!(io::stderr(), "{}", wrapped(line, width)),
+        None => writeln!(io::stderr(), "{line}"),
+    };
+}
+
+/// Columns of the terminal that standard error is; none if it is a pipe or a file, where a line of any length stays
+/// one, so that `grep` finds all of it.
+pub(crate) fn screen() -> Option<usize> {
+    let stderr = io::stderr();
+    stderr
+        .is_terminal()
+        .then(|| columns(terminal_size_of(stderr)))
+}
+
+/// An answer in sentences as standard output takes it: broken at blanks for a terminal, as it is for a pipe.
+pub(crate) fn fitted(text: &str) -> String {
+    let stdout = io::stdout();
+    match stdout.is_terminal() {
+        true => wrapped(text, columns(terminal_size_of(stdout))) + "\n",
+        false => text.to_string(),
+    }
+}
+
+fn columns(size: Option<(Width, Height)>) -> usize {
+    size.map_or(COLUMNS, |(Width(width), _)| width.into())
+}
+
+/// Every line of `text` in lines of at most `width` columns, the later ones further in than its first.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    // A quarter of a narrow terminal is enough.
+    let lines = text
+        .lines()
+        .map(|line| broken(line, width, hang(line).min(width / 4)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Where the second line of a long one begins: two columns right of its text, which follows an indentation, or a label
+/// such as `error: ` or of a table.
+fn hang(line: &str) -> usize {
+    const LONGEST_LABEL: usize = 24;
+    let blanks = |text: &str| text.chars().take_while(|&letter| letter == ' ').count();
+    let label = match line.find("  ") {
+        Some(end) if end <= LONGEST_LABEL => &line[..end],
+        _ => match line.split(' ').next() {
+            Some(word) if word.ends_with(':') => word,
+            _ => "",
+        },
+    };
+    label.chars().count() + blanks(&line[label.len()..]) + 2
+}
+
+/// A line in lines of at most `width` columns, all but the first with `hang` blanks before; blanks at which it is not
+/// broken stay, and a word that is longer stays whole.
+pub(crate) fn broken(line: &str, width: usize, hang: usize) -> String {
+    let (mut text, mut rest, mut indent) = (String::new(), line.trim_end_matches(' '), 0);
+    loop {
+        let room = width.saturating_sub(indent);
+        // The first byte that has no room.
+        let Some((end, _)) = rest.char_indices().nth(room) else {
+            return text + rest;
+        };
+        let text_begins = rest.len() - rest.trim_start_matches(' ').len();
+        let ends = rest.match_indices(' ').map(|(at, _)| at);
+        let mut ends = ends.filter(|&at| at > text_begins);
+        let at = ends.clone().take_while(|&at| at <= end).last();
+        let Some(at) = at.or(ends.next()) else {
+            return text + rest;
+        };
+        text += rest[..at].trim_end_matches(' ');
+        text.push('\n');
+        text.extend(std::iter::repeat_n(' ', hang));
+        (rest, indent) = (rest[at..].trim_start_matches(' '), hang);
+    }
 }
 
 /// Makes the folder that `--out` names, if it does: what cannot be made is refused before all the
@@ -61,5 +139,48 @@ pub(crate) fn csv_field(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_broken_at_blanks_and_hang() {
+        let data = "data:   built-in reviews\n        train: 25000 texts (12500 neg), 25000 distinct; bytes: mean 1307\n";
+        let expected = "data:   built-in reviews\n        train: 25000 texts (12500 neg),\n          25000 distinct; bytes: mean\n          1307";
+        assert_eq!(wrapped(data, 40), expected);
+        // As wide as the terminal is no longer; of what is shorter every blank stays.
+        assert_eq!(wrapped("a  bc d", 7), "a  bc d");
+        assert_eq!(wrapped("softmax    1  2", 80), "softmax    1  2");
+        let error = "error: unknown method `skin`: expected one of softmax, skein";
+        let expected =
+            "error: unknown method `skin`:\n         expected one of softmax,\n         skein";
+        assert_eq!(wrapped(error, 36), expected);
+        let row = "test accuracy   99.74% of 5000 examples (loss 0.0149)";
+        let expected = "test accuracy   99.74% of 5000 examples\n          (loss 0.0149)";
+        assert_eq!(wrapped(row, 40), expected);
+        assert_eq!(wrapped("", 40), "");
+    }
+
+    #[test]
+    fn a_word_that_is_longer_than_the_line_stays_whole() {
+        let path = "/a/folder/with/a/very/long/name/that/somebody/chose";
+        assert_eq!(wrapped(path, 20), path);
+        let told = format!("note:   see {path} there");
+        assert_eq!(
+            wrapped(&told, 20),
+            format!("note:   see\n     {path}\n     there")
+        );
+        let narrow = wrapped("data:   built-in reviews (seeded grammar)", 1);
+        assert_eq!(narrow, "data:\nbuilt-in\nreviews\n(seeded\ngrammar)");
+        assert_eq!(wrapped("ends in blanks   ", 14), "ends in blanks");
+    }
+
+    #[test]
+    fn letters_of_several_bytes_are_one_column() {
+        assert_eq!(wrapped("ä² ö² ü² ß²", 5), "ä² ö²\n ü²\n ß²");
+        assert_eq!(broken("ä² ö² ü² ß²", 5, 0), "ä² ö²\nü² ß²");
     }
 }

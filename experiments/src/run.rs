@@ -126,7 +126,7 @@ impl Run {
         let here = Environment::current(step, config.seed, threads);
         if here.append(&folder.join("environment.toml"))? {
             tell(
-                "note:   this run began with another build or kind of CPU (see environment.toml):\n        \
+                "note:   this run began with another build or kind of CPU (see environment.toml): \
                  its numbers may differ in rounding from those of an uninterrupted run",
             );
         }

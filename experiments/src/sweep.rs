@@ -15,7 +15,7 @@ mod work;
 use crate::error::{Error, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
-use crate::output::{answer, tell};
+use crate::output::{answer, fitted, tell};
 use plan::{Cell, SweepFlags};
 use std::fmt::Write;
 use std::path::Path;
@@ -88,7 +88,7 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
     for error in &failed {
         let _ = writeln!(text, "failed: {}", error.trim_start_matches("error: "));
     }
-    answer(&text)?;
+    answer(&fitted(&text))?;
     match failed.len() {
         0 => Ok(ExitCode::SUCCESS),
         count => {

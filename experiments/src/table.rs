@@ -23,7 +23,7 @@ use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
-use grid::{Grid, wrapped};
+use grid::{Grid, paragraph};
 use models::ModelConfig;
 use ops::attention::{Options, find};
 use runs::{Column, Run, columns, describe, find_runs, rank, read_run};
@@ -321,14 +321,14 @@ impl Comparison {
     fn markdown(&self) -> String {
         let mut text = String::new();
         for grid in self.grids() {
-            text += &wrapped(&grid.title);
+            text += &paragraph(&grid.title);
             for part in grid.parts() {
                 text += &grid.markdown(&part);
                 text.push('\n');
             }
         }
         for note in self.notes() {
-            text += &wrapped(&note);
+            text += &paragraph(&note);
         }
         text.trim_end().to_string() + "\n"
     }
@@ -337,7 +337,7 @@ impl Comparison {
     fn latex(&self) -> String {
         let mut text = String::from("% \\usepackage{booktabs}\n");
         for note in self.notes() {
-            for line in wrapped(&note).trim_end().lines() {
+            for line in paragraph(&note).trim_end().lines() {
                 let _ = writeln!(text, "% {line}");
             }
         }

@@ -2,8 +2,8 @@
 //! now and then. Both go to standard error.
 
 use crate::output::tell;
-use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal};
+use crate::status_line::StatusLine;
+use indicatif::{DecimalBytes, ProgressBar};
 use std::time::{Duration, Instant};
 
 /// Between two plain lines.
@@ -21,22 +21,17 @@ impl Gauge {
     /// `what` is done or read, such as "checking reviews.tar.gz"; how many bytes that are, if it is
     /// known.
     pub(super) fn new(what: String, bytes: Option<u64>) -> Self {
-        let target = match io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        Self::on(target, what, bytes)
+        Self::on(StatusLine::stderr(), what, bytes)
     }
 
-    fn on(target: ProgressDrawTarget, what: String, bytes: Option<u64>) -> Self {
+    fn on(line: Option<StatusLine>, what: String, bytes: Option<u64>) -> Self {
         let template = match bytes {
             Some(_) => {
                 "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
             }
             None => "{msg} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}",
         };
-        let style = ProgressStyle::with_template(template).expect("a valid template");
-        let bar = ProgressBar::with_draw_target(bytes, target).with_style(style);
+        let bar = StatusLine::bar(line.as_ref(), bytes, template);
         bar.set_message(what.clone());
         let spoken = None;
         Self { bar, what, spoken }
@@ -84,14 +79,13 @@ impl Drop for Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use indicatif::InMemoryTerm;
+    use crate::status_line::tests::Screen;
 
     #[test]
-    fn the_bar_fits_eighty_columns() {
-        let screen = InMemoryTerm::new(5, 80);
-        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+    fn the_bar_fits_eighty_columns_and_is_cut_below() {
+        let (screen, line) = Screen::new(80);
         let what = "cifar-10-binary.tar.gz".to_string();
-        let mut gauge = Gauge::on(target, what, Some(170_052_171));
+        let mut gauge = Gauge::on(Some(line), what, Some(170_052_171));
         gauge.begin(100_000_000, None);
         gauge.set(123_456_789);
         gauge.bar.force_draw();
@@ -99,6 +93,9 @@ mod tests {
         assert_eq!(shown.lines().count(), 1, "{shown}");
         assert!(shown.contains("123.46 MB/170.05 MB"), "{shown}");
         assert!(shown.ends_with(" left"), "{shown}");
+        screen.narrow(20);
+        gauge.bar.force_draw();
+        assert_eq!(screen.contents(), "cifar-10-binary.tar");
         drop(gauge);
         assert_eq!(screen.contents(), "");
     }

@@ -5,7 +5,7 @@ use super::{cached, refuse_existing};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result};
 use crate::flags::whole;
-use crate::output::answer;
+use crate::output::{COLUMNS, answer};
 use crate::task::{BUILTIN, Task};
 use crate::whole_file;
 use datasets::{Dataset, Example, image, listops, pathfinder};
@@ -15,8 +15,6 @@ use std::process::ExitCode;
 
 /// Lines of a text that are shown.
 const LINES: usize = 4;
-/// Columns of what is not written to a terminal.
-const COLUMNS: usize = 80;
 /// From black to white.
 const GREYS: &[u8; 10] = b" .:-=+*#%@";
 

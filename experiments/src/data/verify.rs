@@ -1,7 +1,7 @@
 //! `data verify`: one page about data on the disk (`datasets::verify`), and an exit code.
 
 use crate::error::{Error, Result};
-use crate::output::answer;
+use crate::output::{answer, fitted};
 use crate::task::Task;
 use datasets::verify::{self, Report};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(super) struct Flags {
 
 pub(super) fn verify(flags: &Flags) -> Result<ExitCode> {
     let report = report(flags.task, &flags.path)?;
-    answer(&report.to_string())?;
+    answer(&fitted(&report.to_string()))?;
     let wrong = match (report.faults.len(), report.differences.len()) {
         (0, 0) => return Ok(ExitCode::SUCCESS),
         (0, _) if !flags.published => return Ok(ExitCode::SUCCESS),

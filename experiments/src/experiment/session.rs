@@ -73,12 +73,14 @@ impl<'a> Session<'a> {
         done: usize,
         watch: EarlyStopping,
     ) -> Self {
+        let mut progress = Progress::new(config.steps, done);
+        progress.evaluated(None, watch.best.map(|(step, dev)| (step, dev.loss)));
         Self {
             config,
             data,
             run,
             events,
-            progress: Progress::new(config.steps, done),
+            progress,
             watch,
             began: Instant::now(),
             spent: Spent::default(),
@@ -202,6 +204,8 @@ impl<'a> Session<'a> {
             self.watch.waited += 1;
             self.watch.stopped = config.patience > 0 && self.watch.waited >= config.patience;
         }
+        let best = self.watch.best.map(|(step, dev)| (step, dev.loss));
+        self.progress.evaluated(Some(dev.loss), best);
         let mark = if better { "  (best)" } else { "" };
         self.progress.note(&format!(
             "step {done}: dev loss {:.4}, accuracy {:.2}% of {} examples{mark}",
