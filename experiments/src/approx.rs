@@ -456,13 +456,14 @@ fn tables(request: &Request, blocks: &[Block]) -> String {
             cell(norm)
         );
         let _ = writeln!(text, "||BV - R|| / ||BV||, spectral");
-        text.push_str(&table(request, |at| {
+        let n = block.setting.n;
+        text.push_str(&table(request, n, |at| {
             block.error(None, at, |errors| errors.relative)
         }));
         if request.gradient {
             for (x, name) in ["dQ", "dK", "dV"].into_iter().enumerate() {
                 let _ = writeln!(text, "||{name} - exact|| / ||exact||, Frobenius");
-                text.push_str(&table(request, |at| {
+                text.push_str(&table(request, n, |at| {
                     block.error(None, at, |errors| {
                         errors.gradient.map_or(f64::NAN, |g| g[x])
                     })
@@ -477,9 +478,10 @@ fn tables(request: &Request, blocks: &[Block]) -> String {
     text
 }
 
-/// Methods by budgets, as many budgets a time as fit.
-fn table(request: &Request, value: impl Fn((usize, usize)) -> Mean) -> String {
+/// Methods by budgets, as many budgets a time as fit; those that approximate nothing of `n` tokens are marked.
+fn table(request: &Request, n: usize, value: impl Fn((usize, usize)) -> Mean) -> String {
     let mut text = String::new();
+    let mut marked = false;
     for (piece, budgets) in request.budgets.chunks(COLUMNS_A_TABLE).enumerate() {
         let _ = write!(text, "{:16}", "  d");
         for d in budgets {
@@ -488,12 +490,18 @@ fn table(request: &Request, value: impl Fn((usize, usize)) -> Mean) -> String {
         text.push('\n');
         for (m, method) in request.methods.iter().enumerate() {
             let _ = write!(text, "{:16}", method.name);
-            for b in 0..budgets.len() {
-                let cell = cell(value((m, piece * COLUMNS_A_TABLE + b)));
+            for (b, &d) in budgets.iter().enumerate() {
+                let exact = method.build(d).reaches(n, n);
+                marked |= exact;
+                let mark = if exact { "*" } else { "" };
+                let cell = cell(value((m, piece * COLUMNS_A_TABLE + b))) + mark;
                 let _ = write!(text, " {cell:>11}");
             }
             text.push('\n');
         }
+    }
+    if marked {
+        text.push_str("  *: d reaches n, so that this is exact attention\n");
     }
     text
 }

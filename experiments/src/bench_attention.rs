@@ -78,6 +78,15 @@ struct Flags {
     seed: u64,
 }
 
+impl Flags {
+    fn options(&self) -> Options {
+        Options {
+            features: self.features,
+            ..Options::default()
+        }
+    }
+}
+
 fn parse_law(text: &str) -> std::result::Result<Input, String> {
     let laws = [Input::Gauss, Input::Tokens];
     let law = laws.into_iter().find(|law| law.name() == text);
@@ -177,10 +186,7 @@ fn predicted(
 }
 
 fn block(flags: &Flags, methods: &[Entry<f32>], n: usize, before: Option<&Block>) -> Block {
-    let options = Options {
-        features: flags.features,
-        ..Options::default()
-    };
+    let options = flags.options();
     let exact = find::<f32>("softmax-nodrop").expect("exact attention is registered");
     let knows_exact = predicted(&exact, &options, flags.trials, n, None) <= flags.limit;
     let trials: Vec<Trial> = (0..flags.trials)
@@ -264,6 +270,7 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
         input::WIDTH,
         flags.trials
     );
+    let mut marked = false;
     for block in blocks {
         let _ = writeln!(text, "\nn = {}", block.n);
         let _ = writeln!(
@@ -273,6 +280,9 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
         );
         for (entry, cell) in methods.iter().zip(&block.cells) {
             let name = entry.name;
+            let exact = entry.method(&flags.options()).reaches(block.n, block.n);
+            marked |= exact && matches!(cell, Cell::Measured(_));
+            let mark = if exact { "*" } else { "" };
             let _ = match cell {
                 Cell::Skipped(seconds) => writeln!(
                     text,
@@ -286,7 +296,7 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
                     };
                     writeln!(
                         text,
-                        "{name:17} {:>10.3} {:>10.3} {:>10.0} {error:>9} {gradient:>15}",
+                        "{name:17} {:>10.3} {:>10.3} {:>10.0} {error:>9} {gradient:>15}{mark}",
                         1e3 * cell.forward,
                         1e3 * cell.backward,
                         cell.bytes as f64 / 1024.0
@@ -294,6 +304,9 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
                 }
             };
         }
+    }
+    if marked {
+        text.push_str("\n*: the features reach n, so that this is exact attention\n");
     }
     let skipped = |cell: &Cell| matches!(cell, Cell::Measured(cell) if cell.errors.is_none());
     if blocks.iter().flat_map(|block| &block.cells).any(skipped) {

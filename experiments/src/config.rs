@@ -9,7 +9,7 @@ use crate::task::Task;
 use crate::whole_file;
 use datasets::Black;
 use models::ModelConfig;
-use ops::attention::find;
+use ops::attention::{Options, find};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -305,6 +305,24 @@ impl Config {
     /// The folder of the data set; none for the built-in corpus.
     pub fn data_folder(&self) -> Option<&Path> {
         (self.data != "builtin").then(|| Path::new(&self.data))
+    }
+
+    /// What the attention method takes from these settings.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            features: self.features,
+            dropout: self.dropout,
+            released: self.protocol == Protocol::Paper,
+        }
+    }
+
+    /// Whether loading gives the same data.
+    pub(crate) fn same_data(&self, other: &Config) -> bool {
+        let of = |c: &Config| {
+            let data = c.data.clone();
+            (c.task, data, c.protocol, c.budget, c.max_len, c.skip_black)
+        };
+        of(self) == of(other)
     }
 
     /// What black pixels are.

@@ -16,7 +16,7 @@ use crate::paper;
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
-use ops::attention::{Options, find};
+use ops::attention::{Entry, Options, find};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::fs;
@@ -162,6 +162,21 @@ impl Flags {
 }
 
 impl Cell {
+    fn method(&self) -> (Entry<f32>, Options) {
+        let options = Options {
+            features: self.features,
+            ..Options::default()
+        };
+        let entry = find::<f32>(&self.attn).expect("looked up when the flags were read");
+        (entry, options)
+    }
+
+    /// Whether the features leave nothing out, so that it is the cost of exact attention.
+    fn is_exact(&self) -> bool {
+        let (entry, options) = self.method();
+        entry.method(&options).reaches(self.n, self.n)
+    }
+
     fn measure(&self) -> Result<Report> {
         let request = Request {
             config: Config {
@@ -226,11 +241,7 @@ impl Measured {
         let Cell {
             attn, features, n, ..
         } = &self.cell;
-        let options = Options {
-            features: *features,
-            ..Options::default()
-        };
-        let entry = find::<f32>(attn).expect("looked up when the flags were read");
+        let (entry, options) = self.cell.method();
         let n = *n as f64;
         let ours = (entry.cost)(&options, n, HEAD).multiply_adds;
         let paper = paper::multiply_adds(attn, n, HEAD, *features as f64);
@@ -342,6 +353,19 @@ fn row(one: &Measured) -> [String; 9] {
     ]
 }
 
+/// A line about cells that sketch nothing, if there are any.
+fn exact<'a>(cells: impl IntoIterator<Item = &'a Measured>) -> String {
+    let exact = cells.into_iter().filter(|one| one.cell.is_exact());
+    let names = distinct(exact.map(|one| format!("{} ({} tokens)", one.cell.attn, one.cell.n)));
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(
+            "exact attention, since the features reach n: {}\n",
+            names.join(", ")
+        ),
+    }
+}
+
 fn text(tasks: &[Task], all: &[Measured]) -> String {
     let mut text = String::new();
     for &task in tasks {
@@ -358,9 +382,10 @@ fn text(tasks: &[Task], all: &[Measured]) -> String {
             "Mops", "paper", "GFLOP", "s/step", "tok/s", "MiB", "min", "paper", "mem",
         ];
         text += &line("method", &titles.map(str::to_string));
-        for one in cells {
+        for one in &cells {
             text += &line(&one.cell.attn, &row(one));
         }
+        text += &exact(cells);
         text.push('\n');
     }
     text += "paper: Table 3 (Mops), Table 2 (min, and mem: examples held at once), NAACL 2022\n";
@@ -381,10 +406,14 @@ fn markdown(tasks: &[Task], all: &[Measured]) -> String {
             caption(&first.cell),
             " ---: |".repeat(9)
         );
-        for one in cells {
+        for one in &cells {
             let _ = writeln!(text, "| {} | {} |", one.cell.attn, row(one).join(" | "));
         }
         text.push('\n');
+        match exact(cells) {
+            note if note.is_empty() => {}
+            note => text += &format!("{note}\n"),
+        }
     }
     text
 }
@@ -501,7 +530,7 @@ fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -
         batches,
         |cell| cell.batch,
     );
-    text
+    text + &exact(lengths.iter().chain(batches))
 }
 
 /// Time and memory, over tokens and over examples.
@@ -629,6 +658,17 @@ mod tests {
         let header = columns(csv.lines().next().unwrap());
         assert!(csv.lines().all(|line| columns(line) == header));
         assert_eq!(csv.lines().count(), 1 + 5 * cells.len());
+    }
+
+    #[test]
+    fn cells_whose_features_leave_nothing_out_are_named() {
+        let note = "exact attention, since the features reach n: skein (256 tokens), bigbird (256 tokens)\n";
+        let all = ["softmax", "skein", "bigbird", "linformer"]
+            .map(|attn| measured(Task::Text, attn, 256, 4));
+        assert!(text(&[Task::Text], &all).contains(note));
+        assert!(markdown(&[Task::Text], &all).ends_with(&format!("\n\n{note}\n")));
+        assert!(scale_table(&[], &all, &[]).ends_with(note));
+        assert_eq!(exact(&[measured(Task::Text, "skein", 257, 4)]), "");
     }
 
     #[test]

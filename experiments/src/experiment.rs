@@ -18,6 +18,7 @@ use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
 use crate::output::{answer, fitted, hex, tell};
+use crate::reach::Sizes;
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -101,6 +102,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
 pub(crate) struct Data {
     set: Arc<Dataset>,
     sha256: String,
+    sizes: Sizes,
     /// Fitted when a run has ended; on the test examples in these places.
     baseline: RefCell<Option<(Vec<usize>, Baseline)>>,
 }
@@ -111,6 +113,7 @@ impl Data {
         let set = config.task.load(config).map_err(Error::data)?;
         Ok(Self {
             sha256: fingerprint(&set),
+            sizes: Sizes::of(&set),
             set: Arc::new(set),
             baseline: RefCell::default(),
         })
@@ -193,6 +196,10 @@ pub(crate) fn run(
     memory::forget_peak();
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
     let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let reach = data.sizes.reach(config)?;
+    if let Some(note) = reach.and_then(|reach| reach.note()) {
+        tell(&format!("note:   {note}"));
+    }
     let report = DataReport::new(&data.set, &data.sha256);
     run.write("data.json", &serde_json::to_vec_pretty(&report)?)?;
     tell(&format!(

@@ -10,7 +10,7 @@
 //!    how it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation, with `ordered_sum` (the gradient of a batch) and [`profile`]
 //!    (where a step's time goes); [`experiment`]: the loop around them, from flags to the test, with `events` (its
-//!    numbers for TensorBoard); [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside
+//!    numbers for TensorBoard) and `reach` (whether anything is sketched); [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside
 //!    the numbers of the `paper`.
 //! 6. [`report`]: the page about a run; [`evaluate`] and [`predict`]: what is done with its model, which `trained`
 //!    reads back.
@@ -46,6 +46,7 @@ mod paper;
 pub mod predict;
 pub mod profile;
 pub mod progress;
+mod reach;
 pub mod report;
 pub mod run;
 mod statistics;

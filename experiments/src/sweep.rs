@@ -7,15 +7,22 @@
 //! Who works on a cell holds the lock of its file in `.locks`, and the system takes the lock back when
 //! the process ends; so several processes can share a grid, and shards can be put into one folder later.
 //!
+//! Before it is trained, a plan shows how far the features of every method reach into its data; ablations are refused
+//! where that is everywhere, since they would be the same run under several names.
+//!
 //! The cells come from `sweep/plan.rs`; what is done about one is `sweep/work.rs`.
 
 mod plan;
 mod work;
 
+use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, fitted, tell};
+use crate::reach::{Reach, Sizes};
+use crate::task::Task;
+use datasets::DataError;
 use plan::{Cell, SweepFlags};
 use std::fmt::Write;
 use std::path::Path;
@@ -42,9 +49,15 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
         .iter()
         .map(|(_, cell)| cell.state(&grid))
         .collect::<Result<Vec<State>>>()?;
-    if flags.list {
-        answer(&listing(&grid, all.len(), &cells, &states))?;
-        return Ok(ExitCode::SUCCESS);
+    if flags.list || flags.compares_sketches() {
+        let sizes = sizes(&cells);
+        if flags.compares_sketches() {
+            refuse_exact(&cells, &sizes)?;
+        }
+        if flags.list {
+            answer(&listing(&grid, all.len(), &cells, &states, &sizes)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
     }
     let interrupt = Interrupt::install()?;
     let mut work = Work::new(&grid, threads(flags.threads), flags.tensorboard);
@@ -104,26 +117,89 @@ fn left() -> ExitCode {
     ExitCode::from(INTERRUPTED)
 }
 
-/// The cells as `--list` prints them.
-fn listing(grid: &Path, all: usize, cells: &[(usize, &Cell)], states: &[State]) -> String {
-    let mut text = format!("{}: {} of {all} runs\n", grid.display(), cells.len());
-    for task in distinct(cells.iter().map(|(_, cell)| cell.config.task)) {
-        let of_task = cells.iter().find(|(_, cell)| cell.config.task == task);
-        let Some((_, Cell { config, .. })) = of_task else {
+/// The lengths of a task's data, or why they are not known.
+type TaskSizes = std::result::Result<Sizes, DataError>;
+
+/// Of every task.
+fn sizes(cells: &[(usize, &Cell)]) -> Vec<(Task, TaskSizes)> {
+    let tasks = distinct(cells.iter().map(|(_, cell)| cell.config.task));
+    let of = |task: Task| {
+        let config = first_of(cells, task);
+        (task, task.sizes(config))
+    };
+    tasks.into_iter().map(of).collect()
+}
+
+/// The settings that all cells of a task have, but for the axes of the grid.
+fn first_of<'a>(cells: &[(usize, &'a Cell)], task: Task) -> &'a Config {
+    let mut configs = cells.iter().map(|(_, cell)| &cell.config);
+    let first = configs.find(|config| config.task == task);
+    first.expect("the task is that of a cell")
+}
+
+/// How far the features of a cell reach, where that is known and has a say.
+fn reach(cell: &Cell, sizes: &[(Task, TaskSizes)]) -> Result<Option<Reach>> {
+    let task = cell.config.task;
+    match sizes.iter().find(|(of, _)| *of == task) {
+        Some((_, Ok(sizes))) => sizes.reach(&cell.config),
+        _ => Ok(None),
+    }
+}
+
+/// Ablations that sketch nothing are all the same.
+fn refuse_exact(cells: &[(usize, &Cell)], sizes: &[(Task, TaskSizes)]) -> Result<()> {
+    for (_, cell) in cells {
+        let Some(reach) = reach(cell, sizes)?.filter(Reach::is_whole) else {
             continue;
         };
+        let Config { task, features, .. } = cell.config;
+        let message = format!(
+            "{}: {features} features leave nothing to sketch, the longest example has {} tokens: expected fewer \
+             than its first quartile, {}",
+            cell.name, reach.lengths.longest, reach.lengths.first_quartile
+        );
+        let fewer = (reach.lengths.median / 8).max(1);
+        return Err(Error::usage(message).hint(format!(
+            "lower --features, as with --set {}.features={fewer}",
+            task.name()
+        )));
+    }
+    Ok(())
+}
+
+/// The cells as `--list` prints them.
+fn listing(
+    grid: &Path,
+    all: usize,
+    cells: &[(usize, &Cell)],
+    states: &[State],
+    sizes: &[(Task, TaskSizes)],
+) -> Result<String> {
+    let mut text = format!("{}: {} of {all} runs\n", grid.display(), cells.len());
+    for (task, sizes) in sizes {
+        let config = first_of(cells, *task);
         let _ = writeln!(
             text,
-            "{}: budget {}, protocol {}, steps {}, batch {}, max-len {},\n  learning rate {:?}, data {}",
+            "{}: budget {}, protocol {}, steps {}, batch {}, max-len {},\n  features {}, learning rate {:?}, data {}",
             task.name(),
             config.budget.name(),
             config.protocol.name(),
             config.steps,
             config.batch,
             config.max_len,
+            config.features,
             config.learning_rate,
             config.data
         );
+        let _ = match sizes {
+            Ok(sizes) => writeln!(
+                text,
+                "  tokens of {}:\n    {}",
+                sizes.whose,
+                sizes.lengths()
+            ),
+            Err(error) => writeln!(text, "  lengths not known: {error}"),
+        };
     }
     let width = cells.iter().map(|(_, cell)| cell.name.len()).max();
     let width = width.unwrap_or(0);
@@ -134,7 +210,9 @@ fn listing(grid: &Path, all: usize, cells: &[(usize, &Cell)], states: &[State]) 
             State::Begun(step) => format!("step {step} of {}", cell.config.steps),
             State::New => "new".to_string(),
         };
-        let _ = writeln!(text, "{:4}  {:width$}  {state}", i + 1, cell.name);
+        let reach = reach(cell, sizes)?.and_then(|reach| reach.plan());
+        let reach = reach.map_or(String::new(), |plan| format!("  {plan}"));
+        let _ = writeln!(text, "{:4}  {:width$}  {state}{reach}", i + 1, cell.name);
     }
-    text
+    Ok(text)
 }

@@ -12,12 +12,11 @@ mod figures;
 mod grid;
 mod runs;
 
-use crate::config::Protocol;
 use crate::environment::Took;
 use crate::error::{Error, Result, exit};
 use crate::experiment::Outcome;
 use crate::flags::{command_line, distinct};
-use crate::output::{answer, csv_field};
+use crate::output::{answer, csv_field, percent};
 use crate::paper;
 use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
@@ -25,7 +24,7 @@ use crate::whole_file;
 use clap::Parser;
 use grid::{Grid, paragraph};
 use models::ModelConfig;
-use ops::attention::{Options, find};
+use ops::attention::find;
 use runs::{Column, Run, columns, describe, find_runs, rank, read_run};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -33,6 +32,8 @@ use std::process::ExitCode;
 
 /// Where there is no number.
 const MISSING: &str = "–";
+/// Behind the numbers of a method that sketched nothing.
+const EXACT: &str = "*";
 
 /// Prints the paper's Table 1 of runs: accuracy, differences over the same seeds, costs
 #[derive(Parser, Debug)]
@@ -203,7 +204,7 @@ impl Comparison {
                 means.extend(mean(&accuracies));
                 let paper = paper::accuracy(attn, column.task);
                 papers.extend(paper);
-                row.push(with_deviation(&accuracies));
+                row.push(with_deviation(&accuracies) + mark(column, attn));
                 row.push(number(paper, 2));
             }
             if self.is_whole() {
@@ -236,7 +237,7 @@ impl Comparison {
         for attn in self.methods.iter().filter(|attn| *attn != against) {
             let cell = |column: &Column| {
                 let differences = column.differences(attn, against);
-                with_error(&differences)
+                with_error(&differences) + mark(column, attn)
             };
             let cells = self.columns.iter().map(cell);
             grid.rows
@@ -309,6 +310,20 @@ impl Comparison {
                 ));
             }
         }
+        if columns_of_exact(&self.columns, |part| part == 1.0).count() > 0 {
+            notes.push(format!(
+                "{EXACT} Nothing was sketched: the features leave nothing out of the longest example, so that this is \
+                 exact attention under another name."
+            ));
+        }
+        for (column, attn, part) in columns_of_exact(&self.columns, |part| part > 0.0 && part < 1.0)
+        {
+            notes.push(format!(
+                "{}: {attn} is exact attention in {} of the examples, whose tokens are no more than its features.",
+                column.title,
+                percent(part)
+            ));
+        }
         notes.push(
             "Seconds a step are medians of a run, evaluations apart, averaged over runs; MiB the most \
              memory of any of them, data included. The paper's numbers: Chen et al. 2022, Table 1."
@@ -349,12 +364,12 @@ impl Comparison {
     }
 
     /// A line for every method of every column, with the names of the fields first. Accuracies and
-    /// differences are in percent.
+    /// differences are in percent; `exact` is the part of the examples, 0 to 1, of which nothing was sketched.
     fn csv(&self) -> String {
         let mut text = "column,task,method,runs,seeds,accuracy,deviation,against,difference,\
                         difference_error,pairs,paper,parameters,multiply_adds,seconds_per_step,\
                         tokens_per_second,peak_mib,token_frequency,majority,protocol,budget,\
-                        features,steps,batch,learning_rate,max_len,data,data_sha256\n"
+                        features,steps,batch,learning_rate,max_len,data,data_sha256,exact\n"
             .to_string();
         for column in &self.columns {
             for attn in &self.methods {
@@ -398,6 +413,7 @@ impl Comparison {
                     config.max_len.to_string(),
                     outcome.data.clone(),
                     outcome.data_sha256.clone(),
+                    exact(column.exact(attn)),
                 ];
                 text += &fields.map(|field| csv_field(&field)).join(",");
                 text.push('\n');
@@ -428,11 +444,7 @@ impl Costs {
         let peaks = runs.iter().filter_map(|run| run.took?.peak_mib);
         let multiply_adds = runs.first().and_then(|run| {
             let entry = find::<f32>(&run.config.attn).ok()?;
-            let options = Options {
-                features: run.config.features,
-                dropout: run.config.dropout,
-                released: run.config.protocol == Protocol::Paper,
-            };
+            let options = run.config.options();
             // The width of a head is the same whatever the other sizes are.
             let p = ModelConfig::new(1, 1, 1, 1).head_width();
             Some((entry.cost)(&options, run.config.max_len as f64, p as f64).multiply_adds)
@@ -444,6 +456,30 @@ impl Costs {
             peak_mib: peaks.reduce(f64::max),
         }
     }
+}
+
+/// What stands behind the numbers of a method.
+fn mark(column: &Column, attn: &str) -> &'static str {
+    match column.exact(attn) {
+        Some(1.0) => EXACT,
+        _ => "",
+    }
+}
+
+/// The methods that are exact attention in such a part of the examples.
+fn columns_of_exact(
+    columns: &[Column],
+    part: impl Fn(f64) -> bool,
+) -> impl Iterator<Item = (&Column, String, f64)> {
+    columns.iter().flat_map(move |column| {
+        let methods = distinct(column.runs.iter().map(|run| run.config.attn.clone()));
+        let known = methods
+            .into_iter()
+            .filter_map(|attn| column.exact(&attn).map(|exact| (column, attn, exact)));
+        known
+            .filter(|(_, _, exact)| part(*exact))
+            .collect::<Vec<_>>()
+    })
 }
 
 /// "62.31 ± 0.42 (3)", "62.31 (1)": the mean of accuracies and how far each may be off.

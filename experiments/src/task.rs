@@ -11,6 +11,7 @@
 //! of two from an eighth to a quarter of the median length, below the first quartile too.
 
 use crate::config::{Budget, Config, Protocol};
+use crate::reach::Sizes;
 use datasets::{Black, DataError, Dataset, Encoding, image, listops, pathfinder, retrieval, text};
 use models::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use std::ops::RangeInclusive;
 
 /// Built-in sets are the same whatever the seed of the run.
 pub(crate) const BUILTIN: u64 = 2022;
+/// So many lengths tell a quartile of thousands to about a hundredth.
+const FIRST: usize = 2000;
 
 /// A task of the Long Range Arena.
 #[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
@@ -281,7 +284,7 @@ impl Task {
     /// # Errors
     /// What is wrong with the folder, and what was expected there.
     pub fn load(self, config: &Config) -> Result<Dataset, DataError> {
-        let mut data = self.read(config)?;
+        let mut data = self.read(config, usize::MAX)?;
         if let Some(warning) = self.cut_short(config, &data) {
             data.notes.insert(0, warning);
         }
@@ -319,7 +322,24 @@ impl Task {
         })
     }
 
-    fn read(self, config: &Config) -> Result<Dataset, DataError> {
+    /// The lengths of the data of a run, without the time that making or reading all of them takes: of trees and
+    /// pictures that are made the first train examples, and none where all pictures have all their pixels.
+    ///
+    /// # Errors
+    /// As of [`Task::load`].
+    pub(crate) fn sizes(self, config: &Config) -> Result<Sizes, DataError> {
+        if self.has_pictures() && config.black() == Black::Kept {
+            return Ok(Sizes::all_of("every picture", image::PIXELS));
+        }
+        let made = matches!(self, Task::ListOps | Task::Pathfinder);
+        Ok(match made && config.data_folder().is_none() {
+            true => Sizes::of_first(&self.read(config, FIRST)?),
+            false => Sizes::of(&self.read(config, usize::MAX)?),
+        })
+    }
+
+    /// With at most so many examples a split of trees and pictures that are made.
+    fn read(self, config: &Config, most: usize) -> Result<Dataset, DataError> {
         let protocol = config.protocol.into();
         let black = config.black();
         let max_len = config.max_len;
@@ -331,6 +351,9 @@ impl Task {
                 let shape = listops::Shape {
                     min_length: max_len / 4,
                     max_length: max_len,
+                    train: listops::Shape::LRA.train.min(most),
+                    dev: listops::Shape::LRA.dev.min(most),
+                    test: listops::Shape::LRA.test.min(most),
                     ..listops::Shape::LRA
                 };
                 listops::builtin(BUILTIN, &shape, protocol)
@@ -345,6 +368,7 @@ impl Task {
                     Budget::Quick => (pathfinder::Settings::EASY, [100_000, 2_000, 5_000]),
                     Budget::Smoke => (pathfinder::Settings::EASY, [20_000, 2_000, 5_000]),
                 };
+                let counts = counts.map(|count| count.min(most));
                 pathfinder::builtin(BUILTIN, &settings, counts, black)
             }
             (Task::Pathfinder, Some(path)) => pathfinder::load(path, black),
@@ -391,18 +415,12 @@ mod tests {
                     data: "builtin".into(),
                     ..task.preset(budget)
                 };
-                let data = task.load(&config).unwrap();
-                let mut lengths: Vec<usize> = Vec::new();
-                for example in &data.train.examples {
-                    let documents = 0..example.documents.len();
-                    lengths.extend(documents.map(|d| example.tokens(d, &data.encoding).0.len()));
-                }
-                lengths.sort_unstable();
-                let [first_quartile, median] = [4, 2].map(|part| lengths[lengths.len() / part]);
+                let lengths = task.sizes(&config).unwrap().lengths();
                 let features = config.features;
-                let told = format!("{task:?}, {budget:?}: {features} of {median}");
-                assert!(features < first_quartile, "{told}");
-                assert!((median / 8..=median / 4).contains(&features), "{told}");
+                let told = format!("{task:?}, {budget:?}: {features} features; {lengths}");
+                assert!(features < lengths.first_quartile, "{told}");
+                let part = lengths.median as f64 / features as f64;
+                assert!((4.0..=8.0).contains(&part), "{told}");
             }
             assert_eq!(task.preset(Budget::Paper).features, 256);
         }

@@ -132,11 +132,7 @@ pub(crate) fn model(
     };
     sizes.validate()?;
     let entry = attention::find::<f32>(&config.attn)?;
-    let method = entry.method(&attention::Options {
-        features: config.features,
-        dropout: config.dropout,
-        released: config.protocol == Protocol::Paper,
-    });
+    let method = entry.method(&config.options());
     Ok(Model::new(sizes, method, Seed(config.seed)))
 }
 

@@ -117,6 +117,9 @@ fn exact_methods_are_exact_and_vmean_has_no_gradient_of_queries() {
     for method in ["skein", "nystrom", "informer"] {
         assert!(first_number(&full, method) < 1e-5, "{full}");
     }
+    assert_eq!(full.matches(")*\n").count(), 2 * 3, "{full}");
+    let mark = "\n  *: d reaches n, so that this is exact attention\n";
+    assert!(full.contains(mark) && !text.contains("*"), "{full}{text}");
 }
 
 /// Every start of the Text model has a large mean of values, which Linformer's mixtures lose.

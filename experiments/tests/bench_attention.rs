@@ -1,7 +1,7 @@
 //! `bench_attention` as a process: what it prints and writes, and how it refuses.
 
 use crate::stopped::first_kept;
-use ops::attention::names;
+use ops::attention::{names, registry};
 use std::fs;
 use std::process::{Command, Output};
 
@@ -41,8 +41,32 @@ fn every_method_has_a_row_a_record_and_a_place_in_the_legend() {
         assert_eq!(csv.matches(&format!(",{name},")).count(), 2);
         assert_eq!(svg.matches(&format!(">{name}<")).count(), 1);
     }
+    // Eight blocks of 2 tokens are not all seen, so that no method is exact.
+    assert!(!text.contains('*'), "{text}");
     // Fewer tokens first, whatever the order of the list.
     assert!(text.find("n = 33") < text.find("n = 64"));
+}
+
+#[test]
+fn methods_that_leave_nothing_out_are_marked() {
+    let output = bench_attention(&["--n", "33", "--features", "33", "--trials", "1"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let marked = text.lines().filter(|line| line.ends_with('*'));
+    let marked: Vec<&str> = marked.filter_map(|line| line.split(' ').next()).collect();
+    let expected: Vec<&str> = registry::<f32>()
+        .iter()
+        .filter(|entry| entry.laws.exact_at_full_budget)
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(marked, expected, "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n*: the features reach n, so that this is exact attention\n"),
+        "{text}"
+    );
 }
 
 #[test]

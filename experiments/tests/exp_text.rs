@@ -201,6 +201,37 @@ fn the_number_of_threads_changes_no_byte() {
 }
 
 #[test]
+fn a_run_says_where_nothing_is_sketched() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, flags: &str| {
+        let out = folder.path().join(name);
+        let told = stderr(&succeed(new_run(&out, flags)));
+        let result = fs::read(out.join("result.json")).unwrap();
+        let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+        let notes = told.lines().filter(|line| line.starts_with("note: "));
+        let note = notes.map(String::from).collect::<Vec<_>>().join("; ");
+        let exact = result["exact_examples"].as_u64();
+        (note, exact, result["lengths"]["examples"].as_u64().unwrap())
+    };
+    let (note, exact, all) = run("whole", "--features 64");
+    let expected = "note:   nothing is sketched: n <= features (longest example 64 tokens), so that this is exact attention";
+    assert_eq!((note.as_str(), exact), (expected, Some(all)));
+    let (note, exact, all) = run("part", "--features 40");
+    let some = exact.unwrap();
+    assert!(0 < some && some < all, "{some} of {all}");
+    let expected = format!("note:   features reach n in {some} of {all} examples (");
+    assert!(
+        note.starts_with(&expected) && note.ends_with("%): these are exact"),
+        "{note}"
+    );
+    assert_eq!(run("none", "--features 2"), (String::new(), Some(0), all));
+    for attn in ["vmean", "softmax"] {
+        let (note, exact, _) = run(attn, &format!("--features 64 --attn {attn}"));
+        assert_eq!((note.as_str(), exact), ("", None), "{attn}");
+    }
+}
+
+#[test]
 fn a_run_tells_what_it_does_and_what_came_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");

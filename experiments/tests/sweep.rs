@@ -47,7 +47,7 @@ impl Place {
         let every = steps / 4;
         let flags = format!(
             "--budget smoke --steps {steps} --batch 4 --warmup 4 --eval-every {every} --eval-examples 8 \
-             --test-examples 8 --max-len 64 --groups 2 --threads 1 --data"
+             --test-examples 8 --max-len 64 --features 8 --groups 2 --threads 1 --data"
         );
         let mut flags: Vec<String> = flags.split_whitespace().map(String::from).collect();
         flags.push(self.texts().to_str().unwrap().into());
@@ -218,6 +218,94 @@ fn shards_have_every_cell_once() {
     }
     assert_eq!(ended_now(&succeed(place.sweep(12))), 0);
     place.check_runs(12);
+}
+
+#[test]
+fn a_plan_shows_features_beside_the_lengths_of_the_data() {
+    let place = Place::new();
+    let list = |features: &str| {
+        let mut command = place.sweep(12);
+        command.args(["--list", "--methods", "vmean,skein,softmax-nodrop,bigbird"]);
+        command.args(["--seeds", "1", "--set", features]);
+        succeed(command)
+    };
+    let below = list("text.features=8");
+    assert!(
+        below.contains("\n  features 8, learning rate 0.001, data /"),
+        "{below}"
+    );
+    let lengths = "\n  tokens of all 50 examples:\n    shortest 14, first quartile ";
+    assert!(
+        below.contains(lengths) && below.contains(", longest 64\n"),
+        "{below}"
+    );
+    for cell in [
+        "vmean-s1           new\n",
+        "skein-s1           new\n",
+        "bigbird-s1         new\n",
+    ] {
+        assert!(below.contains(cell), "{cell}: {below}");
+    }
+    let above = list("text.features=64");
+    for cell in ["vmean-s1           new\n", "softmax-nodrop-s1  new\n"] {
+        assert!(above.contains(cell), "{cell}: {above}");
+    }
+    for cell in ["skein-s1 ", "bigbird-s1 "] {
+        let line = above.lines().find(|line| line.contains(cell)).unwrap();
+        assert!(
+            line.contains("new  features 64 >= first quartile "),
+            "{above}"
+        );
+        assert!(line.ends_with(", exact in 100%"), "{above}");
+    }
+    // Data that are not there.
+    fs::remove_dir_all(place.texts()).unwrap();
+    let gone = list("text.features=8");
+    assert!(gone.contains("\n  lengths not known: "), "{gone}");
+}
+
+#[test]
+fn ablations_that_sketch_nothing_are_refused() {
+    let place = Place::new();
+    let sweep = |flags: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        command.args("--preset ablation --tasks text --seeds 1 --out".split(' '));
+        command.arg(place.grid()).args(place.settings(4));
+        command.args(flags.split_whitespace()).output().unwrap()
+    };
+    for flags in ["--set text.features=64", "--set text.features=64 --list"] {
+        let output = sweep(flags);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        let expected = "error: text-skein-s1: 64 features leave nothing to sketch, the longest example has 64 tokens: \
+                        expected fewer than its first quartile, ";
+        assert!(told.starts_with(expected), "{told}");
+        assert!(
+            told.contains("\nhint: lower --features, as with --set text.features="),
+            "{told}"
+        );
+        assert!(!place.grid().exists());
+    }
+    // Part of the examples is no reason, and the other methods have no features.
+    let listed = stdout(&sweep("--set text.features=40 --list"));
+    assert!(
+        listed.contains("text-skein-s1 ") && listed.contains(", exact in "),
+        "{listed}"
+    );
+    let output = sweep("--set text.features=64 --methods softmax,softmax-nodrop --list");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+/// The first trees are enough to know the lengths of all.
+#[test]
+fn the_ablations_of_built_in_trees_sketch_all_but_the_shortest() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+    command.args("--preset ablation --tasks listops --data builtin --seeds 1 --list".split(' '));
+    let list = succeed(command);
+    let lengths = "\n  features 16, learning rate 0.001, data builtin\n  tokens of the first 2,000 train \
+                   examples:\n    shortest 51, first quartile 8";
+    assert!(list.contains(lengths), "{list}");
+    assert_eq!(list.matches("  new\n").count(), 10, "{list}");
 }
 
 #[test]

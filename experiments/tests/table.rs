@@ -210,6 +210,61 @@ fn five_tasks_have_an_average_and_more_than_one_table() {
     assert!(!text.contains("Difference to"), "{text}");
 }
 
+/// What older results do not tell is not marked; what neither sketches nor could is not, either.
+#[test]
+fn methods_that_sketched_nothing_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_exact = |attn: &str, seed: u64, exact: Option<usize>| {
+        let run = write_run(
+            folder.path(),
+            Task::Text,
+            attn,
+            seed,
+            60.0 + seed as f64,
+            None,
+        );
+        let path = run.join("result.json");
+        let mut result: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        result["lengths"] = serde_json::json!({
+            "examples": 400, "shortest": 14, "first_quartile": 30, "median": 40, "longest": 64,
+        });
+        if let Some(exact) = exact {
+            result["exact_examples"] = exact.into();
+        }
+        fs::write(&path, result.to_string()).unwrap();
+    };
+    for seed in [1, 2] {
+        with_exact("softmax-nodrop", seed, None);
+        with_exact("skein", seed, Some(400));
+        with_exact("skein-uniform", seed, Some(48));
+    }
+    write_run(folder.path(), Task::Text, "nystrom", 1, 60.0, None);
+    let text = stdout(table(&[folder.path()], ""));
+    for row in [
+        "| softmax-nodrop  |  61.50 ± 0.71 (2) |",
+        "| nystrom         |         60.00 (1) |",
+        "| skein           | 61.50 ± 0.71 (2)* |",
+        "| skein-uniform   |  61.50 ± 0.71 (2) |",
+        "| skein         | +0.00 ± 0.00 (2)* |",
+    ] {
+        assert!(text.contains(row), "{row}\n{text}");
+    }
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for note in [
+        "* Nothing was sketched: the features leave nothing out of the longest example,",
+        "Text: skein-uniform is exact attention in 12.00% of the examples",
+    ] {
+        assert!(flat.contains(note), "{note}\n{text}");
+    }
+    let csv = stdout(table(&[folder.path()], "--format csv"));
+    let last: Vec<&str> = csv
+        .lines()
+        .map(|line| line.rsplit(',').next().unwrap())
+        .collect();
+    assert_eq!(last, ["exact", "", "", "1", "0.12"]);
+}
+
 #[test]
 fn runs_of_other_settings_have_a_column_of_their_own() {
     let folder = tempfile::tempdir().unwrap();

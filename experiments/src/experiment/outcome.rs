@@ -3,6 +3,7 @@
 use crate::config::Protocol;
 use crate::error::{Error, Result};
 use crate::output::percent;
+use crate::reach::Lengths;
 use crate::task::Task;
 use crate::trainer::Evaluation;
 use serde::{Deserialize, Serialize};
@@ -35,9 +36,22 @@ pub(crate) struct Outcome {
     pub(crate) majority_accuracy: f64,
     /// Of a logistic regression on token frequencies, likewise.
     pub(crate) token_frequency_accuracy: f64,
+    /// Of train, dev and test together. Older results lack this and what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lengths: Option<Lengths>,
+    /// Examples of these that the features leave nothing out of, so that the method is exact attention there; none
+    /// where features have no say in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exact_examples: Option<usize>,
 }
 
 impl Outcome {
+    /// The part of the examples, 0 to 1, of which nothing was sketched; none where that is not known.
+    pub(crate) fn exact(&self) -> Option<f64> {
+        let all = self.lengths?.examples;
+        Some(self.exact_examples? as f64 / all as f64)
+    }
+
     /// That of the run in `folder`; none if it has not ended.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join("result.json");

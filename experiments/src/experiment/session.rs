@@ -270,6 +270,8 @@ impl<'a> Session<'a> {
             test,
             majority_accuracy: baseline.majority,
             token_frequency_accuracy: baseline.logistic,
+            lengths: Some(self.data.sizes.lengths()),
+            exact_examples: self.data.sizes.reach(config)?.map(|reach| reach.exact),
         };
         self.run.write(
             "weights.safetensors",

@@ -128,8 +128,11 @@ pub(super) struct Cell {
 
 impl Preset {
     fn axes(self) -> Axes {
+        // `softmax` drops probabilities, and no other of these does: `softmax-nodrop` differs from skein by sketching
+        // alone.
         let ablation = [
             "softmax",
+            "softmax-nodrop",
             "skein",
             "skein-uniform",
             "skein-nonorm",
@@ -331,6 +334,11 @@ impl SweepFlags {
         })
     }
 
+    /// Whether cells are compared for what their sketches do, so that one without a sketch is a mistake.
+    pub(super) fn compares_sketches(&self) -> bool {
+        self.preset == Some(Preset::Ablation)
+    }
+
     pub(super) fn folder(&self) -> PathBuf {
         let name = self.preset.map_or("sweep".to_string(), Preset::name);
         let default = Path::new("runs").join(name);
@@ -447,6 +455,10 @@ mod tests {
         let expected = ["text-skein-b64-s3", "text-skein-b128-s3"];
         assert_eq!(names("--preset sensitivity --seeds 3 --lr 3e-4"), expected);
         assert_eq!(names("--preset table1").len(), 5 * 17 * 3);
+        let ablation = names("--preset ablation");
+        assert_eq!(ablation.len(), 5 * 10 * 3);
+        let expected = ["text-softmax-s1", "text-softmax-nodrop-s1", "text-skein-s1"];
+        assert_eq!(ablation[..3], expected);
     }
 
     #[test]

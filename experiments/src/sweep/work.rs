@@ -110,16 +110,8 @@ impl<'a> Work<'a> {
 
     /// The data of a cell: those of the one before, if they are the same.
     fn data_of(&mut self, config: &Config) -> Result<&Data> {
-        // All settings that loading looks at.
-        let of = |c: &Config| {
-            let data = c.data.clone();
-            (c.task, data, c.protocol, c.budget, c.max_len, c.skip_black)
-        };
-        if self
-            .data
-            .as_ref()
-            .is_none_or(|(last, _)| of(last) != of(config))
-        {
+        let last = self.data.as_ref();
+        if last.is_none_or(|(last, _)| !last.same_data(config)) {
             // First the old ones go.
             self.data = None;
             let data = Data::load(config);

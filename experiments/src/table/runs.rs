@@ -60,6 +60,14 @@ impl Column {
         runs.filter(|run| run.config.attn == attn).collect()
     }
 
+    /// The part of the examples, 0 to 1, of which the features of a method leave nothing out, so that it is exact
+    /// attention there; none where that is not known, or features have no say.
+    pub(super) fn exact(&self, attn: &str) -> Option<f64> {
+        let runs = self.of(attn);
+        let known = runs.iter().filter_map(|run| run.outcome.exact());
+        known.reduce(f64::max)
+    }
+
     /// Differences to `against` in points of percent over the seeds that both have.
     pub(super) fn differences(&self, attn: &str, against: &str) -> Vec<f64> {
         let others = self.of(against);

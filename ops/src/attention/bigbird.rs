@@ -145,6 +145,19 @@ fn seen<'a, T: Real>(
 }
 
 impl<T: Real> Attention<T> for BigBird {
+    /// Seven blocks, fewer features than tokens: a block sees itself, its neighbours, the first, the last, and three.
+    fn reaches(&self, n: usize, padded_length: usize) -> bool {
+        let blocks = self.blocks(n, padded_length);
+        let candidates = self.candidates(blocks, padded_length);
+        let with_rows = n.div_ceil(self.block);
+        (0..with_rows).all(|i| {
+            let seen = seen_anyway(i, blocks);
+            let seen = |j: usize| seen.contains(&(j as u32));
+            let all_drawn = (0..candidates).filter(|&j| !seen(j)).count() <= self.random;
+            (0..with_rows).all(|j| seen(j) || (j < candidates && all_drawn))
+        })
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);

@@ -140,6 +140,12 @@ impl Informer {
 }
 
 impl<T: Real> Attention<T> for Informer {
+    fn reaches(&self, n: usize, padded_length: usize) -> bool {
+        self.budget
+            .of(self.features, n, self.length(n, padded_length))
+            == n
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let (n, width) = x.v.shape();

@@ -184,6 +184,13 @@ pub trait Attention<T: Real>: Send + Sync {
         true
     }
 
+    /// Whether the features reach an example of `n` tokens: nothing of it is left out, whatever is drawn, and the
+    /// output is that of softmax attention. Never without the law [`Laws::exact_at_full_budget`].
+    fn reaches(&self, n: usize, padded_length: usize) -> bool {
+        let _ = (n, padded_length);
+        false
+    }
+
     /// The output (n, heads p).
     ///
     /// # Panics
@@ -225,7 +232,8 @@ impl Default for Options {
 pub struct Laws {
     /// Every output row is a weighted mean of value rows: equal values come out as they are.
     pub rows_sum_to_one: bool,
-    /// With as many features as tokens it equals softmax attention.
+    /// With as many features as tokens it equals softmax attention, and says so ([`Attention::reaches`]). Not of
+    /// softmax itself, which has no features.
     pub exact_at_full_budget: bool,
     /// Memory of forward and backward grows like n.
     pub linear_memory: bool,

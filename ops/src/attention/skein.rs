@@ -349,6 +349,10 @@ lanes! {
 }
 
 impl<T: Real> Attention<T> for Skein {
+    fn reaches(&self, n: usize, _: usize) -> bool {
+        n <= self.features
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let mut y = Tensor::stale(x.v.rows(), x.v.cols());

@@ -213,13 +213,26 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
                 "{name}: rows do not sum to one at n = {n}: off by {error:e}"
             );
         }
-        if entry.laws.exact_at_full_budget {
-            let exact = run(&super::softmax::Softmax { dropout: 0.0 }, &x, stream).output;
-            let full = run(&*build(n.max(FEATURES)), &x, stream).output;
-            let error = difference(&full, &exact);
+        let exact = run(&super::softmax::Softmax { dropout: 0.0 }, &x, stream).output;
+        for d in [FEATURES, n.max(FEATURES)] {
+            let method = build(d);
+            let reaches = method.reaches(n, n);
+            if !entry.laws.exact_at_full_budget {
+                assert!(
+                    !reaches,
+                    "{name}: {d} features reach n = {n}, but no law says so"
+                );
+                continue;
+            }
             assert!(
+                reaches || n > d,
+                "{name}: {d} features do not reach n = {n}"
+            );
+            let error = difference(&run(&*method, &x, stream).output, &exact);
+            assert_eq!(
                 error < 1e-12,
-                "{name}: not exact at full budget, n = {n}: off by {error:e}"
+                reaches,
+                "{name}: {d} features reach n = {n}: {reaches}, but it is off by {error:e}"
             );
         }
     }
