@@ -89,7 +89,8 @@ fn experiment(task: Task) -> Result<ExitCode> {
                 "the run is complete, its outcome is in {}",
                 folder.join("result.json").display()
             );
-            answer(&table).map_err(|error| error.hint(hint))?;
+            let text = fitted(&table) + &outcome::next(task, &folder);
+            answer(&text).map_err(|error| error.hint(hint))?;
             Ok(ExitCode::SUCCESS)
         }
         End::Paused => Ok(ExitCode::SUCCESS),
