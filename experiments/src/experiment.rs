@@ -40,7 +40,7 @@ pub fn main(task: Task) -> ExitCode {
 fn experiment(task: Task) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
     if flags.list {
-        answer(&fitted(&flags::methods()))?;
+        answer(&fitted(&flags::list()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::resolve(task, &flags)?;

@@ -24,6 +24,9 @@ const MOST_THREADS: usize = 1024;
 /// What to do about a wrong flag.
 const HINT: &str = "--help lists the flags";
 
+/// For which a layer is counted in the list of methods: those of Text at full length.
+const POSITIONS: usize = 4096;
+
 /// What `--resume` may stand with, by the names of the fields.
 const WITH_RESUME: [&str; 8] = [
     "resume",
@@ -254,7 +257,7 @@ pub(crate) fn threads(asked: Option<usize>) -> usize {
 /// d = 256 and 4,096 positions; whether it draws random numbers when it is evaluated.
 pub fn methods() -> String {
     let shape = LayerShape {
-        positions: 4096,
+        positions: POSITIONS,
         heads: 2,
         head_width: 32,
     };
@@ -276,6 +279,16 @@ pub fn methods() -> String {
         .expect("writing to a string");
     }
     table
+}
+
+/// What `--list` prints: the methods, and what the columns are.
+pub(crate) fn list() -> String {
+    let Options { features, .. } = Options::default();
+    methods()
+        + &format!(
+            "n tokens, p columns a head, d = --features; learned: numbers of a layer at d = {features} and {POSITIONS} \
+             positions; random: draws when it is evaluated, too\n"
+        )
 }
 
 /// Methods and how their time grows, for `--help`.
