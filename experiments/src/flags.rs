@@ -236,13 +236,23 @@ impl Flags {
             .mut_args(|arg| {
                 // -1 is a wrong value, not an unknown flag.
                 let takes_value = arg.get_action().takes_values();
-                arg.allow_negative_numbers(takes_value)
+                let unused = unused(task, arg.get_id().as_str());
+                arg.allow_negative_numbers(takes_value).hide(unused)
             })
     }
 
     /// How many threads to use: `--threads`, or as many as the machine offers.
     pub fn threads(&self) -> usize {
         threads(self.threads)
+    }
+}
+
+/// Whether there is only one value that a task can take of a setting, so that help does not speak of it.
+fn unused(task: Task, setting: &str) -> bool {
+    match setting {
+        "skip_black" | "sincos2d" => !task.has_pictures(),
+        "max_len" => task.lengths().count() == 1,
+        _ => false,
     }
 }
 
@@ -452,6 +462,14 @@ mod tests {
             assert_eq!(help, printed("-h"));
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
+            }
+            for (flag, pictures) in [
+                ("--skip-black", true),
+                ("--sincos2d", true),
+                ("--max-len", false),
+            ] {
+                let told = help.contains(&format!("      {flag} "));
+                assert_eq!(told, task.has_pictures() == pictures, "{task:?} {flag}");
             }
             for heading in ["What:", "Budget:", "Run:", "Budgets:"] {
                 let headings = help.lines().filter(|line| line.starts_with(heading));
