@@ -10,7 +10,7 @@ use crate::task::Task;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 use engine::Seed;
-use ops::attention::{LayerShape, Options, registry};
+use ops::attention::{Entry, LayerShape, Options, find, names, registry};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -289,6 +289,15 @@ pub fn methods() -> String {
         .expect("writing to a string");
     }
     table
+}
+
+/// The method of this name.
+pub(crate) fn method(name: &str) -> Result<Entry<f32>> {
+    find::<f32>(name).map_err(|error| {
+        Error::usage(error.to_string())
+            .hint("exp_text --list says what each is")
+            .did_you_mean(name, names())
+    })
 }
 
 /// What `--list` prints: the methods, and what the columns are.
