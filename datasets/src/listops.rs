@@ -150,7 +150,7 @@ pub fn builtin(seed: u64, shape: &Shape, protocol: Protocol) -> Result<Dataset, 
         first += sources.len();
         sources
     });
-    let splits = assemble(splits, MAX_LEN, protocol, &mut notes);
+    let splits = assemble(splits, shape.max_length, protocol, &mut notes);
     Ok(assembled(name, true, splits, notes))
 }
 

@@ -289,7 +289,7 @@ fn methods(flags: &Flags) -> Result<Vec<Method>> {
     let defaults = || method::DEFAULT.map(str::to_string).to_vec();
     let mut methods = Vec::new();
     for name in distinct(flags.attn.clone().unwrap_or_else(defaults)) {
-        methods.push(Method::registered(&name).map_err(|error| Error::usage(error.to_string()))?);
+        methods.push(Method::registered(&name)?);
     }
     if flags.variants {
         methods.extend(method::variants());
@@ -348,9 +348,9 @@ fn reference_rows(flags: &Flags, folder: &Path) -> Result<Vec<reference::Row>> {
             .iter()
             .find(|name| !rows.iter().any(|row| row.method == **name))
         {
-            let known = distinct(rows.iter().map(|row| row.method.as_str())).join(", ");
-            let message = format!("--attn {unknown}: the tables have {known}");
-            return Err(Error::usage(message));
+            let known = distinct(rows.iter().map(|row| row.method.as_str()));
+            let message = format!("--attn {unknown}: the tables have {}", known.join(", "));
+            return Err(Error::usage(message).did_you_mean(unknown, known));
         }
         rows.retain(|row| names.contains(&row.method));
     }

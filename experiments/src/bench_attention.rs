@@ -11,8 +11,8 @@ use crate::approx::trial::{Passed, difference, pass};
 use crate::approx::{parse_count, parse_scale};
 use crate::bench_step::parse_seconds;
 use crate::chart::{Chart, Point, Scale, Series, svg};
-use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, whole};
+use crate::error::{Result, exit};
+use crate::flags::{command_line, distinct, method, whole};
 use crate::output::{answer, make_folder, tell};
 use crate::statistics::median;
 use crate::whole_file;
@@ -136,7 +136,7 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
         None => registry(),
         Some(names) => distinct(names)
             .into_iter()
-            .map(|name| find(name).map_err(|error| Error::usage(error.to_string())))
+            .map(|name| method(name))
             .collect::<Result<_>>()?,
     };
     let lengths = match &flags.n {

@@ -4,8 +4,8 @@
 //! optimiser are those of every experiment. Give the machine nothing else to do.
 
 use crate::config::{Budget, Config};
-use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, parse_threads, whole};
+use crate::error::{Result, exit};
+use crate::flags::{command_line, method, parse_threads, whole};
 use crate::memory;
 use crate::output::{answer, tell};
 use crate::profile::Profile;
@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {
-    attention::find::<f32>(&flags.attn).map_err(|error| Error::usage(error.to_string()))?;
+    method(&flags.attn)?;
     let request = Request {
         config: Config {
             attn: flags.attn.clone(),

@@ -4,7 +4,7 @@
 
 use crate::data::cached;
 use crate::error::{Error, Result};
-use crate::flags::{Flags, Settings};
+use crate::flags::{Flags, Settings, method};
 use crate::task::Task;
 use crate::whole_file;
 use datasets::Black;
@@ -224,8 +224,7 @@ impl Config {
             );
             return Err(Error::usage(message).hint(format!("run exp_{}", self.task.name())));
         }
-        find::<f32>(&self.attn)
-            .map_err(|error| Error::usage(error.to_string()).hint("--list says what each is"))?;
+        method(&self.attn)?;
         within("features", self.features, 1, LARGEST)?;
         if i64::try_from(self.seed).is_err() {
             return Err(wrong("seed", &self.seed, &format!("at most {}", i64::MAX)));
@@ -356,6 +355,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
         let before = &text[..error.span().map_or(0, |span| span.start)];
         let line = 1 + before.matches('\n').count();
         Error::usage(format!("{}:{line}: {}", path.display(), error.message()))
+            .meant_in(error.message())
     })
 }
 

@@ -10,7 +10,7 @@ use crate::bench_step::{self, Lengths, Report, Request, parse_count, parse_secon
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads, threads};
+use crate::flags::{command_line, distinct, method, parse_threads, threads};
 use crate::output::{answer, make_folder, tell};
 use crate::paper;
 use crate::task::Task;
@@ -127,7 +127,7 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
         Some(names) => distinct(names.iter().cloned()),
     };
     for name in &methods {
-        find::<f32>(name).map_err(|error| Error::usage(error.to_string()))?;
+        method(name)?;
     }
     make_folder(flags.out.as_deref())?;
     if let Some(out) = &flags.out {

@@ -89,6 +89,33 @@ impl Error {
         }
     }
 
+    /// The same error that asks, before its hint, whether the one of `known` was meant that is most like `word`, if one
+    /// is.
+    pub(crate) fn did_you_mean<'a>(
+        self,
+        word: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        match (nearest(word, known), &self.hint) {
+            (None, _) => self,
+            (Some(name), None) => self.hint(format!("did you mean `{name}`?")),
+            (Some(name), Some(hint)) => {
+                let hint = format!("did you mean `{name}`? {hint}");
+                self.hint(hint)
+            }
+        }
+    }
+
+    /// Likewise, of what TOML says of a name that it does not know: "unknown field `step`, expected one of `task`,
+    /// `steps`". Any other message asks for nothing.
+    pub(crate) fn meant_in(self, message: &str) -> Self {
+        let mut names = message.split('`').skip(1).step_by(2);
+        match names.next() {
+            Some(word) if message.starts_with("unknown ") => self.did_you_mean(word, names),
+            _ => self,
+        }
+    }
+
     /// The same error with what to do about it, in place of an earlier hint.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {
@@ -96,6 +123,20 @@ impl Error {
             ..self
         }
     }
+}
+
+/// The one of `known` that is most like `word`, if one is.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const ALIKE: f64 = 0.8;
+    let word = word.to_lowercase();
+    let likeness = |name: &str| match word.strip_prefix(name) {
+        // skeinformer is skein, not skein-nonorm.
+        Some(rest) if !rest.starts_with('-') => 1.0,
+        _ => strsim::jaro_winkler(&word, name),
+    };
+    let known = known.into_iter().map(|name| (likeness(name), name));
+    let best = known.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.filter(|best| best.0 >= ALIKE).map(|(_, name)| name)
 }
 
 /// Errors of other crates, causes included: a failure whose message is theirs.
@@ -140,6 +181,37 @@ mod tests {
         let error = Error::usage("a\nfolder\x1b[31m").hint("use\tanother");
         assert_eq!(error.to_string(), "error: a folder [31m\nhint: use another");
         assert_eq!(Error::failure("x").to_string(), "error: x");
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_asked_for_in_the_hint() {
+        let names = ops::attention::names();
+        for (word, meant) in [
+            ("skin", Some("skein")),
+            ("Skein", Some("skein")),
+            ("skeinformer", Some("skein")),
+            ("skien-uniform", Some("skein-uniform")),
+            ("lineformer", Some("linformer")),
+            ("nystromformer", Some("nystrom")),
+            ("softmx", Some("softmax")),
+            ("full", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, names.iter().copied()), meant, "{word}");
+        }
+        let message = "unknown field `step`, expected one of `task`, `steps`";
+        let told = |error: Error| error.meant_in(message).to_string();
+        assert_eq!(
+            told(Error::usage("x")),
+            "error: x\nhint: did you mean `steps`?"
+        );
+        let error = Error::usage("x").hint("see --help");
+        assert_eq!(
+            told(error),
+            "error: x\nhint: did you mean `steps`? see --help"
+        );
+        let other = Error::usage("x").meant_in("duplicate key `steps`");
+        assert_eq!(other.to_string(), "error: x");
     }
 
     #[test]

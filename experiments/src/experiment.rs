@@ -41,7 +41,7 @@ pub fn main(task: Task) -> ExitCode {
 fn experiment(task: Task) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
     if flags.list {
-        answer(&fitted(&flags::methods()))?;
+        answer(&fitted(&flags::list()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::resolve(task, &flags)?;
@@ -90,7 +90,8 @@ fn experiment(task: Task) -> Result<ExitCode> {
                 "the run is complete, its outcome is in {}",
                 folder.join("result.json").display()
             );
-            answer(&table).map_err(|error| error.hint(hint))?;
+            let text = fitted(&table) + &outcome::next(task, &folder);
+            answer(&text).map_err(|error| error.hint(hint))?;
             Ok(ExitCode::SUCCESS)
         }
         End::Paused => Ok(ExitCode::SUCCESS),

@@ -1,13 +1,13 @@
 //! What a tape tells about itself: one tiny example through the real model, forward and backward, a
 //! line for every node.
 
-use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, whole};
+use crate::error::{Result, exit};
+use crate::flags::{command_line, method, whole};
 use crate::output::answer;
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
-use ops::attention::{self, Options};
+use ops::attention::Options;
 use std::path::{MAIN_SEPARATOR_STR, Path};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -50,8 +50,7 @@ pub fn main() -> ExitCode {
 }
 
 fn explain(flags: &Flags) -> Result<ExitCode> {
-    let entry =
-        attention::find::<f32>(&flags.attn).map_err(|error| Error::usage(error.to_string()))?;
+    let entry = method(&flags.attn)?;
     let options = Options {
         features: flags.features,
         dropout: DROPOUT,

@@ -10,7 +10,7 @@ use crate::task::Task;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 use engine::Seed;
-use ops::attention::{LayerShape, Options, registry};
+use ops::attention::{Entry, LayerShape, Options, find, names, registry};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -23,6 +23,9 @@ const MOST_THREADS: usize = 1024;
 
 /// What to do about a wrong flag.
 const HINT: &str = "--help lists the flags";
+
+/// For which a layer is counted in the list of methods: those of Text at full length.
+const POSITIONS: usize = 4096;
 
 /// What `--resume` may stand with, by the names of the fields.
 const WITH_RESUME: [&str; 8] = [
@@ -234,13 +237,23 @@ impl Flags {
             .mut_args(|arg| {
                 // -1 is a wrong value, not an unknown flag.
                 let takes_value = arg.get_action().takes_values();
-                arg.allow_negative_numbers(takes_value)
+                let unused = unused(task, arg.get_id().as_str());
+                arg.allow_negative_numbers(takes_value).hide(unused)
             })
     }
 
     /// How many threads to use: `--threads`, or as many as the machine offers.
     pub fn threads(&self) -> usize {
         threads(self.threads)
+    }
+}
+
+/// Whether there is only one value that a task can take of a setting, so that help does not speak of it.
+fn unused(task: Task, setting: &str) -> bool {
+    match setting {
+        "skip_black" | "sincos2d" => !task.has_pictures(),
+        "max_len" => task.lengths().count() == 1,
+        _ => false,
     }
 }
 
@@ -255,7 +268,7 @@ pub(crate) fn threads(asked: Option<usize>) -> usize {
 /// d = 256 and 4,096 positions; whether it draws random numbers when it is evaluated.
 pub fn methods() -> String {
     let shape = LayerShape {
-        positions: 4096,
+        positions: POSITIONS,
         heads: 2,
         head_width: 32,
     };
@@ -277,6 +290,25 @@ pub fn methods() -> String {
         .expect("writing to a string");
     }
     table
+}
+
+/// The method of this name.
+pub(crate) fn method(name: &str) -> Result<Entry<f32>> {
+    find::<f32>(name).map_err(|error| {
+        Error::usage(error.to_string())
+            .hint("exp_text --list says what each is")
+            .did_you_mean(name, names())
+    })
+}
+
+/// What `--list` prints: the methods, and what the columns are.
+pub(crate) fn list() -> String {
+    let Options { features, .. } = Options::default();
+    methods()
+        + &format!(
+            "n tokens, p columns a head, d = --features; learned: numbers of a layer at d = {features} and {POSITIONS} \
+             positions; random: draws when it is evaluated, too\n"
+        )
 }
 
 /// Methods and how their time grows, for `--help`.
@@ -441,6 +473,14 @@ mod tests {
             assert_eq!(help, printed("-h"));
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
+            }
+            for (flag, pictures) in [
+                ("--skip-black", true),
+                ("--sincos2d", true),
+                ("--max-len", false),
+            ] {
+                let told = help.contains(&format!("      {flag} "));
+                assert_eq!(told, task.has_pictures() == pictures, "{task:?} {flag}");
             }
             for heading in ["What:", "Budget:", "Run:", "Budgets:"] {
                 let headings = help.lines().filter(|line| line.starts_with(heading));

@@ -20,10 +20,12 @@ pub(crate) struct StatusLine(Arc<Line>);
 
 struct Line {
     columns: Box<dyn Fn() -> usize + Send + Sync>,
-    write: Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    write: Box<Sink>,
     /// What is about to be drawn.
     text: Mutex<String>,
 }
+
+type Sink = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
 impl StatusLine {
     /// That of standard error; none if it is no terminal, or one that can only print.

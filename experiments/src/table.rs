@@ -161,7 +161,9 @@ impl Comparison {
                     "--against {name}: none of the runs is of it; expected one of {}",
                     methods.join(", ")
                 );
-                return Err(Error::usage(message).hint("--help lists the flags"));
+                let known = methods.iter().map(String::as_str);
+                let error = Error::usage(message).hint("--help lists the flags");
+                return Err(error.did_you_mean(name, known));
             }
             Some(name) => Some(name.to_string()),
             None => {

@@ -303,19 +303,19 @@ impl Task {
             return None;
         }
         let examples = &data.train.examples;
-        let mut cut = 0;
+        let mut reached = 0;
         for example in examples {
             let mut documents = example.documents.iter();
-            cut += usize::from(documents.any(|document| document.len() >= max_len));
+            reached += usize::from(documents.any(|document| document.len() >= max_len));
         }
         let all = examples.len();
         let why = match self {
             Task::ListOps => ", so that their values cannot be known",
             _ => "",
         };
-        (2 * cut > all).then(|| {
+        (2 * reached > all).then(|| {
             format!(
-                "warning: budget {} cuts {cut} of {all} train examples at {max_len} tokens{why}: \
+                "warning: budget {} cuts at {max_len} tokens, which {reached} of {all} train examples reach{why}: \
                  --max-len {longest} or --budget paper keeps them",
                 budget.name()
             )
@@ -396,7 +396,9 @@ mod tests {
         );
         assert!(error.contains("--max-len"), "{error}");
         let shortest = config(8).checked(Task::ListOps).unwrap();
-        assert!(Task::ListOps.load(&shortest).is_ok());
+        let notes = Task::ListOps.load(&shortest).unwrap().notes.join("\n");
+        // The length of this run, not of the benchmark.
+        assert!(notes.contains("longest 7; cut at 8: 0"), "{notes}");
         assert!(Task::ListOps.load(&config(7)).is_err());
         // Files may hold any.
         let of_files = Config {
@@ -449,7 +451,7 @@ mod tests {
         };
         assert_eq!(
             note(Budget::Quick, None),
-            "warning: budget quick cuts 20 of 20 train examples at 200 tokens, so that their values \
+            "warning: budget quick cuts at 200 tokens, which 20 of 20 train examples reach, so that their values \
              cannot be known: --max-len 2000 or --budget paper keeps them"
         );
         for (budget, max_len) in [

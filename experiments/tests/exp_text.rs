@@ -250,7 +250,17 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
         assert!(rest.any(|line| line.starts_with(start)), "{start}: {told}");
     }
     let answer = stdout(&output);
-    let rows: Vec<&str> = answer.lines().map(|line| line[..15].trim()).collect();
+    let (table, next) = answer.split_once("next, for example:\n").unwrap();
+    let commands: Vec<&str> = next.lines().collect();
+    assert_eq!(commands.len(), 3, "{next}");
+    for (command, program) in commands.iter().zip(["evaluate", "predict", "table"]) {
+        let folder = format!(" {}", out.display());
+        assert!(
+            command.contains(program) && command.ends_with(&folder),
+            "{command}"
+        );
+    }
+    let rows: Vec<&str> = table.lines().map(|line| line[..15].trim()).collect();
     let expected = [
         "data",
         "model",
@@ -259,6 +269,7 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
         "majority class",
         "time",
         "run folder",
+        "report",
     ];
     assert_eq!(rows, expected);
     // The texts are easy: what trains, learns them.

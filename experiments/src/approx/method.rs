@@ -1,5 +1,7 @@
 //! What is compared: registered methods at a budget d, and estimators of this experiment alone.
 
+use crate::error::Result;
+use crate::flags::method;
 use engine::{Draws, Tensor, Var};
 use ops::attention::attend::Attend;
 use ops::attention::softmax::Softmax;
@@ -104,8 +106,8 @@ impl Method {
     ///
     /// # Errors
     /// If there is none; the message lists those there are.
-    pub(super) fn registered(name: &str) -> Result<Method, ops::attention::UnknownMethod> {
-        find::<f32>(name)?;
+    pub(super) fn registered(name: &str) -> Result<Method> {
+        method(name)?;
         Ok(Method {
             name: name.to_string(),
             kind: Kind::Registered {

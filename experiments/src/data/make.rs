@@ -219,7 +219,11 @@ fn settings(flags: &Flags) -> Result<Settings> {
         return Err(Error::usage(message).hint("leave it out; pathfinder has"));
     }
     let name = flags.settings.as_deref().unwrap_or(SETTINGS);
-    Settings::named(name).map_err(|message| Error::usage(message).hint("see data make --help"))
+    Settings::named(name).map_err(|message| {
+        let known = Settings::NAMED.map(|(known, _)| known);
+        let error = Error::usage(message).hint("see data make --help");
+        error.did_you_mean(name, known)
+    })
 }
 
 /// Writes the set into an empty folder.

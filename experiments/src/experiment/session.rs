@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::events::Events;
 use crate::interrupt::Interrupt;
 use crate::memory;
-use crate::output::tell;
+use crate::output::{shell_word, tell};
 use crate::progress::Progress;
 use crate::report;
 use crate::run::{Run, Timing};
@@ -292,17 +292,21 @@ impl<'a> Session<'a> {
         }
         let end = End::Finished {
             folder: self.run.folder().to_path_buf(),
-            table: outcome.table(&self.time(), self.run.folder()),
+            table: outcome.table(&self.time(steps), self.run.folder()),
             test,
         };
         self.progress.finish();
         Ok(end)
     }
 
-    /// What this process has taken, as it is printed.
-    fn time(&self) -> String {
+    /// What this process has taken, as it is printed: all of the run, or what is after the step at which it was resumed.
+    fn time(&self, steps: usize) -> String {
         let whole = self.began.elapsed().as_secs();
-        let mut time = format!("{} min {:02} s in all", whole / 60, whole % 60);
+        let of = match steps - self.spent.steps {
+            0 => "in all".to_string(),
+            before => format!("since step {before}"),
+        };
+        let mut time = format!("{} min {:02} s {of}", whole / 60, whole % 60);
         if self.spent.steps > 0 {
             time += &format!(
                 "; {} steps at {} tokens a second",
@@ -319,7 +323,7 @@ impl<'a> Session<'a> {
 
     /// The end of a process, not of the run.
     pub(super) fn leave(mut self, how: &str, steps: usize, end: End) -> End {
-        let folder = self.run.folder().display();
+        let folder = shell_word(self.run.folder());
         self.progress.note(&format!(
             "{how} after step {steps} of {}; go on with --resume {folder}",
             self.config.steps

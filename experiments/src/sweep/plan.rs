@@ -1,7 +1,7 @@
 //! The cells of a grid, from the command line.
 
 use crate::config::{Config, read_toml};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::flags::{Settings, distinct, parse_number, parse_seed, parse_threads};
 use crate::paper;
 use crate::task::Task;
@@ -330,7 +330,9 @@ impl SweepFlags {
         }
         Settings::deserialize(table).map_err(|error| {
             let message = error.message().replace('`', "");
-            wrong(format!(": {message}")).hint("exp_text --print-config shows the settings")
+            wrong(format!(": {message}"))
+                .hint("exp_text --print-config shows the settings")
+                .meant_in(error.message())
         })
     }
 
@@ -363,8 +365,10 @@ fn parse_set(text: &str) -> std::result::Result<Set, String> {
     let (place, value) = text.split_once('=').ok_or_else(expected)?;
     let (task, setting) = place.split_once('.').ok_or_else(expected)?;
     let task = Task::from_str(task, false).map_err(|_| {
-        let names: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
-        format!("expected one of {} before the dot", names.join(", "))
+        let names = Task::ALL.map(Task::name);
+        let meant = nearest(task, names).map(|name| format!("; did you mean {name}?"));
+        let meant = meant.unwrap_or_default();
+        format!("expected one of {} before the dot{meant}", names.join(", "))
     })?;
     // A number or true or false as TOML has them; whatever is none of these is a word.
     let table = toml::from_str::<toml::Table>(&format!("value = {value}"));

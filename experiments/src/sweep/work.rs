@@ -66,10 +66,14 @@ impl<'a> Work<'a> {
             return Ok(Turn::Elsewhere);
         };
         let folder = self.grid.join(&cell.name);
+        let mut since = String::new();
         // Now nobody else changes it.
         let start = match cell.state(self.grid)? {
             State::Ended(_) => return Ok(Turn::Before),
-            State::Begun(_) => Start::Resumed(&folder),
+            State::Begun(step) => {
+                since = format!(" since step {step}");
+                Start::Resumed(&folder)
+            }
             State::New => {
                 clear(&folder)?;
                 Start::New {
@@ -95,7 +99,7 @@ impl<'a> Work<'a> {
             End::Finished { test, .. } => {
                 let seconds = began.elapsed().as_secs();
                 tell(&format!(
-                    "{}: test accuracy {:.2}% of {} examples, {} min {:02} s",
+                    "{}: test accuracy {:.2}% of {} examples, {} min {:02} s{since}",
                     cell.name,
                     100.0 * test.accuracy,
                     test.examples,
