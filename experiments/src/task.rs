@@ -327,7 +327,7 @@ impl Task {
                 };
                 pathfinder::builtin(BUILTIN, &settings, counts, black)
             }
-            (Task::Pathfinder, Some(path)) => pathfinder::load(path, black),
+            (Task::Pathfinder, Some(path)) => pathfinder::load(path, black, protocol),
             (Task::Image, None) => Ok(image::builtin(BUILTIN, black)),
             (Task::Image, Some(path)) => image::load(path, black),
         }
