@@ -33,7 +33,7 @@ const OF_SYSTEMS: [&str; 8] = [
 pub(crate) fn is_of_system(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-    name.starts_with(b"._") || OF_SYSTEMS.iter().any(|known| is(&known))
+    name.starts_with(b"._") || OF_SYSTEMS.iter().any(is)
 }
 
 /// Whether nobody has put a file or folder of this name among data: it is hidden, or a system has left it.

@@ -71,9 +71,10 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Whether the whole of a next line has come: then it can be had without waiting.
+    /// Whether [`next`](Self::next) would not have to wait: the whole of a line has come that is not empty.
     pub fn is_ready(&self) -> bool {
-        self.source.buffer().contains(&b'\n')
+        let mut lines = self.source.buffer().split_inclusive(|&byte| byte == b'\n');
+        lines.any(|line| line.ends_with(b"\n") && line != b"\n" && line != b"\r\n")
     }
 
     /// Whether what has not been read yet begins like this.
@@ -108,10 +109,7 @@ impl<R: Read> Lines<R> {
 
     /// The next line, which may be empty wherever it stands.
     pub(crate) fn next_or_empty(&mut self) -> Result<Option<Line<'_>>, Fault> {
-        Ok(match self.read()? {
-            Some(_) => Some(self.last()),
-            None => None,
-        })
+        Ok(self.read()?.map(|_| self.last()))
     }
 
     /// The line that has been read.

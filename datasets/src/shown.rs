@@ -11,7 +11,7 @@ use std::fmt::Write;
 /// The most bytes that are quoted of a field.
 const QUOTED: usize = 20;
 
-/// A name (or another piece of text) on one line.
+/// A name on one line.
 pub fn name(name: impl AsRef<OsStr>) -> String {
     bytes(name.as_ref().as_encoded_bytes())
 }
@@ -57,7 +57,8 @@ pub fn is_visible(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn bytes(bytes: &[u8]) -> String {
+/// A piece of text on one line.
+pub fn bytes(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

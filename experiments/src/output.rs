@@ -1,8 +1,12 @@
 //! What a command says: its answer on standard output, remarks on standard error. `println!` and
-//! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not.
-//! And the folder for what is written instead, and how a few things are written everywhere.
+//! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not,
+//! and they show what would move the cursor or turn a line round as escapes (`datasets::shown`),
+//! wherever it has come from. And the folder for what is written instead, and how a few things are
+//! written everywhere.
 
 use crate::error::{Error, Result};
+use datasets::shown;
+use serde::Serialize;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,7 +21,7 @@ pub fn answer(text: &str) -> Result<()> {
 pub(crate) fn offer(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     let written = stdout
-        .write_all(text.as_bytes())
+        .write_all(shown::page(text).as_bytes())
         .and_then(|()| stdout.flush());
     match written {
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
@@ -32,7 +36,29 @@ pub(crate) fn offer(text: &str) -> Result<bool> {
 
 /// Writes a line to standard error; when that is closed, nobody is left to be told.
 pub fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", shown::page(line));
+}
+
+/// A value as a line of JSON, or as several. Whoever reads it finds every letter of a name again, but what a terminal
+/// would not show is escaped, as JSON has it.
+pub(crate) fn json(value: &impl Serialize, pretty: bool) -> Result<String> {
+    let text = match pretty {
+        true => serde_json::to_string_pretty(value)?,
+        false => serde_json::to_string(value)?,
+    };
+    let mut escaped = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        match shown::is_visible(c) || c == '\n' {
+            true => escaped.push(c),
+            false => {
+                for half in c.encode_utf16(&mut [0; 2]) {
+                    escaped.push_str(&format!("\\u{half:04x}"));
+                }
+            }
+        }
+    }
+    escaped.push('\n');
+    Ok(escaped)
 }
 
 /// Makes the folder that `--out` names, if it does: what cannot be made is refused before all the
@@ -61,5 +87,32 @@ pub(crate) fn csv_field(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_holds_every_letter_and_shows_no_control() {
+        for name in [
+            "M\u{fc}ller \u{6f22}",
+            "a\x1b\n\u{7f}\u{85}\u{202e}\u{e0041}b",
+        ] {
+            for pretty in [false, true] {
+                let text = json(&[name], pretty).unwrap();
+                assert!(
+                    text.chars().all(|c| shown::is_visible(c) || c == '\n'),
+                    "{text:?}"
+                );
+                let read: Vec<String> = serde_json::from_str(&text).unwrap();
+                assert_eq!(read, [name]);
+            }
+        }
+        assert_eq!(
+            json(&"\u{202e}\u{e0041}", false).unwrap(),
+            "\"\\u202e\\udb40\\udc41\"\n"
+        );
     }
 }

@@ -16,6 +16,7 @@ use crate::error::{Error, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, tell};
+use datasets::shown;
 use plan::{Cell, SweepFlags};
 use std::fmt::Write;
 use std::path::Path;
@@ -80,7 +81,7 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
         "{} of {} runs in {} have ended, {now} of them now\n",
         before + now,
         cells.len(),
-        grid.display()
+        shown::name(grid)
     );
     for (_, cell) in &waiting {
         let _ = writeln!(text, "under way in another process: {}", cell.name);
@@ -106,7 +107,7 @@ fn left() -> ExitCode {
 
 /// The cells as `--list` prints them.
 fn listing(grid: &Path, all: usize, cells: &[(usize, &Cell)], states: &[State]) -> String {
-    let mut text = format!("{}: {} of {all} runs\n", grid.display(), cells.len());
+    let mut text = format!("{}: {} of {all} runs\n", shown::name(grid), cells.len());
     for task in distinct(cells.iter().map(|(_, cell)| cell.config.task)) {
         let of_task = cells.iter().find(|(_, cell)| cell.config.task == task);
         let Some((_, Cell { config, .. })) = of_task else {

@@ -23,6 +23,7 @@ use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
+use datasets::shown;
 use grid::{Grid, wrapped};
 use models::ModelConfig;
 use ops::attention::{Options, find};
@@ -135,7 +136,7 @@ impl Comparison {
         for folder in &found {
             match read_run(folder)? {
                 Some(run) => runs.push(run),
-                None => open.push(folder.display().to_string()),
+                None => open.push(shown::name(folder)),
             }
         }
         if !open.is_empty() {

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::output::percent;
 use crate::task::Task;
 use crate::trainer::Evaluation;
+use datasets::shown;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -83,7 +84,7 @@ impl Outcome {
             ),
             ("majority class", percent(self.majority_accuracy)),
             ("time", time.to_string()),
-            ("run folder", folder.display().to_string()),
+            ("run folder", shown::name(folder)),
         ];
         rows.iter()
             .map(|(what, value)| format!("{what:15} {value}\n"))

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::report;
 use crate::run::{Run, Timing};
 use crate::trainer::{Evaluation, Norms, State, Step, Trainer};
+use datasets::shown;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -313,7 +314,7 @@ impl<'a> Session<'a> {
 
     /// The end of a process, not of the run.
     pub(super) fn leave(mut self, how: &str, steps: usize, end: End) -> End {
-        let folder = self.run.folder().display();
+        let folder = shown::name(self.run.folder());
         self.progress.note(&format!(
             "{how} after step {steps} of {}; go on with --resume {folder}",
             self.config.steps
