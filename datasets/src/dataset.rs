@@ -2,7 +2,7 @@
 //!
 //! Bytes are kept, not token ids: a quarter of the memory, and the encoding of all five tasks is "byte + offset".
 
-use crate::DataError;
+use crate::{DataError, shown};
 use std::path::Path;
 
 /// How the bytes of a document become token ids.
@@ -114,7 +114,7 @@ pub(crate) fn name(what: &str, path: &Path) -> (String, bool) {
     let made = |folder: &Path| folder.join(MADE).is_file();
     let made = made(path) || path.parent().is_some_and(made);
     let by = if made { " made by data make," } else { "" };
-    (format!("{what}{by} at {}", path.display()), made)
+    (format!("{what}{by} at {}", shown::name(path)), made)
 }
 
 /// Refuses a maximal length that keeps no `unit` of a document of the set at `path`; the reference keeps `reference`.

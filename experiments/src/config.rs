@@ -354,8 +354,8 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
     toml::from_str(&text).map_err(|error| {
         let before = &text[..error.span().map_or(0, |span| span.start)];
         let line = 1 + before.matches('\n').count();
-        Error::usage(format!("{}:{line}: {}", path.display(), error.message()))
-            .meant_in(error.message())
+        let message = error.message().replace('\n', " ");
+        Error::usage(format!("{}:{line}: {message}", path.display())).meant_in(error.message())
     })
 }
 

@@ -23,6 +23,7 @@ use crate::error::{Error, Result, exit};
 use crate::flags::command_line;
 use case::Case;
 use clap::Parser;
+use datasets::shown;
 use error::Measure;
 use method::Method;
 use ops::attention;
@@ -165,7 +166,7 @@ fn write_outcome(out: &mut impl Write, outcome: &Outcome, counts: &mut Counts) -
         }
         Outcome::Broken(why) => {
             counts.failed += 1;
-            let why = why.replace(char::is_control, " ");
+            let why = shown::name(why.replace('\n', " "));
             writeln!(out, "{:42}  FAIL\n    {why}", "")
         }
         Outcome::Measured(measures) => {
@@ -191,7 +192,7 @@ fn write_outcome(out: &mut impl Write, outcome: &Outcome, counts: &mut Counts) -
 /// The name of a case: its file's, without folder and ending.
 fn name(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default();
-    stem.to_string_lossy().replace(char::is_control, " ")
+    shown::name(stem)
 }
 
 /// What comes of a case under every method it is about.

@@ -29,6 +29,7 @@ use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, fitted};
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use datasets::shown;
 use indicatif::DecimalBytes;
 use std::fs;
 use std::io;
@@ -131,11 +132,11 @@ fn get(flags: GetFlags) -> Result<ExitCode> {
     let Some(Fetched { place, report }) = get.run(flags.task, &|| interrupt.requested())? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    answer(&fitted(&format!("{report}{}\n", place.display())))?;
+    let place = shown::name(place);
+    answer(&fitted(&format!("{report}{place}\n")))?;
     if report.as_published() {
         return Ok(ExitCode::SUCCESS);
     }
-    let place = place.display();
     let message = format!("{place} is not as published");
     let hint = format!(
         "remove it and its archive to get them again; --data {place} reads it all the same"

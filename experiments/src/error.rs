@@ -3,7 +3,7 @@
 //! the program itself panics instead.
 
 use crate::output::tell;
-use datasets::DataError;
+use datasets::{DataError, shown};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -148,17 +148,16 @@ impl<E: std::error::Error> From<E> for Error {
             message.push_str(&format!(": {error}"));
             cause = error.source();
         }
-        Self::failure(message)
+        Self::failure(message.replace('\n', " "))
     }
 }
 
 /// `error: ...` and, if there is one, `hint: ...`, a line each whatever a file name or a foreign message contains.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let one_line = |text: &str| text.replace(char::is_control, " ");
-        write!(f, "error: {}", one_line(&self.message))?;
+        write!(f, "error: {}", shown::name(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, "\nhint: {}", one_line(hint)),
+            Some(hint) => write!(f, "\nhint: {}", shown::name(hint)),
             None => Ok(()),
         }
     }
@@ -178,8 +177,11 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_and_a_hint() {
-        let error = Error::usage("a\nfolder\x1b[31m").hint("use\tanother");
-        assert_eq!(error.to_string(), "error: a folder [31m\nhint: use another");
+        let error = Error::usage("M\u{fc}ller\n\x1b[31m\u{202e}").hint("use\tanother");
+        assert_eq!(
+            error.to_string(),
+            "error: M\u{fc}ller\\n\\x1b[31m\\u{202e}\nhint: use\\tanother"
+        );
         assert_eq!(Error::failure("x").to_string(), "error: x");
     }
 

@@ -7,7 +7,7 @@ use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
 use crate::experiment::fingerprint;
 use crate::flags::{command_line, parse_threads, threads};
-use crate::output::{COLUMNS, answer, fitted, percent, tell};
+use crate::output::{COLUMNS, answer, fitted, json, percent, tell};
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{Evaluation, Trainer};
@@ -144,7 +144,7 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         confusion,
     };
     if flags.json {
-        answer(&format!("{}\n", serde_json::to_string_pretty(&judgement)?))?;
+        answer(&json(&judgement, true)?)?;
     } else {
         answer(&fitted(&page(&judgement, data)))?;
     }

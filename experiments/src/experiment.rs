@@ -23,8 +23,8 @@ use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
 use crate::trainer::{Evaluation, Trainer};
-use datasets::Dataset;
 use datasets::baseline::{self, Baseline};
+use datasets::{Dataset, shown};
 use session::{Session, Stopped};
 use sha2::{Digest, Sha256};
 use start::open;
@@ -205,7 +205,7 @@ pub(crate) fn run(
     run.write("data.json", &serde_json::to_vec_pretty(&report)?)?;
     tell(&format!(
         "run:    {} ({}), {} parameters, {threads} threads",
-        run.folder().display(),
+        shown::name(run.folder()),
         match done {
             0 => "new".to_string(),
             _ => format!("goes on after step {done}"),

@@ -1,8 +1,12 @@
 //! What a command says: its answer on standard output, remarks on standard error. `println!` and
-//! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not.
-//! And the folder for what is written instead, and how a few things are written everywhere.
+//! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not,
+//! and they show what would move the cursor or turn a line round as escapes (`datasets::shown`),
+//! wherever it has come from. And the folder for what is written instead, and how a few things are
+//! written everywhere.
 
 use crate::error::{Error, Result};
+use datasets::shown;
+use serde::Serialize;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -21,7 +25,7 @@ pub fn answer(text: &str) -> Result<()> {
 pub(crate) fn offer(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     let written = stdout
-        .write_all(text.as_bytes())
+        .write_all(shown::page(text).as_bytes())
         .and_then(|()| stdout.flush());
     match written {
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
@@ -37,8 +41,9 @@ pub(crate) fn offer(text: &str) -> Result<bool> {
 /// Writes a line to standard error, broken at blanks where that is a terminal; when it is closed, nobody is left to be
 /// told.
 pub fn tell(line: &str) {
+    let line = shown::page(line);
     let _ = match screen() {
-        Some(width) => writeln!(io::stderr(), "{}", wrapped(line, width)),
+        Some(width) => writeln!(io::stderr(), "{}", wrapped(&line, width)),
         None => writeln!(io::stderr(), "{line}"),
     };
 }
@@ -111,6 +116,28 @@ pub(crate) fn broken(line: &str, width: usize, hang: usize) -> String {
         text.extend(std::iter::repeat_n(' ', hang));
         (rest, indent) = (rest[at..].trim_start_matches(' '), hang);
     }
+}
+
+/// A value as a line of JSON, or as several. Whoever reads it finds every letter of a name again, but what a terminal
+/// would not show is escaped, as JSON has it.
+pub(crate) fn json(value: &impl Serialize, pretty: bool) -> Result<String> {
+    let text = match pretty {
+        true => serde_json::to_string_pretty(value)?,
+        false => serde_json::to_string(value)?,
+    };
+    let mut escaped = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        match shown::is_visible(c) || c == '\n' {
+            true => escaped.push(c),
+            false => {
+                for half in c.encode_utf16(&mut [0; 2]) {
+                    escaped.push_str(&format!("\\u{half:04x}"));
+                }
+            }
+        }
+    }
+    escaped.push('\n');
+    Ok(escaped)
 }
 
 /// Makes the folder that `--out` names, if it does: what cannot be made is refused before all the
@@ -192,5 +219,24 @@ mod tests {
     fn letters_of_several_bytes_are_one_column() {
         assert_eq!(wrapped("ä² ö² ü² ß²", 5), "ä² ö²\n ü²\n ß²");
         assert_eq!(broken("ä² ö² ü² ß²", 5, 0), "ä² ö²\nü² ß²");
+    fn json_holds_every_letter_and_shows_no_control() {
+        for name in [
+            "M\u{fc}ller \u{6f22}",
+            "a\x1b\n\u{7f}\u{85}\u{202e}\u{e0041}b",
+        ] {
+            for pretty in [false, true] {
+                let text = json(&[name], pretty).unwrap();
+                assert!(
+                    text.chars().all(|c| shown::is_visible(c) || c == '\n'),
+                    "{text:?}"
+                );
+                let read: Vec<String> = serde_json::from_str(&text).unwrap();
+                assert_eq!(read, [name]);
+            }
+        }
+        assert_eq!(
+            json(&"\u{202e}\u{e0041}", false).unwrap(),
+            "\"\\u202e\\udb40\\udc41\"\n"
+        );
     }
 }

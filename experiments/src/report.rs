@@ -14,6 +14,7 @@ use crate::flags::command_line;
 use crate::output::tell;
 use crate::whole_file;
 use clap::Parser;
+use datasets::shown;
 pub(crate) use record::DataReport;
 use record::Record;
 use std::fs::File;
@@ -55,7 +56,7 @@ fn report(flags: &Flags) -> Result<ExitCode> {
     let out = flags.out.as_ref().unwrap_or(&default);
     refuse_other(out)?;
     whole_file::write(out, &[page.as_bytes()])?;
-    tell(&format!("report: {}", out.display()));
+    tell(&format!("report: {}", shown::name(out)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,10 +73,7 @@ fn names(runs: &[Record]) -> Vec<String> {
     distinct.sort();
     distinct.dedup();
     if distinct.len() < names.len() {
-        names = runs
-            .iter()
-            .map(|run| run.folder.display().to_string())
-            .collect();
+        names = runs.iter().map(|run| shown::name(&run.folder)).collect();
     }
     names
 }

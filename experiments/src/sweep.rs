@@ -23,6 +23,7 @@ use crate::output::{answer, fitted, tell};
 use crate::reach::{Reach, Sizes};
 use crate::task::Task;
 use datasets::DataError;
+use datasets::shown;
 use plan::{Cell, SweepFlags};
 use std::fmt::Write;
 use std::path::Path;
@@ -93,7 +94,7 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
         "{} of {} runs in {} have ended, {now} of them now\n",
         before + now,
         cells.len(),
-        grid.display()
+        shown::name(grid)
     );
     for (_, cell) in &waiting {
         let _ = writeln!(text, "under way in another process: {}", cell.name);
@@ -175,7 +176,7 @@ fn listing(
     states: &[State],
     sizes: &[(Task, TaskSizes)],
 ) -> Result<String> {
-    let mut text = format!("{}: {} of {all} runs\n", grid.display(), cells.len());
+    let mut text = format!("{}: {} of {all} runs\n", shown::name(grid), cells.len());
     for (task, sizes) in sizes {
         let config = first_of(cells, *task);
         let _ = writeln!(

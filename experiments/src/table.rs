@@ -22,7 +22,8 @@ use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
-use grid::{Grid, paragraph};
+use grid::{Grid, paragraph, wrapped};
+use datasets::shown;
 use models::ModelConfig;
 use ops::attention::find;
 use runs::{Column, Run, columns, describe, find_runs, rank, read_run};
@@ -136,7 +137,7 @@ impl Comparison {
         for folder in &found {
             match read_run(folder)? {
                 Some(run) => runs.push(run),
-                None => open.push(folder.display().to_string()),
+                None => open.push(shown::name(folder)),
             }
         }
         if !open.is_empty() {

@@ -371,7 +371,7 @@ impl Task {
                 let counts = counts.map(|count| count.min(most));
                 pathfinder::builtin(BUILTIN, &settings, counts, black)
             }
-            (Task::Pathfinder, Some(path)) => pathfinder::load(path, black),
+            (Task::Pathfinder, Some(path)) => pathfinder::load(path, black, protocol),
             (Task::Image, None) => Ok(image::builtin(BUILTIN, black)),
             (Task::Image, Some(path)) => image::load(path, black),
         }

@@ -7,6 +7,7 @@ use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use crate::experiment::{Checkpoint, other_best, refuse_other_config};
 use crate::trainer::State;
+use datasets::shown;
 use engine::Params;
 use models::load_safetensors;
 use std::fs;
@@ -100,7 +101,7 @@ impl Trained {
                     fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
                 load_safetensors(params, &bytes)
                     .map_err(|error| Error::from(error).at(&path.display().to_string()))?;
-                Ok(format!("those in {}", path.display()))
+                Ok(format!("those in {}", shown::name(path)))
             }
             Weights::Last => {
                 let (step, checkpoint) = self.newest()?;

@@ -26,11 +26,14 @@ fn printed(output: &Output) -> String {
     text(&output.stdout)
 }
 
-/// One line that says what was wrong, and one that says what to do.
+/// One line that says what was wrong, and one that says what to do; before them there may be a note.
 fn refused(output: &Output, code: i32) -> String {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{told}");
-    let lines: Vec<&str> = told.lines().collect();
+    let lines: Vec<&str> = told
+        .lines()
+        .filter(|line| !line.starts_with("note: "))
+        .collect();
     assert!(
         lines.len() == 2 && lines[0].starts_with("error: ") && lines[1].starts_with("hint: "),
         "{told}"
@@ -363,10 +366,108 @@ fn a_bad_line_is_named_after_the_answers_before_it() {
     assert_eq!(text(&output.stdout).lines().count(), 2);
     let told = refused(&output, 1);
     assert!(
-        told.starts_with("error: standard input, line 3: it is empty"),
+        told.starts_with("error: standard input, line 3: the line is empty"),
         "{told}"
     );
-    assert_eq!(printed(&predict(&run, "", b"")), "");
+    for (input, wrong) in [
+        (&b"abc\nde\0f\n"[..], "line 2: a NUL at byte 3"),
+        (
+            b"abc\nde\rf\n",
+            "line 2: \\r at byte 3, and no line break follows",
+        ),
+    ] {
+        let output = predict(&run, "", input);
+        assert_eq!(text(&output.stdout).lines().count(), 1);
+        let told = refused(&output, 1);
+        assert!(told.contains(wrong), "{told}");
+    }
+    for nothing in [&b""[..], b"\n\r\n", b"\xef\xbb\xbf"] {
+        assert_eq!(printed(&predict(&run, "", nothing)), "");
+    }
+}
+
+/// What comes through a pipe is answered although an empty line follows, which may be the last.
+#[test]
+fn a_mark_and_empty_lines_at_the_end_are_passed_over() {
+    use std::io::{BufRead, BufReader};
+    let run = runs().join("clean");
+    let plain = printed(&predict(&run, "--format csv", b"abc def\nnop\n"));
+    let around = b"\xef\xbb\xbfabc def\r\nnop\r\n\r\n\n";
+    assert_eq!(printed(&predict(&run, "--format csv", around)), plain);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.txt");
+    fs::write(&file, around).unwrap();
+    let path = file.to_str().unwrap();
+    let files = printed(&predict(&run, &format!("{path} {path}"), b""));
+    assert_eq!(files.lines().count(), 4);
+
+    let mut command = command(env!("CARGO_BIN_EXE_predict"), &[run.to_str().unwrap()]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"abc def\n\n").unwrap();
+    let mut answer = String::new();
+    let mut answers = BufReader::new(child.stdout.take().unwrap());
+    answers.read_line(&mut answer).unwrap();
+    assert!(answer.contains('\t'), "{answer}");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+/// Names that would move the cursor are shown as escapes, on every output.
+#[test]
+fn names_reach_the_terminal_escaped() {
+    let name = "\u{fc}\x1b[2J\n\u{202e}";
+    let shown = "\u{fc}\\x1b[2J\\n\\u{202e}";
+    let folder = tempfile::tempdir().unwrap();
+    let outer = folder.path().join(name);
+    fs::create_dir(&outer).unwrap();
+    let (run, texts) = (outer.join("run"), outer.join("texts"));
+    write_texts(&texts, ["nop qrs tuv", "abc nop def"]);
+    let flags =
+        "--budget smoke --steps 2 --warmup 1 --batch 2 --max-len 32 --attn vmean --eval-examples 2";
+    let mut args: Vec<&str> = flags.split_whitespace().collect();
+    args.extend(["--test-examples", "2", "--data", texts.to_str().unwrap()]);
+    args.extend(["--out", run.to_str().unwrap()]);
+    let trained = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    let file = outer.join("lines");
+    fs::write(&file, "abc\n").unwrap();
+    let [run, texts, file] = [&run, &texts, &file].map(|path| path.to_str().unwrap());
+    let call = |binary: &str, args: &[&str]| command(binary, args).output().unwrap();
+    let predict = env!("CARGO_BIN_EXE_predict");
+    let table = env!("CARGO_BIN_EXE_table");
+    let data = env!("CARGO_BIN_EXE_data");
+    for (output, code) in [
+        (trained, 0),
+        (call(env!("CARGO_BIN_EXE_evaluate"), &[run]), 0),
+        (call(predict, &[run, "--format", "csv", file]), 0),
+        (
+            call(
+                predict,
+                &[run, "--format", "csv", outer.join("none").to_str().unwrap()],
+            ),
+            1,
+        ),
+        (call(table, &[outer.to_str().unwrap()]), 0),
+        (call(table, &[texts]), 2),
+        (call(data, &["verify", "text", texts]), 0),
+        (call(data, &["show", "text", "--data", texts]), 0),
+        (call(data, &["verify", "listops", texts]), 1),
+        (call(env!("CARGO_BIN_EXE_report"), &[run]), 0),
+    ] {
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        let all = stdout + &stderr;
+        assert!(!all.contains(['\x1b', '\u{202e}']), "{all:?}");
+        assert!(all.contains(shown), "{all:?}");
+    }
+    // A program that reads JSON finds the name itself.
+    let output = call(predict, &[run, "--format", "jsonl", file]);
+    let line = printed(&output);
+    assert!(!line.contains(['\x1b', '\u{202e}']), "{line:?}");
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["input"], format!("{file}:1"));
 }
 
 #[test]
@@ -418,10 +519,24 @@ fn every_task_has_its_inputs() {
             .collect::<Vec<_>>()
     };
 
+    // What a model does not know that has learnt made data.
+    let noted = |output: Output, words: &str| {
+        let told = text(&output.stderr);
+        let note = told
+            .lines()
+            .find(|line| line.starts_with("note: this model has learnt "));
+        assert!(note.is_some_and(|note| note.contains(words)), "{told}");
+        output
+    };
+    let marked = |input: &[u8]| [b"\xef\xbb\xbf", input, b"\n\n"].concat();
+
     let listops = run("listops", env!("CARGO_BIN_EXE_exp_listops"));
     let input = b"[MAX 2 9 [MIN 4 7 ] 0 ]\n( ( ( [MAX 2 ) 9 ) ] )\n";
     let last = "--weights last";
-    assert_eq!(columns(&predict(&listops, last, input)), [11, 11]);
+    let output = noted(predict(&listops, last, input), "generated expressions");
+    assert_eq!(columns(&output), [11, 11]);
+    let around = printed(&predict(&listops, last, &marked(input)));
+    assert_eq!(around, printed(&output));
     let told = refused(&predict(&listops, last, b"[MAX 2 9 ]\n[MAX 2 ten ]\n"), 1);
     assert!(
         told.contains("standard input, line 2: byte 8: no word: \"ten\""),
@@ -431,10 +546,13 @@ fn every_task_has_its_inputs() {
     assert!(told.contains("best.bin is not there yet"), "{told}");
 
     let retrieval = run("retrieval", env!("CARGO_BIN_EXE_exp_retrieval"));
-    assert_eq!(
-        columns(&predict(&retrieval, last, b"one text\tb'an\\nother'\n")),
-        [3]
-    );
+    let input = b"b'an\\nother'\tone text\n";
+    let output = noted(predict(&retrieval, last, input), "made-up papers");
+    assert_eq!(columns(&output), [3]);
+    let around = printed(&predict(&retrieval, last, &marked(input)));
+    assert_eq!(around, printed(&output));
+    let told = refused(&predict(&retrieval, last, b"\"b'x'\"\ty\n"), 1);
+    assert!(told.contains("stands between quotes"), "{told}");
     let told = refused(&predict(&retrieval, last, b"one text\n"), 1);
     assert!(
         told.contains("line 1: 1 columns between tabs, expected 2"),
@@ -456,11 +574,14 @@ fn every_task_has_its_inputs() {
     };
     let image = run("image", env!("CARGO_BIN_EXE_exp_image"));
     let pathfinder = run("pathfinder", env!("CARGO_BIN_EXE_exp_pathfinder"));
-    for (run, count) in [(image, 11), (pathfinder, 3)] {
+    for (run, count, made) in [
+        (image, 11, "drawings"),
+        (pathfinder, 3, "generated pictures"),
+    ] {
         let [one, two] = [0, 1].map(|i| picture(i).display().to_string());
-        let files = predict(&run, &format!("{last} {one} {two}"), b"");
+        let files = noted(predict(&run, &format!("{last} {one} {two}"), b""), made);
         assert_eq!(columns(&files), [count, count]);
-        let piped = predict(&run, last, format!("{one}\n{two}\n").as_bytes());
+        let piped = predict(&run, last, &marked(format!("{one}\n{two}\n").as_bytes()));
         assert_eq!(text(&piped.stdout), text(&files.stdout));
         let dash = predict(
             &run,

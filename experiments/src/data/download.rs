@@ -19,6 +19,7 @@ use super::manifest::Archive;
 use crate::error::{Error, Result};
 use crate::output::{hex, tell};
 use crate::whole_file;
+use datasets::shown;
 use indicatif::DecimalBytes;
 use md5::Md5;
 use sha2::{Digest, Sha256};
@@ -109,7 +110,7 @@ impl Download<'_> {
                         here => format!(
                             "stopped: {} are in {}; the same command goes on from there",
                             DecimalBytes(here),
-                            part.display()
+                            shown::name(&part)
                         ),
                     });
                     self.remove_empty(&file, &part)?;

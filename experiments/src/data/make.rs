@@ -15,7 +15,7 @@ use crate::task::Task;
 use crate::whole_file;
 use datasets::listops::{self, Shape};
 use datasets::pathfinder::{self, Settings};
-use datasets::{Dataset, MADE, Protocol, Split, retrieval, text};
+use datasets::{Dataset, MADE, Protocol, Split, retrieval, shown, text};
 use serde::Serialize;
 use std::fs;
 use std::io;
@@ -145,7 +145,7 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     let numbers: Vec<String> = count.iter().map(usize::to_string).collect();
     answer(&format!(
         "{}: {} examples of {}, seed {}\n",
-        folder.display(),
+        shown::name(&folder),
         numbers.join(" + "),
         task.name(),
         flags.seed

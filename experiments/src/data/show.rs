@@ -8,7 +8,7 @@ use crate::flags::whole;
 use crate::output::{COLUMNS, answer};
 use crate::task::{BUILTIN, Task};
 use crate::whole_file;
-use datasets::{Dataset, Example, image, listops, pathfinder};
+use datasets::{Dataset, Example, image, listops, pathfinder, shown};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,7 +77,7 @@ pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
         let columns = flags.count.unwrap_or(8);
         let sheet = image::contact_sheet(split, &data.classes, columns)?;
         whole_file::write(out, &[&sheet])?;
-        let mut text = format!("{}: {}\n", out.display(), data.name);
+        let mut text = format!("{}: {}\n", shown::name(out), data.name);
         for (row, class) in data.classes.iter().enumerate() {
             let _ = writeln!(text, "  row {}: {class}", row + 1); // A string takes all.
         }
@@ -152,29 +152,12 @@ fn describe(task: Task, example: &Example, width: usize) -> String {
                 text,
                 "{start}{} bytes\n{}",
                 document.len(),
-                lines(&printable(document), width)
+                lines(&shown::bytes(document), width)
             ),
         };
         text.truncate(text.trim_end_matches('\n').len());
     }
     text.push('\n');
-    text
-}
-
-/// A text in one line: what is no printable character as its escape.
-fn printable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            match letter {
-                '\'' | '"' | '\\' => text.push(letter),
-                _ => text.extend(letter.escape_debug()),
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
     text
 }
 
@@ -218,13 +201,6 @@ fn picture(pixels: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_no_text_is_shown_as_escapes() {
-        let text = b"caf\xc3\xa9 \"x\" \\ \x1b[31m\t\n\xff\x00\xe2\x80\xae";
-        let shown = "caf\u{e9} \"x\" \\ \\u{1b}[31m\\t\\n\\xff\\0\\u{202e}";
-        assert_eq!(printable(text), shown);
-    }
 
     #[test]
     fn texts_are_cut_at_the_width() {

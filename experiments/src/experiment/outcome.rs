@@ -7,6 +7,7 @@ use crate::reach::Lengths;
 use crate::output::{percent, shell_word};
 use crate::task::Task;
 use crate::trainer::Evaluation;
+use datasets::shown;
 use serde::{Deserialize, Serialize};
 use std::env::consts::EXE_EXTENSION;
 use std::fs;
@@ -99,7 +100,7 @@ impl Outcome {
             ),
             ("majority class", percent(self.majority_accuracy)),
             ("time", time.to_string()),
-            ("run folder", folder.display().to_string()),
+            ("run folder", shown::name(folder)),
         ];
         let report = folder.join("report.html");
         let report = report

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::report;
 use crate::run::{Run, Timing};
 use crate::trainer::{Evaluation, Norms, State, Step, Trainer};
+use datasets::shown;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::ops::ControlFlow;

@@ -111,7 +111,8 @@ pub(super) fn checkpoint(
 pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
     // Read and not compared as text: what is older than a setting has no line of it.
     let begun: Config = toml::from_str(begun).map_err(|error| {
-        let message = format!("the checkpoint's configuration: {}", error.message());
+        let message = error.message().replace('\n', " ");
+        let message = format!("the checkpoint's configuration: {message}");
         Error::failure(message).hint("another version of this program may have written it")
     })?;
     match other_setting(config, &begun) {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Outcome;
 use crate::run::Timing;
 use crate::trainer::{Evaluation, Norms, Operators};
-use datasets::Dataset;
+use datasets::{Dataset, shown};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -34,6 +34,11 @@ impl DataReport {
             examples: [&data.train, &data.dev, &data.test].map(|split| split.examples.len()),
             notes: data.notes.clone(),
         }
+    }
+
+    /// That of the run in `folder`, if it was begun by a program that keeps it.
+    pub(crate) fn of_run(folder: &Path) -> Result<Option<Self>> {
+        json(&folder.join("data.json"))
     }
 }
 
@@ -105,7 +110,7 @@ impl Record {
             evaluations,
             timings,
             result: Outcome::read(folder)?,
-            data: json(&folder.join("data.json"))?,
+            data: DataReport::of_run(folder)?,
             operators: json(&folder.join("operators.json"))?,
             folder: folder.to_path_buf(),
         })
@@ -134,7 +139,7 @@ impl Record {
     pub(super) fn name(&self) -> String {
         let absolute = std::path::absolute(&self.folder).unwrap_or_default();
         let name = absolute.file_name().unwrap_or(self.folder.as_os_str());
-        name.display().to_string()
+        shown::name(name)
     }
 }
 

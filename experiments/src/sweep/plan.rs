@@ -329,7 +329,7 @@ impl SweepFlags {
             }
         }
         Settings::deserialize(table).map_err(|error| {
-            let message = error.message().replace('`', "");
+            let message = error.message().replace('`', "").replace('\n', " ");
             wrong(format!(": {message}"))
                 .hint("exp_text --print-config shows the settings")
                 .meant_in(error.message())

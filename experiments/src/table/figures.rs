@@ -10,6 +10,7 @@ use crate::paper;
 use crate::run::timings;
 use crate::statistics::{mean, standard_error};
 use crate::trainer::Evaluation;
+use datasets::shown;
 use serde::Deserialize;
 use std::fs;
 
@@ -34,7 +35,7 @@ pub(super) fn curves(columns: &[Column], remarks: &mut Vec<String>) -> Result<St
             let has_no_time = |curve: &Vec<Loss>| curve.iter().any(|loss| loss.seconds.is_none());
             for (run, curve) in runs.iter().zip(&curves) {
                 if has_no_time(curve) {
-                    untimed.push(run.folder.display().to_string());
+                    untimed.push(shown::name(&run.folder));
                 }
             }
             let line = |curves: &[&Vec<Loss>], x: fn(&Loss) -> Option<f64>| {

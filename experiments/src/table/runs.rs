@@ -7,6 +7,7 @@ use crate::experiment::Outcome;
 use crate::flags::distinct;
 use crate::statistics::mean;
 use crate::task::Task;
+use datasets::shown;
 use ops::attention::names;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -212,8 +213,8 @@ pub(super) fn columns(runs: Vec<Run>, remarks: &mut Vec<String>) -> Vec<Column> 
                 };
                 remarks.push(format!(
                     "Left out: {}, which {what} as {} with the same settings and seed.",
-                    run.folder.display(),
-                    other.folder.display()
+                    shown::name(&run.folder),
+                    shown::name(&other.folder)
                 ));
             }
         }
