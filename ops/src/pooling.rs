@@ -49,6 +49,24 @@ lanes! {
     }
 }
 
+/// The rows of matrices (n, c) less the mean of all their rows: for what depends on differences of rows alone, whose
+/// digits are lost where all rows lie far from zero together.
+pub(crate) fn centred<T: Real, const N: usize>(x: [MatRef<'_, T>; N]) -> [Tensor<T>; N] {
+    let mut mean = vec![T::ZERO; x[0].cols()];
+    for x in x {
+        add_up(x, &mut mean);
+    }
+    let count: usize = x.iter().map(MatRef::rows).sum();
+    lanes::scale(T::ONE / T::of(count as f64), &mut mean);
+    x.map(|x| {
+        let mut x = Tensor::from_view(x);
+        for i in 0..x.rows() {
+            lanes::subtract(&mean, x.row_mut(i));
+        }
+        x
+    })
+}
+
 /// The gradient checks of this file.
 pub fn cases() -> Vec<Case> {
     vec![Case::new("pool", |stream| {
