@@ -2,6 +2,7 @@
 //! for every time it was resumed, and one for its end. Nothing in it changes a number of a run; what
 //! the steps took is read again for tables.
 
+use crate::clock::a_second;
 use crate::config::read_toml;
 use crate::error::Result;
 use crate::run::Timing;
@@ -28,8 +29,8 @@ pub(crate) struct Took {
     pub(crate) seconds: f64,
     /// Median.
     pub(crate) seconds_per_step: f64,
-    /// Real tokens.
-    pub(crate) tokens_per_second: f64,
+    /// Real tokens; none where the clock stood still.
+    pub(crate) tokens_per_second: Option<f64>,
     /// The most memory that the process has held, in MiB, data included; where the system tells it.
     pub(crate) peak_mib: Option<f64>,
 }
@@ -39,11 +40,12 @@ impl Took {
     pub(crate) fn of(steps: &[Timing]) -> Option<Self> {
         let each: Vec<f64> = steps.iter().map(|step| step.seconds).collect();
         let seconds: f64 = each.iter().sum();
-        let tokens = |step: &Timing| step.seconds * step.tokens_per_second;
+        let tokens = |step: &Timing| Some(step.seconds * step.tokens_per_second?);
+        let tokens: f64 = steps.iter().filter_map(tokens).sum();
         Some(Self {
             seconds,
             seconds_per_step: median(&each)?,
-            tokens_per_second: steps.iter().map(tokens).sum::<f64>() / seconds,
+            tokens_per_second: a_second(tokens, seconds),
             peak_mib: steps
                 .iter()
                 .filter_map(|step| step.peak_mib)
@@ -211,19 +213,31 @@ mod tests {
             peak_mib,
         };
         let steps = [
-            timing(4.0, 100.0, Some(90.0)),
-            timing(1.0, 100.0, Some(70.0)),
-            timing(2.0, 450.0, None),
+            timing(4.0, Some(100.0), Some(90.0)),
+            timing(1.0, Some(100.0), Some(70.0)),
+            timing(2.0, Some(450.0), None),
         ];
         let took = Took::of(&steps).unwrap();
         took.write(&path).unwrap();
         let expected = Took {
             seconds: 7.0,
             seconds_per_step: 2.0,
-            tokens_per_second: 200.0,
+            tokens_per_second: Some(200.0),
             peak_mib: Some(90.0),
         };
         assert_eq!(read(), Some(expected));
+        // The clock stood still, in one step and in all.
+        let still = timing(0.0, None, Some(95.0));
+        let took = Took::of(&[&steps[..], &[still]].concat()).unwrap();
+        let expected = Took {
+            peak_mib: Some(95.0),
+            ..expected
+        };
+        assert_eq!(took, expected);
+        let took = Took::of(&[still]).unwrap();
+        assert_eq!((took.seconds, took.tokens_per_second), (0.0, None));
+        took.write(&path).unwrap();
+        assert_eq!(read(), Some(took));
         assert_eq!(Took::of(&[]), None);
     }
 

@@ -1,6 +1,7 @@
 //! What a training run shows while it works: a bar on a terminal, else plain lines, a few a minute. Both go to
 //! standard error; nothing of it is kept, and nothing computed depends on it.
 
+use crate::clock::{Pause, a_second};
 use crate::output::tell;
 use indicatif::{FormattedDuration, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
@@ -15,7 +16,8 @@ const DECAY: f64 = 0.95;
 pub struct Progress {
     /// A bar that is hidden prints plain lines.
     bar: ProgressBar,
-    spoken: Option<Instant>,
+    /// Since it last said something.
+    pause: Option<Pause>,
     began: Instant,
     /// Since when the step under way has been under way.
     since: Instant,
@@ -50,7 +52,7 @@ impl Progress {
         bar.set_position(done as u64);
         Self {
             bar,
-            spoken: None,
+            pause: None,
             began: Instant::now(),
             since: Instant::now(),
             first: done,
@@ -108,9 +110,9 @@ impl Progress {
     }
 
     fn say_at_times(&mut self, line: impl FnOnce() -> String) {
-        if self.bar.is_hidden() && self.spoken.is_none_or(|at| at.elapsed() >= PAUSE) {
+        if self.bar.is_hidden() && self.pause.as_mut().is_none_or(Pause::is_over) {
             tell(&line());
-            self.spoken = Some(Instant::now());
+            self.pause = Some(Pause::new(PAUSE));
         }
     }
 }
@@ -129,7 +131,9 @@ impl Recent {
             "loss {:.4}  acc {:.1}%  {} tokens/s  {} left",
             self.loss / self.steps,
             100.0 * self.accuracy / self.steps,
-            HumanCount((self.tokens / self.seconds) as u64),
+            a_second(self.tokens, self.seconds).map_or("?".to_string(), |rate| {
+                HumanCount(rate as u64).to_string()
+            }),
             FormattedDuration(left),
         )
     }

@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 pub struct Timing {
     /// Of forward, backward and optimiser.
     pub seconds: f64,
-    /// Real tokens.
-    pub tokens_per_second: f64,
+    /// Real tokens; none where the clock says that the step took no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second: Option<f64>,
     /// The most memory that the process has held since the run began or was resumed, in MiB, data
     /// included; where the system tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -452,7 +453,7 @@ mod tests {
             .unwrap();
             let timing = Timing {
                 seconds: 0.5,
-                tokens_per_second: 64.0,
+                tokens_per_second: Some(64.0),
                 peak_mib: None,
             };
             run.log_timing(step, &timing).unwrap();

@@ -421,8 +421,8 @@ struct Costs {
 
 impl Costs {
     fn of(runs: &[&Run]) -> Self {
-        let took = |of: fn(&Took) -> f64| {
-            let known = runs.iter().filter_map(|run| run.took.as_ref()).map(of);
+        let took = |of: fn(&Took) -> Option<f64>| {
+            let known = runs.iter().filter_map(|run| of(run.took.as_ref()?));
             mean(&known.collect::<Vec<f64>>())
         };
         let peaks = runs.iter().filter_map(|run| run.took?.peak_mib);
@@ -439,7 +439,7 @@ impl Costs {
         });
         Self {
             multiply_adds,
-            seconds_per_step: took(|took| took.seconds_per_step),
+            seconds_per_step: took(|took| Some(took.seconds_per_step)),
             tokens_per_second: took(|took| took.tokens_per_second),
             peak_mib: peaks.reduce(f64::max),
         }

@@ -3,6 +3,7 @@
 use super::outcome::Outcome;
 use super::start::{EarlyStopping, checkpoint, other_best};
 use super::{Data, End};
+use crate::clock::{Pause, a_second};
 use crate::config::{Config, Protocol};
 use crate::error::Result;
 use crate::events::Events;
@@ -94,7 +95,7 @@ impl<'a> Session<'a> {
         interrupt: &Interrupt,
     ) -> Result<Stopped> {
         let config = self.config;
-        let mut saved = Instant::now();
+        let mut pause = Pause::new(CHECKPOINT_EVERY);
         if interrupt.requested() {
             // While the run was opened, at a checkpoint.
             return Ok(Stopped::Interrupted(done));
@@ -111,14 +112,14 @@ impl<'a> Session<'a> {
             if done.is_multiple_of(config.eval_every) || done == config.steps {
                 let better = self.evaluate(trainer, done, interrupt)?;
                 self.save(trainer, done)?;
-                saved = Instant::now();
+                pause = Pause::new(CHECKPOINT_EVERY);
                 if better {
                     // In this order: see `mend_best`.
                     self.run.save_best(done, &trainer.state())?;
                 }
-            } else if saved.elapsed() >= CHECKPOINT_EVERY {
+            } else if pause.is_over() {
                 self.save(trainer, done)?;
-                saved = Instant::now();
+                pause = Pause::new(CHECKPOINT_EVERY);
             }
             if interrupt.requested() {
                 self.save(trainer, done)?;
@@ -149,7 +150,7 @@ impl<'a> Session<'a> {
             done,
             &Timing {
                 seconds,
-                tokens_per_second: step.tokens as f64 / seconds,
+                tokens_per_second: a_second(step.tokens as f64, seconds),
                 peak_mib: memory::peak(),
             },
         )
@@ -297,12 +298,12 @@ impl<'a> Session<'a> {
     fn time(&self) -> String {
         let whole = self.began.elapsed().as_secs();
         let mut time = format!("{} min {:02} s in all", whole / 60, whole % 60);
-        if self.spent.steps > 0 {
-            time += &format!(
-                "; {} steps at {} tokens a second",
-                self.spent.steps,
-                HumanCount((self.spent.tokens as f64 / self.spent.time.as_secs_f64()) as u64)
-            );
+        let Spent { steps, tokens, .. } = self.spent;
+        if steps > 0 {
+            time += &format!("; {steps} steps");
+        }
+        if let Some(rate) = a_second(tokens as f64, self.spent.time.as_secs_f64()) {
+            time += &format!(" at {} tokens a second", HumanCount(rate as u64));
         }
         time
     }
