@@ -6,7 +6,6 @@ use crate::data::cached;
 use crate::error::{Error, Result};
 use crate::flags::{Flags, Settings};
 use crate::task::Task;
-use crate::whole_file;
 use datasets::Black;
 use models::ModelConfig;
 use ops::attention::find;
@@ -323,10 +322,6 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("numbers that TOML can hold, and strings")
     }
-
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        whole_file::write(path, &[self.to_toml().as_bytes()])
-    }
 }
 
 /// A TOML file as a `T`; what is wrong in it is said with its line.
@@ -478,8 +473,7 @@ mod tests {
             "9223372036854775807",
         ])
         .unwrap();
-        config.write(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), config.to_toml());
+        fs::write(&path, config.to_toml()).unwrap();
         assert_eq!(
             resolve(&["--config", path.to_str().unwrap()]).unwrap(),
             config

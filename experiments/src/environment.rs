@@ -7,7 +7,7 @@ use crate::config::read_toml;
 use crate::error::Result;
 use crate::run::Timing;
 use crate::statistics::median;
-use crate::whole_file;
+use crate::whole_file::Pending;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -104,10 +104,10 @@ impl Environment {
         }
     }
 
-    /// Writes the record of a run that starts.
-    pub(crate) fn write(self, path: &Path) -> Result<()> {
+    /// The record of a run that starts, which has yet to get its name.
+    pub(crate) fn pending(self, path: &Path) -> Result<Pending> {
         let start = vec![self];
-        write(path, &File { start, took: None })
+        pending(path, &File { start, took: None })
     }
 
     /// Adds to the record of a run that is resumed. True if the run began with another program or kind of CPU: then
@@ -130,8 +130,12 @@ impl Environment {
 }
 
 fn write(path: &Path, file: &File) -> Result<()> {
+    pending(path, file)?.place()
+}
+
+fn pending(path: &Path, file: &File) -> Result<Pending> {
     let text = toml::to_string(file).expect("numbers that TOML can hold, and strings");
-    whole_file::write(path, &[text.as_bytes()])
+    Pending::with(path, &[text.as_bytes()])
 }
 
 /// The model of the CPU where the system tells it, else its architecture.
@@ -171,7 +175,8 @@ mod tests {
     fn every_start_is_recorded_and_a_change_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("environment.toml");
-        Environment::current(0, 42, 2).write(&path).unwrap();
+        let first = Environment::current(0, 42, 2).pending(&path);
+        first.unwrap().place().unwrap();
         assert!(!Environment::current(10, 42, 1).append(&path).unwrap());
         let before = fs::read(&path).unwrap();
         for elsewhere in [
@@ -204,7 +209,8 @@ mod tests {
     fn what_the_steps_took_is_added_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("environment.toml");
-        Environment::current(0, 42, 2).write(&path).unwrap();
+        let first = Environment::current(0, 42, 2).pending(&path);
+        first.unwrap().place().unwrap();
         let read = || Took::read(&path).unwrap();
         assert_eq!(read(), None);
         let timing = |seconds, tokens_per_second, peak_mib| Timing {

@@ -50,7 +50,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
     }
     match &flags.resume {
         Some(folder) => refuse_ended(folder)?,
-        None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
+        None => Run::refuse_existing(&config, flags.out.as_deref(), flags.overwrite)?,
     }
     let data = Data::load(&config).map_err(|error| {
         let gone = config.data_folder().is_some_and(|path| !path.exists());

@@ -604,6 +604,37 @@ fn an_existing_run_is_replaced_only_when_asked() {
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
     assert!(config.contains("attn = \"vmean\""), "{config}");
     assert!(!run.join("checkpoint-1.bin").exists());
+
+    let error = refuse(new_run(&run, ""), 2);
+    let expected = "hint: --overwrite replaces the run in it, which has ended";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn a_run_is_replaced_where_it_is_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    succeed(new_run(&path("run"), ""));
+    let before = names(&path("run"));
+    // There is no room for the first checkpoint of the new one.
+    let error = refuse(limited(&new_run(&path("run"), "--overwrite"), 100), 1);
+    assert!(
+        error.contains("checkpoint-0.bin: File too large"),
+        "{error}"
+    );
+    assert_eq!(names(&path("run")), before);
+
+    std::os::unix::fs::symlink("run", path("link")).unwrap();
+    succeed(new_run(&path("link"), "--overwrite --stop-after 1"));
+    assert!(path("link").is_symlink());
+    assert!(path("run/checkpoint-1.bin").exists() && !path("run/result.json").exists());
+
+    // What is refused is refused before the data are read.
+    fs::write(path("run/notes.txt"), "mine").unwrap();
+    let output = new_run(&path("link"), "--overwrite").output().unwrap();
+    let told = stderr(&output);
+    assert!(told.starts_with("error: cannot overwrite "), "{told}");
+    assert!(path("run/checkpoint-1.bin").exists());
 }
 
 #[test]

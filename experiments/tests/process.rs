@@ -20,8 +20,9 @@ const SETTINGS: [&str; 3] = ["CHILD_FOLDER", "CHILD_STEPS", "CHILD_PAUSE"];
 
 /// As the folder of a child's run: the child is to choose a name.
 const UNNAMED: &str = "unnamed";
-/// The files of a run that has no checkpoint yet.
-const NEW_RUN: [&str; 4] = [
+/// The files of a run before its first step.
+const NEW_RUN: [&str; 5] = [
+    "checkpoint-0.bin",
     "config.toml",
     "environment.toml",
     "metrics.jsonl",
@@ -56,7 +57,7 @@ fn child(folder: &Path, steps: usize, pause: u64) -> Result<ExitCode> {
     let interrupt = Interrupt::install()?;
     let config = Config::resolve(Task::Text, &Flags::default())?;
     let out = Some(folder).filter(|folder| *folder != Path::new(UNNAMED));
-    let mut run = Run::create(&config, out, false, 1)?;
+    let mut run = Run::create(&config, out, false, 1, &Loss { loss: 0.5 })?;
     let mut progress = Progress::new(steps, 0);
     for step in 1..=steps {
         std::thread::sleep(Duration::from_millis(pause));
@@ -212,7 +213,7 @@ fn a_second_signal_stops_at_once() {
     let run = folder.path().join("run");
     let a_minute = 60_000;
     let mut child = command(&run, 2, a_minute).spawn().unwrap();
-    wait_until(|| run.join("timings.jsonl").exists());
+    wait_until(|| run.join("checkpoint-0.bin").exists());
     send("-INT", &child);
     // Two at the same moment would be one.
     std::thread::sleep(Duration::from_millis(100));

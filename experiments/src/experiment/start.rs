@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::trainer::{Evaluation, State, Trainer};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::Path;
 
 /// Where a run begins.
@@ -61,13 +60,9 @@ pub(super) fn open(
     let folder = match start {
         Start::Resumed(folder) => folder,
         Start::New { out, overwrite } => {
-            let mut run = Run::create(config, out, overwrite, threads)?;
             let watch = EarlyStopping::default();
             let first = checkpoint(config, data_sha256, trainer, &watch);
-            run.save(0, &first).inspect_err(|_| {
-                // Without a checkpoint nothing can go on from it.
-                let _ = fs::remove_dir_all(run.folder());
-            })?;
+            let run = Run::create(config, out, overwrite, threads, &first)?;
             return Ok((run, 0, watch));
         }
     };
