@@ -26,7 +26,7 @@ use datasets::Dataset;
 use datasets::baseline::{self, Baseline};
 use session::{Session, Stopped};
 use sha2::{Digest, Sha256};
-use start::open;
+use start::{Opened, open};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -187,27 +187,28 @@ pub(crate) fn run(
     let threads = sitting.threads;
     memory::forget_peak();
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
-    let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let Opened { run, done, .. } = &opened;
     let report = DataReport::new(&data.set, &data.sha256);
     run.write("data.json", &serde_json::to_vec_pretty(&report)?)?;
     tell(&format!(
         "run:    {} ({}), {} parameters, {threads} threads",
         run.folder().display(),
-        match done {
+        match *done {
             0 => "new".to_string(),
-            _ => format!("goes on after step {done}"),
+            done => format!("goes on after step {done}"),
         },
         trainer.params().count(),
     ));
     let events = match sitting.tensorboard {
-        true => Some(Events::create(run.folder(), done)?),
+        true => Some(Events::create(run.folder(), *done)?),
         false => None,
     };
-    let mut session = Session::new(config, data, run, events, done, watch);
+    let mut session = Session::new(config, data, opened, events);
     if sitting.profile {
         trainer.start_profile();
     }
-    let end = match session.train(&mut trainer, done, sitting.stop_after, interrupt)? {
+    let end = match session.train(&mut trainer, sitting.stop_after, interrupt)? {
         Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt)?,
         Stopped::Paused(steps) => session.leave("stopped", steps, End::Paused),
         Stopped::Interrupted(steps) => session.interrupted(steps),

@@ -134,18 +134,19 @@ impl Run {
     }
 
     /// Continues the run in `folder` from its newest checkpoint: the run, its metrics cut back to there, the steps that
-    /// are behind it, and what `accept` makes of the state that was saved. Nothing is changed if that refuses it.
+    /// are behind it, and what `accept` makes of the state that was saved; it also says whether an evaluation is due
+    /// after the last of them, which then comes anew. Nothing is changed if that refuses it.
     pub fn resume<S: DeserializeOwned, A>(
         folder: &Path,
         config: &Config,
         threads: usize,
-        accept: impl FnOnce(S) -> Result<A>,
+        accept: impl FnOnce(S) -> Result<(A, bool)>,
     ) -> Result<(Self, usize, A)> {
         let mut metrics = Lines::open(folder.join("metrics.jsonl"))?;
         let mut timings = Lines::open(folder.join("timings.jsonl"))?;
         let (step, state) = checkpoint::newest(folder)?;
-        let accepted = accept(state)?;
-        let kept = [metrics.up_to(step)?, timings.up_to(step)?];
+        let (accepted, is_due) = accept(state)?;
+        let kept = [metrics.up_to(step, is_due)?, timings.up_to(step, is_due)?];
         metrics.cut_back(kept[0])?;
         timings.cut_back(kept[1])?;
         // Whoever has left these was killed: no other process has the run open.
@@ -458,8 +459,8 @@ impl Lines {
     }
 
     /// The length in bytes of the lines up to `step`: one for every step from the first on, those of its evaluation
-    /// after it. What a killed process may have left of a last line is no line.
-    fn up_to(&mut self, step: usize) -> Result<u64> {
+    /// after it, but for one that `is_due` after `step`. What a killed process may have left of a last line is no line.
+    fn up_to(&mut self, step: usize, is_due: bool) -> Result<u64> {
         #[derive(Deserialize)]
         struct Line {
             step: usize,
@@ -483,7 +484,7 @@ impl Lines {
                     "{path}:{number}: expected a line of JSON with its step: {error}"
                 ))
             })?;
-            if line.step > step {
+            if line.step > step || (line.step == step && is_due && line.dev.is_some()) {
                 break;
             }
             let due = last + usize::from(line.dev.is_none());
@@ -533,6 +534,11 @@ mod tests {
         let mut names: Vec<String> = entries.map(|entry| name(entry).unwrap()).collect();
         names.sort();
         names
+    }
+
+    /// Nothing is due.
+    fn accept(state: String) -> Result<(String, bool)> {
+        Ok((state, false))
     }
 
     fn create(out: &Path, overwrite: bool) -> Result<Run> {
@@ -612,8 +618,7 @@ mod tests {
             train(&mut run, 0, killed_after);
             run.metrics.file.write_all(b"{\"step\":1").unwrap();
             drop(run);
-            let (mut run, step, state) =
-                Run::resume(&halves, &config(), 1, Ok::<String, _>).unwrap();
+            let (mut run, step, state) = Run::resume(&halves, &config(), 1, accept).unwrap();
             assert_eq!((step, state.as_str()), (5, "5"));
             train(&mut run, step, 12);
             for file in ["metrics.jsonl", "timings.jsonl", "checkpoint-10.bin"] {
@@ -651,7 +656,7 @@ mod tests {
         create(&out, true).unwrap();
         assert_eq!(names(&out), NEW);
         assert_eq!(fs::read(out.join("metrics.jsonl")).unwrap(), b"");
-        let (_, step, state) = Run::resume(&out, &config(), 1, Ok::<String, _>).unwrap();
+        let (_, step, state) = Run::resume(&out, &config(), 1, accept).unwrap();
         assert_eq!((step, state.as_str()), (0, "0"));
     }
 
@@ -732,7 +737,7 @@ mod tests {
                 fs::remove_file(out.join(name)).unwrap();
             }
             // The old run goes on where it has a checkpoint, and is not taken for ended.
-            let resumed = Run::resume(&out, &config(), 2, Ok::<String, _>);
+            let resumed = Run::resume(&out, &config(), 2, accept);
             assert_eq!(resumed.is_ok(), gone < files.len());
             drop(resumed);
             create(&out, true).unwrap();
@@ -750,7 +755,7 @@ mod tests {
             "config.toml",
         ] {
             fs::write(out.join(name), "").unwrap();
-            assert!(Run::resume(&out, &config(), 2, Ok::<String, _>).is_err());
+            assert!(Run::resume(&out, &config(), 2, accept).is_err());
             assert!(Replaced::find(&out).is_ok());
         }
         create(&out, true).unwrap();
@@ -805,12 +810,12 @@ mod tests {
             fs::write(out.join(left), "half of it").unwrap();
         }
         Run::resume(&out, &config(), 2, |_: String| {
-            Err::<(), _>(Error::failure("not that one"))
+            Err::<((), bool), _>(Error::failure("not that one"))
         })
         .err()
         .unwrap();
         assert_eq!(names(&out).len(), before.len() + 3);
-        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        Run::resume(&out, &config(), 2, accept).unwrap();
         assert_eq!(
             names(&out),
             [&[".mine.tmp".to_string()], &before[..]].concat()
@@ -852,7 +857,7 @@ mod tests {
         let out = folder.path().join("mine");
         let mut run = create(&out, false).unwrap();
         train(&mut run, 0, 5);
-        let resumed = Run::resume(&out, &config(), 2, Ok::<String, _>)
+        let resumed = Run::resume(&out, &config(), 2, accept)
             .err()
             .unwrap()
             .to_string();
@@ -860,7 +865,7 @@ mod tests {
         let overwritten = create(&out, true).err().unwrap().to_string();
         assert!(overwritten.contains("is in use"), "{overwritten}");
         drop(run);
-        assert!(Run::resume(&out, &config(), 2, Ok::<String, _>).is_ok());
+        assert!(Run::resume(&out, &config(), 2, accept).is_ok());
     }
 
     #[test]
@@ -869,7 +874,7 @@ mod tests {
         let out = folder.path().join("mine");
         train(&mut create(&out, false).unwrap(), 0, 5);
         let error = || {
-            Run::resume(&out, &config(), 2, Ok::<String, _>)
+            Run::resume(&out, &config(), 2, accept)
                 .err()
                 .unwrap()
                 .to_string()
@@ -904,7 +909,7 @@ mod tests {
             let names = ["metrics.jsonl", "timings.jsonl"];
             fs::write(out.join(names[i]), lines).unwrap();
             let before = names.map(read);
-            let error = Run::resume(&out, &config(), 2, Ok::<String, _>)
+            let error = Run::resume(&out, &config(), 2, accept)
                 .err()
                 .unwrap()
                 .to_string();
@@ -941,8 +946,17 @@ mod tests {
         // An evaluation comes after its step.
         let evaluated = whole[0].replacen("}\n", "}\n{\"step\":1,\"dev\":{}}\n", 1);
         fs::write(out.join("metrics.jsonl"), &evaluated).unwrap();
-        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        Run::resume(&out, &config(), 2, accept).unwrap();
         assert_eq!(read("metrics.jsonl"), without(&evaluated, &[7, 8]));
+        // One that is due after the last step comes anew.
+        for is_due in [false, true] {
+            let evaluated =
+                whole[0].replacen("{\"step\":6", "{\"step\":5,\"dev\":{}}\n{\"step\":6", 1);
+            fs::write(out.join("metrics.jsonl"), &evaluated).unwrap();
+            Run::resume(&out, &config(), 2, |state: String| Ok((state, is_due))).unwrap();
+            let gone = if is_due { &[6, 7, 8][..] } else { &[7, 8] };
+            assert_eq!(read("metrics.jsonl"), without(&evaluated, gone));
+        }
     }
 
     #[cfg(target_os = "linux")]
