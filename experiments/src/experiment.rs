@@ -11,6 +11,7 @@ mod start;
 pub(crate) use outcome::Outcome;
 pub(crate) use start::{Checkpoint, Start, other_best, other_setting, refuse_other_config};
 
+use crate::checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::events::Events;
@@ -49,7 +50,10 @@ fn experiment(task: Task) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     match &flags.resume {
-        Some(folder) => refuse_ended(folder)?,
+        Some(folder) => {
+            refuse_ended(folder)?;
+            refuse_behind(folder, flags.stop_after)?;
+        }
         None => Run::refuse_existing(&config, flags.out.as_deref(), flags.overwrite)?,
     }
     let data = Data::load(&config).map_err(|error| {
@@ -272,6 +276,21 @@ fn refuse_ended(folder: &Path) -> Result<()> {
         folder.display()
     );
     Err(Error::usage(message).hint("its outcome is in result.json"))
+}
+
+/// Nobody can stop where the run has already been.
+fn refuse_behind(folder: &Path, stop_after: Option<usize>) -> Result<()> {
+    let newest = checkpoint::newest_step(folder)?;
+    match (newest, stop_after) {
+        (Some(done), Some(stop)) if stop < done => {
+            let message = format!(
+                "--stop-after {stop}: the run in {} is at step {done} already, expected {done} or more",
+                folder.display()
+            );
+            Err(Error::usage(message).hint("leave --stop-after out to go on to the end"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -314,6 +314,26 @@ fn a_run_that_is_stopped_and_resumed_has_the_bytes_of_one_that_was_not() {
 }
 
 #[test]
+fn a_run_cannot_stop_after_a_step_that_is_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(new_run(&run, "--stop-after 7"));
+    let all = || {
+        names(&run)
+            .into_iter()
+            .map(|name| fs::read(run.join(name)).unwrap())
+    };
+    let before: Vec<_> = all().collect();
+    let error = refuse(resume(&run, "--stop-after 6"), 2);
+    let expected = "--stop-after 6: the run in ";
+    assert!(error.contains(expected), "{error}");
+    assert!(error.contains(" is at step 7 already"), "{error}");
+    assert!(all().eq(before));
+    // That it is there is no mistake.
+    succeed(resume(&run, "--stop-after 7"));
+}
+
+#[test]
 fn an_interrupted_or_killed_run_continues_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let flags = "--steps 200 --eval-every 25 --lr 1e-3";
