@@ -3,6 +3,7 @@
 //! The data are random bytes with random labels; forward, backward, the sum over the batch and the
 //! optimiser are those of every experiment. Give the machine nothing else to do.
 
+use crate::clock::a_second;
 use crate::config::{Budget, Config};
 use crate::error::{Result, exit};
 use crate::flags::{command_line, method, parse_threads, whole};
@@ -16,7 +17,6 @@ use clap::Parser;
 use datasets::{Black, Dataset, Example, Split};
 use engine::lanes::{Level, level};
 use engine::{Generator, Real, Seed};
-use ops::attention;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -100,15 +100,16 @@ pub(crate) struct Report {
     pub(crate) min_s: f64,
     pub(crate) max_s: f64,
     pub(crate) real_tokens: usize,
-    pub(crate) tokens_per_s: f64,
+    /// This and the other two rates: none where the clock stood still.
+    pub(crate) tokens_per_s: Option<f64>,
     pub(crate) peak_rss_mib: Option<f64>,
     /// Fresh pages of memory a step, of all threads, in the mean over the timed steps.
     pub(crate) page_faults: Option<f64>,
     /// Operations of a step's matrix products, a multiply-add counting as two.
     pub(crate) gflop: f64,
-    pub(crate) gflop_per_s: f64,
+    pub(crate) gflop_per_s: Option<f64>,
     /// Share of what the threads reach on fused multiply-adds in registers.
-    pub(crate) share_of_peak: f64,
+    pub(crate) share_of_peak: Option<f64>,
 }
 
 pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
@@ -181,7 +182,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         times.push(start.elapsed().as_secs_f64());
     }
     let page_faults = (memory::page_faults().zip(faults))
-        .map(|(now, then)| (now - then) as f64 / times.len() as f64);
+        .map(|(now, then)| now.saturating_sub(then) as f64 / times.len() as f64);
     times.sort_by(f64::total_cmp);
     let step_s = median(&times).expect("there is a step at least");
     let (tokens, multiply_adds) = last.map_or((0, 0), |step| (step.tokens, step.multiply_adds));
@@ -196,12 +197,12 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         min_s: times[0],
         max_s: times[times.len() - 1],
         real_tokens: tokens,
-        tokens_per_s: tokens as f64 / step_s,
+        tokens_per_s: a_second(tokens as f64, step_s),
         peak_rss_mib: memory::peak(),
         page_faults,
         gflop: 2e-9 * multiply_adds as f64,
-        gflop_per_s: 2e-9 * multiply_adds as f64 / step_s,
-        share_of_peak: multiply_adds as f64 / step_s / peak,
+        gflop_per_s: a_second(2e-9 * multiply_adds as f64, step_s),
+        share_of_peak: a_second(multiply_adds as f64, step_s * peak),
     };
     Ok((report, trainer.profile().cloned()))
 }

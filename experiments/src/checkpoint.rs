@@ -9,7 +9,7 @@
 //! for.
 
 use crate::error::{Error, Result};
-use crate::whole_file;
+use crate::whole_file::Pending;
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,7 +32,7 @@ const CODING: Configuration<LittleEndian, Fixint, Limit<{ 1 << 30 }>> = bincode:
 
 /// Writes the checkpoint of `step` and removes all but the newest two.
 pub(crate) fn save(folder: &Path, step: usize, state: &impl Serialize) -> Result<()> {
-    write(&folder.join(format!("checkpoint-{step}.bin")), step, state)?;
+    pending(&numbered_path(folder, step), step, state)?.place()?;
     for (_, path) in numbered(folder)?.iter().rev().skip(KEPT) {
         fs::remove_file(path).map_err(|cause| Error::file("cannot remove", path, &cause))?;
     }
@@ -92,8 +92,13 @@ pub(crate) fn step_of(name: &str) -> Option<usize> {
     step.parse().ok()
 }
 
-/// Writes step and state as the file `path`.
-pub(crate) fn write(path: &Path, step: usize, state: &impl Serialize) -> Result<()> {
+/// Where the checkpoint of `step` is.
+pub(crate) fn numbered_path(folder: &Path, step: usize) -> PathBuf {
+    folder.join(format!("checkpoint-{step}.bin"))
+}
+
+/// Step and state as the file `path`, which has yet to get its name.
+pub(crate) fn pending(path: &Path, step: usize, state: &impl Serialize) -> Result<Pending> {
     let payload = bincode::serde::encode_to_vec((step as u64, state), CODING)
         .map_err(|error| Error::failure(format!("cannot encode {}: {error}", path.display())))?;
     let mut header = Vec::with_capacity(HEADER);
@@ -105,7 +110,12 @@ pub(crate) fn write(path: &Path, step: usize, state: &impl Serialize) -> Result<
         .chain_update(&payload)
         .finalize();
     header.extend(hash);
-    whole_file::write(path, &[&header, &payload])
+    Pending::with(path, &[&header, &payload])
+}
+
+/// Writes step and state as the file `path`.
+pub(crate) fn write(path: &Path, step: usize, state: &impl Serialize) -> Result<()> {
+    pending(path, step, state)?.place()
 }
 
 /// Step and state of the checkpoint `path`, which may be any file.

@@ -6,10 +6,9 @@ use crate::data::cached;
 use crate::error::{Error, Result};
 use crate::flags::{Flags, Settings, method};
 use crate::task::Task;
-use crate::whole_file;
 use datasets::Black;
 use models::ModelConfig;
-use ops::attention::{Options, find};
+use ops::attention::Options;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -341,10 +340,6 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("numbers that TOML can hold, and strings")
     }
-
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        whole_file::write(path, &[self.to_toml().as_bytes()])
-    }
 }
 
 /// A TOML file as a `T`; what is wrong in it is said with its line.
@@ -497,8 +492,7 @@ mod tests {
             "9223372036854775807",
         ])
         .unwrap();
-        config.write(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), config.to_toml());
+        fs::write(&path, config.to_toml()).unwrap();
         assert_eq!(
             resolve(&["--config", path.to_str().unwrap()]).unwrap(),
             config

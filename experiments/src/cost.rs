@@ -343,7 +343,9 @@ fn row(one: &Measured) -> [String; 9] {
         paper.map_or_else(absent, places),
         format!("{:.1}", report.gflop),
         format!("{:.3}", report.step_s),
-        format!("{:.0}", report.tokens_per_s),
+        report
+            .tokens_per_s
+            .map_or_else(absent, |rate| format!("{rate:.0}")),
         report
             .peak_rss_mib
             .map_or_else(absent, |mib| format!("{mib:.0}")),
@@ -444,7 +446,7 @@ fn csv(all: &[Measured]) -> String {
             report.step_s,
             report.min_s,
             report.max_s,
-            report.tokens_per_s,
+            maybe(report.tokens_per_s),
             maybe(report.peak_rss_mib),
             maybe(report.page_faults),
             one.minutes(),
@@ -501,12 +503,15 @@ fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -
                 let mib = report
                     .peak_rss_mib
                     .map_or("-".to_string(), |mib| format!("{mib:.1}"));
+                let micros = report
+                    .tokens_per_s
+                    .map_or("-".to_string(), |rate| format!("{:.2}", 1e6 / rate));
                 let _ = writeln!(
                     text,
-                    "| {attn:16} | {:8} | {:8.3} | {:8.2} | {mib:>8} |",
+                    "| {attn:16} | {:8} | {:8.3} | {:>8} | {mib:>8} |",
                     x(cell),
                     report.step_s,
-                    1e6 / report.tokens_per_s
+                    micros
                 );
             }
         }
@@ -619,12 +624,12 @@ mod tests {
                 min_s: 123.0,
                 max_s: 124.0,
                 real_tokens: n * batch,
-                tokens_per_s: 123_456.7,
+                tokens_per_s: Some(123_456.7),
                 peak_rss_mib: Some(1234.5),
                 page_faults: None,
                 gflop: 12345.6,
-                gflop_per_s: 100.0,
-                share_of_peak: 0.5,
+                gflop_per_s: Some(100.0),
+                share_of_peak: Some(0.5),
             },
         }
     }

@@ -2,11 +2,12 @@
 //! for every time it was resumed, and one for its end. Nothing in it changes a number of a run; what
 //! the steps took is read again for tables.
 
+use crate::clock::a_second;
 use crate::config::read_toml;
 use crate::error::Result;
 use crate::run::Timing;
 use crate::statistics::median;
-use crate::whole_file;
+use crate::whole_file::Pending;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -28,8 +29,8 @@ pub(crate) struct Took {
     pub(crate) seconds: f64,
     /// Median.
     pub(crate) seconds_per_step: f64,
-    /// Real tokens.
-    pub(crate) tokens_per_second: f64,
+    /// Real tokens; none where the clock stood still.
+    pub(crate) tokens_per_second: Option<f64>,
     /// The most memory that the process has held, in MiB, data included; where the system tells it.
     pub(crate) peak_mib: Option<f64>,
 }
@@ -39,11 +40,12 @@ impl Took {
     pub(crate) fn of(steps: &[Timing]) -> Option<Self> {
         let each: Vec<f64> = steps.iter().map(|step| step.seconds).collect();
         let seconds: f64 = each.iter().sum();
-        let tokens = |step: &Timing| step.seconds * step.tokens_per_second;
+        let tokens = |step: &Timing| Some(step.seconds * step.tokens_per_second?);
+        let tokens: f64 = steps.iter().filter_map(tokens).sum();
         Some(Self {
             seconds,
             seconds_per_step: median(&each)?,
-            tokens_per_second: steps.iter().map(tokens).sum::<f64>() / seconds,
+            tokens_per_second: a_second(tokens, seconds),
             peak_mib: steps
                 .iter()
                 .filter_map(|step| step.peak_mib)
@@ -102,10 +104,10 @@ impl Environment {
         }
     }
 
-    /// Writes the record of a run that starts.
-    pub(crate) fn write(self, path: &Path) -> Result<()> {
+    /// The record of a run that starts, which has yet to get its name.
+    pub(crate) fn pending(self, path: &Path) -> Result<Pending> {
         let start = vec![self];
-        write(path, &File { start, took: None })
+        pending(path, &File { start, took: None })
     }
 
     /// Adds to the record of a run that is resumed. True if the run began with another program or kind of CPU: then
@@ -128,8 +130,12 @@ impl Environment {
 }
 
 fn write(path: &Path, file: &File) -> Result<()> {
+    pending(path, file)?.place()
+}
+
+fn pending(path: &Path, file: &File) -> Result<Pending> {
     let text = toml::to_string(file).expect("numbers that TOML can hold, and strings");
-    whole_file::write(path, &[text.as_bytes()])
+    Pending::with(path, &[text.as_bytes()])
 }
 
 /// The model of the CPU where the system tells it, else its architecture.
@@ -169,7 +175,8 @@ mod tests {
     fn every_start_is_recorded_and_a_change_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("environment.toml");
-        Environment::current(0, 42, 2).write(&path).unwrap();
+        let first = Environment::current(0, 42, 2).pending(&path);
+        first.unwrap().place().unwrap();
         assert!(!Environment::current(10, 42, 1).append(&path).unwrap());
         let before = fs::read(&path).unwrap();
         for elsewhere in [
@@ -202,7 +209,8 @@ mod tests {
     fn what_the_steps_took_is_added_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("environment.toml");
-        Environment::current(0, 42, 2).write(&path).unwrap();
+        let first = Environment::current(0, 42, 2).pending(&path);
+        first.unwrap().place().unwrap();
         let read = || Took::read(&path).unwrap();
         assert_eq!(read(), None);
         let timing = |seconds, tokens_per_second, peak_mib| Timing {
@@ -211,19 +219,31 @@ mod tests {
             peak_mib,
         };
         let steps = [
-            timing(4.0, 100.0, Some(90.0)),
-            timing(1.0, 100.0, Some(70.0)),
-            timing(2.0, 450.0, None),
+            timing(4.0, Some(100.0), Some(90.0)),
+            timing(1.0, Some(100.0), Some(70.0)),
+            timing(2.0, Some(450.0), None),
         ];
         let took = Took::of(&steps).unwrap();
         took.write(&path).unwrap();
         let expected = Took {
             seconds: 7.0,
             seconds_per_step: 2.0,
-            tokens_per_second: 200.0,
+            tokens_per_second: Some(200.0),
             peak_mib: Some(90.0),
         };
         assert_eq!(read(), Some(expected));
+        // The clock stood still, in one step and in all.
+        let still = timing(0.0, None, Some(95.0));
+        let took = Took::of(&[&steps[..], &[still]].concat()).unwrap();
+        let expected = Took {
+            peak_mib: Some(95.0),
+            ..expected
+        };
+        assert_eq!(took, expected);
+        let took = Took::of(&[still]).unwrap();
+        assert_eq!((took.seconds, took.tokens_per_second), (0.0, None));
+        took.write(&path).unwrap();
+        assert_eq!(read(), Some(took));
         assert_eq!(Took::of(&[]), None);
     }
 

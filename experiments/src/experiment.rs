@@ -11,6 +11,7 @@ mod start;
 pub(crate) use outcome::Outcome;
 pub(crate) use start::{Checkpoint, Start, other_best, other_setting, refuse_other_config};
 
+use crate::checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::events::Events;
@@ -27,7 +28,7 @@ use datasets::baseline::{self, Baseline};
 use datasets::{Dataset, shown};
 use session::{Session, Stopped};
 use sha2::{Digest, Sha256};
-use start::open;
+use start::{Opened, open};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,8 +51,11 @@ fn experiment(task: Task) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     match &flags.resume {
-        Some(folder) => refuse_ended(folder)?,
-        None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
+        Some(folder) => {
+            refuse_ended(folder)?;
+            refuse_behind(folder, flags.stop_after)?;
+        }
+        None => Run::refuse_existing(&config, flags.out.as_deref(), flags.overwrite)?,
     }
     let data = Data::load(&config).map_err(|error| {
         let gone = config.data_folder().is_some_and(|path| !path.exists());
@@ -196,7 +200,8 @@ pub(crate) fn run(
     let threads = sitting.threads;
     memory::forget_peak();
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
-    let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let Opened { run, done, .. } = &opened;
     let reach = data.sizes.reach(config)?;
     if let Some(note) = reach.and_then(|reach| reach.note()) {
         tell(&format!("note:   {note}"));
@@ -206,21 +211,21 @@ pub(crate) fn run(
     tell(&format!(
         "run:    {} ({}), {} parameters, {threads} threads",
         shown::name(run.folder()),
-        match done {
+        match *done {
             0 => "new".to_string(),
-            _ => format!("goes on after step {done}"),
+            done => format!("goes on after step {done}"),
         },
         trainer.params().count(),
     ));
     let events = match sitting.tensorboard {
-        true => Some(Events::create(run.folder(), done)?),
+        true => Some(Events::create(run.folder(), *done)?),
         false => None,
     };
-    let mut session = Session::new(config, data, run, events, done, watch);
+    let mut session = Session::new(config, data, opened, events);
     if sitting.profile {
         trainer.start_profile();
     }
-    let end = match session.train(&mut trainer, done, sitting.stop_after, interrupt)? {
+    let end = match session.train(&mut trainer, sitting.stop_after, interrupt)? {
         Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt)?,
         Stopped::Paused(steps) => session.leave("stopped", steps, End::Paused),
         Stopped::Interrupted(steps) => session.interrupted(steps),
@@ -286,6 +291,21 @@ fn refuse_ended(folder: &Path) -> Result<()> {
         folder.display()
     );
     Err(Error::usage(message).hint("its outcome is in result.json"))
+}
+
+/// Nobody can stop where the run has already been.
+fn refuse_behind(folder: &Path, stop_after: Option<usize>) -> Result<()> {
+    let newest = checkpoint::newest_step(folder)?;
+    match (newest, stop_after) {
+        (Some(done), Some(stop)) if stop < done => {
+            let message = format!(
+                "--stop-after {stop}: the run in {} is at step {done} already, expected {done} or more",
+                folder.display()
+            );
+            Err(Error::usage(message).hint("leave --stop-after out to go on to the end"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -219,6 +219,9 @@ mod tests {
     fn letters_of_several_bytes_are_one_column() {
         assert_eq!(wrapped("ä² ö² ü² ß²", 5), "ä² ö²\n ü²\n ß²");
         assert_eq!(broken("ä² ö² ü² ß²", 5, 0), "ä² ö²\nü² ß²");
+    }
+
+    #[test]
     fn json_holds_every_letter_and_shows_no_control() {
         for name in [
             "M\u{fc}ller \u{6f22}",

@@ -1,6 +1,7 @@
 //! What a training run shows while it works: a bar on a terminal, else plain lines, a few a minute. Both go to
 //! standard error; nothing of it is kept, and nothing computed depends on it.
 
+use crate::clock::{Pause, a_second};
 use crate::output::tell;
 use crate::status_line::StatusLine;
 use indicatif::{FormattedDuration, HumanCount, ProgressBar};
@@ -26,7 +27,8 @@ pub struct Progress {
     /// Of the evaluations so far: the loss of the last, the step and the loss of the best.
     last: Option<f64>,
     best: Option<(usize, f64)>,
-    spoken: Option<Instant>,
+    /// Since it last said something.
+    pause: Option<Pause>,
     began: Instant,
     /// Since when the step under way has been under way.
     since: Instant,
@@ -59,7 +61,7 @@ impl Progress {
             facts: Vec::new(),
             last: None,
             best: None,
-            spoken: None,
+            pause: None,
             began: Instant::now(),
             since: Instant::now(),
             first: done,
@@ -157,9 +159,9 @@ impl Progress {
     }
 
     fn say_at_times(&mut self, line: impl FnOnce(&Self) -> String) {
-        if self.line.is_none() && self.spoken.is_none_or(|at| at.elapsed() >= PAUSE) {
+        if self.line.is_none() && self.pause.as_mut().is_none_or(Pause::is_over) {
             tell(&line(self));
-            self.spoken = Some(Instant::now());
+            self.pause = Some(Pause::new(PAUSE));
         }
     }
 }
@@ -175,7 +177,8 @@ impl Recent {
 
     /// The most important first: on a narrow terminal the last are left out.
     fn describe(&self, left: Duration) -> [String; 4] {
-        let speed = HumanCount((self.tokens / self.seconds) as u64);
+        let speed = a_second(self.tokens, self.seconds)
+            .map_or("?".to_string(), |rate| HumanCount(rate as u64).to_string());
         [
             format!("loss {:.4}", self.loss / self.steps),
             format!("{} left", FormattedDuration(left)),

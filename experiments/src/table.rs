@@ -22,8 +22,8 @@ use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
 use crate::whole_file;
 use clap::Parser;
-use grid::{Grid, paragraph, wrapped};
 use datasets::shown;
+use grid::{Grid, paragraph};
 use models::ModelConfig;
 use ops::attention::find;
 use runs::{Column, Run, columns, describe, find_runs, rank, read_run};
@@ -440,8 +440,8 @@ struct Costs {
 
 impl Costs {
     fn of(runs: &[&Run]) -> Self {
-        let took = |of: fn(&Took) -> f64| {
-            let known = runs.iter().filter_map(|run| run.took.as_ref()).map(of);
+        let took = |of: fn(&Took) -> Option<f64>| {
+            let known = runs.iter().filter_map(|run| of(run.took.as_ref()?));
             mean(&known.collect::<Vec<f64>>())
         };
         let peaks = runs.iter().filter_map(|run| run.took?.peak_mib);
@@ -454,7 +454,7 @@ impl Costs {
         });
         Self {
             multiply_adds,
-            seconds_per_step: took(|took| took.seconds_per_step),
+            seconds_per_step: took(|took| Some(took.seconds_per_step)),
             tokens_per_second: took(|took| took.tokens_per_second),
             peak_mib: peaks.reduce(f64::max),
         }

@@ -4,32 +4,69 @@
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A file that is on the disk under a temporary name: [`Pending::place`] gives it its own. If that does not come, it is
+/// removed.
+pub(crate) struct Pending {
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Pending {
+    /// `parts` one after the other, for the file `path`.
+    pub(crate) fn with(path: &Path, parts: &[&[u8]]) -> Result<Self> {
+        let pending = Self::made(path);
+        let written = || -> io::Result<()> {
+            let mut file = File::create(&pending.temporary)?;
+            for part in parts {
+                file.write_all(part)?;
+            }
+            file.sync_all()
+        };
+        written().map_err(|cause| Error::file("cannot write", path, &cause))?;
+        Ok(pending)
+    }
+
+    /// What the caller has made under the name [`temporary`].
+    pub(crate) fn made(path: &Path) -> Self {
+        Self {
+            temporary: temporary(path),
+            path: path.to_path_buf(),
+        }
+    }
+
+    /// Puts it in the place of an earlier file.
+    pub(crate) fn place(mut self) -> Result<()> {
+        rename(&self.temporary, &self.path)
+            .map_err(|cause| Error::file("cannot write", &self.path, &cause))?;
+        self.temporary.clear(); // There is nothing of that name any more.
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // It may never have been made; whatever went wrong first is the error worth telling.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
 
 /// Writes `parts` one after the other as the file `path`, in place of an earlier one; if that fails, the earlier one
 /// is still there and the temporary one is not.
 pub(crate) fn write(path: &Path, parts: &[&[u8]]) -> Result<()> {
-    let name = path.file_name().expect("the name of a file of the run");
-    let temporary = path.with_file_name(format!(".{}.tmp", name.display()));
-    write_and_rename(&temporary, path, parts).map_err(|cause| {
-        // It may never have been made; whatever went wrong first is the error worth telling.
-        let _ = fs::remove_file(&temporary);
-        Error::file("cannot write", path, &cause)
-    })
+    Pending::with(path, parts)?.place()
+}
+
+/// The name that the file `path` has before it is whole.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().expect("the name of a file");
+    path.with_file_name(format!(".{}.tmp", name.display()))
 }
 
 /// The name of what would have had this temporary name, if it is one.
 pub(crate) fn of_temporary(name: &str) -> Option<&str> {
     name.strip_prefix('.')?.strip_suffix(".tmp")
-}
-
-fn write_and_rename(temporary: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.sync_all()?;
-    rename(temporary, path)
 }
 
 /// Gives what is on the disk under a temporary name its final one, in the same folder.

@@ -356,6 +356,26 @@ fn a_run_that_is_stopped_and_resumed_has_the_bytes_of_one_that_was_not() {
 }
 
 #[test]
+fn a_run_cannot_stop_after_a_step_that_is_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(new_run(&run, "--stop-after 7"));
+    let all = || {
+        names(&run)
+            .into_iter()
+            .map(|name| fs::read(run.join(name)).unwrap())
+    };
+    let before: Vec<_> = all().collect();
+    let error = refuse(resume(&run, "--stop-after 6"), 2);
+    let expected = "--stop-after 6: the run in ";
+    assert!(error.contains(expected), "{error}");
+    assert!(error.contains(" is at step 7 already"), "{error}");
+    assert!(all().eq(before));
+    // That it is there is no mistake.
+    succeed(resume(&run, "--stop-after 7"));
+}
+
+#[test]
 fn an_interrupted_or_killed_run_continues_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let flags = "--steps 200 --eval-every 25 --lr 1e-3";
@@ -392,6 +412,73 @@ fn an_interrupted_or_killed_run_continues_to_the_same_bytes() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(interruptions > 0, "{signal}: always too late");
         assert_same_run(&whole, &run);
+    }
+}
+
+#[test]
+fn an_evaluation_that_is_interrupted_comes_again_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    // A tenth of these are the dev split, more than are judged between two looks at signals.
+    let table = |from: usize, to: usize| -> String {
+        let text = |i: usize| format!("{i} is {}\t{}\n", ["odd", "even"][i % 2], i % 2);
+        "Source\tTarget\n".to_string() + &(from..to).map(text).collect::<String>()
+    };
+    fs::write(folder.path().join("train.tsv"), table(0, 6_000)).unwrap();
+    fs::write(folder.path().join("test.tsv"), table(6_000, 6_400)).unwrap();
+    let flags = format!(
+        "--attn vmean --eval-examples 0 --test-examples 0 --data {}",
+        folder.path().display()
+    );
+    let (whole, run) = (folder.path().join("whole"), folder.path().join("run"));
+    succeed(new_run(&whole, &flags));
+    let mut child = new_run(&run, &flags).spawn().unwrap();
+    let mut interrupted = Vec::new();
+    // The lines of steps and evaluations so far: after 3 steps, 4 lines and 3 steps, and so on comes an evaluation.
+    for count in [3, 7, 11, 15, 16] {
+        if !wait_for_lines(&mut child, &run, count) {
+            break;
+        }
+        for signal in ["-TERM", "-TERM"] {
+            send(signal, &child);
+        }
+        let output = child.wait_with_output().unwrap();
+        if output.status.code() == Some(0) {
+            child = exp_text().arg("--list").spawn().unwrap(); // It was too late.
+            break;
+        }
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(130), "{told}");
+        assert!(told.contains("interrupted after step "), "{told}");
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let last: serde_json::Value =
+            serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+        let step = last["step"].as_u64().unwrap();
+        assert!(run.join(format!("checkpoint-{step}.bin")).exists());
+        if step.is_multiple_of(3) && last["dev"].is_null() {
+            interrupted.push(step);
+        }
+        child = resume(&run, "").spawn().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!interrupted.is_empty(), "always too late");
+    assert_same_run(&whole, &run);
+
+    // A checkpoint of before the evaluation, beside the lines of after it: killed before the next checkpoint.
+    let again = folder.path().join("again");
+    let mut child = new_run(&again, &flags).spawn().unwrap();
+    assert!(wait_for_lines(&mut child, &again, 3));
+    send("-TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    if again.join("checkpoint-3.bin").exists() && lines(&again) == 3 {
+        let before = fs::read(again.join("checkpoint-3.bin")).unwrap();
+        succeed(resume(&again, "--stop-after 3"));
+        assert_eq!(lines(&again), 4);
+        assert_ne!(fs::read(again.join("checkpoint-3.bin")).unwrap(), before);
+        fs::write(again.join("checkpoint-3.bin"), before).unwrap();
+        fs::remove_file(again.join("best.bin")).unwrap();
+        succeed(resume(&again, ""));
+        assert_same_run(&whole, &again);
     }
 }
 
@@ -646,6 +733,37 @@ fn an_existing_run_is_replaced_only_when_asked() {
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
     assert!(config.contains("attn = \"vmean\""), "{config}");
     assert!(!run.join("checkpoint-1.bin").exists());
+
+    let error = refuse(new_run(&run, ""), 2);
+    let expected = "hint: --overwrite replaces the run in it, which has ended";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn a_run_is_replaced_where_it_is_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    succeed(new_run(&path("run"), ""));
+    let before = names(&path("run"));
+    // There is no room for the first checkpoint of the new one.
+    let error = refuse(limited(&new_run(&path("run"), "--overwrite"), 100), 1);
+    assert!(
+        error.contains("checkpoint-0.bin: File too large"),
+        "{error}"
+    );
+    assert_eq!(names(&path("run")), before);
+
+    std::os::unix::fs::symlink("run", path("link")).unwrap();
+    succeed(new_run(&path("link"), "--overwrite --stop-after 1"));
+    assert!(path("link").is_symlink());
+    assert!(path("run/checkpoint-1.bin").exists() && !path("run/result.json").exists());
+
+    // What is refused is refused before the data are read.
+    fs::write(path("run/notes.txt"), "mine").unwrap();
+    let output = new_run(&path("link"), "--overwrite").output().unwrap();
+    let told = stderr(&output);
+    assert!(told.starts_with("error: cannot overwrite "), "{told}");
+    assert!(path("run/checkpoint-1.bin").exists());
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! How far a download, a checksum or an unpacking has come: a bar on a terminal, else a plain line
 //! now and then. Both go to standard error.
 
+use crate::clock::Pause;
 use crate::output::tell;
 use crate::status_line::StatusLine;
 use indicatif::{DecimalBytes, ProgressBar};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -14,7 +15,8 @@ pub(super) struct Gauge {
     /// A bar that is hidden prints plain lines.
     bar: ProgressBar,
     what: String,
-    spoken: Option<Instant>,
+    /// Since it last said something.
+    pause: Option<Pause>,
 }
 
 impl Gauge {
@@ -33,8 +35,8 @@ impl Gauge {
         };
         let bar = StatusLine::bar(line.as_ref(), bytes, template);
         bar.set_message(what.clone());
-        let spoken = None;
-        Self { bar, what, spoken }
+        let pause = None;
+        Self { bar, what, pause }
     }
 
     /// Counts from here when it tells how fast it goes; `bytes` if their number has become known.
@@ -49,7 +51,7 @@ impl Gauge {
     /// Shows that `done` bytes are done.
     pub(super) fn set(&mut self, done: u64) {
         self.bar.set_position(done);
-        if !self.bar.is_hidden() || self.spoken.is_some_and(|at| at.elapsed() < PAUSE) {
+        if !self.bar.is_hidden() || !self.pause.as_mut().is_none_or(Pause::is_over) {
             return;
         }
         let shown = DecimalBytes(done);
@@ -61,7 +63,7 @@ impl Gauge {
             }
             None => tell(&format!("{}: {shown}", self.what)),
         }
-        self.spoken = Some(Instant::now());
+        self.pause = Some(Pause::new(PAUSE));
     }
 
     /// Prints a line that stays.

@@ -2,9 +2,8 @@
 
 use crate::config::Protocol;
 use crate::error::{Error, Result};
-use crate::output::percent;
-use crate::reach::Lengths;
 use crate::output::{percent, shell_word};
+use crate::reach::Lengths;
 use crate::task::Task;
 use crate::trainer::Evaluation;
 use datasets::shown;

@@ -1,8 +1,9 @@
 //! A run under way: steps, evaluations and checkpoints, then the test.
 
 use super::outcome::Outcome;
-use super::start::{EarlyStopping, checkpoint, other_best};
+use super::start::{EarlyStopping, Opened, checkpoint, other_best};
 use super::{Data, End};
+use crate::clock::{Pause, a_second};
 use crate::config::{Config, Protocol};
 use crate::error::Result;
 use crate::events::Events;
@@ -13,7 +14,7 @@ use crate::progress::Progress;
 use crate::report;
 use crate::run::{Run, Timing};
 use crate::trainer::{Evaluation, Norms, State, Step, Trainer};
-use datasets::shown;
+use datasets::Split;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -24,9 +25,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 
 /// An evaluation as metrics.jsonl has it.
 #[derive(Serialize)]
-struct Dev {
+struct Dev<'a> {
     dev: Evaluation,
-    norms: Vec<Norms>,
+    norms: &'a [Norms],
 }
 
 /// What TensorBoard is shown of an evaluation.
@@ -51,7 +52,10 @@ pub(super) struct Session<'a> {
     run: Run,
     events: Option<Events>,
     progress: Progress,
+    done: usize,
     watch: EarlyStopping,
+    /// An evaluation comes before the next step, with this.
+    due: Option<Vec<Norms>>,
     began: Instant,
     spent: Spent,
 }
@@ -65,24 +69,25 @@ struct Spent {
 }
 
 impl<'a> Session<'a> {
-    /// That goes on after `done` steps.
+    /// That goes on from where a run is.
     pub(super) fn new(
         config: &'a Config,
         data: &'a Data,
-        run: Run,
+        opened: Opened,
         events: Option<Events>,
-        done: usize,
-        watch: EarlyStopping,
     ) -> Self {
-        let mut progress = Progress::new(config.steps, done);
-        progress.evaluated(None, watch.best.map(|(step, dev)| (step, dev.loss)));
+        let mut progress = Progress::new(config.steps, opened.done);
+        let best = opened.watch.best;
+        progress.evaluated(None, best.map(|(step, dev)| (step, dev.loss)));
         Self {
             config,
             data,
-            run,
+            run: opened.run,
             events,
             progress,
-            watch,
+            done: opened.done,
+            watch: opened.watch,
+            due: opened.due,
             began: Instant::now(),
             spent: Spent::default(),
         }
@@ -92,46 +97,59 @@ impl<'a> Session<'a> {
     pub(super) fn train(
         &mut self,
         trainer: &mut Trainer,
-        mut done: usize,
         stop_after: Option<usize>,
         interrupt: &Interrupt,
     ) -> Result<Stopped> {
         let config = self.config;
-        let mut saved = Instant::now();
-        if interrupt.requested() {
-            // While the run was opened, at a checkpoint.
-            return Ok(Stopped::Interrupted(done));
-        }
-        while done < config.steps && !self.watch.stopped {
-            if stop_after.is_some_and(|stop| done >= stop) {
-                self.save(trainer, done)?;
-                return Ok(Stopped::Paused(done));
+        let mut pause = Pause::new(CHECKPOINT_EVERY);
+        let mut saved = true; // The run has just been opened, at a checkpoint.
+        loop {
+            let done = self.done;
+            if interrupt.requested() {
+                if !saved {
+                    self.save(trainer)?;
+                }
+                return Ok(Stopped::Interrupted(done));
             }
-            let start = Instant::now();
-            let step = trainer.step(done)?;
-            done += 1;
-            self.log(done, step, start.elapsed())?;
-            if done.is_multiple_of(config.eval_every) || done == config.steps {
-                let better = self.evaluate(trainer, done, interrupt)?;
-                self.save(trainer, done)?;
-                saved = Instant::now();
+            if let Some(norms) = self.due.take() {
+                let Some(better) = self.evaluate(trainer, &norms, interrupt)? else {
+                    self.due = Some(norms); // Somebody has asked to stop.
+                    continue;
+                };
+                self.save(trainer)?;
+                (saved, pause) = (true, Pause::new(CHECKPOINT_EVERY));
                 if better {
                     // In this order: see `mend_best`.
                     self.run.save_best(done, &trainer.state())?;
                 }
-            } else if saved.elapsed() >= CHECKPOINT_EVERY {
-                self.save(trainer, done)?;
-                saved = Instant::now();
+                continue;
             }
-            if interrupt.requested() {
-                self.save(trainer, done)?;
-                return Ok(Stopped::Interrupted(done));
+            if done == config.steps || self.watch.stopped {
+                return Ok(Stopped::AtTheEnd(done));
+            }
+            if stop_after.is_some_and(|stop| done >= stop) {
+                if !saved {
+                    self.save(trainer)?;
+                }
+                return Ok(Stopped::Paused(done));
+            }
+            let start = Instant::now();
+            let step = trainer.step(done)?;
+            self.done += 1;
+            saved = false;
+            self.log(step, start.elapsed())?;
+            if self.done.is_multiple_of(config.eval_every) || self.done == config.steps {
+                self.due = Some(trainer.norms());
+            }
+            if pause.is_over() {
+                self.save(trainer)?;
+                (saved, pause) = (true, Pause::new(CHECKPOINT_EVERY));
             }
         }
-        Ok(Stopped::AtTheEnd(done))
     }
 
-    fn log(&mut self, done: usize, step: Step, took: Duration) -> Result<()> {
+    fn log(&mut self, step: Step, took: Duration) -> Result<()> {
+        let done = self.done;
         self.spent.steps += 1;
         self.spent.tokens += step.tokens;
         self.spent.time += took;
@@ -152,7 +170,7 @@ impl<'a> Session<'a> {
             done,
             &Timing {
                 seconds,
-                tokens_per_second: step.tokens as f64 / seconds,
+                tokens_per_second: a_second(step.tokens as f64, seconds),
                 peak_mib: memory::peak(),
             },
         )
@@ -166,28 +184,47 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn save(&mut self, trainer: &Trainer, done: usize) -> Result<()> {
-        let checkpoint = checkpoint(self.config, &self.data.sha256, trainer, &self.watch);
-        self.run.save(done, &checkpoint)
+    fn save(&mut self, trainer: &Trainer) -> Result<()> {
+        let due = self.due.as_deref();
+        let checkpoint = checkpoint(self.config, &self.data.sha256, trainer, &self.watch, due);
+        self.run.save(self.done, &checkpoint)
     }
 
-    /// The dev split: logs it and notices when patience ends. True if no loss was lower.
-    fn evaluate(&mut self, trainer: &Trainer, done: usize, interrupt: &Interrupt) -> Result<bool> {
-        let config = self.config;
-        let progress = &mut self.progress;
-        let mut told = false;
-        let dev = trainer.evaluate(&trainer.data().dev, config.eval_examples, |seen, all| {
-            progress.examples("dev", seen, all);
-            if interrupt.requested() && !told {
-                progress.note("stopping after this evaluation; once more stops at once");
-                told = true;
+    /// Loss and accuracy on a split; none if somebody has asked to stop.
+    fn judge(
+        &mut self,
+        trainer: &Trainer,
+        split: &Split,
+        count: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Evaluation>> {
+        trainer.evaluate(split, count, |seen, all| {
+            self.progress.examples(split.name, seen, all);
+            match interrupt.requested() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             }
-            ControlFlow::Continue(())
-        });
-        let dev = dev
-            .map_err(|error| error.at(&format!("step {done}")))?
-            .expect("it never breaks off");
-        let norms = trainer.norms();
+        })
+    }
+
+    /// The dev split: logs it and notices when patience ends. True if no loss was lower; none if somebody has asked to
+    /// stop.
+    fn evaluate(
+        &mut self,
+        trainer: &Trainer,
+        norms: &[Norms],
+        interrupt: &Interrupt,
+    ) -> Result<Option<bool>> {
+        let (config, done) = (self.config, self.done);
+        let dev = self.judge(
+            trainer,
+            &trainer.data().dev,
+            config.eval_examples,
+            interrupt,
+        );
+        let Some(dev) = dev.map_err(|error| error.at(&format!("step {done}")))? else {
+            return Ok(None);
+        };
         let layers = norms.iter().flat_map(|norms| {
             [
                 (format!("parameters/{}", norms.layer), norms.parameters),
@@ -220,7 +257,7 @@ impl<'a> Session<'a> {
                 "no lower dev loss in {waited} evaluations: training stops here"
             ));
         }
-        Ok(better)
+        Ok(Some(better))
     }
 
     /// The test split, with the weights of the protocol; then weights.safetensors and result.json.
@@ -240,14 +277,12 @@ impl<'a> Session<'a> {
             trainer.restore(state)?;
             tested_weights_of_step = best;
         }
-        let progress = &mut self.progress;
-        let test = trainer.evaluate(&trainer.data().test, config.test_examples, |seen, all| {
-            progress.examples("test", seen, all);
-            match interrupt.requested() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
+        let test = self.judge(
+            trainer,
+            &trainer.data().test,
+            config.test_examples,
+            interrupt,
+        );
         let step = format!("step {tested_weights_of_step}");
         let Some(test) = test.map_err(|error| error.at(&step))? else {
             return Ok(self.interrupted(steps));
@@ -308,12 +343,12 @@ impl<'a> Session<'a> {
             before => format!("since step {before}"),
         };
         let mut time = format!("{} min {:02} s {of}", whole / 60, whole % 60);
-        if self.spent.steps > 0 {
-            time += &format!(
-                "; {} steps at {} tokens a second",
-                self.spent.steps,
-                HumanCount((self.spent.tokens as f64 / self.spent.time.as_secs_f64()) as u64)
-            );
+        let Spent { steps, tokens, .. } = self.spent;
+        if steps > 0 {
+            time += &format!("; {steps} steps");
+        }
+        if let Some(rate) = a_second(tokens as f64, self.spent.time.as_secs_f64()) {
+            time += &format!(" at {} tokens a second", HumanCount(rate as u64));
         }
         time
     }

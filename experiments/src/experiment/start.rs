@@ -3,9 +3,8 @@
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::trainer::{Evaluation, State, Trainer};
-use serde::{Deserialize, Serialize};
-use std::fs;
+use crate::trainer::{Evaluation, Norms, State, Trainer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 /// Where a run begins.
@@ -29,6 +28,17 @@ pub(crate) struct Checkpoint {
     pub(crate) data: String,
     pub(crate) trainer: State,
     pub(super) watch: EarlyStopping,
+    /// In a checkpoint after whose step an evaluation is due: what that needs of the step, whose gradient is gone when
+    /// the run goes on. Others end here, as older ones do.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "if_there")]
+    pub(super) due: Option<Vec<Norms>>,
+}
+
+/// The last field of a checkpoint; whether there was one before its end, the reader of the file checks.
+fn if_there<'de, D: Deserializer<'de>>(
+    checkpoint: D,
+) -> std::result::Result<Option<Vec<Norms>>, D::Error> {
+    Ok(Option::deserialize(checkpoint).unwrap_or_default())
 }
 
 impl Checkpoint {
@@ -49,26 +59,36 @@ pub(super) struct EarlyStopping {
     pub(super) stopped: bool,
 }
 
-/// A new run, or the continued one: its folder, the steps behind it, and what is known of its
-/// evaluations.
+/// A run that can go on.
+pub(super) struct Opened {
+    pub(super) run: Run,
+    /// The steps behind it.
+    pub(super) done: usize,
+    pub(super) watch: EarlyStopping,
+    /// See [`Checkpoint::due`].
+    pub(super) due: Option<Vec<Norms>>,
+}
+
+/// A new run, or the continued one.
 pub(super) fn open(
     config: &Config,
     start: Start,
     threads: usize,
     data_sha256: &str,
     trainer: &mut Trainer,
-) -> Result<(Run, usize, EarlyStopping)> {
+) -> Result<Opened> {
     let folder = match start {
         Start::Resumed(folder) => folder,
         Start::New { out, overwrite } => {
-            let mut run = Run::create(config, out, overwrite, threads)?;
             let watch = EarlyStopping::default();
-            let first = checkpoint(config, data_sha256, trainer, &watch);
-            run.save(0, &first).inspect_err(|_| {
-                // Without a checkpoint nothing can go on from it.
-                let _ = fs::remove_dir_all(run.folder());
-            })?;
-            return Ok((run, 0, watch));
+            let first = checkpoint(config, data_sha256, trainer, &watch, None);
+            let run = Run::create(config, out, overwrite, threads, &first)?;
+            return Ok(Opened {
+                run,
+                done: 0,
+                watch,
+                due: None,
+            });
         }
     };
     let accept = |checkpoint: Checkpoint| {
@@ -81,15 +101,21 @@ pub(super) fn open(
             return Err(Error::failure(message).hint("restore them, or start a new run"));
         }
         trainer.restore(checkpoint.trainer)?;
-        Ok(checkpoint.watch)
+        let is_due = checkpoint.due.is_some();
+        Ok(((checkpoint.watch, checkpoint.due), is_due))
     };
-    let (run, done, watch) = Run::resume(folder, config, threads, accept)?;
+    let (run, done, (watch, due)) = Run::resume(folder, config, threads, accept)?;
     if Config::of_run(folder)?.data != config.data {
         // The next start finds them there, too.
         run.write("config.toml", config.to_toml().as_bytes())?;
     }
     mend_best(config, &run, done, &watch, trainer)?;
-    Ok((run, done, watch))
+    Ok(Opened {
+        run,
+        done,
+        watch,
+        due,
+    })
 }
 
 pub(super) fn checkpoint(
@@ -97,12 +123,14 @@ pub(super) fn checkpoint(
     data: &str,
     trainer: &Trainer,
     watch: &EarlyStopping,
+    due: Option<&[Norms]>,
 ) -> Checkpoint {
     Checkpoint {
         config: config.to_toml(),
         data: data.to_string(),
         trainer: trainer.state(),
         watch: watch.clone(),
+        due: due.map(<[Norms]>::to_vec),
     }
 }
 

@@ -355,7 +355,9 @@ fn norms(run: &Record) -> Vec<Chart> {
 }
 
 fn operators(page: &mut Page, measured: &Operators) {
+    // Where a clock stood, nothing took any time.
     let total: f64 = measured.operators.iter().map(|o| o.milliseconds()).sum();
+    let total = total.max(f64::MIN_POSITIVE);
     let most = measured.operators.iter().map(|o| o.milliseconds());
     let most = most.fold(0.0, f64::max);
     page.put(
@@ -617,10 +619,12 @@ fn state(run: &Record) -> String {
 fn time(took: &Took) -> String {
     let whole = took.seconds.round() as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    let rate = took.tokens_per_second.map_or(String::new(), |rate| {
+        format!(", {} tokens a second", thousands(rate as usize))
+    });
     format!(
-        "{hours} h {minutes:02} min {seconds:02} s, {:.3} s a step (median), {} tokens a second",
-        took.seconds_per_step,
-        thousands(took.tokens_per_second as usize)
+        "{hours} h {minutes:02} min {seconds:02} s, {:.3} s a step (median){rate}",
+        took.seconds_per_step
     )
 }
 

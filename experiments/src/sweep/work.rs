@@ -9,7 +9,6 @@ use crate::interrupt::Interrupt;
 use crate::output::tell;
 use crate::run::beyond_beginnings;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -75,10 +74,11 @@ impl<'a> Work<'a> {
                 Start::Resumed(&folder)
             }
             State::New => {
-                clear(&folder)?;
+                refuse_other(&folder)?;
+                // In place of what a process has left that was killed before its first checkpoint.
                 Start::New {
                     out: Some(&folder),
-                    overwrite: false,
+                    overwrite: true,
                 }
             }
         };
@@ -162,22 +162,16 @@ impl Cell {
     }
 }
 
-/// Removes what a process has left that was killed before its first checkpoint. Whoever calls it
-/// holds the lock of the cell.
-fn clear(folder: &Path) -> Result<()> {
-    match beyond_beginnings(folder) {
-        Ok(None) => {}
-        Ok(Some(name)) => {
-            let message = format!(
-                "{} is not the folder of a run: it holds {name}",
-                folder.display()
-            );
-            return Err(Error::usage(message).hint("move it away, or choose another --out"));
-        }
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(Error::file("cannot read", folder, &cause)),
-    }
-    fs::remove_dir_all(folder).map_err(|cause| Error::file("cannot remove", folder, &cause))
+/// Refuses a folder in which there is more than a process has left that was killed before its first checkpoint.
+fn refuse_other(folder: &Path) -> Result<()> {
+    let Some(name) = beyond_beginnings(folder)? else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} is not the folder of a run: it holds {name}",
+        folder.display()
+    );
+    Err(Error::usage(message).hint("move it away, or choose another --out"))
 }
 
 /// The right to work on a cell. It ends with its holder, also when that is killed; the file stays,
