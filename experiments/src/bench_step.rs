@@ -205,7 +205,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
 }
 
 /// One batch of random tokens, in the vocabulary, classes and documents of the task.
-fn data(config: &Config, lengths: Lengths) -> Dataset {
+pub(crate) fn data(config: &Config, lengths: Lengths) -> Dataset {
     let encoding = config.task.encoding(Black::Kept); // every byte is a token
     let classes = config.task.classes(true);
     let symbols = (encoding.vocabulary - usize::from(encoding.offset)).min(256);
