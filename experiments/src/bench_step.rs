@@ -244,7 +244,7 @@ fn chains_of<T: Real, const N: usize>(step: impl Fn(T) -> T) -> u64 {
 }
 
 /// One batch of random tokens, in the vocabulary, classes and documents of the task.
-fn data(config: &Config, lengths: Lengths) -> Dataset {
+pub(crate) fn data(config: &Config, lengths: Lengths) -> Dataset {
     let encoding = config.task.encoding(Black::Kept); // every byte is a token
     let classes = config.task.classes(true);
     let symbols = (encoding.vocabulary - usize::from(encoding.offset)).min(256);

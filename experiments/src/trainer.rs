@@ -216,7 +216,7 @@ impl Trainer {
     ///
     /// # Errors
     /// If the loss or the gradient is not finite: the step, the example and the operator that
-    /// broke.
+    /// broke. If the optimiser refuses the gradient: the step, the parameter and the number. Nothing has changed then.
     pub fn step(&mut self, step: usize) -> Result<Step> {
         let profiled = self.profile.is_some();
         let start = Instant::now();
@@ -266,18 +266,24 @@ impl Trainer {
         let outcomes = || in_order.iter().map(|&(_, outcome)| outcome);
         let count = batch.len() as f64;
         let loss = outcomes().map(|outcome| outcome.loss).sum::<f64>() / count;
-        let squares: f64 = self.gradient.iter().map(|sum| sum.norm().powi(2)).sum();
-        if !(loss.is_finite() && squares.is_finite()) {
-            return Err(self.learner.broken(step, &batch));
+        if !loss.is_finite() {
+            return Err(self.learner.broken(step, share, &batch));
         }
+        let squares: f64 = self.gradient.iter().map(|sum| sum.norm().powi(2)).sum();
         alone.lap(Part::Sums);
         let learning_rate = self.schedule.rate(step);
-        self.optimiser.step(
+        let updated = self.optimiser.step(
             &mut self.learner.params,
             &self.gradient,
             learning_rate,
             self.schedule.beta1(step),
         );
+        if let Err(refused) = updated {
+            return Err(match squares.is_finite() {
+                true => Error::from(refused).hint(learner::HINT),
+                false => self.learner.broken(step, share, &batch),
+            });
+        }
         alone.lap(Part::Optimiser);
         if let Some(profile) = &mut self.profile {
             let mut work = Work::default();
@@ -384,4 +390,43 @@ impl Drop for Trainer {
 /// Where the draws of an evaluation come from, each example's at its id.
 pub(crate) fn evaluation(seed: Seed, split: &str) -> Stream {
     seed.stream("evaluation").stream(split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench_step::{Lengths, data};
+    use crate::config::Budget;
+    use crate::task::Task;
+
+    fn trainer(scale: f32) -> Trainer {
+        let config = Config {
+            batch: 2,
+            max_len: 20,
+            ..Task::Text.preset(Budget::Smoke)
+        };
+        let mut trainer = Trainer::new(&config, data(&config, Lengths::Full), 1).unwrap();
+        let params = trainer.params_mut();
+        let last = |(name, _): (&str, _)| name == "seq_classifer.mlpblock.2.weight";
+        let last = params.iter().position(last).unwrap();
+        for weight in params.values_mut()[last].data_mut() {
+            *weight *= scale;
+        }
+        trainer
+    }
+
+    /// In f64 the norm of such a gradient is finite, and so is the loss.
+    #[test]
+    fn a_gradient_that_the_optimiser_cannot_hold_stops_the_step_and_changes_nothing() {
+        trainer(1.0).step(0).unwrap();
+        let mut trainer = trainer(1e22);
+        let before = serde_json::to_string(&trainer.state()).unwrap();
+        let error = trainer.step(0).unwrap_err().to_string();
+        let start = "error: step 1: the gradient of model.embeddings.word_embeddings.weight holds ";
+        assert!(error.starts_with(start), "{error}");
+        let (_, end) = error.split_at(start.len());
+        let expected = "expected sizes below sqrt(f32::MAX), whose squares are finite\nhint: a lower --learning-rate";
+        assert!(end.contains(expected), "{error}");
+        assert!(serde_json::to_string(&trainer.state()).unwrap() == before);
+    }
 }

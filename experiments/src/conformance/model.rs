@@ -97,7 +97,9 @@ fn train<T: Real>(
         let batch = run(model, &params, rows)?;
         pairs.push((batch.loss.f64(), want));
         let (rate, beta1) = (schedule.rate(step), schedule.beta1(step));
-        adamw.step(&mut params, &batch.gradients, rate, beta1);
+        adamw
+            .step(&mut params, &batch.gradients, rate, beta1)
+            .map_err(|error| error.to_string())?;
     }
     comparison.sequence(losses, pairs);
     if double && !cycled {

@@ -36,8 +36,8 @@ pub(crate) fn documents(example: &Example, encoding: &Encoding) -> Vec<Document>
     (0..example.documents.len()).map(document).collect()
 }
 
-/// What to do about a loss that is not finite.
-const HINT: &str = "a lower --learning-rate or a longer --warmup";
+/// What to do about a loss that is not finite, or a gradient that is too large.
+pub(super) const HINT: &str = "a lower --learning-rate or a longer --warmup";
 
 fn infinite(norm: Option<f64>) -> bool {
     norm.is_some_and(|norm| !norm.is_finite())
@@ -126,11 +126,11 @@ impl Learner {
     }
 
     /// Runs the batch of a broken step again, on tapes with norms, to tell where it broke.
-    pub(super) fn broken(&self, step: usize, batch: &[Place]) -> Error {
+    pub(super) fn broken(&self, step: usize, share: f32, batch: &[Place]) -> Error {
         for &place in batch {
             let tape = Tape::traced();
             let sums = &mut self.params.zeros();
-            self.visit(place, 1.0, &tape, sums, &mut Stopwatch::new(false));
+            self.visit(place, share, &tape, sums, &mut Stopwatch::new(false));
             let records = tape.records();
             let forward = records.iter().find(|node| infinite(node.value_norm));
             let backward = records
