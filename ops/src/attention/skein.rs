@@ -204,6 +204,27 @@ impl Skein {
         }
     }
 
+    /// The backward of [`Skein::select`]: adds the parts' shares to dk and dv (n, p).
+    fn select_backward<T: Real>(
+        &self,
+        dselected: &Selected<T>,
+        columns: &[u32],
+        mut dk: MatMut<'_, T>,
+        mut dv: MatMut<'_, T>,
+    ) {
+        let (n, d) = (dk.rows(), columns.len());
+        scatter_add_rows(dselected.k.view().rows_in(0..d), columns, dk.reborrow());
+        scatter_add_rows(dselected.v.view().rows_in(0..d), columns, dv.reborrow());
+        if self.has_extra_key(n, d) {
+            // k̄ = sum over J' of k_j / d
+            let share = T::ONE / T::of(d as f64);
+            add_to_rows(share, dselected.k.row(d), columns, dk);
+            // v̄ = sum outside J' of v_j / (n - d)
+            let share = T::ONE / T::of((n - d) as f64);
+            add_to_rows(share, dselected.v.row(d), &others(n, columns), dv);
+        }
+    }
+
     /// Forward of one head: writes its columns of y.
     fn head<T: Real>(&self, x: &Inputs<'_, '_, T>, h: usize, y: &mut Tensor<T>) -> Head<T> {
         let range = x.head(h);
@@ -332,27 +353,6 @@ impl Skein {
         }
         self.select_backward(&dselected, &head.columns, dk, dv);
     }
-
-    /// The backward of [`Skein::select`]: adds the parts' shares to dk and dv (n, p).
-    fn select_backward<T: Real>(
-        &self,
-        dselected: &Selected<T>,
-        columns: &[u32],
-        mut dk: MatMut<'_, T>,
-        mut dv: MatMut<'_, T>,
-    ) {
-        let (n, d) = (dk.rows(), columns.len());
-        scatter_add_rows(dselected.k.view().rows_in(0..d), columns, dk.reborrow());
-        scatter_add_rows(dselected.v.view().rows_in(0..d), columns, dv.reborrow());
-        if self.has_extra_key(n, d) {
-            // k̄ = sum over J' of k_j / d
-            let share = T::ONE / T::of(d as f64);
-            add_to_rows(share, dselected.k.row(d), columns, dk);
-            // v̄ = sum outside J' of v_j / (n - d)
-            let share = T::ONE / T::of((n - d) as f64);
-            add_to_rows(share, dselected.v.row(d), &others(n, columns), dv);
-        }
-    }
 }
 
 lanes! {
@@ -407,56 +407,25 @@ fn distinct<T: Real>(drawn: &[u32], n: usize) -> (Vec<u32>, Vec<T>) {
     (rows, multiplicity)
 }
 
-const LAWS: Laws = Laws {
-    rows_sum_to_one: true,
-    exact_at_full_budget: true,
-    linear_memory: true,
-    linear_time: true,
-    random: true,
-};
-/// Of `Normalisation::Exact`.
-const EXACT_LAWS: Laws = Laws {
-    rows_sum_to_one: false,
-    linear_time: false,
-    ..LAWS
-};
-
-const SKEIN: Skein = Skein {
-    features: 256,
-    columns: Columns::Pilots,
-    normalisation: Normalisation::Adaptive,
-    reuse: true,
-};
-const NO_PILOT: Skein = Skein {
-    reuse: false,
-    ..SKEIN
-};
-const UNIFORM: Skein = Skein {
-    columns: Columns::Uniform,
-    ..NO_PILOT
-};
-const NO_NORM: Skein = Skein {
-    normalisation: Normalisation::Exact,
-    ..NO_PILOT
-};
-const SIMPLE_NORM: Skein = Skein {
-    normalisation: Normalisation::Simple,
-    ..NO_PILOT
-};
-const ONE_UNIFORM: Skein = Skein {
-    columns: Columns::Uniform,
-    ..SKEIN
-};
-const ONE_SIMPLE: Skein = Skein {
-    normalisation: Normalisation::Simple,
-    ..SKEIN
-};
-const ONE_NO_NORM: Skein = Skein {
-    normalisation: Normalisation::Exact,
-    ..SKEIN
-};
-
 impl Skein {
+    fn laws(&self) -> Laws {
+        let exact = matches!(self.normalisation, Normalisation::Exact);
+        Laws {
+            rows_sum_to_one: !exact,
+            exact_at_full_budget: true,
+            linear_memory: true,
+            linear_time: !exact,
+            random: true,
+        }
+    }
+
+    fn time(&self) -> &'static str {
+        match self.normalisation {
+            Normalisation::Exact => "n² p + n d p",
+            _ => "n d p",
+        }
+    }
+
     /// This variant with the features that were asked for.
     fn with(self, options: &Options) -> Skein {
         Skein {
@@ -488,103 +457,61 @@ impl Skein {
     }
 }
 
-/// `skein`.
-pub fn entry<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein",
-        about: "d sampled columns, adaptive row normalisation, d exact pilot rows",
-        cites: "Chen et al. 2022, Algorithm 1",
-        laws: LAWS,
-        time: "n d p",
-        cost: |options, n, p| SKEIN.with(options).cost(n, p),
-        build: |options| Box::new(SKEIN.with(options)),
-    }
+/// Makes the entry of every row: its function and name; how columns are chosen and rows normalised, and whether the pilot
+/// rows go into the output; what it is, and what it cites.
+macro_rules! variants {
+    ($(
+        $entry:ident $name:literal: $columns:ident $normalisation:ident $reuse:literal
+        $about:literal $cites:expr;
+    )+) => {$(
+        #[doc = concat!("`", $name, "`.")]
+        pub fn $entry<T: Real>() -> Entry<T> {
+            const VARIANT: Skein = Skein {
+                features: 256,
+                columns: Columns::$columns,
+                normalisation: Normalisation::$normalisation,
+                reuse: $reuse,
+            };
+            Entry {
+                name: $name,
+                about: $about,
+                cites: $cites,
+                laws: VARIANT.laws(),
+                time: VARIANT.time(),
+                cost: |options, n, p| VARIANT.with(options).cost(n, p),
+                build: |options| Box::new(VARIANT.with(options)),
+            }
+        }
+    )+};
 }
 
-/// `skein-uniform`.
-pub fn entry_uniform<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein-uniform",
-        about: "skein with uniform columns and no pilots",
-        cites: "Chen et al. 2022, table 1, \"w/o column sampling\"",
-        cost: |options, n, p| UNIFORM.with(options).cost(n, p),
-        build: |options| Box::new(UNIFORM.with(options)),
-        ..entry()
-    }
-}
-
-/// `skein-nonorm`.
-pub fn entry_nonorm<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein-nonorm",
-        about: "sampled columns of exact attention, nothing for the others",
-        cites: "Chen et al. 2022, table 1, \"w/o row normalization\"",
-        laws: EXACT_LAWS,
-        time: "n² p + n d p",
-        cost: |options, n, p| NO_NORM.with(options).cost(n, p),
-        build: |options| Box::new(NO_NORM.with(options)),
-    }
-}
-
-/// `skein-simplenorm`.
-pub fn entry_simplenorm<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein-simplenorm",
-        about: "softmax over the sampled columns",
-        cites: "Chen et al. 2022, table 1, \"w/ simple row normalization\"",
-        cost: |options, n, p| SIMPLE_NORM.with(options).cost(n, p),
-        build: |options| Box::new(SIMPLE_NORM.with(options)),
-        ..entry()
-    }
-}
-
-/// `skein-nopilot`.
-pub fn entry_nopilot<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein-nopilot",
-        about: "skein without the exact pilot rows in the output",
-        cites: "Chen et al. 2022, table 1, \"w/o pilot sampling reutilization\"",
-        cost: |options, n, p| NO_PILOT.with(options).cost(n, p),
-        build: |options| Box::new(NO_PILOT.with(options)),
-        ..entry()
-    }
-}
-
+/// What the one-factor ablations cite.
 const ONE_FACTOR: &str =
     "Chen et al. 2022, Algorithm 1; in the paper's ablation two factors differ";
 
-/// `skein-one-uniform`.
-pub fn entry_one_uniform<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein-one-uniform",
-        about: "skein, but with uniform columns",
-        cites: ONE_FACTOR,
-        cost: |options, n, p| ONE_UNIFORM.with(options).cost(n, p),
-        build: |options| Box::new(ONE_UNIFORM.with(options)),
-        ..entry()
-    }
-}
-
-/// `skein-one-simple`.
-pub fn entry_one_simple<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein-one-simple",
-        about: "skein, but with softmax over the sampled columns",
-        cites: ONE_FACTOR,
-        cost: |options, n, p| ONE_SIMPLE.with(options).cost(n, p),
-        build: |options| Box::new(ONE_SIMPLE.with(options)),
-        ..entry()
-    }
-}
-
-/// `skein-one-nonorm`.
-pub fn entry_one_nonorm<T: Real>() -> Entry<T> {
-    Entry {
-        name: "skein-one-nonorm",
-        about: "skein, but with exact row sums, nothing for columns not sampled",
-        cites: ONE_FACTOR,
-        cost: |options, n, p| ONE_NO_NORM.with(options).cost(n, p),
-        build: |options| Box::new(ONE_NO_NORM.with(options)),
-        ..entry_nonorm()
-    }
+variants! {
+    entry "skein": Pilots Adaptive true
+        "d sampled columns, adaptive row normalisation, d exact pilot rows"
+        "Chen et al. 2022, Algorithm 1";
+    entry_uniform "skein-uniform": Uniform Adaptive false
+        "skein with uniform columns and no pilots"
+        "Chen et al. 2022, table 1, \"w/o column sampling\"";
+    entry_nonorm "skein-nonorm": Pilots Exact false
+        "sampled columns of exact attention, nothing for the others"
+        "Chen et al. 2022, table 1, \"w/o row normalization\"";
+    entry_simplenorm "skein-simplenorm": Pilots Simple false
+        "softmax over the sampled columns"
+        "Chen et al. 2022, table 1, \"w/ simple row normalization\"";
+    entry_nopilot "skein-nopilot": Pilots Adaptive false
+        "skein without the exact pilot rows in the output"
+        "Chen et al. 2022, table 1, \"w/o pilot sampling reutilization\"";
+    entry_one_uniform "skein-one-uniform": Uniform Adaptive true
+        "skein, but with uniform columns"
+        ONE_FACTOR;
+    entry_one_simple "skein-one-simple": Pilots Simple true
+        "skein, but with softmax over the sampled columns"
+        ONE_FACTOR;
+    entry_one_nonorm "skein-one-nonorm": Pilots Exact true
+        "skein, but with exact row sums, nothing for columns not sampled"
+        ONE_FACTOR;
 }
