@@ -273,6 +273,31 @@ fn several_runs_are_compared_in_one_page() {
 }
 
 #[test]
+fn a_run_that_sketched_nothing_is_called_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    copy(ended(), &one);
+    copy(ended(), &other);
+    let path = other.join("result.json");
+    let mut result: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(result["exact_examples"], 0);
+    result["exact_examples"] = result["lengths"]["examples"].clone();
+    fs::write(&path, result.to_string()).unwrap();
+    let out = folder.path().join("both.html");
+    succeed(&report(&[&one, &other, Path::new("--out"), &out]));
+    let html = page(&out);
+    for method in [">skein</td>", ">skein (exact)</td>"] {
+        assert_eq!(html.matches(method).count(), 1, "{method}");
+    }
+    assert!(html.contains("Exact: nothing was sketched"));
+    for (run, part) in [(&one, false), (&other, true)] {
+        succeed(&report(&[run]));
+        let html = page(&run.join("report.html"));
+        assert_eq!(html.contains("in 100.00% of the examples"), part);
+    }
+}
+
+#[test]
 fn help_fits_eighty_columns() {
     let output = report(&[Path::new("--help")]);
     succeed(&output);

@@ -226,6 +226,13 @@ fn outcome(page: &mut Page, run: &Record) {
     if let Some(dev) = result.best_dev {
         rows.push(("best on dev".to_string(), evaluation(&dev)));
     }
+    if let Some(part) = result.exact().filter(|&part| part > 0.0) {
+        let value = format!(
+            "in {} of the examples, of which nothing is sketched",
+            percent(part)
+        );
+        rows.push(("exact attention".to_string(), value));
+    }
     rows.push(("parameters".to_string(), thousands(result.parameters)));
     rows.push(("steps".to_string(), thousands(result.steps)));
     if let Some(took) = run.took() {
@@ -436,6 +443,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
         "s/step",
     ];
     let absent = || "–".to_string();
+    let exact = |result: Option<&Outcome>| result.and_then(Outcome::exact) == Some(1.0);
     let rows: Vec<Vec<String>> = runs
         .iter()
         .zip(names)
@@ -446,7 +454,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
             let best = best.min_by(|a, b| a.loss.total_cmp(&b.loss));
             vec![
                 name.clone(),
-                run.config.attn.clone(),
+                run.config.attn.clone() + if exact(result) { " (exact)" } else { "" },
                 of(&|result| percent(result.test.accuracy)),
                 of(&|result| format!("{:.4}", result.test.loss)),
                 best.map_or_else(absent, |dev| percent(dev.accuracy)),
@@ -463,6 +471,12 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
     page.remark(
         "A dash: the run has not ended. Best dev: accuracy of the evaluation with the lowest loss. s/step: the median.",
     );
+    if runs.iter().any(|run| exact(run.result.as_ref())) {
+        page.remark(
+            "Exact: nothing was sketched, since the features leave nothing out of the longest example: this is exact \
+             attention under another name.",
+        );
+    }
     let untimed: Vec<&str> = runs
         .iter()
         .zip(names)
