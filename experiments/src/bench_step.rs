@@ -118,6 +118,7 @@ pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
 
 pub(crate) fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
     let seconds = text.parse().ok().filter(|s| (0.0..=1e6).contains(s));
+    let seconds = seconds.map(|seconds: f64| seconds + 0.0); // -0 is 0
     seconds.ok_or_else(|| "expected a number of seconds from 0 to 1000000".to_string())
 }
 

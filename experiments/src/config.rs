@@ -9,6 +9,8 @@ use crate::task::Task;
 use datasets::Black;
 use models::ModelConfig;
 use ops::attention::Options;
+use ops::Dropout;
+use ops::attention::find;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -249,15 +251,17 @@ impl Config {
         within("patience", self.patience, 0, LARGEST)?;
         let lengths = self.task.lengths();
         within("max_len", self.max_len, *lengths.start(), *lengths.end())?;
-        if !(0.0..=ModelConfig::MOST_DROPOUT).contains(&self.dropout) {
-            let expected = format!("a probability from 0 to {}", ModelConfig::MOST_DROPOUT);
-            return Err(wrong("dropout", &self.dropout, &expected));
+        if !ModelConfig::takes_dropout(self.dropout) {
+            let (least, most) = (Dropout::LEAST, ModelConfig::MOST_DROPOUT);
+            let expected =
+                format!("a probability from 0 to {most}; below {least:e}, none is dropped");
+            return Err(wrong("dropout", &format!("{:?}", self.dropout), &expected));
         }
-        if !(self.embedding_std > 0.0 && self.embedding_std <= 10.0) {
+        if !ModelConfig::takes_embedding_std(self.embedding_std) {
             return Err(wrong(
                 "embedding_std",
-                &self.embedding_std,
-                "a positive number up to 10, such as 0.02",
+                &format!("{:?}", self.embedding_std),
+                "a positive number of f32, up to 10, such as 0.02",
             ));
         }
         for (setting, on) in [("skip_black", self.skip_black), ("sincos2d", self.sincos2d)] {
@@ -336,9 +340,13 @@ impl Config {
         self.max_len.next_power_of_two()
     }
 
-    /// The configuration as TOML, a setting a line.
+    /// The configuration as TOML, a setting a line. 0 and -0 are one setting.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("numbers that TOML can hold, and strings")
+        let config = Config {
+            dropout: self.dropout + 0.0,
+            ..self.clone()
+        };
+        toml::to_string(&config).expect("numbers that TOML can hold, and strings")
     }
 }
 
@@ -504,6 +512,15 @@ mod tests {
     }
 
     #[test]
+    fn minus_zero_is_zero() {
+        let zero = resolve(&["--dropout", "0"]).unwrap().to_toml();
+        let minus = resolve(&["--dropout", "-0.0"]).unwrap().to_toml();
+        assert!(minus.contains("dropout = 0.0\n"), "{minus}");
+        assert_eq!(minus, zero);
+        assert!(error(&["--lr", "-0"]).contains("expected a positive number"));
+    }
+
+    #[test]
     fn data_is_builtin_or_an_absolute_path() {
         assert_eq!(resolve(&[]).unwrap().data_folder(), None);
         let config = resolve(&["--data", "reviews"]).unwrap();
@@ -531,7 +548,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_one_line_that_says_what_was_expected() {
-        let cases: [(&[&str], &str); 25] = [
+        let cases: [(&[&str], &str); 28] = [
             (
                 &["--attn", "skin"],
                 "unknown attention method `skin`: expected one of softmax, softmax-nodrop, vmean, ",
@@ -584,7 +601,14 @@ mod tests {
                 &["--max-len", "4001"],
                 "max_len = 4001: expected at most 4000",
             ),
-            (&["--dropout", "1"], "dropout = 1: expected a probability"),
+            (
+                &["--dropout", "1"],
+                "dropout = 1.0: expected a probability from 0 to 0.99",
+            ),
+            (
+                &["--dropout", "1e-300"],
+                "dropout = 1e-300: expected a probability from 0 to 0.99; below 7.62939453125e-6,",
+            ),
             (
                 &["--dropout", "0.995"],
                 "dropout = 0.995: expected a probability from 0 to 0.99",
@@ -599,7 +623,15 @@ mod tests {
             ),
             (
                 &["--embedding-std", "0"],
-                "embedding_std = 0: expected a positive number",
+                "embedding_std = 0.0: expected a positive number",
+            ),
+            (
+                &["--embedding-std", "1e-300"],
+                "embedding_std = 1e-300: expected a positive number of f32, up to 10,",
+            ),
+            (
+                &["--embedding-std", "1e-45"],
+                "embedding_std = 1e-45: expected a positive number of f32, up to 10,",
             ),
             (
                 &["--embedding-std", "nan"],

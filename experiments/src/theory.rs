@@ -108,12 +108,13 @@ struct Flags {
 
 fn parse_beta(text: &str) -> std::result::Result<f64, String> {
     let beta = text.parse().ok().filter(|b| (1e-6..=1.0).contains(b));
-    beta.ok_or_else(|| "expected a number above 0, at most 1".to_string())
+    beta.ok_or_else(|| "expected a number from 1e-6 to 1".to_string())
 }
 
 fn parse_delta(text: &str) -> std::result::Result<f64, String> {
-    let delta = text.parse().ok().filter(|d| *d > 0.0 && *d < 0.5);
-    delta.ok_or_else(|| "expected a number between 0 and 0.5".to_string())
+    // The logarithms of 1 / delta and 2 n / delta are to be finite.
+    let delta = text.parse().ok().filter(|d| (1e-300..0.5).contains(d));
+    delta.ok_or_else(|| "expected a number from 1e-300 to below 0.5".to_string())
 }
 
 /// Probabilities of columns.

@@ -100,8 +100,11 @@ fn wrong_flags_say_what_was_expected() {
     for (args, expected) in [
         (["--input", "init"], "expected gauss or tokens"),
         (["--n", "1"], "expected a whole number from 2 to 8192"),
-        (["--beta", "0"], "expected a number above 0, at most 1"),
-        (["--delta", "0.5"], "expected a number between 0 and 0.5"),
+        (["--beta", "0"], "expected a number from 1e-6 to 1"),
+        (
+            ["--delta", "0.5"],
+            "expected a number from 1e-300 to below 0.5",
+        ),
         (["--delta", "0.1,0.2,0.3,0.4"], "expected three at most"),
         (["--trials", "1"], "expected a whole number from 2"),
     ] {
