@@ -19,7 +19,7 @@ use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
 use crate::output::{answer, fitted, hex, tell};
-use crate::reach::Sizes;
+use crate::reach::{self, Sizes};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -202,8 +202,7 @@ pub(crate) fn run(
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
     let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
     let Opened { run, done, .. } = &opened;
-    let reach = data.sizes.reach(config)?;
-    if let Some(note) = reach.and_then(|reach| reach.note()) {
+    if let Some(note) = reach::note(config, &data.sizes)? {
         tell(&format!("note:   {note}"));
     }
     let report = DataReport::new(&data.set, &data.sha256);

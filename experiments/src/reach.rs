@@ -176,6 +176,20 @@ impl Reach {
     }
 }
 
+/// What a configuration computes under another name: without dropout, `softmax` is `softmax-nodrop`.
+pub(crate) fn twin(config: &Config) -> Option<String> {
+    let same = config.attn == "softmax" && config.dropout == 0.0;
+    same.then(|| "dropout is 0: the same as softmax-nodrop".to_string())
+}
+
+/// What there is to say before a run: what it computes under another name.
+pub(crate) fn note(config: &Config, sizes: &Sizes) -> Result<Option<String>> {
+    let reach = sizes.reach(config)?;
+    Ok(reach
+        .and_then(|reach| reach.note())
+        .or_else(|| twin(config)))
+}
+
 /// In percent; all is 100%, and one less is not.
 pub(crate) fn share(some: usize, all: usize) -> String {
     match some == all {
@@ -238,6 +252,19 @@ mod tests {
         let pairs = sizes(&[3, 5, 8, 9], 2);
         let part = "features reach n in 1 of 2 examples (50.0%): these are exact";
         assert_eq!(note(&pairs, &config("skein", 8)).as_deref(), Some(part));
+    }
+
+    #[test]
+    fn softmax_without_dropout_is_called_what_it_is() {
+        let softmax = |dropout| Config {
+            dropout,
+            ..config("softmax", 8)
+        };
+        let note = |config: &Config| super::note(config, &sizes(&[9], 1)).unwrap();
+        let same = "dropout is 0: the same as softmax-nodrop";
+        assert_eq!(note(&softmax(0.0)).as_deref(), Some(same));
+        assert_eq!(note(&softmax(0.1)), None);
+        assert_eq!(note(&config("softmax-nodrop", 8)), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::error::{Error, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, fitted, tell};
-use crate::reach::{Reach, Sizes};
+use crate::reach::{Reach, Sizes, twin};
 use crate::task::Task;
 use datasets::DataError;
 use datasets::shown;
@@ -212,8 +212,9 @@ fn listing(
             State::New => "new".to_string(),
         };
         let reach = reach(cell, sizes)?.and_then(|reach| reach.plan());
-        let reach = reach.map_or(String::new(), |plan| format!("  {plan}"));
-        let _ = writeln!(text, "{:4}  {:width$}  {state}{reach}", i + 1, cell.name);
+        let exact = reach.or_else(|| twin(&cell.config));
+        let exact = exact.map_or(String::new(), |plan| format!("  {plan}"));
+        let _ = writeln!(text, "{:4}  {:width$}  {state}{exact}", i + 1, cell.name);
     }
     Ok(text)
 }

@@ -18,6 +18,7 @@ use crate::experiment::Outcome;
 use crate::flags::{command_line, distinct};
 use crate::output::{answer, csv_field, percent};
 use crate::paper;
+use crate::reach::twin;
 use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
 use crate::whole_file;
@@ -322,10 +323,16 @@ impl Comparison {
         for (column, attn, part) in columns_of_exact(&self.columns, |part| part > 0.0 && part < 1.0)
         {
             notes.push(format!(
-                "{}: {attn} is exact attention in {} of the examples, whose tokens are no more than its features.",
+                "{}: {attn} is exact attention in {} of the examples, of which its features leave nothing out.",
                 column.title,
                 percent(part)
             ));
+        }
+        for column in &self.columns {
+            let softmax = column.of("softmax");
+            if let Some(same) = softmax.first().and_then(|run| twin(&run.config)) {
+                notes.push(format!("{}: softmax: {same}.", column.title));
+            }
         }
         notes.push(
             "Seconds a step are medians of a run, evaluations apart, averaged over runs; MiB the most \

@@ -298,7 +298,7 @@ fn ablations_that_sketch_nothing_are_refused() {
 
 /// The first trees are enough to know the lengths of all.
 #[test]
-fn the_ablations_of_built_in_trees_sketch_all_but_the_shortest() {
+fn the_ablations_of_built_in_data_sketch_all_of_it() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
     command.args("--preset ablation --tasks listops --data builtin --seeds 1 --list".split(' '));
     let list = succeed(command);
@@ -306,6 +306,13 @@ fn the_ablations_of_built_in_trees_sketch_all_but_the_shortest() {
                    examples:\n    shortest 51, first quartile 8";
     assert!(list.contains(lengths), "{list}");
     assert_eq!(list.matches("  new\n").count(), 10, "{list}");
+    // Its budget drops nothing.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+    command.args("--preset ablation --tasks pathfinder --data builtin --seeds 1 --list".split(' '));
+    let list = succeed(command);
+    let same = "pathfinder-softmax-s1            new  dropout is 0: the same as softmax-nodrop\n";
+    assert!(list.contains(same), "{list}");
+    assert_eq!(list.matches("  new\n").count(), 9, "{list}");
 }
 
 #[test]

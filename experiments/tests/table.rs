@@ -240,7 +240,9 @@ fn methods_that_sketched_nothing_are_marked() {
         with_exact("skein-uniform", seed, Some(48));
     }
     write_run(folder.path(), Task::Text, "nystrom", 1, 60.0, None);
-    let text = stdout(table(&[folder.path()], ""));
+    write_run(folder.path(), Task::Text, "softmax", 1, 60.0, None);
+    write_run(folder.path(), Task::Pathfinder, "softmax", 1, 60.0, None);
+    let text = stdout(table(&[folder.path()], "--against softmax-nodrop"));
     for row in [
         "| softmax-nodrop  |  61.50 ± 0.71 (2) |",
         "| nystrom         |         60.00 (1) |",
@@ -254,15 +256,17 @@ fn methods_that_sketched_nothing_are_marked() {
     for note in [
         "* Nothing was sketched: the features leave nothing out of the longest example,",
         "Text: skein-uniform is exact attention in 12.00% of the examples",
+        "Pathfinder: softmax: dropout is 0: the same as softmax-nodrop.",
     ] {
         assert!(flat.contains(note), "{note}\n{text}");
     }
+    assert!(!flat.contains("Text: softmax: dropout"), "{text}");
     let csv = stdout(table(&[folder.path()], "--format csv"));
     let last: Vec<&str> = csv
         .lines()
         .map(|line| line.rsplit(',').next().unwrap())
         .collect();
-    assert_eq!(last, ["exact", "", "", "1", "0.12"]);
+    assert_eq!(last, ["exact", "", "", "", "1", "0.12", ""]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(super) struct SweepFlags {
     /// Only the cells I, I + K, I + 2K, ... of the list, for the Ith of K machines
     #[arg(long, value_name = "I/K", value_parser = parse_shard, help_heading = "Run")]
     pub(super) shard: Option<Shard>,
-    /// Print the cells and how far they are, and stop
+    /// Print the cells, how far they are and how long their data, and stop
     #[arg(long, help_heading = "Run")]
     pub(super) list: bool,
     /// Threads that share the work; the results do not depend on it [default: all cores]
