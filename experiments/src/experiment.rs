@@ -17,7 +17,7 @@ use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
-use crate::output::{answer, hex, tell};
+use crate::output::{answer, escaped, hex, tell};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -45,7 +45,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
     }
     let config = Config::resolve(task, &flags)?;
     if flags.print_config {
-        answer(&config.to_toml())?;
+        answer(&escaped(&config.to_toml()))?;
         return Ok(ExitCode::SUCCESS);
     }
     match &flags.resume {
