@@ -10,9 +10,7 @@
 
 use crate::file::{is_left_behind, is_of_system};
 use flate2::bufread::MultiGzDecoder;
-use std::ffi::OsStr;
 use std::io::{self, BufRead, Read};
-use std::os::unix::ffi::OsStrExt;
 
 /// The longest header of GNU or pax that is read; one with what macOS knows of a file has some kB.
 const HEADER: u64 = 1 << 20;
@@ -165,10 +163,7 @@ fn unsupported(what: &str) -> io::Error {
 /// Whether a member is none of the data's, by its own name or that of a folder it is in. A hidden folder may be
 /// somebody's.
 fn is_left(path: &[u8]) -> bool {
-    let mut steps = path
-        .split(|&byte| byte == b'/')
-        .rev()
-        .map(OsStr::from_bytes);
+    let mut steps = path.split(|&byte| byte == b'/').rev();
     steps.next().is_some_and(is_left_behind) || steps.any(is_of_system)
 }
 

@@ -18,8 +18,8 @@ use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
-use crate::output::{answer, fitted, hex, tell};
-use crate::reach::{self, Sizes};
+use crate::output::{answer, escaped, fitted, hex, tell};
+use crate::reach::{Sizes, self};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
@@ -47,7 +47,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
     }
     let config = Config::resolve(task, &flags)?;
     if flags.print_config {
-        answer(&config.to_toml())?;
+        answer(&escaped(&config.to_toml()))?;
         return Ok(ExitCode::SUCCESS);
     }
     match &flags.resume {

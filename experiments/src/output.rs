@@ -118,13 +118,18 @@ pub(crate) fn broken(line: &str, width: usize, hang: usize) -> String {
     }
 }
 
-/// A value as a line of JSON, or as several. Whoever reads it finds every letter of a name again, but what a terminal
-/// would not show is escaped, as JSON has it.
+/// A value as a line of JSON, or as several.
 pub(crate) fn json(value: &impl Serialize, pretty: bool) -> Result<String> {
     let text = match pretty {
         true => serde_json::to_string_pretty(value)?,
         false => serde_json::to_string(value)?,
     };
+    Ok(escaped(&text) + "\n")
+}
+
+/// JSON or TOML of which a terminal shows every character: what it would not show is written as an escape that both
+/// have, so that whoever reads the text finds it again.
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         match shown::is_visible(c) || c == '\n' {
@@ -136,8 +141,7 @@ pub(crate) fn json(value: &impl Serialize, pretty: bool) -> Result<String> {
             }
         }
     }
-    escaped.push('\n');
-    Ok(escaped)
+    escaped
 }
 
 /// Makes the folder that `--out` names, if it does: what cannot be made is refused before all the

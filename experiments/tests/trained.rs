@@ -462,7 +462,14 @@ fn names_reach_the_terminal_escaped() {
         assert!(!all.contains(['\x1b', '\u{202e}']), "{all:?}");
         assert!(all.contains(shown), "{all:?}");
     }
-    // A program that reads JSON finds the name itself.
+    // A program that reads JSON or TOML finds the name itself.
+    let config = printed(&call(
+        env!("CARGO_BIN_EXE_exp_text"),
+        &["--print-config", "--data", texts],
+    ));
+    assert!(!config.contains(['\x1b', '\u{202e}']), "{config:?}");
+    let config: toml::Table = config.parse().unwrap();
+    assert_eq!(config["data"].as_str(), Some(texts));
     let output = call(predict, &[run, "--format", "jsonl", file]);
     let line = printed(&output);
     assert!(!line.contains(['\x1b', '\u{202e}']), "{line:?}");

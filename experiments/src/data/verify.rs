@@ -12,8 +12,10 @@ pub(super) const HELP: &str = "\
 Exit code 0: a run can use the data; of listops, a single file, however small,
 and a folder without basic_train.tsv pass as parts. 1: they cannot be read,
 leave a split empty (under protocol clean), or contradict themselves (every
-Target of listops is computed anew, and lines with a wrong one are named), or,
-with --published, they are not the published ones.";
+Target of listops is computed anew, and lines with a wrong one are named;
+pathfinder may name a picture twice, or show it under both labels), or, with
+--published, they are not the published ones. A run refuses what leaves a split
+empty, and says what contradicts itself in its notes.";
 
 /// The flags of `verify`.
 #[derive(clap::Args, Debug)]
