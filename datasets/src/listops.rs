@@ -45,7 +45,7 @@ const CLOSE: u8 = 14;
 /// Names of the operators, by code.
 const OPERATORS: [&str; 4] = ["MIN", "MAX", "MED", "SM"];
 /// Files of the benchmark, in the order train, dev, test.
-pub(crate) const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
+pub const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
 
 /// How many trees are grown, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,7 @@ pub use crate::picture::{PIXELS, SIDE};
 use crate::protocol::{Digest, Protocol, copies, copies_line, digest};
 use crate::{Black, DataError, Dataset, Encoding, Example, Split, dataset, picture};
 use engine::rng::Seed;
+pub use folder::BATCH;
 use folder::Row;
 pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
@@ -115,6 +116,11 @@ impl Settings {
         })
     }
 
+    /// The folder of such pictures, beside those of the other difficulties.
+    pub fn folder(&self) -> String {
+        folder::name(self.contour_length)
+    }
+
     /// What is wrong with the numbers, if anything is: (problem, expected).
     fn fault(&self, counts: [usize; 3]) -> Option<(String, &'static str)> {
         let total = counts.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
@@ -158,7 +164,7 @@ pub fn load(path: &Path, black: Black, protocol: Protocol) -> Result<Dataset, Da
     let batches = batches(&folder)?;
     for batch in &batches {
         // Not more at once than a batch has, so that not all of a million that are missing become errors.
-        for rows in rows(&folder, batch)?.chunks(folder::BATCH) {
+        for rows in rows(&folder, batch)?.chunks(BATCH) {
             let read: Vec<Result<Option<Box<[u8]>>, DataError>> =
                 rows.par_iter().map(|row| image(batch, row)).collect();
             // In order, so that among several faults the first is told.

@@ -44,7 +44,7 @@ const ENCODING: Encoding = Encoding {
 const CLASSES: [&str; 2] = ["unrelated", "related"];
 
 /// The files of train, dev and test.
-pub(crate) const FILES: [&str; 3] = [
+pub const FILES: [&str; 3] = [
     "new_aan_pairs.train.tsv",
     "new_aan_pairs.eval.tsv",
     "new_aan_pairs.test.tsv",

@@ -23,12 +23,12 @@ mod reference;
 pub(crate) mod spectral;
 pub(crate) mod trial;
 
-use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
-use crate::output::{answer, make_folder, tell};
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::statistics::Mean;
-use crate::whole_file;
 use clap::Parser;
 use engine::Seed;
 use input::{Input, Setting};
@@ -116,6 +116,9 @@ struct Flags {
     /// Write approx.csv (after every input and n) and approx.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// Seed of every random number
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
@@ -210,7 +213,15 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         Some(rows) => distinct(rows.iter().map(|row| row.d.max(1))),
         None => distinct(flags.d.clone().unwrap_or(vec![16, 32, 64, 128, 256])),
     };
-    make_folder(flags.out.as_deref())?;
+    let [csv_file, svg_file] = OutFile::all_in(
+        flags.out.as_deref(),
+        flags.overwrite,
+        "not by exp_approx",
+        [
+            ("approx.csv", |text| text.starts_with(HEADER)),
+            ("approx.svg", is_svg),
+        ],
+    )?;
     let request = Request {
         settings,
         methods,
@@ -223,19 +234,14 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         .num_threads(threads(flags.threads))
         .build()?;
     let blocks: Vec<Block> = pool.install(|| {
-        measure(&request, reader.as_ref(), |blocks| match &flags.out {
-            Some(out) => {
-                whole_file::write(&out.join("approx.csv"), &[csv(&request, blocks).as_bytes()])
-            }
+        measure(&request, reader.as_ref(), |blocks| match &csv_file {
+            Some(file) => file.write(csv(&request, blocks).as_bytes()),
             None => Ok(()),
         })
     })?;
 
-    if let Some(out) = &flags.out {
-        whole_file::write(
-            &out.join("approx.svg"),
-            &[chart(&request, &blocks).as_bytes()],
-        )?;
+    if let Some(file) = &svg_file {
+        file.write(chart(&request, &blocks).as_bytes())?;
     }
     let Some(rows) = rows else {
         answer(&tables(&request, &blocks))?;
@@ -556,11 +562,13 @@ fn order(request: &Request, block: &Block) -> Option<String> {
     Some(text)
 }
 
+/// The first line of approx.csv.
+const HEADER: &str = "input,scale,n,head,method,d,trials,norm,norm_se,error,error_se,\
+                      relative,relative_se,dq,dq_se,dk,dk_se,dv,dv_se\n";
+
 /// A line for every head, method and d; `all` is the mean of the heads.
 fn csv(request: &Request, blocks: &[Block]) -> String {
-    let mut text = "input,scale,n,head,method,d,trials,norm,norm_se,error,error_se,\
-                    relative,relative_se,dq,dq_se,dk,dk_se,dv,dv_se\n"
-        .to_string();
+    let mut text = HEADER.to_string();
     for block in blocks {
         let Setting { input, scale, n } = block.setting;
         let scale = scale.map_or(String::new(), |scale| scale.to_string());

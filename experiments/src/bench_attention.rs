@@ -10,12 +10,12 @@ use crate::approx::spectral::spectral_norm;
 use crate::approx::trial::{Passed, difference, pass};
 use crate::approx::{parse_count, parse_scale};
 use crate::bench_step::parse_seconds;
-use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::error::{Result, exit};
 use crate::flags::{command_line, distinct, method, whole};
-use crate::output::{answer, make_folder, tell};
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::statistics::median;
-use crate::whole_file;
 use clap::Parser;
 use engine::buffer::most_bytes;
 use engine::{Seed, Stream, Tensor};
@@ -73,6 +73,9 @@ struct Flags {
     /// Write attention.csv (after every n) and attention.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// Seed of every random number
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
@@ -147,22 +150,28 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
             lengths
         }
     };
-    make_folder(flags.out.as_deref())?;
+    let [csv_file, svg_file] = OutFile::all_in(
+        flags.out.as_deref(),
+        flags.overwrite,
+        "not by bench_attention",
+        [
+            ("attention.csv", |text| text.starts_with(HEADER)),
+            ("attention.svg", is_svg),
+        ],
+    )?;
     let mut blocks: Vec<Block> = Vec::new();
     for n in lengths {
         let start = Instant::now();
         let block = block(flags, &methods, n, blocks.last());
         tell(&format!("n = {n}: {:.1} s", start.elapsed().as_secs_f64()));
         blocks.push(block);
-        if let Some(out) = &flags.out {
+        if let Some(file) = &csv_file {
             // Now, so that whoever stops the program keeps it.
-            let csv = csv(flags, &methods, &blocks);
-            whole_file::write(&out.join("attention.csv"), &[csv.as_bytes()])?;
+            file.write(csv(flags, &methods, &blocks).as_bytes())?;
         }
     }
-    if let Some(out) = &flags.out {
-        let chart = chart(&methods, &blocks);
-        whole_file::write(&out.join("attention.svg"), &[chart.as_bytes()])?;
+    if let Some(file) = &svg_file {
+        file.write(chart(&methods, &blocks).as_bytes())?;
     }
     answer(&table(flags, &methods, &blocks))?;
     Ok(ExitCode::SUCCESS)
@@ -325,10 +334,12 @@ fn number(x: f64) -> String {
     }
 }
 
+/// The first line of attention.csv.
+const HEADER: &str = "input,scale,features,trials,n,method,forward_s,backward_s,peak_bytes,\
+                      error,gradient_error,skipped_s\n";
+
 fn csv(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
-    let mut text = "input,scale,features,trials,n,method,forward_s,backward_s,peak_bytes,\
-                    error,gradient_error,skipped_s\n"
-        .to_string();
+    let mut text = HEADER.to_string();
     for block in blocks {
         for (entry, cell) in methods.iter().zip(&block.cells) {
             let (law, scale, d, trials) = (

@@ -7,27 +7,32 @@
 //! [`crate::bench_step`] does, on random tokens of the task's full length.
 
 use crate::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
-use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, method, parse_threads, threads};
-use crate::output::{answer, make_folder, tell};
+use crate::interrupt::{INTERRUPTED, Interrupt};
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::paper;
 use crate::task::Task;
-use crate::whole_file;
 use clap::Parser;
 use ops::attention::{Entry, Options, find};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// Columns of a head in the models of the paper.
 const HEAD: f64 = 32.0;
 /// Examples of a step of `--scale` over tokens, and tokens of its examples over the batch.
 const SCALE_BATCH: usize = 4;
 const SCALE_N: usize = 1024;
+/// Between two looks whether a cell has been measured.
+const GLANCE: Duration = Duration::from_millis(20);
 /// How its Markdown begins: what it may replace.
 const START: &str = "<!-- measured by exp_cost -->\n\n";
 
@@ -81,6 +86,9 @@ struct Flags {
     /// the .csv after every cell, the others at the end
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// One cell as JSON, for this program itself
     #[arg(long, value_name = "JSON", hide = true)]
     cell: Option<String>,
@@ -129,23 +137,21 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
     for name in &methods {
         method(name)?;
     }
-    make_folder(flags.out.as_deref())?;
-    if let Some(out) = &flags.out {
-        refuse_other(&out.join(match flags.scale {
-            true => "scale.md",
-            false => "cost.md",
-        }))?;
-    }
+    let interrupt = Interrupt::install()?;
     match flags.scale {
-        true => scale(flags, &methods),
-        false => tables(flags, &methods),
+        true => scale(flags, &methods, &interrupt),
+        false => tables(flags, &methods, &interrupt),
     }
 }
 
 impl Flags {
-    /// A file in the folder of `--out`.
-    fn file(&self, name: &str) -> Option<PathBuf> {
-        self.out.as_ref().map(|out| out.join(name))
+    /// Files in the folder of `--out`.
+    fn files<const N: usize>(
+        &self,
+        files: [(&str, fn(&str) -> bool); N],
+    ) -> Result<[Option<OutFile>; N]> {
+        let out = self.out.as_deref();
+        OutFile::all_in(out, self.overwrite, "not by exp_cost", files)
     }
 
     fn cell(&self, task: Task, attn: &str, n: usize, batch: usize) -> Cell {
@@ -195,8 +201,8 @@ impl Cell {
         Ok(bench_step::measure(request)?.0)
     }
 
-    /// Measures in a process of its own.
-    fn run(self) -> Result<Measured> {
+    /// Measures in a process of its own; none if somebody has asked to stop.
+    fn run(self, interrupt: &Interrupt) -> Result<Option<Measured>> {
         let failed = |what: &str| {
             Error::failure(format!(
                 "{}, {}, {} tokens, {} examples: {what}",
@@ -206,13 +212,27 @@ impl Cell {
                 self.batch
             ))
         };
-        let output = Command::new(std::env::current_exe()?)
+        let no_process = |cause: io::Error| failed(&format!("no process: {cause}"));
+        let mut child = Command::new(std::env::current_exe()?)
             .args(["--cell", &serde_json::to_string(&self)?])
             .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|cause| failed(&format!("no process: {cause}")))?;
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(no_process)?;
+        // Its answer is one line, for which a pipe has room.
+        while child.try_wait().map_err(no_process)?.is_none() {
+            if interrupt.requested() {
+                let _ = child.kill(); // It may just have ended.
+                let _ = child.wait();
+                return Ok(None);
+            }
+            thread::sleep(GLANCE);
+        }
+        let output = child.wait_with_output().map_err(no_process)?;
         if !output.status.success() {
+            if interrupt.requested() {
+                return Ok(None); // It was asked as well.
+            }
             return Err(failed(&format!("its process ended with {}", output.status)));
         }
         let report: Report = serde_json::from_slice(&output.stdout)
@@ -225,7 +245,7 @@ impl Cell {
             self.batch,
             report.step_s
         ));
-        Ok(Measured { cell: self, report })
+        Ok(Some(Measured { cell: self, report }))
     }
 }
 
@@ -249,7 +269,11 @@ impl Measured {
     }
 }
 
-fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
+fn tables(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
+    let [csv_file, markdown_file] = flags.files([
+        ("cost.csv", |text| text.starts_with(HEADER)),
+        ("cost.md", |text| text.starts_with(START)),
+    ])?;
     let tasks = distinct(flags.tasks.clone().unwrap_or(Task::ALL.to_vec()));
     let mut cells = Vec::new();
     for &task in &tasks {
@@ -261,41 +285,41 @@ fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
         );
     }
     let (count, mut all) = (cells.len(), Vec::new());
-    run(cells, &mut all, flags.file("cost.csv").as_deref())?;
-    if let (Some(out), false) = (&flags.out, all.is_empty()) {
-        write(out, "cost.md", &markdown(&tasks, &all))?;
+    if !run(cells, &mut all, csv_file.as_ref(), interrupt)? {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if let (Some(file), false) = (&markdown_file, all.is_empty()) {
+        file.write(markdown(&tasks, &all).as_bytes())?;
     }
     answer(&text(&tasks, &all))?;
     missing(count - all.len())
 }
 
-/// A text about costs that somebody has written is not replaced by tables.
-fn refuse_other(path: &Path) -> Result<()> {
-    match fs::read(path) {
-        Ok(text) if !text.starts_with(START.as_bytes()) => {
-            let message = format!("{} exists and is not by exp_cost", path.display());
-            Err(Error::usage(message).hint("name another folder with --out"))
-        }
-        _ => Ok(()), // If it cannot be written either, that is said.
-    }
-}
-
 /// Adds to `all` what could be measured, and writes it to `file` after every cell, so that whoever stops the program
-/// keeps it; of the others it is said why not.
-fn run(cells: Vec<Cell>, all: &mut Vec<Measured>, file: Option<&Path>) -> Result<()> {
+/// keeps it; of the others it is said why not. False if somebody has asked to stop.
+fn run(
+    cells: Vec<Cell>,
+    all: &mut Vec<Measured>,
+    file: Option<&OutFile>,
+    interrupt: &Interrupt,
+) -> Result<bool> {
     for cell in cells {
-        match cell.run() {
-            Ok(measured) => all.push(measured),
+        if interrupt.requested() {
+            return Ok(false);
+        }
+        match cell.run(interrupt) {
+            Ok(Some(measured)) => all.push(measured),
+            Ok(None) => return Ok(false),
             Err(error) => {
                 tell(&error.to_string());
                 continue;
             }
         }
         if let Some(file) = file {
-            whole_file::write(file, &[csv(all).as_bytes()])?;
+            file.write(csv(all).as_bytes())?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How a command ends that has answered without so many measurements.
@@ -306,10 +330,6 @@ fn missing(count: usize) -> Result<ExitCode> {
             "measurements missing: {count}, see above"
         ))),
     }
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
-    whole_file::write(&folder.join(name), &[text.as_bytes()])
 }
 
 /// What holds for all cells of a task.
@@ -420,12 +440,14 @@ fn markdown(tasks: &[Task], all: &[Measured]) -> String {
     text
 }
 
+/// The first line of cost.csv and scale.csv.
+const HEADER: &str = "task,method,features,n,batch,threads,multiply_adds_a_head,\
+                      paper_multiply_adds_a_head,gflop_a_step,step_s,min_s,max_s,tokens_per_s,\
+                      peak_mib,page_faults_a_step,minutes_per_1000_steps,\
+                      paper_minutes_per_1000_steps,paper_examples_at_once\n";
+
 fn csv(all: &[Measured]) -> String {
-    let mut text = "task,method,features,n,batch,threads,multiply_adds_a_head,\
-                    paper_multiply_adds_a_head,gflop_a_step,step_s,min_s,max_s,tokens_per_s,\
-                    peak_mib,page_faults_a_step,minutes_per_1000_steps,\
-                    paper_minutes_per_1000_steps,paper_examples_at_once\n"
-        .to_string();
+    let mut text = HEADER.to_string();
     for one in all {
         let Measured { cell, report } = one;
         let (ours, paper) = one.operations();
@@ -458,7 +480,12 @@ fn csv(all: &[Measured]) -> String {
 }
 
 /// The Text model over tokens and over examples.
-fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
+fn scale(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
+    let [csv_file, markdown_file, svg_file] = flags.files([
+        ("scale.csv", |text| text.starts_with(HEADER)),
+        ("scale.md", |text| text.starts_with(START)),
+        ("scale.svg", is_svg),
+    ])?;
     let cells = |n_and_batch: [(usize, usize); 5]| -> Vec<Cell> {
         let of_one = |attn| n_and_batch.map(|(n, batch)| flags.cell(Task::Text, attn, n, batch));
         methods.iter().flat_map(|attn| of_one(attn)).collect()
@@ -466,15 +493,19 @@ fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
     let lengths = cells([10, 11, 12, 13, 14].map(|power| (1 << power, SCALE_BATCH)));
     let batches = cells([0, 2, 4, 6, 8].map(|power| (SCALE_N, 1 << power)));
     let count = lengths.len() + batches.len();
-    let (mut all, file) = (Vec::new(), flags.file("scale.csv"));
-    run(lengths, &mut all, file.as_deref())?;
+    let (mut all, file) = (Vec::new(), csv_file.as_ref());
+    if !run(lengths, &mut all, file, interrupt)? {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     let of_lengths = all.len();
-    run(batches, &mut all, file.as_deref())?;
+    if !run(batches, &mut all, file, interrupt)? {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     let (lengths, batches) = all.split_at(of_lengths);
     let table = scale_table(methods, lengths, batches);
-    if let (Some(out), false) = (&flags.out, all.is_empty()) {
-        write(out, "scale.md", &format!("{START}{table}"))?;
-        write(out, "scale.svg", &scale_chart(methods, &all))?;
+    if let (Some(markdown), Some(svg), false) = (&markdown_file, &svg_file, all.is_empty()) {
+        markdown.write(format!("{START}{table}").as_bytes())?;
+        svg.write(scale_chart(methods, &all).as_bytes())?;
     }
     answer(&table)?;
     missing(count - all.len())

@@ -4,7 +4,7 @@
 //! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are
 //!    published), `download` (one file from the network), `unpack` (members of an archive), `gauge`
 //!    (how far they have come) and `background` (waiting that can be stopped);
-//! 2. `make`: sets made by this program, in the layout of the published ones;
+//! 2. `make`: sets made by this program, in the layout of the published ones, and `made`, their folders;
 //! 3. `verify`: a page about what is on the disk, and whether it is right;
 //! 4. `show`: a few examples, for the eye.
 //!
@@ -15,6 +15,7 @@ mod background;
 mod download;
 mod gauge;
 mod get;
+mod made;
 mod make;
 mod manifest;
 mod show;
@@ -188,15 +189,6 @@ fn remove(folder: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Refuses a file or folder that is there already.
-fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
-    if overwrite || path.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    let message = format!("{} exists: nothing was written", path.display());
-    Err(Error::usage(message).hint("--overwrite replaces it; --out names another place"))
 }
 
 #[cfg(test)]

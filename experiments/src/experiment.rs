@@ -19,7 +19,7 @@ use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
 use crate::output::{answer, escaped, fitted, hex, tell};
-use crate::reach::{Sizes, self};
+use crate::reach::{self, Sizes};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;

@@ -42,6 +42,7 @@ pub mod flags;
 pub mod interrupt;
 mod memory;
 mod ordered_sum;
+mod out_file;
 pub mod output;
 mod paper;
 pub mod predict;

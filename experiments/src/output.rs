@@ -1,13 +1,11 @@
 //! What a command says: its answer on standard output, remarks on standard error. `println!` and
 //! `eprintln!` would end a run of hours by a panic when the reader of a pipe has gone; these do not,
 //! and they show what would move the cursor or turn a line round as escapes (`datasets::shown`),
-//! wherever it has come from. And the folder for what is written instead, and how a few things are
-//! written everywhere.
+//! wherever it has come from. And how a few things are written everywhere.
 
 use crate::error::{Error, Result};
 use datasets::shown;
 use serde::Serialize;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use terminal_size::{Height, Width, terminal_size_of};
@@ -142,17 +140,6 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// Makes the folder that `--out` names, if it does: what cannot be made is refused before all the
-/// work rather than after it.
-pub(crate) fn make_folder(out: Option<&Path>) -> Result<()> {
-    match out {
-        Some(out) => {
-            fs::create_dir_all(out).map_err(|cause| Error::file("cannot make", out, &cause))
-        }
-        None => Ok(()),
-    }
 }
 
 /// A share, 0 to 1.

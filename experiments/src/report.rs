@@ -9,16 +9,15 @@ mod curve;
 mod page;
 mod record;
 
-use crate::error::{Error, Result, exit};
+use crate::error::{Result, exit};
 use crate::flags::command_line;
+use crate::out_file::{OutFile, Own};
 use crate::output::tell;
 use crate::whole_file;
 use clap::Parser;
 use datasets::shown;
 pub(crate) use record::DataReport;
 use record::Record;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,12 +32,21 @@ struct Flags {
     /// comparison.html here]
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
+    /// Replace that file, although it is no report
+    #[arg(long, requires = "out")]
+    overwrite: bool,
 }
 
 /// The `main` of the binary.
 pub fn main() -> ExitCode {
     exit(command_line().and_then(|flags| report(&flags)))
 }
+
+/// How a report is known.
+const REPORT: Own = Own {
+    what: "no report",
+    is: |text| text.starts_with(page::START),
+};
 
 fn report(flags: &Flags) -> Result<ExitCode> {
     let records: Vec<Record> = flags
@@ -54,8 +62,7 @@ fn report(flags: &Flags) -> Result<ExitCode> {
         ),
     };
     let out = flags.out.as_ref().unwrap_or(&default);
-    refuse_other(out)?;
-    whole_file::write(out, &[page.as_bytes()])?;
+    OutFile::new(out, flags.overwrite, Some(&REPORT))?.write(page.as_bytes())?;
     tell(&format!("report: {}", shown::name(out)));
     Ok(ExitCode::SUCCESS)
 }
@@ -76,23 +83,4 @@ fn names(runs: &[Record]) -> Vec<String> {
         names = runs.iter().map(|run| shown::name(&run.folder)).collect();
     }
     names
-}
-
-/// A file that is no report is not replaced by one.
-fn refuse_other(out: &Path) -> Result<()> {
-    if out.file_name().is_none() {
-        let message = format!("--out {}: expected the name of a file", out.display());
-        return Err(Error::usage(message).hint("such as --out report.html"));
-    }
-    let mut start = vec![0; page::START.len()];
-    let Ok(mut file) = File::open(out) else {
-        return Ok(()); // If it cannot be written either, that is said.
-    };
-    match file.read_exact(&mut start) {
-        Ok(()) if start == page::START.as_bytes() => Ok(()),
-        _ => {
-            let message = format!("{} exists and is no report", out.display());
-            Err(Error::usage(message).hint("name another file with --out"))
-        }
-    }
 }

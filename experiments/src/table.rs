@@ -12,16 +12,17 @@ mod figures;
 mod grid;
 mod runs;
 
+use crate::chart::is_svg;
 use crate::environment::Took;
 use crate::error::{Error, Result, exit};
 use crate::experiment::Outcome;
 use crate::flags::{command_line, distinct};
+use crate::out_file::{OutFile, Own};
 use crate::output::{answer, csv_field, percent};
 use crate::paper;
 use crate::reach::twin;
 use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
-use crate::whole_file;
 use clap::Parser;
 use datasets::shown;
 use grid::{Grid, paragraph};
@@ -58,6 +59,9 @@ struct Flags {
     /// Also draw accuracy and time against the learning rate, a line a batch (Figure 3)
     #[arg(long, value_name = "FILE.svg")]
     sensitivity: Option<PathBuf>,
+    /// Replace these files, although others have drawn them
+    #[arg(long)]
+    overwrite: bool,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
@@ -82,21 +86,26 @@ pub fn main() -> ExitCode {
 }
 
 fn table(flags: &Flags) -> Result<ExitCode> {
-    for path in [&flags.curves, &flags.sensitivity].into_iter().flatten() {
-        refuse_other(path)?;
+    if flags.curves.is_some() && flags.curves == flags.sensitivity {
+        return Err(Error::usage(
+            "--curves and --sensitivity name the same file: expected two",
+        ));
     }
+    let picture = |path: &Option<PathBuf>| path.as_ref().map(|path| flags.picture(path));
+    let curves_file = picture(&flags.curves).transpose()?;
+    let sensitivity_file = picture(&flags.sensitivity).transpose()?;
     let mut comparison = Comparison::of(&flags.folders, flags.against.as_deref())?;
     // All that can fail first.
     let columns = &comparison.columns;
     let remarks = &mut comparison.remarks;
-    let curves = flags.curves.as_ref();
-    let curves = curves.map(|_| figures::curves(columns, remarks));
-    let sensitivity = flags.sensitivity.as_ref();
-    let sensitivity = sensitivity.map(|_| figures::sensitivity(columns));
-    for (path, figure) in [(&flags.curves, curves), (&flags.sensitivity, sensitivity)] {
-        if let (Some(path), Some(figure)) = (path, figure.transpose()?) {
-            whole_file::write(path, &[figure.as_bytes()])?;
-        }
+    let curves = curves_file.map(|file| Ok((file, figures::curves(columns, remarks)?)));
+    let sensitivity = sensitivity_file.map(|file| Ok((file, figures::sensitivity(columns)?)));
+    let pictures: Vec<(OutFile, String)> = [curves, sensitivity]
+        .into_iter()
+        .flatten()
+        .collect::<Result<_>>()?;
+    for (file, picture) in pictures {
+        file.write(picture.as_bytes())?;
     }
     answer(&match flags.format {
         Format::Markdown => comparison.markdown(),
@@ -106,15 +115,18 @@ fn table(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A mistyped name must not cost a text: nothing but pictures is replaced.
-fn refuse_other(path: &Path) -> Result<()> {
-    let is_svg = path.extension().is_some_and(|extension| extension == "svg");
-    match is_svg && !path.is_dir() {
-        true => Ok(()),
-        false => {
+impl Flags {
+    /// The file of a picture.
+    fn picture(&self, path: &Path) -> Result<OutFile> {
+        if path.extension().is_none_or(|extension| extension != "svg") {
             let message = format!("{}: expected the name of an .svg file", path.display());
-            Err(Error::usage(message).hint("such as loss.svg"))
+            return Err(Error::usage(message).hint("such as loss.svg"));
         }
+        let own = Own {
+            what: "not by this program",
+            is: is_svg,
+        };
+        OutFile::new(path, self.overwrite, Some(&own))
     }
 }
 

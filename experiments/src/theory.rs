@@ -28,16 +28,17 @@ mod output;
 
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
+use crate::chart::is_svg;
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
-use crate::output::{answer, make_folder, tell};
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::statistics::{Mean, quantile};
-use crate::whole_file;
 use clap::Parser;
 use engine::{Draws, Seed, Stream, Tensor, gemm};
 use ops::sample::uniform;
 use ops::sketch::{Family, Scheme};
-use output::{chart, lemma_csv, proposition_csv, tables};
+use output::{LEMMA, PROPOSITION, chart, lemma_csv, proposition_csv, tables};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -98,6 +99,9 @@ struct Flags {
     /// Write proposition1.csv, lemma1.csv (both after every input) and theory.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// Seed of every random number
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
@@ -199,7 +203,16 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     if flags.delta.len() > 3 {
         return Err(Error::usage("--delta: expected three at most"));
     }
-    make_folder(flags.out.as_deref())?;
+    let [proposition, lemma, picture] = OutFile::all_in(
+        flags.out.as_deref(),
+        flags.overwrite,
+        "not by exp_theory",
+        [
+            ("proposition1.csv", |text| text.starts_with(PROPOSITION)),
+            ("lemma1.csv", |text| text.starts_with(LEMMA)),
+            ("theory.svg", is_svg),
+        ],
+    )?;
     let mut settings = Vec::new();
     for &input in &flags.input {
         for &n in &flags.n {
@@ -210,18 +223,18 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads(flags.threads))
         .build()?;
-    let write = |name: &str, text: String| match &flags.out {
-        Some(out) => whole_file::write(&out.join(name), &[text.as_bytes()]),
+    let write = |file: &Option<OutFile>, text: String| match file {
+        Some(file) => file.write(text.as_bytes()),
         None => Ok(()),
     };
     let mut blocks: Vec<Block> = Vec::new();
     for setting in distinct(settings) {
         blocks.push(pool.install(|| block(flags, setting)));
         // Now, so that whoever stops the program keeps them.
-        write("proposition1.csv", proposition_csv(flags, &blocks))?;
-        write("lemma1.csv", lemma_csv(flags, &blocks))?;
+        write(&proposition, proposition_csv(flags, &blocks))?;
+        write(&lemma, lemma_csv(flags, &blocks))?;
     }
-    write("theory.svg", chart(&blocks))?;
+    write(&picture, chart(&blocks))?;
     answer(&tables(flags, &blocks))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -408,6 +408,40 @@ fn a_folder_that_cannot_be_made_is_refused_at_once() {
 }
 
 #[test]
+fn files_by_others_are_replaced_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = |more| {
+        let flags = "--input gauss --n 16 --d 4 --trials 2 --attn vmean --out";
+        flags
+            .split(' ')
+            .chain([out])
+            .chain(more)
+            .collect::<Vec<&str>>()
+    };
+    for _ in 0..2 {
+        printed(&args(None)); // What it has written itself is.
+    }
+    for name in ["approx.csv", "approx.svg"] {
+        let file = folder.path().join(name);
+        let own = fs::read(&file).unwrap();
+        fs::write(&file, "mine").unwrap();
+        let output = run(&args(None));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        assert!(
+            told.contains(" exists and is not by exp_approx: "),
+            "{told}"
+        );
+        assert!(told.contains("hint: --overwrite replaces it"), "{told}");
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        printed(&args(Some("--overwrite")));
+        assert_eq!(fs::read(&file).unwrap(), own);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
 fn help_is_one_text_of_eighty_columns() {
     let help = printed(&["--help"]);
     assert_eq!(help, printed(&["-h"]));

@@ -80,6 +80,40 @@ fn who_stops_it_keeps_the_numbers_of_tokens_that_were_measured() {
 }
 
 #[test]
+fn files_by_others_are_replaced_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = |more| {
+        let flags = "--n 16 --attn vmean --features 4 --trials 1 --out";
+        flags
+            .split(' ')
+            .chain([out])
+            .chain(more)
+            .collect::<Vec<&str>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(bench_attention(&args(None)).status.code(), Some(0));
+    }
+    for name in ["attention.csv", "attention.svg"] {
+        let file = folder.path().join(name);
+        fs::write(&file, "mine").unwrap();
+        let output = bench_attention(&args(None));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        assert!(
+            told.contains(" exists and is not by bench_attention: "),
+            "{told}"
+        );
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        assert_eq!(
+            bench_attention(&args(Some("--overwrite"))).status.code(),
+            Some(0)
+        );
+        assert_ne!(fs::read(&file).unwrap(), b"mine");
+    }
+}
+
+#[test]
 fn wrong_flags_are_one_line_and_write_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new");

@@ -1093,6 +1093,87 @@ fn made_sets_are_shown_and_replaced_only_when_asked() {
 }
 
 #[test]
+fn a_made_set_is_replaced_without_a_file_of_anybody_else() {
+    let root = tempfile::tempdir().unwrap();
+    let set = root.path().join("set");
+    let make = "--out set --overwrite";
+    // Each takes the place of the one before.
+    for (task, count, foreign) in [
+        ("listops", "20,5,5", "mine.txt"),
+        ("text", "60,20", "train/neg/00060.txt"),
+        ("text", "70,30", "train/notes"),
+        ("retrieval", "5,5,5", "basic_train.tsv"),
+        (
+            "pathfinder",
+            "8,1,1",
+            "curv_contour_length_14/imgs/0/sample_0.png.txt",
+        ),
+        (
+            "pathfinder --settings easy",
+            "8,1,1",
+            "curv_baseline/imgs/1",
+        ),
+        ("listops", "5,20,5", "test"),
+    ] {
+        let make = format!("make {task} --count {count} {make}");
+        succeed(root.path(), &make);
+        let verified = task.split(' ').next().unwrap();
+        succeed(root.path(), &format!("verify {verified} set"));
+        let is_folder = !foreign.contains('.') || foreign.ends_with("imgs/1");
+        match is_folder {
+            true => fs::create_dir(set.join(foreign)).unwrap(),
+            false => fs::write(set.join(foreign), "mine").unwrap(),
+        }
+        let before = names(&set);
+        let [_, stderr] = refuse(root.path(), &make, 2);
+        let expected = format!("{foreign} is no file of the set in it");
+        assert!(stderr.contains(&expected), "{stderr}");
+        assert_eq!(names(&set), before);
+        match is_folder {
+            true => fs::remove_dir(set.join(foreign)).unwrap(),
+            false => fs::remove_file(set.join(foreign)).unwrap(),
+        }
+    }
+    let expected = [
+        "basic_test.tsv",
+        "basic_train.tsv",
+        "basic_val.tsv",
+        "made.toml",
+    ];
+    assert_eq!(names(&set), expected);
+
+    // What a killed process has left, at any moment, is replaced.
+    for gone in [&expected[..0], &expected[..1], &expected[..3]] {
+        for name in gone {
+            fs::remove_file(set.join(name)).unwrap();
+        }
+        fs::create_dir_all(set.join(".made.tmp/basic_val.tsv.part")).unwrap();
+        succeed(root.path(), &format!("make listops --count 5,5,5 {make}"));
+        assert_eq!(names(&set), expected);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_made_set_behind_a_link_is_replaced_there() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("disk")).unwrap();
+    std::os::unix::fs::symlink("disk", root.path().join("set")).unwrap();
+    // An empty folder will do.
+    for task in ["retrieval", "listops"] {
+        succeed(
+            root.path(),
+            &format!("make {task} --count 5,5,5 --out set --overwrite"),
+        );
+        assert!(root.path().join("set").is_symlink());
+        succeed(root.path(), &format!("verify {task} disk"));
+    }
+    fs::remove_dir_all(root.path().join("disk")).unwrap();
+    let [_, stderr] = refuse(root.path(), "make listops --out set --overwrite", 2);
+    assert!(stderr.contains("it is no folder"), "{stderr}");
+}
+
+#[test]
 fn pictures_are_drawn_in_characters_and_as_a_png() {
     let root = tempfile::tempdir().unwrap();
     let shown = succeed(

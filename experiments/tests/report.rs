@@ -321,6 +321,17 @@ fn what_is_no_run_and_what_is_no_report_is_refused() {
         "{told}"
     );
     assert_eq!(page(&thesis), "years of work");
+    let flags = [
+        ended(),
+        Path::new("--out"),
+        &thesis,
+        Path::new("--overwrite"),
+    ];
+    succeed(&report(&flags));
+    assert_well_formed(&page(&thesis));
+    let lost = folder.path().join("missing/page.html");
+    let told = refused(&report(&[ended(), Path::new("--out"), &lost]), 1);
+    assert!(told.contains("cannot write "), "{told}");
     refused(&report(&[]), 2);
 
     let run = folder.path().join("run");

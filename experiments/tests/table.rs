@@ -460,4 +460,28 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
     command.arg(&grid).args(["--sensitivity", "thesis.tex"]);
     assert!(refused(command.output().unwrap(), 2).contains("expected the name of an .svg file"));
+
+    // Nor a picture by somebody else, unless that was asked for.
+    fs::write(
+        &image,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\"></svg>",
+    )
+    .unwrap();
+    let told = refused(draw("--sensitivity"), 2);
+    assert!(told.contains("exists and is not by this program"), "{told}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+    command
+        .arg(&grid)
+        .arg("--sensitivity")
+        .arg(&image)
+        .arg("--overwrite");
+    stdout(command.output().unwrap());
+    assert!(
+        fs::read_to_string(&image)
+            .unwrap()
+            .contains("skein, batch 96")
+    );
+    command.arg("--curves").arg(&image);
+    let told = refused(command.output().unwrap(), 2);
+    assert!(told.contains("name the same file"), "{told}");
 }

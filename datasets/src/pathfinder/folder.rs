@@ -32,7 +32,7 @@ const NAME: usize = 255;
 /// No file of metadata is larger; those of the benchmark have 61 kB.
 const METADATA: u64 = 4 << 20;
 /// Pictures of a batch, as in the benchmark.
-pub(super) const BATCH: usize = 1000;
+pub const BATCH: usize = 1000;
 
 const LAYOUT: &str = "a folder such as curv_contour_length_14, with imgs and metadata in it";
 pub(super) const GET: &str =
@@ -191,6 +191,14 @@ pub(crate) fn image(batch: &Batch, row: &Row) -> Result<Option<Box<[u8]>>, DataE
     Ok(picture.map(|picture| picture.values))
 }
 
+/// The folder of pictures with targets of so many dashes.
+pub(super) fn name(contour_length: usize) -> String {
+    match contour_length {
+        6 => DIFFICULTIES[0].to_string(),
+        length => format!("curv_contour_length_{length}"),
+    }
+}
+
 /// A picture as a PNG.
 fn png(pixels: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -209,10 +217,7 @@ pub(super) fn write(
     count: usize,
     picture: &(dyn Fn(usize) -> (usize, Box<[u8]>) + Sync),
 ) -> Result<PathBuf, DataError> {
-    let name = match settings.contour_length {
-        6 => DIFFICULTIES[0].to_string(),
-        length => format!("curv_contour_length_{length}"),
-    };
+    let name = settings.folder();
     let (part, whole) = (parent.join(format!("{name}.part")), parent.join(&name));
     let expected = "a folder that can be written to, with room for about 4 kB a picture";
     file::refuse_existing(&whole)?;

@@ -13,7 +13,7 @@
 //! Without a checksum, all bytes of a file are of one address. The one that what is here came from
 //! is tried first, and goes on with it; any other begins again, once it has answered.
 
-use super::background::{self, Next};
+use super::background::{self, GLANCE, Next};
 use super::gauge::Gauge;
 use super::manifest::Archive;
 use crate::error::{Error, Result};
@@ -26,7 +26,8 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use ureq::http::{HeaderMap, HeaderName, StatusCode};
 use ureq::{Agent, ResponseExt};
@@ -202,9 +203,11 @@ impl Download<'_> {
 
     /// Waits; true if it was told to stop.
     fn wait(&self, pause: Duration) -> bool {
-        let start = Instant::now();
-        while start.elapsed() < pause && !(self.stop)() {
-            std::thread::sleep(Duration::from_millis(50).min(pause));
+        let mut left = pause;
+        while !left.is_zero() && !(self.stop)() {
+            let nap = left.min(GLANCE);
+            thread::sleep(nap);
+            left -= nap;
         }
         (self.stop)()
     }

@@ -1,13 +1,13 @@
 //! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as
 //! characters or as a PNG.
 
-use super::{cached, refuse_existing};
+use super::cached;
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result};
 use crate::flags::whole;
+use crate::out_file::OutFile;
 use crate::output::{COLUMNS, answer};
 use crate::task::{BUILTIN, Task};
-use crate::whole_file;
 use datasets::{Dataset, Example, image, listops, pathfinder, shown};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -56,27 +56,29 @@ pub(super) struct Flags {
 pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
     let task = flags.task;
     let pictures = task.has_pictures();
-    if let Some(out) = &flags.out {
-        if !pictures {
-            let message = format!("--out draws pictures; {} has none", task.name());
-            return Err(Error::usage(message).hint("image and pathfinder have"));
-        }
-        refuse_existing(out, flags.overwrite)?;
+    if flags.out.is_some() && !pictures {
+        let message = format!("--out draws pictures; {} has none", task.name());
+        return Err(Error::usage(message).hint("image and pathfinder have"));
     }
+    let out = match &flags.out {
+        Some(out) if out.file_name().is_none() => {
+            let message = format!("--out {}: expected the name of a file", out.display());
+            return Err(Error::usage(message).hint("such as --out pictures.png"));
+        }
+        // Nothing in a PNG says whose it is.
+        Some(out) => Some((out, OutFile::new(out, flags.overwrite, None)?)),
+        None => None,
+    };
     let data = load(flags)?;
     let split = match flags.split.as_str() {
         "train" => &data.train,
         "dev" => &data.dev,
         _ => &data.test,
     };
-    if let Some(out) = &flags.out {
-        if out.file_name().is_none() {
-            let message = format!("--out {}: expected the name of a file", out.display());
-            return Err(Error::usage(message).hint("such as --out pictures.png"));
-        }
+    if let Some((out, file)) = out {
         let columns = flags.count.unwrap_or(8);
         let sheet = image::contact_sheet(split, &data.classes, columns)?;
-        whole_file::write(out, &[&sheet])?;
+        file.write(&sheet)?;
         let mut text = format!("{}: {}\n", shown::name(out), data.name);
         for (row, class) in data.classes.iter().enumerate() {
             let _ = writeln!(text, "  row {}: {class}", row + 1); // A string takes all.
