@@ -1,4 +1,4 @@
-//! Proposition 1 and Lemma 1 of Chen et al. 2022 as experiments, in f64.
+//! Proposition 1 and Lemma 1 of Chen et al. 2022 (docs/paper.md 1.7, 1.8) as experiments, in f64.
 //!
 //! *Proposition 1.* Columns are drawn with replacement by probabilities
 //!

@@ -10,7 +10,7 @@
 //!    k_j / √p).
 //! 5. *Pilot reutilisation*: the rows J of the output are the exact ones.
 //!
-//! Step 4 is softmax attention over one more key. Since the mean of q_i · k_j is q_i · k̄ with k̄
+//! Step 4 is softmax attention over one more key (docs/paper.md 2.13). Since the mean of q_i · k_j is q_i · k̄ with k̄
 //! the mean sampled key, the n - d keys that are not sampled contribute (n - d) g_i = exp(q_i · k̄
 //! / √p + ln(n - d)) to the normaliser and g_i sum_{j ∉ J'} v_j to the numerator. So
 //!
