@@ -1,6 +1,7 @@
 //! The sizes of a model.
 
 use ops::Dropout;
+use ops::attention::LayerShape;
 
 /// What the pooled vector of a document is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,15 @@ impl ModelConfig {
             pad: false,
             embedding_std: ModelConfig::EMBEDDING_STD,
             sincos2d: false,
+        }
+    }
+
+    /// What the attention of a layer has to know.
+    pub(crate) fn layer_shape(&self) -> LayerShape {
+        LayerShape {
+            positions: self.positions,
+            heads: self.heads,
+            head_width: self.head_width(),
         }
     }
 

@@ -245,7 +245,10 @@ pub fn entry<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             // The first and the last block see all keys, their neighbours 7 blocks, the rest 8.
             let b = (options.features / 4).max(1) as f64;
-            let pairs = 2.0 * b * n + 2.0 * b * 7.0 * b + (n - 4.0 * b) * 8.0 * b;
+            let pairs = match n <= 7.0 * b {
+                true => n * n,
+                false => 2.0 * b * n + 2.0 * b * 7.0 * b + (n - 4.0 * b) * 8.0 * b,
+            };
             Cost::new(2.0 * pairs.min(n * n) * p, 4.0 * n * p + n)
         },
         build: |options| {

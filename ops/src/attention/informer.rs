@@ -55,7 +55,9 @@ impl Budget {
     /// Sampled dots, and the two products of the exact rows.
     fn cost(self, options: &Options, n: f64, p: f64) -> Cost {
         let u = self.of(options.features, n as usize, n as usize) as f64;
-        Cost::new(3.0 * n * u * p, 4.0 * n * p + 2.0 * n)
+        // Forward holds y and the sampled keys, backward four matrices of its size.
+        let numbers = (n * p + n * u).max(4.0 * n * p + 2.0 * n);
+        Cost::new(3.0 * n * u * p, numbers)
     }
 }
 

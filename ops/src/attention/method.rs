@@ -140,6 +140,12 @@ pub trait Attention<T: Real>: Send + Sync {
         }
     }
 
+    /// The names and shapes of [`Attention::parameters`]: how large they will be, before anything is.
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        let _ = shape;
+        Vec::new()
+    }
+
     /// Its own learned parameters for one layer, by name below the layer's attention, at their initial values.
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
         let _ = (shape, stream);
@@ -218,7 +224,7 @@ pub struct Cost {
     /// two to three times as many.
     pub multiply_adds: f64,
     /// The most bytes of f32 that forward and backward hold at once besides q, k, v and dy and
-    /// tiles of a fixed size.
+    /// tiles of a fixed size. Also right in size where d is far above n.
     pub bytes: f64,
 }
 

@@ -247,8 +247,11 @@ pub fn entry<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             // Four products with n rows; 24 of the iteration, A times I, and what is small.
             let m = options.features as f64;
+            if m >= n {
+                return Softmax::cost(n, p);
+            }
             let small = 25.0 * m.powi(3) + 2.0 * m * m * p;
-            Cost::new(4.0 * n * m * p + small, 4.0 * n * p + n + 31.0 * m * m)
+            Cost::new(4.0 * n * m * p + small, 4.0 * n * p + n + 21.0 * m * m)
         },
         build: |options| {
             Box::new(Nystrom {

@@ -185,6 +185,27 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f64::max)
     };
+    let shape = LayerShape {
+        positions: 7,
+        heads: HEADS,
+        head_width: WIDTH,
+    };
+    for released in [false, true] {
+        let method = entry.method(&Options {
+            features: FEATURES,
+            released,
+            ..Options::default()
+        });
+        let values = method.parameters(shape, stream.stream("shapes"));
+        let shapes = values
+            .iter()
+            .map(|(name, value)| (*name, value.shape().into()));
+        assert!(
+            shapes.eq(method.shapes(shape)),
+            "{name}: its parameters are {values:?}, said to be {:?}",
+            method.shapes(shape)
+        );
+    }
     for n in LENGTHS {
         let x = example(stream.at(n), n);
         let first = run(&*build(FEATURES), &x, stream).output;
