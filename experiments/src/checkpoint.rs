@@ -149,7 +149,8 @@ pub(crate) fn read<S: DeserializeOwned>(path: &Path) -> Result<(usize, S)> {
             "an older"
         };
         let message = format!(
-            "{} was written by {age} version of this program: it has format {format}, expected {FORMAT}",
+            "{} was written by {age} version of this program (environment.toml says which): it has format {format}, \
+             expected {FORMAT}",
             path.display()
         );
         return Err(Error::failure(message));
@@ -287,7 +288,7 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         let error = read::<State>(&path).unwrap_err().to_string();
         assert!(
-            error.contains("a newer version of this program: it has format 2, expected 1"),
+            error.contains("a newer version of this program (environment.toml says which): it has format 2, expected 1"),
             "{error}"
         );
     }

@@ -172,7 +172,9 @@ impl Config {
             );
             return Err(Error::usage(message).hint("expected a folder such as runs/text-skein-s42"));
         }
-        read_toml(&folder.join("config.toml"))
+        read_toml(&folder.join("config.toml")).map_err(|error: Error| {
+            error.hint("restore it, or take the version that environment.toml names")
+        })
     }
 
     /// These settings with those that `given` has in their place. `budget` is settled already: it chose the preset.

@@ -129,6 +129,15 @@ impl Environment {
     }
 }
 
+/// The version of this program that began the run with this record, if it can be read.
+pub(crate) fn begun_by(path: &Path) -> Option<String> {
+    let file: File = read_toml(path).ok()?;
+    let Environment {
+        engine, git_commit, ..
+    } = file.start.first()?;
+    Some(format!("version {engine} (commit {git_commit})"))
+}
+
 fn write(path: &Path, file: &File) -> Result<()> {
     pending(path, file)?.place()
 }

@@ -5,7 +5,7 @@
 
 use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
-use crate::experiment::fingerprint;
+use crate::experiment::{fingerprint, other_data};
 use crate::flags::{command_line, parse_threads, threads};
 use crate::output::{COLUMNS, answer, fitted, json, percent, tell};
 use crate::progress::Progress;
@@ -103,7 +103,7 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
     })?;
     let data_sha256 = fingerprint(&data);
     if flags.data.is_none() {
-        refuse_changed(&run, &data_sha256, flags.weights.as_ref())?;
+        refuse_changed(flags, &run, &data_sha256)?;
     }
     let mut trainer = Trainer::new(&config, data, threads(flags.threads))?;
     let weights = run.load(flags.weights.as_ref(), trainer.params_mut())?;
@@ -152,8 +152,8 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
 }
 
 /// The run's data are what its checkpoint says they are; weights from a file need none to be there.
-fn refuse_changed(run: &Trained, data_sha256: &str, weights: Option<&Weights>) -> Result<()> {
-    let checkpoint = match (run.readable(), weights) {
+fn refuse_changed(flags: &Flags, run: &Trained, data_sha256: &str) -> Result<()> {
+    let checkpoint = match (run.readable(), &flags.weights) {
         (Some(checkpoint), _) => checkpoint,
         (None, Some(Weights::File(_))) => {
             tell("note: without its checkpoints it is not known whether the data are the run's");
@@ -164,11 +164,12 @@ fn refuse_changed(run: &Trained, data_sha256: &str, weights: Option<&Weights>) -
     if checkpoint.data == data_sha256 {
         return Ok(());
     }
-    let message = format!(
-        "the data are not those of the run: SHA-256 {data_sha256}, expected {}",
-        checkpoint.data
-    );
-    Err(Error::failure(message).hint("restore them, or name these with --data PATH"))
+    let hashes = [data_sha256, &checkpoint.data];
+    let instead = match run.config.data_folder() {
+        Some(_) => "name these with --data PATH",
+        None => "judge it on these with --data builtin",
+    };
+    Err(other_data(&run.config, &flags.run, hashes, instead))
 }
 
 /// The judgement as it is printed.

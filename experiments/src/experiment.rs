@@ -9,7 +9,9 @@ mod session;
 mod start;
 
 pub(crate) use outcome::Outcome;
-pub(crate) use start::{Checkpoint, Start, other_best, other_setting, refuse_other_config};
+pub(crate) use start::{
+    Checkpoint, Start, other_best, other_data, other_setting, refuse_other_config,
+};
 
 use crate::checkpoint;
 use crate::config::Config;

@@ -269,7 +269,10 @@ fn weights_of_another_model_or_data_of_another_run_are_refused() {
     )
     .unwrap();
     let told = refused(&evaluate(&run, "--weights last"), 1);
-    assert!(told.contains("the data are not those of the run"), "{told}");
+    assert!(
+        told.contains("the data have changed since this run began"),
+        "{told}"
+    );
     fs::remove_dir_all(&moved).unwrap();
     let told = refused(&evaluate(&run, "--weights last"), 1);
     assert!(

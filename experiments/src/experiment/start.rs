@@ -1,6 +1,7 @@
 //! Where a run begins: new, or at a checkpoint that fits its settings and data.
 
 use crate::config::{Config, Protocol};
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::trainer::{Evaluation, Norms, State, Trainer};
@@ -94,11 +95,8 @@ pub(super) fn open(
     let accept = |checkpoint: Checkpoint| {
         refuse_other_config(config, &checkpoint.config)?;
         if checkpoint.data != data_sha256 {
-            let message = format!(
-                "the data have changed since this run began: SHA-256 {data_sha256}, expected {}",
-                checkpoint.data
-            );
-            return Err(Error::failure(message).hint("restore them, or start a new run"));
+            let hashes = [data_sha256, &checkpoint.data];
+            return Err(other_data(config, folder, hashes, "start a new run"));
         }
         trainer.restore(checkpoint.trainer)?;
         let is_due = checkpoint.due.is_some();
@@ -132,6 +130,28 @@ pub(super) fn checkpoint(
         watch: watch.clone(),
         due: due.map(<[Norms]>::to_vec),
     }
+}
+
+/// Of a run whose data are no more what they were: their SHA-256, found and expected; `instead` is what else can be
+/// done.
+pub(crate) fn other_data(
+    config: &Config,
+    folder: &Path,
+    [found, expected]: [&str; 2],
+    instead: &str,
+) -> Error {
+    let (which, hint) = match config.data_folder() {
+        Some(_) => ("the data", format!("restore them, or {instead}")),
+        None => {
+            let begun_by = environment::begun_by(&folder.join("environment.toml"));
+            let before = begun_by.unwrap_or_else(|| "the version that began the run".into());
+            let hint = format!("{before} makes those of the run; or {instead}");
+            ("the built-in data", hint)
+        }
+    };
+    let message =
+        format!("{which} have changed since this run began: SHA-256 {found}, expected {expected}");
+    Error::failure(message).hint(hint)
 }
 
 /// Data may move, and their content is checked; no other setting may differ from `begun`, that of
@@ -210,6 +230,31 @@ mod tests {
     use super::*;
     use crate::config::Budget;
     use crate::task::Task;
+
+    #[test]
+    fn other_built_in_data_are_told_from_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = include_bytes!("../../tests/old_runs/0.1.0/stopped/environment.toml");
+        fs::write(folder.path().join("environment.toml"), old).unwrap();
+        let told = |data: &str| {
+            let config = Config {
+                data: data.into(),
+                ..Task::ListOps.preset(Budget::Smoke)
+            };
+            other_data(&config, folder.path(), ["one", "two"], "start a new run").to_string()
+        };
+        assert_eq!(
+            told("builtin"),
+            "error: the built-in data have changed since this run began: SHA-256 one, expected two\n\
+             hint: version 0.1.0 (commit 11b92c8e15f23864f3f88dbab8c116e774f64ba8) makes those of the run; or start a \
+             new run"
+        );
+        assert_eq!(
+            told("/trees"),
+            "error: the data have changed since this run began: SHA-256 one, expected two\n\
+             hint: restore them, or start a new run"
+        );
+    }
 
     #[test]
     fn a_run_older_than_a_setting_goes_on() {
