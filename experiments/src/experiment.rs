@@ -9,7 +9,9 @@ mod session;
 mod start;
 
 pub(crate) use outcome::Outcome;
-pub(crate) use start::{Checkpoint, Start, other_best, other_setting, refuse_other_config};
+pub(crate) use start::{
+    Checkpoint, Start, other_best, other_setting, refuse_other_config, refuse_other_data,
+};
 
 use crate::config::Config;
 use crate::error::{Error, Result, exit};
@@ -100,7 +102,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
 /// The data of one run or of several, and what is known of them.
 pub(crate) struct Data {
     set: Arc<Dataset>,
-    sha256: String,
+    pub(crate) sha256: String,
     /// Fitted when a run has ended; on the test examples in these places.
     baseline: RefCell<Option<(Vec<usize>, Baseline)>>,
 }
@@ -186,6 +188,11 @@ pub(crate) fn run(
 ) -> Result<End> {
     let threads = sitting.threads;
     memory::forget_peak();
+    if let Start::Resumed(folder) = start
+        && let Some(begun) = DataReport::read(folder)?
+    {
+        begun.refuse_other_classes(&data.set)?;
+    }
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
     let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
     let report = DataReport::new(&data.set, &data.sha256);

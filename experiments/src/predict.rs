@@ -136,7 +136,7 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         return Err(Error::usage(message).hint("--help says what the inputs of a task are"));
     }
     let encoding = task.encoding(config.black());
-    let classes = task.classes(config.data_folder().is_none());
+    let classes = run.classes();
     let (model, mut params) = model(&config, &encoding, classes.len())?;
     run.load(flags.weights.as_ref(), &mut params)?;
     let mut predictor = Predictor {

@@ -73,13 +73,7 @@ pub(super) fn open(
     };
     let accept = |checkpoint: Checkpoint| {
         refuse_other_config(config, &checkpoint.config)?;
-        if checkpoint.data != data_sha256 {
-            let message = format!(
-                "the data have changed since this run began: SHA-256 {data_sha256}, expected {}",
-                checkpoint.data
-            );
-            return Err(Error::failure(message).hint("restore them, or start a new run"));
-        }
+        refuse_other_data(data_sha256, &checkpoint.data)?;
         trainer.restore(checkpoint.trainer)?;
         Ok(checkpoint.watch)
     };
@@ -104,6 +98,16 @@ pub(super) fn checkpoint(
         trainer: trainer.state(),
         watch: watch.clone(),
     }
+}
+
+/// A run is of the data that it began with.
+pub(crate) fn refuse_other_data(sha256: &str, begun: &str) -> Result<()> {
+    if sha256 == begun {
+        return Ok(());
+    }
+    let message =
+        format!("the data have changed since this run began: SHA-256 {sha256}, expected {begun}");
+    Err(Error::failure(message).hint("restore them, or start a new run"))
 }
 
 /// Data may move, and their content is checked; no other setting may differ from `begun`, that of

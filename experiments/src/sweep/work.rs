@@ -2,12 +2,15 @@
 
 use super::plan::Cell;
 use crate::checkpoint;
-use crate::config::{Config, read_toml};
+use crate::config::{Budget, Config, Protocol, read_toml};
+use crate::environment::Computer;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Data, End, Outcome, Sitting, Start};
 use crate::interrupt::Interrupt;
 use crate::output::tell;
+use crate::report::DataReport;
 use crate::run::beyond_beginnings;
+use crate::task::Task;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
@@ -16,10 +19,20 @@ use std::time::{Duration, Instant};
 /// How far a cell is.
 pub(super) enum State {
     New,
-    /// With a checkpoint after this many steps.
-    Begun(usize),
-    /// With this accuracy on the test split.
-    Ended(f64),
+    /// With a checkpoint after this many steps, on data of this SHA-256 if that was recorded.
+    Begun(usize, Option<String>),
+    Ended(Box<Outcome>),
+}
+
+impl State {
+    /// SHA-256 of the data of the run, as far as it is known.
+    fn data_sha256(&self) -> Option<&str> {
+        match self {
+            State::New => None,
+            State::Begun(_, sha256) => sha256.as_deref(),
+            State::Ended(outcome) => Some(&outcome.data_sha256),
+        }
+    }
 }
 
 /// What became of a cell when it was its turn.
@@ -39,6 +52,16 @@ pub(super) struct Work<'a> {
     tensorboard: bool,
     /// Those of the last cell, with its configuration; or why there are none.
     data: Option<(Config, Result<Data>)>,
+    /// The SHA-256 of all that have been loaded.
+    known: Vec<(Source, String)>,
+}
+
+/// All settings that loading looks at.
+type Source = (Task, String, Protocol, Budget, usize, bool);
+
+fn source(c: &Config) -> Source {
+    let data = c.data.clone();
+    (c.task, data, c.protocol, c.budget, c.max_len, c.skip_black)
 }
 
 impl<'a> Work<'a> {
@@ -48,6 +71,63 @@ impl<'a> Work<'a> {
             threads,
             tensorboard,
             data: None,
+            known: Vec::new(),
+        }
+    }
+
+    /// Refuses a grid of which a run has begun or ended on other data than its cell has now, or whose data cannot be
+    /// read. Data without such runs are not loaded, others once.
+    pub(super) fn refuse_other_data<'c>(
+        &mut self,
+        cells: impl IntoIterator<Item = (&'c Cell, &'c State)>,
+    ) -> Result<()> {
+        for (cell, state) in cells {
+            self.refuse_other(cell, state)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_other(&mut self, cell: &Cell, state: &State) -> Result<()> {
+        let Some(begun) = state.data_sha256() else {
+            return Ok(());
+        };
+        let of = source(&cell.config);
+        let known = self.known.iter().find(|(source, _)| *source == of);
+        let place = self.grid.join(&cell.name).display().to_string();
+        let sha256 = match known {
+            Some((_, sha256)) => sha256.clone(),
+            None => match self.data_of(&cell.config) {
+                Ok(data) => data.sha256.clone(),
+                Err(error) => return Err(error.at(&place)),
+            },
+        };
+        let hint = "restore the data that the run was begun on, or give another --out";
+        experiment::refuse_other_data(&sha256, begun).map_err(|error| error.at(&place).hint(hint))
+    }
+
+    /// A grid that goes on with another program is one that `table` does not average.
+    pub(super) fn tell_of_other_code<'c>(
+        &self,
+        cells: impl IntoIterator<Item = (&'c Cell, &'c State)>,
+    ) {
+        let here = [Computer::here()];
+        let mut others = 0;
+        for (cell, state) in cells {
+            let result = match state {
+                State::New => continue,
+                State::Begun(..) => None,
+                State::Ended(outcome) => Some(&outcome.computed_by[..]),
+            };
+            let environment = self.grid.join(&cell.name).join("environment.toml");
+            // What is wrong with that file is said when it is the cell's turn.
+            let by = Computer::of_run(result, &environment);
+            others += usize::from(by.is_ok_and(|by| by != here));
+        }
+        if others > 0 {
+            tell(&format!(
+                "note:   {others} runs of the grid are of other code, another product or another kind of CPU:\n        \
+                 `table` averages those of this program with them only if --mix is given"
+            ));
         }
     }
 
@@ -59,7 +139,9 @@ impl<'a> Work<'a> {
         all: usize,
         interrupt: &Interrupt,
     ) -> Result<Turn> {
-        if let State::Ended(_) = cell.state(self.grid)? {
+        let state = cell.state(self.grid)?;
+        if let State::Ended(_) = state {
+            self.refuse_other(cell, &state)?; // Another process may have ended it since.
             return Ok(Turn::Before);
         }
         let Some(_lock) = Lock::take(self.grid, &cell.name)? else {
@@ -67,9 +149,13 @@ impl<'a> Work<'a> {
         };
         let folder = self.grid.join(&cell.name);
         // Now nobody else changes it.
-        let start = match cell.state(self.grid)? {
-            State::Ended(_) => return Ok(Turn::Before),
-            State::Begun(_) => Start::Resumed(&folder),
+        let state = cell.state(self.grid)?;
+        let start = match state {
+            State::Ended(_) => {
+                self.refuse_other(cell, &state)?;
+                return Ok(Turn::Before);
+            }
+            State::Begun(..) => Start::Resumed(&folder),
             State::New => {
                 clear(&folder)?;
                 Start::New {
@@ -110,21 +196,19 @@ impl<'a> Work<'a> {
 
     /// The data of a cell: those of the one before, if they are the same.
     fn data_of(&mut self, config: &Config) -> Result<&Data> {
-        // All settings that loading looks at.
-        let of = |c: &Config| {
-            let data = c.data.clone();
-            (c.task, data, c.protocol, c.budget, c.max_len, c.skip_black)
-        };
+        let of = source(config);
         if self
             .data
             .as_ref()
-            .is_none_or(|(last, _)| of(last) != of(config))
+            .is_none_or(|(last, _)| source(last) != of)
         {
             // First the old ones go.
             self.data = None;
             let data = Data::load(config);
             if let Ok(data) = &data {
                 data.introduce(config.task);
+                self.known.retain(|(known, _)| *known != of);
+                self.known.push((of, data.sha256.clone()));
             }
             self.data = Some((config.clone(), data));
         }
@@ -159,10 +243,17 @@ impl Cell {
                 .at(&folder.display().to_string())
                 .hint("give the grid's settings again, or another --out"));
         }
-        Ok(match (ended, begun) {
-            (Some(ended), _) => State::Ended(ended.test.accuracy),
-            (None, step) => State::Begun(step.unwrap_or(0)),
-        })
+        match ended {
+            Some(ended) => {
+                ended.refuse_other_run(&begun_with, &folder)?;
+                Ok(State::Ended(Box::new(ended)))
+            }
+            None => {
+                let data = DataReport::read(&folder).ok().flatten();
+                let step = begun.unwrap_or(0);
+                Ok(State::Begun(step, data.map(|data| data.sha256)))
+            }
+        }
     }
 }
 
@@ -226,8 +317,6 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Budget;
-    use crate::task::Task;
     use datasets::pathfinder;
 
     #[test]
