@@ -312,7 +312,7 @@ fn reader(flags: &Flags) -> Result<Reader> {
     let mut reader = Reader::new(&data)?;
     tell(&format!("data: {}", reader.data()));
     match (&flags.run, &flags.weights) {
-        (Some(folder), _) => reader.load_run(folder)?,
+        (Some(folder), _) => reader.load_run(folder, flags.data.is_none())?,
         (None, Some(file)) => reader.load_weights(file)?,
         (None, None) => {}
     }

@@ -1,10 +1,15 @@
 //! What a run was computed with, and what that took: environment.toml, one entry for its start, one
 //! for every time it was resumed, and one for its end. Nothing in it changes a number of a run; what
-//! the steps took is read again for tables.
+//! computed it, and what the steps took, is read again by whoever compares runs.
+
+#[cfg(test)]
+mod source;
 
 use crate::clock::a_second;
 use crate::config::read_toml;
 use crate::error::Result;
+use crate::flags::distinct;
+use crate::range;
 use crate::run::Timing;
 use crate::statistics::median;
 use crate::whole_file::Pending;
@@ -26,12 +31,16 @@ struct File {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Took {
     /// Of all steps together, evaluations not counted.
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) seconds: f64,
     /// Median.
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) seconds_per_step: f64,
     /// Real tokens; none where the clock stood still.
+    #[serde(default, deserialize_with = "range::amount_if_any")]
     pub(crate) tokens_per_second: Option<f64>,
     /// The most memory that the process has held, in MiB, data included; where the system tells it.
+    #[serde(default, deserialize_with = "range::amount_if_any")]
     pub(crate) peak_mib: Option<f64>,
 }
 
@@ -66,6 +75,79 @@ impl Took {
     }
 }
 
+const MATRIXMULTIPLY: &str = env!("BUILT_WITH_MATRIXMULTIPLY");
+
+/// What is written for a fact that an older program did not keep, or that cannot be found out.
+const UNKNOWN: &str = "unknown";
+
+fn unknown() -> String {
+    UNKNOWN.into()
+}
+
+/// What decides the bits of a run beside its settings and its data.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Computer {
+    /// A hash of the program's sources and of Cargo.lock.
+    pub(crate) code: String,
+    /// Whose product of matrices: "small-gemm", or matrixmultiply with its version.
+    pub(crate) product: String,
+    /// The instructions that loops and products are computed with, such as "avx2".
+    pub(crate) kernel: String,
+}
+
+impl Computer {
+    /// This program on this machine.
+    pub(crate) fn here() -> Self {
+        let product = engine::gemm::product();
+        Self {
+            code: env!("BUILT_CODE").into(),
+            product: match product.name {
+                "matrixmultiply" => format!("matrixmultiply {MATRIXMULTIPLY}"),
+                name => name.into(),
+            },
+            kernel: product.kernel.into(),
+        }
+    }
+
+    /// What computed the run with these records: that of result.json (none before its end), and environment.toml. They
+    /// say the same unless a file was altered; then it is what either says. Of a run that is older than both records,
+    /// all is unknown.
+    pub(crate) fn of_run(result: Option<&[Self]>, environment: &Path) -> Result<Vec<Self>> {
+        let mut all = result.unwrap_or_default().to_vec();
+        if environment.exists() {
+            all.extend(Self::of_starts(environment)?);
+        }
+        if all.is_empty() {
+            all.push(Self {
+                code: unknown(),
+                product: unknown(),
+                kernel: unknown(),
+            });
+        }
+        Ok(distinct(all))
+    }
+
+    /// What computed the run with this environment.toml, in the order of its starts.
+    pub(crate) fn of_starts(environment: &Path) -> Result<Vec<Self>> {
+        let file: File = read_toml(environment)?;
+        Ok(distinct(file.start.iter().map(Environment::computer)))
+    }
+
+    /// What it is by name, of a run that several may have computed.
+    pub(crate) fn facts(all: &[Self]) -> [(&'static str, String); 3] {
+        let fact = |of: fn(&Self) -> &String| {
+            let values = distinct(all.iter().map(|one| of(one).as_str()));
+            values.join(" + ")
+        };
+        [
+            ("code", fact(|one| &one.code)),
+            ("product", fact(|one| &one.product)),
+            ("kernel path", fact(|one| &one.kernel)),
+        ]
+    }
+}
+
 /// One program on one machine.
 #[derive(Serialize, Deserialize, Clone, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +164,13 @@ pub(crate) struct Environment {
     /// Whether the project's own product takes its place on machines with AVX2 or AVX-512 (a cargo feature).
     #[serde(default, alias = "avx512_product")]
     small_gemm: bool,
+    /// This and the next two: see [`Computer`].
+    #[serde(default = "unknown")]
+    code: String,
+    #[serde(default = "unknown")]
+    product: String,
+    #[serde(default = "unknown")]
+    kernel: String,
     cpu: String,
     /// Those that the kernels choose by.
     cpu_features: Vec<String>,
@@ -90,6 +179,11 @@ pub(crate) struct Environment {
 impl Environment {
     /// This program on this machine.
     pub(crate) fn current(from_step: usize, seed: u64, threads: usize) -> Self {
+        let Computer {
+            code,
+            product,
+            kernel,
+        } = Computer::here();
         Self {
             from_step,
             seed,
@@ -97,8 +191,11 @@ impl Environment {
             git_commit: env!("BUILT_FROM").into(),
             rustc: env!("BUILT_BY").into(),
             engine: env!("CARGO_PKG_VERSION").into(), // One version for the whole workspace.
-            matrixmultiply: env!("BUILT_WITH_MATRIXMULTIPLY").into(),
+            matrixmultiply: MATRIXMULTIPLY.into(),
             small_gemm: cfg!(feature = "small-gemm"),
+            code,
+            product,
+            kernel,
             cpu: cpu(),
             cpu_features: cpu_features(),
         }
@@ -110,19 +207,21 @@ impl Environment {
         pending(path, &File { start, took: None })
     }
 
-    /// Adds to the record of a run that is resumed. True if the run began with another program or kind of CPU: then
+    /// What this start computes with.
+    fn computer(&self) -> Computer {
+        Computer {
+            code: self.code.clone(),
+            product: self.product.clone(),
+            kernel: self.kernel.clone(),
+        }
+    }
+
+    /// Adds to the record of a run that is resumed. True if something else has computed a part of the run before: then
     /// its bits may differ from those of an uninterrupted run.
     pub(crate) fn append(self, path: &Path) -> Result<bool> {
         let mut file: File = read_toml(path)?;
-        // All but what differs between any two starts, and changes no bit.
-        let build = |e: &Environment| Environment {
-            from_step: 0,
-            seed: 0,
-            threads: 0,
-            ..e.clone()
-        };
-        let here = build(&self);
-        let differs = file.start.iter().any(|earlier| build(earlier) != here);
+        let here = self.computer();
+        let differs = file.start.iter().any(|start| start.computer() != here);
         file.start.push(self);
         write(path, &file)?;
         Ok(differs)
@@ -188,22 +287,39 @@ mod tests {
         first.unwrap().place().unwrap();
         assert!(!Environment::current(10, 42, 1).append(&path).unwrap());
         let before = fs::read(&path).unwrap();
+        let here = || Environment::current(20, 42, 1);
+        // Another compiler or another CPU with the same instructions computes the same.
+        let alike = Environment {
+            rustc: "rustc 1.89.0".into(),
+            git_commit: "1a2b3c-dirty".into(),
+            cpu: "another".into(),
+            ..here()
+        };
+        assert!(!alike.append(&path).unwrap());
+        let other = || "other".to_string();
         for elsewhere in [
             Environment {
-                matrixmultiply: "0.0.1".into(),
-                ..Environment::current(20, 42, 1)
+                code: other(),
+                ..here()
             },
             Environment {
-                engine: "0.0.1".into(),
-                ..Environment::current(20, 42, 1)
+                product: other(),
+                ..here()
             },
             Environment {
-                cpu: "another".into(),
-                ..Environment::current(20, 42, 1)
+                kernel: other(),
+                ..here()
             },
         ] {
             fs::write(&path, &before).unwrap();
             assert!(elsewhere.append(&path).unwrap());
+            let computers = Computer::of_starts(&path).unwrap();
+            assert_eq!(computers.len(), 2);
+            assert_eq!(computers[0], Computer::here());
+            let differing = Computer::facts(&computers)
+                .into_iter()
+                .filter(|(_, values)| values.ends_with(" + other"));
+            assert_eq!(differing.count(), 1);
         }
         let file: File = read_toml(&path).unwrap();
         let starts: Vec<_> = file
@@ -212,6 +328,28 @@ mod tests {
             .map(|e| (e.from_step, e.threads))
             .collect();
         assert_eq!(starts, [(0, 2), (10, 1), (20, 1)]);
+    }
+
+    #[test]
+    fn what_computed_an_older_run_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("environment.toml");
+        let unknown = Computer {
+            code: "unknown".into(),
+            product: "unknown".into(),
+            kernel: "unknown".into(),
+        };
+        assert_eq!(Computer::of_run(None, &path).unwrap(), [unknown.clone()]);
+        let older = "[[start]]\nfrom_step = 0\nseed = 1\nthreads = 2\ngit_commit = \"1a\"\nrustc = \"rustc\"\n\
+                     engine = \"0.1.0\"\nmatrixmultiply = \"0.3.11\"\navx512_product = false\n\
+                     cpu = \"a\"\ncpu_features = []\n";
+        fs::write(&path, older).unwrap();
+        assert_eq!(Computer::of_run(None, &path).unwrap(), [unknown.clone()]);
+        // Resumed by this program, it is of both.
+        assert!(Environment::current(9, 1, 2).append(&path).unwrap());
+        let both = [unknown, Computer::here()];
+        assert_eq!(Computer::of_run(None, &path).unwrap(), both);
+        assert_eq!(Computer::of_run(Some(&both[1..]), &path).unwrap().len(), 2);
     }
 
     #[test]
@@ -266,5 +404,7 @@ mod tests {
             here.matrixmultiply
         );
         assert!(!here.cpu.is_empty() && !here.git_commit.is_empty());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert_eq!(here.code, source::hash(&root).unwrap());
     }
 }

@@ -5,9 +5,9 @@
 
 use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
-use crate::experiment::{fingerprint, other_data};
+use crate::experiment::fingerprint;
 use crate::flags::{command_line, parse_threads, threads};
-use crate::output::{COLUMNS, answer, fitted, json, percent, tell};
+use crate::output::{COLUMNS, answer, fitted, json, percent};
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{Evaluation, Trainer};
@@ -103,8 +103,9 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
     })?;
     let data_sha256 = fingerprint(&data);
     if flags.data.is_none() {
-        refuse_changed(flags, &run, &data_sha256)?;
+        run.refuse_other_data(&data_sha256)?;
     }
+    run.refuse_other_classes(&data)?;
     let mut trainer = Trainer::new(&config, data, threads(flags.threads))?;
     let weights = run.load(flags.weights.as_ref(), trainer.params_mut())?;
 
@@ -149,27 +150,6 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         answer(&fitted(&page(&judgement, data)))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The run's data are what its checkpoint says they are; weights from a file need none to be there.
-fn refuse_changed(flags: &Flags, run: &Trained, data_sha256: &str) -> Result<()> {
-    let checkpoint = match (run.readable(), &flags.weights) {
-        (Some(checkpoint), _) => checkpoint,
-        (None, Some(Weights::File(_))) => {
-            tell("note: without its checkpoints it is not known whether the data are the run's");
-            return Ok(());
-        }
-        (None, _) => run.newest()?.1,
-    };
-    if checkpoint.data == data_sha256 {
-        return Ok(());
-    }
-    let hashes = [data_sha256, &checkpoint.data];
-    let instead = match run.config.data_folder() {
-        Some(_) => "name these with --data PATH",
-        None => "judge it on these with --data builtin",
-    };
-    Err(other_data(&run.config, &flags.run, hashes, instead))
 }
 
 /// The judgement as it is printed.

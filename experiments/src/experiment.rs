@@ -108,7 +108,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
 /// The data of one run or of several, and what is known of them.
 pub(crate) struct Data {
     set: Arc<Dataset>,
-    sha256: String,
+    pub(crate) sha256: String,
     sizes: Sizes,
     /// Fitted when a run has ended; on the test examples in these places.
     baseline: RefCell<Option<(Vec<usize>, Baseline)>>,
@@ -201,6 +201,11 @@ pub(crate) fn run(
 ) -> Result<End> {
     let threads = sitting.threads;
     memory::forget_peak();
+    if let Start::Resumed(folder) = start
+        && let Some(begun) = DataReport::read(folder)?
+    {
+        begun.refuse_other_classes(&data.set)?;
+    }
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
     let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
     let Opened { run, done, .. } = &opened;

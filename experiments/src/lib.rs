@@ -4,8 +4,8 @@
 //! 2. [`config`]: what that resolves to, all settings of a run in one struct; [`task`]: the five tasks, with the
 //!    presets of their budgets and where their data come from.
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
-//!    state as a file that is right or refused), `whole_file` (how such files are written), `memory` (how much
-//!    was held) and `clock` (how long it took, as far as a clock can be trusted).
+//!    state as a file that is right or refused), `whole_file` (how such files are written), `range` (what numbers in
+//!    them may be), `memory` (how much was held) and `clock` (how long it took, as far as a clock can be trusted).
 //! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs (on a `status_line`); [`interrupt`]:
 //!    how it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation, with `ordered_sum` (the gradient of a batch) and [`profile`]
@@ -48,6 +48,7 @@ mod paper;
 pub mod predict;
 pub mod profile;
 pub mod progress;
+mod range;
 mod reach;
 pub mod report;
 pub mod run;

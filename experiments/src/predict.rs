@@ -142,7 +142,7 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         tell(&format!("note: this model has learnt {}", made_up(task)));
     }
     let encoding = task.encoding(config.black());
-    let classes = task.classes(config.data_folder().is_none());
+    let classes = run.classes();
     let (model, mut params) = model(&config, &encoding, classes.len())?;
     run.load(flags.weights.as_ref(), &mut params)?;
     let mut predictor = Predictor {
@@ -209,7 +209,7 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
 
 /// Whether this program has made the data of the run in `folder`.
 fn has_learnt_made_data(folder: &Path, config: &Config) -> bool {
-    match DataReport::of_run(folder) {
+    match DataReport::read(folder) {
         Ok(Some(data)) => data.builtin,
         // An older run; and whatever is wrong with that file, the model is sound.
         _ => config.data_folder().is_none(),

@@ -13,6 +13,7 @@ use crate::error::{Result, exit};
 use crate::flags::command_line;
 use crate::out_file::{OutFile, Own};
 use crate::output::tell;
+use crate::table::runs_in;
 use crate::whole_file;
 use clap::Parser;
 use datasets::shown;
@@ -25,9 +26,10 @@ use std::process::ExitCode;
 #[derive(Parser, Debug)]
 #[command(name = "report", version, max_term_width = 80)]
 struct Flags {
-    /// Folders of runs, such as runs/text-skein-s42; they need not have ended
-    #[arg(value_name = "RUN", required = true)]
-    runs: Vec<PathBuf>,
+    /// Folders of runs, such as runs/text-skein-s42, or folders that hold such folders,
+    /// as a grid of sweep does; the runs need not have ended
+    #[arg(value_name = "FOLDER", required = true)]
+    folders: Vec<PathBuf>,
     /// The page [default: report.html in the folder of the run; of several runs,
     /// comparison.html here]
     #[arg(long, value_name = "FILE.html")]
@@ -49,8 +51,7 @@ const REPORT: Own = Own {
 };
 
 fn report(flags: &Flags) -> Result<ExitCode> {
-    let records: Vec<Record> = flags
-        .runs
+    let records: Vec<Record> = runs_in(&flags.folders)?
         .iter()
         .map(|run| Record::read(run))
         .collect::<Result<_>>()?;

@@ -10,10 +10,11 @@
 
 use crate::checkpoint;
 use crate::config::Config;
-use crate::environment::{Environment, Took};
+use crate::environment::{Computer, Environment, Took};
 use crate::error::{Error, Result};
 use crate::events;
 use crate::output::tell;
+use crate::range;
 use crate::whole_file::{self, Pending};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
@@ -25,13 +26,19 @@ use std::path::{Path, PathBuf};
 #[derive(Serialize, Deserialize, Clone, Copy, Debug)]
 pub struct Timing {
     /// Of forward, backward and optimiser.
+    #[serde(deserialize_with = "range::amount")]
     pub seconds: f64,
     /// Real tokens; none where the clock says that the step took no time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "range::amount_if_any"
+    )]
     pub tokens_per_second: Option<f64>,
     /// The most memory that the process has held since the run began or was resumed, in MiB, data
     /// included; where the system tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "range::amount_if_any")]
     pub peak_mib: Option<f64>,
 }
 
@@ -158,8 +165,8 @@ impl Run {
         let here = Environment::current(step, config.seed, threads);
         if here.append(&folder.join("environment.toml"))? {
             tell(
-                "note:   this run began with another build or kind of CPU (see environment.toml): \
-                 its numbers may differ in rounding from those of an uninterrupted run",
+                "note:   this run began with other code, another product or another kind of CPU (see environment.toml): \
+                 its numbers may differ from those of an uninterrupted run",
             );
         }
         let run = Self {
@@ -208,6 +215,11 @@ impl Run {
     /// Writes a file of the run, whole or not at all.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         whole_file::write(&self.folder.join(name), &[bytes])
+    }
+
+    /// What has computed the run so far.
+    pub(crate) fn computed_by(&self) -> Result<Vec<Computer>> {
+        Computer::of_starts(&self.folder.join("environment.toml"))
     }
 
     /// Writes what the steps took into environment.toml, then result.json, the end of a run.

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
-use crate::output::{answer, fitted, tell};
+use crate::output::{answer, fitted, percent, tell};
 use crate::reach::{Reach, Sizes, twin};
 use crate::task::Task;
 use datasets::DataError;
@@ -45,11 +45,14 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
             .is_none_or(|shard| number % shard.of == shard.number % shard.of)
     };
     let cells: Vec<(usize, &Cell)> = all.iter().enumerate().filter(|(i, _)| mine(*i)).collect();
-    // A grid that was begun with other settings is refused before anything is trained.
+    // A grid that was begun with other settings, or on other data, is refused before anything is trained.
     let states = cells
         .iter()
         .map(|(_, cell)| cell.state(&grid))
         .collect::<Result<Vec<State>>>()?;
+    let mut work = Work::new(&grid, threads(flags.threads), flags.tensorboard);
+    let both = || cells.iter().map(|(_, cell)| *cell).zip(&states);
+    work.refuse_other_data(both())?;
     if flags.list || flags.compares_sketches() {
         let sizes = sizes(&cells);
         if flags.compares_sketches() {
@@ -60,8 +63,8 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
+    work.tell_of_other_code(both());
     let interrupt = Interrupt::install()?;
-    let mut work = Work::new(&grid, threads(flags.threads), flags.tensorboard);
     let (mut before, mut now, mut failed) = (0, 0, Vec::new());
     let mut waiting: Vec<(usize, &Cell)> = cells.clone();
     loop {
@@ -206,9 +209,11 @@ fn listing(
     let width = width.unwrap_or(0);
     for ((i, cell), state) in cells.iter().zip(states) {
         let state = match state {
-            State::Ended(accuracy) => format!("ended, {:.2}%", 100.0 * accuracy),
+            State::Ended(outcome) => {
+                format!("ended, {}", percent(outcome.test.accuracy))
+            }
             _ if Lock::is_held(grid, &cell.name) => "under way".to_string(),
-            State::Begun(step) => format!("step {step} of {}", cell.config.steps),
+            State::Begun(step, _) => format!("step {step} of {}", cell.config.steps),
             State::New => "new".to_string(),
         };
         let reach = reach(cell, sizes)?.and_then(|reach| reach.plan());

@@ -2,8 +2,9 @@
 //! same seeds, costs, and the paper's numbers beside them.
 //!
 //! Of a run it reads config.toml, result.json and environment.toml, nothing else. Only runs that agree
-//! in everything but method and seed share a column; a task that was run with several settings, or on
-//! several sets of data, has a column for each. Figures 2 and 3 of the paper (`table/figures.rs`) also read
+//! in all settings but method and seed share a column; a task that was run with several settings has a column
+//! for each. If the runs of a column differ in their data, or in what computed them, there is no table, unless
+//! `--mix` asks for it. Figures 2 and 3 of the paper (`table/figures.rs`) also read
 //! metrics.jsonl and timings.jsonl.
 //!
 //! `table/runs.rs` reads the runs, `table/grid.rs` lays out tables.
@@ -28,7 +29,10 @@ use datasets::shown;
 use grid::{Grid, paragraph};
 use models::ModelConfig;
 use ops::attention::find;
-use runs::{Column, Run, columns, describe, find_runs, rank, read_run};
+pub(crate) use runs::runs_in;
+use runs::{
+    Column, Origin, Run, columns, describe, described, differing, origin_of, rank, read_run,
+};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,6 +57,9 @@ struct Flags {
     /// [default: softmax, or softmax-nodrop where there is no softmax]
     #[arg(long, value_name = "METHOD")]
     against: Option<String>,
+    /// Average over runs that differ in data, code, product or kernel path, too
+    #[arg(long)]
+    mix: bool,
     /// Also draw the dev loss against seconds and steps (Figure 2 of the paper)
     #[arg(long, value_name = "FILE.svg")]
     curves: Option<PathBuf>,
@@ -76,6 +83,8 @@ struct Comparison {
     columns: Vec<Column>,
     methods: Vec<String>,
     against: Option<String>,
+    /// Whether an average of the five tasks is one of numbers of the same origin, or asked for.
+    averages: bool,
     /// What was left out and why, a remark each.
     remarks: Vec<String>,
 }
@@ -94,12 +103,13 @@ fn table(flags: &Flags) -> Result<ExitCode> {
     let picture = |path: &Option<PathBuf>| path.as_ref().map(|path| flags.picture(path));
     let curves_file = picture(&flags.curves).transpose()?;
     let sensitivity_file = picture(&flags.sensitivity).transpose()?;
-    let mut comparison = Comparison::of(&flags.folders, flags.against.as_deref())?;
+    let mut comparison = Comparison::of(flags)?;
     // All that can fail first.
     let columns = &comparison.columns;
     let remarks = &mut comparison.remarks;
     let curves = curves_file.map(|file| Ok((file, figures::curves(columns, remarks)?)));
-    let sensitivity = sensitivity_file.map(|file| Ok((file, figures::sensitivity(columns)?)));
+    let sensitivity =
+        sensitivity_file.map(|file| Ok((file, figures::sensitivity(columns, flags.mix)?)));
     let pictures: Vec<(OutFile, String)> = [curves, sensitivity]
         .into_iter()
         .flatten()
@@ -131,19 +141,8 @@ impl Flags {
 }
 
 impl Comparison {
-    fn of(folders: &[PathBuf], against: Option<&str>) -> Result<Self> {
-        let mut found = Vec::new();
-        for folder in folders {
-            let here = find_runs(folder)?;
-            if here.is_empty() {
-                let message = format!("{} holds no runs", folder.display());
-                return Err(Error::usage(message).hint(
-                    "expected a folder such as runs/text-skein-s42, or one that holds such",
-                ));
-            }
-            found.extend(here);
-        }
-        let found = distinct(found);
+    fn of(flags: &Flags) -> Result<Self> {
+        let found = runs_in(&flags.folders)?;
         let mut remarks = Vec::new();
         let mut runs = Vec::new();
         let mut open = Vec::new();
@@ -165,11 +164,15 @@ impl Comparison {
             let message = format!("none of the {} runs has ended", found.len());
             return Err(Error::usage(message).hint("a run that has ended has a result.json"));
         }
+        for column in &columns {
+            mixture(column, flags.mix, &mut remarks)?;
+        }
+        let averages = agree(&columns, flags.mix, &mut remarks);
         let all = columns.iter().flat_map(|column| &column.runs);
         let mut methods = distinct(all.map(|run| run.config.attn.clone()));
         methods.sort_by_key(|attn| (rank(attn), attn.clone()));
         let there = |name: &&str| methods.iter().any(|method| method == name);
-        let against = match against {
+        let against = match flags.against.as_deref() {
             Some(name) if !there(&name) => {
                 let message = format!(
                     "--against {name}: none of the runs is of it; expected one of {}",
@@ -189,14 +192,14 @@ impl Comparison {
             columns,
             methods,
             against,
+            averages,
             remarks,
         })
     }
 
-    /// Whether there is exactly one column of each of the five tasks, so that there is an average.
+    /// Whether there is an average of the five tasks.
     fn is_whole(&self) -> bool {
-        let tasks = self.columns.iter().map(|column| column.task);
-        tasks.eq(Task::ALL)
+        self.averages && has_all_tasks(&self.columns)
     }
 
     fn accuracies(&self) -> Grid {
@@ -310,19 +313,23 @@ impl Comparison {
             if of_task.len() < 2 {
                 continue;
             }
-            for column in &of_task {
+            let origins: Vec<Origin> = of_task.iter().map(|c| origin_of(&c.runs)).collect();
+            let other_origin = differing(&origins);
+            for (column, origin) in of_task.iter().zip(&origins) {
                 let lines = column.settings.lines();
                 let common = |line: &&str| {
                     let mut others = of_task.iter();
                     others.all(|other| other.settings.lines().any(|its| its == *line))
                 };
-                let differing: Vec<&str> = lines.filter(|line| !common(line)).collect();
+                let settings = lines.filter(|line| !common(line)).map(String::from);
+                let origin = described(origin, &other_origin);
+                let all: Vec<String> = settings
+                    .chain((!origin.is_empty()).then_some(origin))
+                    .collect();
                 notes.push(format!(
                     "{} is not averaged with the others, of other settings: {}",
                     column.title,
-                    differing
-                        .join(", ")
-                        .replace("data = ", "SHA-256 of data = ")
+                    all.join(", ")
                 ));
             }
         }
@@ -391,7 +398,8 @@ impl Comparison {
         let mut text = "column,task,method,runs,seeds,accuracy,deviation,against,difference,\
                         difference_error,pairs,paper,parameters,multiply_adds,seconds_per_step,\
                         tokens_per_second,peak_mib,token_frequency,majority,protocol,budget,\
-                        features,steps,batch,learning_rate,max_len,data,data_sha256,exact\n"
+                        features,steps,batch,learning_rate,max_len,data,data_sha256,code,product,\
+                        kernel_path,exact\n"
             .to_string();
         for column in &self.columns {
             for attn in &self.methods {
@@ -405,8 +413,10 @@ impl Comparison {
                 };
                 let costs = Costs::of(&runs);
                 let (config, outcome) = (&first.config, &first.outcome);
+                let data = distinct(runs.iter().map(|run| run.outcome.data.as_str()));
+                let origin = origin_of(runs.iter().copied());
                 let exact = |number: Option<f64>| number.map_or(String::new(), |x| x.to_string());
-                let fields = [
+                let mut fields = vec![
                     column.title.clone(),
                     column.task.name().into(),
                     attn.clone(),
@@ -433,16 +443,104 @@ impl Comparison {
                     config.batch.to_string(),
                     config.learning_rate.to_string(),
                     config.max_len.to_string(),
-                    outcome.data.clone(),
-                    outcome.data_sha256.clone(),
+                    data.join(" + "),
                     exact(column.exact(attn)),
                 ];
-                text += &fields.map(|field| csv_field(&field)).join(",");
+                fields.extend(origin.into_iter().map(|(_, value)| value));
+                let fields: Vec<String> = fields.iter().map(|field| csv_field(field)).collect();
+                text += &fields.join(",");
                 text.push('\n');
             }
         }
         text
     }
+}
+
+/// Whether there is exactly one column of each of the five tasks.
+fn has_all_tasks(columns: &[Column]) -> bool {
+    columns.iter().map(|column| column.task).eq(Task::ALL)
+}
+
+/// Refuses a column of several origins, or says what differs if a mixture is asked for; and names runs that are
+/// themselves of several.
+fn mixture(column: &Column, mix: bool, remarks: &mut Vec<String>) -> Result<()> {
+    let title = &column.title;
+    let several = column.runs.iter().filter(|run| run.computed_by.len() > 1);
+    let several: Vec<String> = several
+        .map(|run| run.folder.display().to_string())
+        .collect();
+    if !several.is_empty() {
+        remarks.push(format!(
+            "{title}: begun and ended by different code, product or kernel path: {}",
+            several.join(", ")
+        ));
+    }
+    let origins = column.origins();
+    let names = differing(origins.iter().map(|(origin, _)| origin));
+    if names.is_empty() {
+        return Ok(());
+    }
+    let what = names.join(", ");
+    let groups: Vec<String> = origins
+        .iter()
+        .map(|(origin, runs)| format!("{} ({})", described(origin, &names), folders(runs)))
+        .collect();
+    let groups = groups.join("; ");
+    if mix {
+        remarks.push(format!(
+            "{title}: averaged over runs that differ in {what}, as --mix has it: {groups}"
+        ));
+        return Ok(());
+    }
+    let message =
+        format!("{title}: runs of the same settings differ in {what}, expected the same: {groups}");
+    let unknown = origins.iter().any(|(origin, _)| {
+        origin
+            .iter()
+            .any(|(name, value)| names.contains(name) && value == "unknown")
+    });
+    let why = match unknown {
+        true => "; unknown is what older versions did not record",
+        false => "",
+    };
+    Err(Error::usage(message).hint(format!(
+        "make a table of each, or average over all of them with --mix{why}"
+    )))
+}
+
+/// The first of the folders and how many there are.
+fn folders(runs: &[&Run]) -> String {
+    let first = runs.first().map(|run| run.folder.display().to_string());
+    let first = first.unwrap_or_default();
+    match runs.len() {
+        1 => first,
+        count => format!("{first} and {} more", count - 1),
+    }
+}
+
+/// Whether all columns were computed by the same, or a mixture is asked for; a remark says what differs.
+fn agree(columns: &[Column], mix: bool, remarks: &mut Vec<String>) -> bool {
+    // Their data differ, of course.
+    let by = |column: &Column| origin_of(&column.runs).split_off(1);
+    let origins: Vec<Origin> = columns.iter().map(by).collect();
+    let names = differing(&origins);
+    if names.is_empty() {
+        return true;
+    }
+    let each = columns.iter().zip(&origins);
+    let each: Vec<String> = each
+        .map(|(column, origin)| format!("{}, {}", column.title, described(origin, &names)))
+        .collect();
+    let average = match has_all_tasks(columns) && !mix {
+        true => "; there is no average of them without --mix",
+        false => "",
+    };
+    remarks.push(format!(
+        "The columns differ in {}: {}{average}",
+        names.join(", "),
+        each.join("; ")
+    ));
+    mix
 }
 
 const TOKEN_FREQUENCY: fn(&Outcome) -> f64 = |outcome| outcome.token_frequency_accuracy;

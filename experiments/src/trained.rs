@@ -5,8 +5,11 @@
 use crate::checkpoint;
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
-use crate::experiment::{Checkpoint, other_best, refuse_other_config};
+use crate::experiment::{Checkpoint, other_best, other_data, refuse_other_config};
+use crate::output::tell;
+use crate::report::DataReport;
 use crate::trainer::State;
+use datasets::Dataset;
 use datasets::shown;
 use engine::Params;
 use models::load_safetensors;
@@ -29,6 +32,8 @@ pub(crate) struct Trained {
     folder: PathBuf,
     /// As its config.toml has it.
     pub(crate) config: Config,
+    /// What it has learnt from; none if an older program began it.
+    data: Option<DataReport>,
 }
 
 impl Weights {
@@ -43,6 +48,13 @@ impl Weights {
     }
 }
 
+fn tell_of_unknown(classes: &[String]) {
+    let classes = classes.join(", ");
+    tell(&format!(
+        "note: unknown which classes the run has learnt: taken to be {classes}"
+    ));
+}
+
 impl Trained {
     /// The run in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Trained> {
@@ -51,7 +63,55 @@ impl Trained {
         Ok(Trained {
             folder: folder.to_path_buf(),
             config: config.checked(task)?,
+            data: DataReport::read(folder)?,
         })
+    }
+
+    /// The names of the classes that it has learnt, by label; of an older run, those that its task has in this program.
+    pub(crate) fn classes(&self) -> Vec<String> {
+        match &self.data {
+            Some(data) => data.classes.clone(),
+            None => {
+                let builtin = self.config.data_folder().is_none();
+                let classes = self.config.task.classes(builtin);
+                tell_of_unknown(&classes);
+                classes
+            }
+        }
+    }
+
+    /// Refuses data of other classes than it has learnt.
+    pub(crate) fn refuse_other_classes(&self, data: &Dataset) -> Result<()> {
+        match &self.data {
+            Some(learnt) => learnt.refuse_other_classes(data),
+            None => {
+                tell_of_unknown(&data.classes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Refuses other data than the run's, as its checkpoint has them, or data.json where there is none.
+    pub(crate) fn refuse_other_data(&self, sha256: &str) -> Result<()> {
+        let checkpoint = self.readable().map(|checkpoint| checkpoint.data);
+        let learnt = || Some(self.data.as_ref()?.sha256.clone());
+        match checkpoint.or_else(learnt) {
+            Some(learnt) if learnt != sha256 => {
+                let instead = match self.config.data_folder() {
+                    Some(_) => "name these with --data PATH",
+                    None => "judge it on these with --data builtin",
+                };
+                let hashes = [sha256, &learnt];
+                Err(other_data(&self.config, &self.folder, hashes, instead))
+            }
+            Some(_) => Ok(()),
+            None => {
+                tell(
+                    "note: without its checkpoints it is not known whether the data are the run's",
+                );
+                Ok(())
+            }
+        }
     }
 
     /// The checkpoint of the newest state, if it is one of this configuration.

@@ -16,6 +16,7 @@ use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use crate::ordered_sum::OrderedSum;
 use crate::profile::{Part, Profile, Stopwatch, Work};
+use crate::range;
 use datasets::loader::Loader;
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::buffer::release_free;
@@ -74,10 +75,13 @@ pub struct Step {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
+    #[serde(deserialize_with = "range::amount")]
     pub loss: f64,
     /// Share that was classified rightly, 0 to 1.
+    #[serde(deserialize_with = "range::share")]
     pub accuracy: f64,
     /// Examples looked at.
+    #[serde(deserialize_with = "range::count")]
     pub examples: usize,
 }
 

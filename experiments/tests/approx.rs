@@ -224,7 +224,14 @@ fn the_weights_of_a_run_are_read() {
         let output = run(&[&small[..], &["--run", &run_folder], more].concat());
         [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
     };
-    let [other, said] = told(&[]);
+    // These are not what the run has learnt from.
+    let [nothing, said] = told(&[]);
+    assert_eq!(nothing, "");
+    assert!(
+        said.contains("error: the data are not those of the run: SHA-256 "),
+        "{said}"
+    );
+    let [other, said] = told(&["--data", &texts]);
     assert!(said.starts_with("data: ") && said.lines().next().unwrap().contains(&texts));
     assert_ne!(other, of_run);
     let [same, said] = told(&["--data", "builtin"]);

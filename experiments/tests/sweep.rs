@@ -446,6 +446,132 @@ fn a_cell_that_fails_stops_no_other_and_is_tried_again() {
     assert!(!place.grid().join("text-vmean-s1").exists());
 }
 
+/// The cells of which a run has begun or ended are of the data that they were begun on, wherever these are now.
+#[test]
+fn other_data_are_refused_before_anything_is_trained() {
+    let place = Place::new();
+    let shard = |number: &str| {
+        let mut command = place.sweep(12);
+        command.args(["--shard", number]);
+        command
+    };
+    succeed(shard("1/4"));
+    let text = place.texts().join("train/pos/1.txt");
+    let before = fs::read(&text).unwrap();
+    let list = || {
+        let mut command = place.sweep(12);
+        command.arg("--list");
+        command
+    };
+    let refused = |mut command: Command, expected: &str| {
+        let output = command.output().unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert_eq!(stdout(&output), "");
+        let error = told.lines().find(|line| line.starts_with("error: "));
+        let error = error.unwrap_or_else(|| panic!("{told}"));
+        assert!(
+            error.contains(expected) && error.contains("grid/text-vmean-s1"),
+            "{told}"
+        );
+        assert!(told.contains("\nhint: "), "{told}");
+        assert!(!told.contains("[1/4]"), "{told}");
+    };
+    let result = fs::read(place.grid().join("text-vmean-s1/result.json")).unwrap();
+    for state in ["ended", "begun"] {
+        fs::write(&text, "other").unwrap();
+        let changed = "the data have changed since this run began: SHA-256 ";
+        refused(place.sweep(12), changed);
+        refused(list(), changed);
+        assert_eq!(fs::read_dir(place.grid()).unwrap().count(), 2); // The run, and the locks.
+        fs::write(&text, &before).unwrap();
+
+        let away = place.0.path().join("away");
+        fs::rename(place.texts(), &away).unwrap();
+        refused(place.sweep(12), "texts");
+        refused(list(), "texts");
+        // Where they are makes no difference.
+        let mut moved = place.sweep(12);
+        moved.arg("--list").arg("--set");
+        moved.arg(format!("text.data={}", away.display()));
+        let expected = match state {
+            "ended" => "1  text-vmean-s1  ended, ",
+            _ => "1  text-vmean-s1  step 12 of 12\n",
+        };
+        let listed = succeed(moved);
+        assert!(listed.contains(expected), "{listed}");
+        fs::rename(&away, place.texts()).unwrap();
+        let _ = fs::remove_file(place.grid().join("text-vmean-s1/result.json"));
+    }
+    // The result of another run is no end of this one.
+    let path = place.grid().join("text-vmean-s1/result.json");
+    let result = String::from_utf8(result).unwrap();
+    fs::write(&path, result.replace("\"seed\": 1,", "\"seed\": 2,")).unwrap();
+    refused(
+        list(),
+        "result.json is of text vmean with seed 2, expected text vmean with seed 1",
+    );
+    fs::write(&path, &result).unwrap();
+
+    // Data are loaded once for what was there and what is trained.
+    let output = place.sweep(12).output().unwrap();
+    assert_eq!(ended_now(&stdout(&output)), 3);
+    assert_eq!(stderr(&output).matches("data:   ").count(), 1);
+    assert!(!stderr(&output).contains("note:"), "{}", stderr(&output));
+    place.check_runs(12);
+}
+
+#[test]
+fn a_grid_that_goes_on_with_other_code_says_so() {
+    let place = Place::new();
+    let mut one = place.sweep(12);
+    one.args(["--shard", "1/4"]);
+    succeed(one);
+    let run = place.grid().join("text-vmean-s1");
+    let read = |file: &str| fs::read_to_string(run.join(file)).unwrap();
+    let environment: toml::Table = read("environment.toml").parse().unwrap();
+    let code = environment["start"][0]["code"].as_str().unwrap();
+    for file in ["result.json", "environment.toml"] {
+        let other = read(file).replace(code, "0123456789abcdef");
+        fs::write(run.join(file), other).unwrap();
+    }
+    let mut other = place.sweep(12);
+    other.args(["--shard", "1/2"]);
+    let output = other.output().unwrap();
+    assert_eq!(ended_now(&stdout(&output)), 1);
+    let note =
+        "note:   1 runs of the grid are of other code, another product or another kind of CPU:";
+    assert!(stderr(&output).contains(note), "{}", stderr(&output));
+}
+
+#[test]
+fn what_the_grid_does_not_take_from_a_file_is_said() {
+    let place = Place::new();
+    let file = place.0.path().join("c.toml");
+    fs::write(
+        &file,
+        "attn = \"skein\"\nseed = 42\nlearning_rate = 0.1\nbatch = 3\n",
+    )
+    .unwrap();
+    let told = |flags: &[&str]| {
+        let mut command = place.sweep(12);
+        command.args(["--list", "--config"]).arg(&file).args(flags);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let start = format!("note:   not taken from {}: ", file.display());
+    let both = "attn (--methods has those of the grid), seed (--seeds has those of the grid)";
+    assert_eq!(told(&[]), format!("{start}{both}\n"));
+    let rates = "learning_rate (--rates has those of the grid)";
+    assert_eq!(
+        told(&["--rates", "1e-3,1e-4"]),
+        format!("{start}{both}, {rates}\n")
+    );
+    fs::write(&file, "dropout = 0.2\n").unwrap();
+    assert_eq!(told(&[]), "");
+}
+
 #[test]
 fn other_settings_are_refused_before_anything_is_trained() {
     let place = Place::new();

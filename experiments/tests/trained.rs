@@ -213,6 +213,101 @@ fn any_split_of_any_data_can_be_judged() {
     assert!(short.clone().all(|line| line.len() <= 80), "{page}");
 }
 
+/// Labels are numbers: what they mean is what the run has learnt.
+#[test]
+fn data_of_other_classes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(&runs().join("clean"), &run);
+    let path = run.join("data.json");
+    let written = fs::read_to_string(&path).unwrap();
+    let mut report: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(report["classes"], serde_json::json!(["neg", "pos"]));
+    let learnt = |report: &mut Value, classes: &[&str]| {
+        report["classes"] = serde_json::json!(classes);
+        fs::write(&path, report.to_string()).unwrap();
+    };
+    let texts = runs().join("texts");
+    let weights = run.join("weights.safetensors");
+    for classes in [
+        &["bad", "good"][..],
+        &["pos", "neg"],
+        &["neg", "so-so", "pos"],
+    ] {
+        learnt(&mut report, classes);
+        let expected = format!(
+            "the classes of the data are neg, pos; expected those that the model has learnt, {}\n",
+            classes.join(", ")
+        );
+        for flags in [
+            "".to_string(),
+            format!("--data {}", texts.display()),
+            format!("--weights {}", weights.display()),
+        ] {
+            let output = evaluate(&run, &flags);
+            assert_eq!(output.stdout, b"");
+            let told = refused(&output, 1);
+            assert!(told.contains(&expected), "{told}");
+        }
+    }
+    // Answers are named as they were learnt.
+    learnt(&mut report, &["bad", "good"]);
+    let labels = printed(&predict(&run, "", b"abc\n"));
+    assert!(
+        labels.contains("\tbad ") && labels.contains("\tgood "),
+        "{labels}"
+    );
+    // Nor does a run go on with other classes.
+    fs::remove_file(run.join("result.json")).unwrap();
+    let resume = ["--resume", run.to_str().unwrap()];
+    let resume = || {
+        command(env!("CARGO_BIN_EXE_exp_text"), &resume)
+            .output()
+            .unwrap()
+    };
+    let told = text(&resume().stderr);
+    assert!(
+        told.contains("expected those that the model has learnt, bad, good\n"),
+        "{told}"
+    );
+
+    // Older runs do not say theirs.
+    fs::remove_file(&path).unwrap();
+    let unknown = "note: unknown which classes the run has learnt: taken to be ";
+    for output in [evaluate(&run, "--json"), predict(&run, "", b"abc\n")] {
+        printed(&output);
+        let told = text(&output.stderr);
+        assert!(told.contains(&format!("{unknown}neg, pos\n")), "{told}");
+    }
+    printed(&resume());
+    assert_eq!(fs::read_to_string(&path).unwrap(), written);
+}
+
+/// What data a run has is known without its checkpoints, too.
+#[test]
+fn other_data_are_refused_without_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let [run, texts] = ["run", "texts"].map(|name| folder.path().join(name));
+    write_texts(&texts, ["nop", "abc"]);
+    train(&run, &texts, "clean");
+    for file in ["best.bin", "checkpoint-8.bin", "checkpoint-9.bin"] {
+        fs::remove_file(run.join(file)).unwrap();
+    }
+    let flags = format!(
+        "--json --weights {}",
+        run.join("weights.safetensors").display()
+    );
+    assert_same(&json(&evaluate(&run, &flags)), &result(&run)["test"]);
+    write_texts(&texts, ["xyz", "abc"]);
+    let told = refused(&evaluate(&run, &flags), 1);
+    assert!(told.contains("the data are not those of the run"), "{told}");
+    fs::remove_file(run.join("data.json")).unwrap();
+    let output = evaluate(&run, &flags);
+    printed(&output);
+    let note = "note: without its checkpoints it is not known whether the data are the run's\n";
+    assert!(text(&output.stderr).contains(note));
+}
+
 /// A copy of a run, to be altered.
 fn copy(run: &Path, to: &Path) {
     fs::create_dir(to).unwrap();

@@ -29,6 +29,69 @@ pub fn uncounted<R>(work: impl FnOnce() -> R) -> (R, u64) {
     (done, MULTIPLY_ADDS.replace(before) - before)
 }
 
+/// Whose product of `f32` it is, and with which instructions it multiplies: the only code whose rounding depends on the
+/// kind of CPU. The loops of [`mod@crate::lanes`] follow the CPU too, with the same bits everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// "small-gemm" or "matrixmultiply".
+    pub name: &'static str,
+    /// "avx512", "avx2", "avx", "neon" or "portable".
+    pub kernel: &'static str,
+}
+
+/// The product that [`gemm()`] calls for `f32` on this machine.
+pub fn product() -> Product {
+    #[cfg(all(feature = "small-gemm", target_arch = "x86_64"))]
+    {
+        use crate::lanes::{Level, level};
+        let kernel = match level() {
+            Level::Avx512 => Some("avx512"),
+            Level::Avx2 => Some("avx2"),
+            Level::Portable => None,
+        };
+        if let Some(kernel) = kernel {
+            return Product {
+                name: "small-gemm",
+                kernel,
+            };
+        }
+    }
+    Product {
+        name: "matrixmultiply",
+        kernel: matrixmultiply_kernel(),
+    }
+}
+
+/// What matrixmultiply finds, which does not say it: the conditions of its `sgemm_kernel.rs`, in their order.
+fn matrixmultiply_kernel() -> &'static str {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        if allowed("avx512f") && is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        let fused = allowed("fma") && is_x86_feature_detected!("fma");
+        if fused && allowed("avx2") && is_x86_feature_detected!("avx2") {
+            return "avx2";
+        }
+        if allowed("avx") && is_x86_feature_detected!("avx") {
+            return "avx";
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    if allowed("neon") && std::arch::is_aarch64_feature_detected!("neon") {
+        return "neon";
+    }
+    "portable"
+}
+
+/// Whether matrixmultiply was built with leave to use these instructions: all of them, unless MMTEST_FEATURE, which it
+/// reads then, lists some.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
+fn allowed(feature: &str) -> bool {
+    let listed = option_env!("MMTEST_FEATURE").unwrap_or("");
+    listed.is_empty() || listed.split(',').any(|one| one == feature)
+}
+
 /// `0..n` in pieces of `size`, the last of which may be shorter: rows that are worked on together.
 pub fn pieces(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n)
@@ -365,6 +428,7 @@ pub fn gemm<T: Real>(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>, beta: T, c: M
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::{Level, level};
 
     #[test]
     fn product_of_heads_and_transposes_equals_the_plain_loop() {
@@ -384,6 +448,26 @@ mod tests {
                 assert!((c[i * 8 + j] - want).abs() < 1e-12, "({i}, {j})");
             }
         }
+    }
+
+    /// Whether multiply-adds are fused is seen in the sum: (1 + 2^-12)² - 1 without its last bit, if its square is
+    /// rounded first.
+    #[test]
+    fn the_product_says_what_it_multiplies_with() {
+        let x = 1.0 + 2.0f32.powi(-12);
+        let mut y = [0.0];
+        let (a, b) = ([1.0, x], [-1.0, x]);
+        let (a, b) = (MatRef::new(&a, 1, 2), MatRef::new(&b, 2, 1));
+        gemm(1.0, a, b, 0.0, MatMut::new(&mut y, 1, 1));
+        let Product { name, kernel } = product();
+        let unfused = 2.0f32.powi(-11);
+        match kernel {
+            "avx512" | "avx2" | "neon" => assert_eq!(y, [unfused + 2.0f32.powi(-24)]),
+            "avx" | "portable" => assert_eq!(y, [unfused]),
+            other => panic!("{other}"),
+        }
+        let own = cfg!(feature = "small-gemm") && level() != Level::Portable;
+        assert_eq!(name, if own { "small-gemm" } else { "matrixmultiply" });
     }
 
     #[test]

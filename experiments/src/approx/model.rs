@@ -9,6 +9,7 @@
 use super::input::Head;
 use crate::config::{self, Budget, Config};
 use crate::error::{Error, Result};
+use crate::experiment::fingerprint;
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
 use crate::trainer;
@@ -90,11 +91,17 @@ impl Reader {
     }
 
     /// With the weights of the run in `folder`: those of its test, or before there are any, those
-    /// that a test would be about now.
-    pub(super) fn load_run(&mut self, folder: &Path) -> Result<()> {
+    /// that a test would be about now. If the texts are to be its `own`, others are refused.
+    pub(super) fn load_run(&mut self, folder: &Path, own: bool) -> Result<()> {
         of_run(folder)?;
         let run = Trained::open(folder)?;
         let config = &run.config;
+        if own {
+            // Here texts are not cut as the run cuts them.
+            let texts = Task::Text.load(config).map_err(Error::data)?;
+            run.refuse_other_data(&fingerprint(&texts))?;
+        }
+        run.refuse_other_classes(&self.texts)?;
         let classes = self.texts.classes.len();
         let (model, mut params) =
             trainer::model(config, &Task::Text.encoding(config.black()), classes)?;
@@ -134,6 +141,13 @@ impl Reader {
             return Err(wrong(format!(
                 "a model of {} words, texts need {}",
                 config.vocabulary, self.texts.encoding.vocabulary
+            )));
+        }
+        if self.texts.classes.len() != config.classes {
+            return Err(wrong(format!(
+                "a model of {} classes, texts have {}",
+                config.classes,
+                self.texts.classes.len()
             )));
         }
         self.model = Some(TrainedModel {

@@ -1,8 +1,10 @@
 //! What has come of a run: its result.json.
 
-use crate::config::Protocol;
+use crate::config::{Config, Protocol};
+use crate::environment::Computer;
 use crate::error::{Error, Result};
 use crate::output::{percent, shell_word};
+use crate::range;
 use crate::reach::Lengths;
 use crate::task::Task;
 use crate::trainer::Evaluation;
@@ -26,17 +28,24 @@ pub(crate) struct Outcome {
     pub(crate) builtin: bool,
     /// [`fingerprint`](super::fingerprint).
     pub(crate) data_sha256: String,
+    /// In the order of the starts, each once; none in results that are older than the record.
+    #[serde(default)]
+    pub(crate) computed_by: Vec<Computer>,
     /// Learned numbers.
+    #[serde(deserialize_with = "range::count")]
     pub(crate) parameters: usize,
     /// That were done.
+    #[serde(deserialize_with = "range::count")]
     pub(crate) steps: usize,
     pub(crate) tested_weights_of_step: usize,
     pub(crate) best_dev: Option<Evaluation>,
     pub(crate) test: Evaluation,
     /// Of always answering the most frequent class of train, 0 to 1; on the examples of `test`, of which
     /// older results took the whole split.
+    #[serde(deserialize_with = "range::share")]
     pub(crate) majority_accuracy: f64,
     /// Of a logistic regression on token frequencies, likewise.
+    #[serde(deserialize_with = "range::share")]
     pub(crate) token_frequency_accuracy: f64,
     /// Of train, dev and test together. Older results lack this and what follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,11 +70,39 @@ impl Outcome {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|cause| Error::file("cannot read", &path, &cause))?,
         };
-        serde_json::from_slice(&text).map(Some).map_err(|error| {
-            let message = format!("{}: expected the outcome of a run: {error}", path.display());
+        let wrong = |what: String| {
+            let message = format!("{}: expected the outcome of a run: {what}", path.display());
             Error::failure(message)
                 .hint("restore it, or leave that run out; another version may have written it")
-        })
+        };
+        let outcome: Self =
+            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        let (tested, steps) = (outcome.tested_weights_of_step, outcome.steps);
+        match tested <= steps {
+            true => Ok(Some(outcome)),
+            false => Err(wrong(format!(
+                "weights of step {tested} were tested: expected one of the {steps} that were done"
+            ))),
+        }
+    }
+
+    /// A result.json beside the config.toml of another run is nobody's.
+    pub(crate) fn refuse_other_run(&self, config: &Config, folder: &Path) -> Result<()> {
+        let said = (self.task, &self.attn, self.seed);
+        if said == (config.task, &config.attn, config.seed) {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: result.json is of {} {} with seed {}, expected {} {} with seed {} as in config.toml",
+            folder.display(),
+            self.task.name(),
+            self.attn,
+            self.seed,
+            config.task.name(),
+            config.attn,
+            config.seed
+        );
+        Err(Error::failure(message).hint("restore one of the two files"))
     }
 
     /// As it is printed, with the time that it took.

@@ -299,6 +299,7 @@ impl<'a> Session<'a> {
             data: data.name.clone(),
             builtin: data.builtin,
             data_sha256: self.data.sha256.clone(),
+            computed_by: self.run.computed_by()?,
             parameters: trainer.params().count(),
             steps,
             tested_weights_of_step,

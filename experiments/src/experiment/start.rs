@@ -230,6 +230,7 @@ mod tests {
     use super::*;
     use crate::config::Budget;
     use crate::task::Task;
+    use std::fs;
 
     #[test]
     fn other_built_in_data_are_told_from_other_files() {

@@ -5,7 +5,7 @@ use super::curve::{self, MOST_POINTS};
 use super::record::{Record, Step};
 use crate::chart::{Chart, Point, Scale, Series, escaped, figure};
 use crate::config::Config;
-use crate::environment::Took;
+use crate::environment::{Computer, Took};
 use crate::experiment::Outcome;
 use crate::output::percent;
 use crate::trainer::{Evaluation, Operators};
@@ -159,6 +159,9 @@ pub(super) fn one(run: &Record) -> String {
     if run.timings.is_none() {
         remark += " timings.jsonl is not there: what the steps took is not known.";
     }
+    if !run.has_metrics {
+        remark = "metrics.jsonl is not there: the run was kept for its outcome.".into();
+    }
     page.remark(&remark);
 
     let charts = norms(run);
@@ -232,6 +235,9 @@ fn outcome(page: &mut Page, run: &Record) {
             percent(part)
         );
         rows.push(("exact attention".to_string(), value));
+    }
+    for (name, value) in Computer::facts(&run.computed_by) {
+        rows.push((name.to_string(), value));
     }
     rows.push(("parameters".to_string(), thousands(result.parameters)));
     rows.push(("steps".to_string(), thousands(result.steps)));
@@ -452,6 +458,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
             let of = |show: &dyn Fn(&Outcome) -> String| result.map_or_else(absent, show);
             let best = run.evaluations.iter().map(|(_, dev)| dev.dev);
             let best = best.min_by(|a, b| a.loss.total_cmp(&b.loss));
+            let best = best.or(result.and_then(|result| result.best_dev));
             vec![
                 name.clone(),
                 run.config.attn.clone() + if exact(result) { " (exact)" } else { "" },
@@ -477,17 +484,20 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
              attention under another name.",
         );
     }
-    let untimed: Vec<&str> = runs
-        .iter()
-        .zip(names)
-        .filter(|(run, _)| run.timings.is_none())
-        .map(|(_, name)| name.as_str())
-        .collect();
-    if !untimed.is_empty() {
-        page.remark(&format!(
-            "No timings.jsonl, so no time a step and no curve over time: {}.",
-            untimed.join(", ")
-        ));
+    let without = |lacks: fn(&Record) -> bool, what: &str| {
+        let lacking = runs.iter().zip(names).filter(|(run, _)| lacks(run));
+        let lacking: Vec<&str> = lacking.map(|(_, name)| name.as_str()).collect();
+        (!lacking.is_empty()).then(|| format!("{what}: {}.", lacking.join(", ")))
+    };
+    let remarks = [
+        without(
+            |run| run.timings.is_none(),
+            "No timings.jsonl, so no time a step and no curve over time",
+        ),
+        without(|run| !run.has_metrics, "No metrics.jsonl, so no curves"),
+    ];
+    for remark in remarks.iter().flatten() {
+        page.remark(remark);
     }
 
     page.section("Curves");
@@ -545,7 +555,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
     ));
 
     page.section("Settings that differ");
-    let all: Vec<Vec<(String, String)>> = runs.iter().map(|run| settings(&run.config)).collect();
+    let all: Vec<Vec<(String, String)>> = runs.iter().map(settings_and_origin).collect();
     let differ: Vec<usize> = (0..all[0].len())
         .filter(|&place| all.iter().any(|one| one[place] != all[0][place]))
         .collect();
@@ -595,6 +605,17 @@ fn over_time(run: &Record, name: &str, unit: f64) -> Series {
         name: name.to_string(),
         points: timed.collect(),
     }
+}
+
+/// Every setting, then what the run was computed from and by.
+fn settings_and_origin(run: &Record) -> Vec<(String, String)> {
+    let mut rows = settings(&run.config);
+    let data = run.data_sha256().unwrap_or("unknown");
+    rows.push(("SHA-256 of the data".to_string(), data.to_string()));
+    for (name, value) in Computer::facts(&run.computed_by) {
+        rows.push((name.to_string(), value));
+    }
+    rows
 }
 
 /// Every setting as config.toml has it.

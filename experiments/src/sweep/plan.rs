@@ -3,6 +3,7 @@
 use crate::config::{Config, read_toml};
 use crate::error::{Error, Result, nearest};
 use crate::flags::{Settings, distinct, parse_number, parse_seed, parse_threads};
+use crate::output::tell;
 use crate::paper;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
@@ -124,6 +125,61 @@ pub(super) struct Cell {
     /// Of its folder within the grid.
     pub(super) name: String,
     pub(super) config: Config,
+}
+
+impl Axes {
+    /// Settings of a run are those of its task.
+    fn refuse_other_task(&self, file: &Settings, path: &Path) -> Result<()> {
+        let Some(task) = file.task else {
+            return Ok(());
+        };
+        if self.tasks == [task] {
+            return Ok(());
+        }
+        let tasks: Vec<&str> = self.tasks.iter().map(|task| task.name()).collect();
+        let message = format!(
+            "--config {}: the configuration is of the task {}: expected {}",
+            path.display(),
+            task.name(),
+            match tasks[..] {
+                [one] => one.to_string(),
+                _ => format!("none, since the grid has {}", tasks.join(", ")),
+            }
+        );
+        Err(Error::usage(message).hint(format!(
+            "sweep --tasks {}, or remove the line `task` if its settings are meant for these",
+            task.name()
+        )))
+    }
+
+    /// What is compared does not come from a file, such as the config.toml of a run, and that is said.
+    fn tell_of_axes(&self, file: &Settings, path: &Path) {
+        let said: Vec<String> = [
+            (file.attn.is_some(), "attn", "--methods"),
+            (file.seed.is_some(), "seed", "--seeds"),
+            (
+                file.learning_rate.is_some() && !self.rates.is_empty(),
+                "learning_rate",
+                "--rates",
+            ),
+            (
+                file.batch.is_some() && !self.batches.is_empty(),
+                "batch",
+                "--batches",
+            ),
+        ]
+        .into_iter()
+        .filter(|(is_there, ..)| *is_there)
+        .map(|(_, setting, flag)| format!("{setting} ({flag} has those of the grid)"))
+        .collect();
+        if !said.is_empty() {
+            let said = said.join(", ");
+            tell(&format!(
+                "note:   not taken from {}: {said}",
+                path.display()
+            ));
+        }
+    }
 }
 
 impl Preset {
@@ -252,7 +308,12 @@ impl SweepFlags {
     pub(super) fn plan(&self) -> Result<Vec<Cell>> {
         let axes = self.axes()?;
         let file: Settings = match &self.config {
-            Some(file) => read_toml(file)?,
+            Some(path) => {
+                let file = read_toml(path)?;
+                axes.refuse_other_task(&file, path)?;
+                axes.tell_of_axes(&file, path);
+                file
+            }
             None => Settings::default(),
         };
         // Without a list, the one value of the settings, whose place the name does not mention.
@@ -472,7 +533,7 @@ mod tests {
         // The config.toml of a run will do: what is an axis is not taken from it.
         fs::write(
             &file,
-            "task = \"image\"\nseed = 9\nattn = \"skein\"\nsteps = 50\nbatch = 3\ngroups = 2\n",
+            "seed = 9\nattn = \"skein\"\nsteps = 50\nbatch = 3\ngroups = 2\n",
         )
         .unwrap();
         let cells = plan(&format!(
@@ -503,6 +564,40 @@ mod tests {
             ..Task::ListOps.preset(Budget::Smoke)
         };
         assert_eq!(*listops, expected);
+    }
+
+    #[test]
+    fn a_file_of_another_task_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        let run = "task = \"text\"\nattn = \"skein\"\nseed = 42\nsteps = 777\nbatch = 3\n";
+        fs::write(&file, run).unwrap();
+        let with = |tasks: &str| {
+            format!(
+                "--tasks {tasks} --methods vmean --config {}",
+                file.display()
+            )
+        };
+        for (tasks, expected) in [
+            ("listops", "expected listops\n"),
+            (
+                "listops,image",
+                "expected none, since the grid has listops, image\n",
+            ),
+            (
+                "text,image",
+                "expected none, since the grid has text, image\n",
+            ),
+        ] {
+            let told = error(&with(tasks));
+            let expected = format!("c.toml: the configuration is of the task text: {expected}");
+            assert!(told.contains(&expected), "{told}");
+            assert!(told.contains("hint: sweep --tasks text"), "{told}");
+        }
+        let cells = plan(&with("text"));
+        let config = &cells[0].config;
+        assert_eq!((config.steps, config.batch), (777, 3));
+        assert_eq!((config.attn.as_str(), config.seed), ("vmean", 1));
     }
 
     #[test]

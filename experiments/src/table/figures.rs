@@ -140,11 +140,12 @@ fn losses(run: &Run) -> Result<Vec<Loss>> {
 }
 
 /// Figure 3: test accuracy and training time against the learning rate, a line for every method and
-/// batch; two panels for all runs that agree in everything else.
+/// batch; two panels for all runs that agree in everything else, in data and what computed them, too, unless a mixture
+/// is asked for.
 ///
 /// # Errors
 /// If no two runs differ in learning rate only.
-pub(super) fn sensitivity(columns: &[Column]) -> Result<String> {
+pub(super) fn sensitivity(columns: &[Column], mix: bool) -> Result<String> {
     let but_for_both = |column: &Column| {
         let run = column.runs.first()?;
         let neutral = Config {
@@ -152,7 +153,7 @@ pub(super) fn sensitivity(columns: &[Column]) -> Result<String> {
             batch: 1,
             ..run.common()
         };
-        Some(neutral.to_toml())
+        Some((neutral.to_toml(), (!mix).then(|| run.origin())))
     };
     let mut charts = Vec::new();
     for group in distinct(columns.iter().map(but_for_both)) {
