@@ -21,7 +21,7 @@ use crate::output::{answer, hex, tell};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
-use crate::trainer::{Evaluation, Trainer};
+use crate::trainer::{Evaluation, Trainer, refuse_too_large};
 use datasets::Dataset;
 use datasets::baseline::{self, Baseline};
 use session::{Session, Stopped};
@@ -52,6 +52,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
         Some(folder) => refuse_ended(folder)?,
         None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
     }
+    refuse_too_large(&config, flags.threads())?;
     let data = Data::load(&config).map_err(|error| {
         let gone = config.data_folder().is_some_and(|path| !path.exists());
         match gone && flags.resume.is_some() {

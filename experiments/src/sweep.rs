@@ -16,6 +16,7 @@ use crate::error::{Error, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, tell};
+use crate::trainer::refuse_too_large;
 use plan::{Cell, SweepFlags};
 use std::fmt::Write;
 use std::path::Path;
@@ -45,6 +46,12 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
     if flags.list {
         answer(&listing(&grid, all.len(), &cells, &states))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    for ((_, cell), state) in cells.iter().zip(&states) {
+        if !matches!(state, State::Ended(_)) {
+            refuse_too_large(&cell.config, threads(flags.threads))
+                .map_err(|error| error.at(&cell.name))?;
+        }
     }
     let interrupt = Interrupt::install()?;
     let mut work = Work::new(&grid, threads(flags.threads), flags.tensorboard);
