@@ -25,7 +25,7 @@ use crate::reach::{self, Sizes};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
-use crate::trainer::{Evaluation, Trainer};
+use crate::trainer::{Evaluation, Trainer, refuse_too_large};
 use datasets::baseline::{self, Baseline};
 use datasets::{Dataset, shown};
 use session::{Session, Stopped};
@@ -59,6 +59,7 @@ fn experiment(task: Task) -> Result<ExitCode> {
         }
         None => Run::refuse_existing(&config, flags.out.as_deref(), flags.overwrite)?,
     }
+    refuse_too_large(&config, flags.threads())?;
     let data = Data::load(&config).map_err(|error| {
         let gone = config.data_folder().is_some_and(|path| !path.exists());
         match gone && flags.resume.is_some() {

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::task::Task;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
-use engine::Seed;
 use ops::attention::{Entry, LayerShape, Options, find, names, registry};
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -278,8 +277,8 @@ pub fn methods() -> String {
     );
     for entry in registry::<f32>() {
         let method = entry.method(&Options::default());
-        let parameters = method.parameters(shape, Seed(0).stream("size"));
-        let numbers: usize = parameters.iter().map(|(_, value)| value.data().len()).sum();
+        let shapes = method.shapes(shape);
+        let numbers: usize = shapes.iter().map(|(_, [rows, cols])| rows * cols).sum();
         let learned = if method.trains() { numbers } else { 0 };
         let random = if entry.laws.random { "yes" } else { "no" };
         let (name, time, about) = (entry.name, entry.time, entry.about);

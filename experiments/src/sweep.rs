@@ -22,6 +22,7 @@ use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, fitted, percent, tell};
 use crate::reach::{Reach, Sizes, twin};
 use crate::task::Task;
+use crate::trainer::refuse_too_large;
 use datasets::DataError;
 use datasets::shown;
 use plan::{Cell, SweepFlags};
@@ -61,6 +62,12 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
         if flags.list {
             answer(&listing(&grid, all.len(), &cells, &states, &sizes)?)?;
             return Ok(ExitCode::SUCCESS);
+        }
+    }
+    for (cell, state) in both() {
+        if !matches!(state, State::Ended(_)) {
+            refuse_too_large(&cell.config, threads(flags.threads))
+                .map_err(|error| error.at(&cell.name))?;
         }
     }
     work.tell_of_other_code(both());

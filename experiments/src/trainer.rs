@@ -8,6 +8,7 @@
 
 mod learner;
 mod observed;
+mod sizes;
 
 pub(crate) use learner::documents;
 pub(crate) use observed::{Norms, Operators};
@@ -22,11 +23,11 @@ use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::buffer::release_free;
 use engine::{GradientSums, Params, Seed, Stream, Tape};
 use learner::{Judged, Learner};
-use models::{AdamW, Model, ModelConfig, OneCycle, Pooling};
-use ops::attention;
+use models::{AdamW, Model, OneCycle};
 use ops::spread::over_threads;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sizes::Sizes;
 use std::mem::take;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use std::time::Instant;
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
+/// What a trainer has as many numbers of as there are parameters: these, two means of the optimiser, the gradient.
+const COPIES: usize = 4;
 
 /// Everything a run computes with.
 pub struct Trainer {
@@ -118,26 +121,23 @@ pub(crate) fn model(
     encoding: &Encoding,
     classes: usize,
 ) -> Result<(Model<f32>, Params<f32>)> {
-    let sizes = ModelConfig {
-        pooling: match config.protocol {
-            Protocol::Clean => Pooling::Mean,
-            Protocol::Paper => Pooling::Padded,
-        },
-        dropout: config.dropout,
-        pad: config.pad,
-        embedding_std: config.embedding_std,
-        sincos2d: config.sincos2d,
-        ..ModelConfig::new(
-            encoding.vocabulary,
-            config.position_rows(),
-            classes,
-            config.task.documents(),
-        )
-    };
-    sizes.validate()?;
-    let entry = attention::find::<f32>(&config.attn)?;
-    let method = entry.method(&config.options());
-    Ok(Model::new(sizes, method, Seed(config.seed)))
+    let sizes = Sizes::of(config, encoding, classes)?;
+    sizes.refuse_too_large(1, 1, 1)?;
+    let method = sizes.method();
+    Ok(Model::new(sizes.model, method, Seed(config.seed)))
+}
+
+/// Refuses at once a configuration whose training does not fit into the memory there is, while its data are still to
+/// be read.
+pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
+    let encoding = config.task.encoding(config.black());
+    let classes = config.task.classes(true).len();
+    let sizes = Sizes::of(config, &encoding, classes)?;
+    // Those of a trainer; two sums of groups for each thread that works on one; a state for a checkpoint, three, and
+    // its bytes.
+    let working = threads.min(config.groups).min(config.batch);
+    let sums = (2 * working).min(config.groups).min(config.batch);
+    sizes.refuse_too_large(COPIES + sums + 6, working, 1)
 }
 
 impl Trainer {
@@ -145,6 +145,9 @@ impl Trainer {
     pub fn new(config: &Config, data: impl Into<Arc<Dataset>>, threads: usize) -> Result<Trainer> {
         let data = data.into();
         let seed = Seed(config.seed);
+        let sizes = Sizes::of(config, &data.encoding, data.classes.len())?;
+        let working = threads.min(config.groups).min(config.batch);
+        sizes.refuse_too_large(COPIES, working, sizes.longest(&data))?;
         let (model, params) = model(config, &data.encoding, data.classes.len())?;
         let cycled = config.protocol == Protocol::Paper;
         Ok(Trainer {

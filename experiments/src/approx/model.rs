@@ -135,6 +135,13 @@ impl Reader {
             .validate()
             .map_err(|error| wrong(error.to_string()))?;
         let between = Between::Exact;
+        // Sizes of empty tensors are no numbers in the file.
+        let numbers = Model::numbers(&config, &*between.build());
+        if numbers > bytes.len() as f64 {
+            return Err(wrong(format!(
+                "weights of another model: their shapes are of {numbers:.0} numbers, more than there are"
+            )));
+        }
         let (_, mut params) = Model::new(config.clone(), between.build(), engine::Seed(0));
         load_safetensors(&mut params, &bytes).map_err(|error| wrong(error.to_string()))?;
         if self.texts.encoding.vocabulary > config.vocabulary {
@@ -236,6 +243,10 @@ impl Attention<f32> for Watched {
             queries: true,
             keys: true,
         }
+    }
+
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        self.inner.shapes(shape)
     }
 
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<f32>)> {
