@@ -131,7 +131,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let word = word.to_lowercase();
     let likeness = |name: &str| match word.strip_prefix(name) {
         // skeinformer is skein, not skein-nonorm.
-        Some(rest) if !rest.starts_with('-') => 1.0,
+        Some(rest) if rest.starts_with(char::is_alphabetic) => 1.0,
         _ => strsim::jaro_winkler(&word, name),
     };
     let known = known.into_iter().map(|name| (likeness(name), name));
@@ -201,6 +201,7 @@ mod tests {
         ] {
             assert_eq!(nearest(word, names.iter().copied()), meant, "{word}");
         }
+        assert_eq!(nearest("lra9", ["lra", "lra-9", "lra-6"]), Some("lra-9"));
         let message = "unknown field `step`, expected one of `task`, `steps`";
         let told = |error: Error| error.meant_in(message).to_string();
         assert_eq!(

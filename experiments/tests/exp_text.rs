@@ -249,6 +249,9 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
     for start in expected {
         assert!(rest.any(|line| line.starts_with(start)), "{start}: {told}");
     }
+    // To a pipe, the longest line is one.
+    let rule = "        protocol clean: dev = the texts of train whose SHA-256, first 8 bytes, is 0 modulo 10; train ";
+    assert!(told.contains(rule), "{told}");
     let answer = stdout(&output);
     let (table, next) = answer.split_once("next, for example:\n").unwrap();
     let commands: Vec<&str> = next.lines().collect();
