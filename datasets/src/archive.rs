@@ -3,8 +3,8 @@
 //! Headers that say more about the member after them are no members: long names of GNU, and the headers of pax, of one
 //! member or of all. Of what they say, the name is taken. What would change the contents is refused by its name, as an
 //! error of the kind [`Unsupported`](io::ErrorKind::Unsupported): sparse files, and sizes that are not those of the
-//! member's own header. No header can ask for more than [`HEADER`] bytes of memory. What a system has left among the
-//! files ([`is_left_behind`]) is passed over.
+//! member's own header. No header can ask for more than a MiB of memory. What a system has left among the files, as
+//! `__MACOSX` and `._name`, is passed over.
 //!
 //! Called by `image`, and by whoever unpacks archives.
 
