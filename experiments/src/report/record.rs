@@ -2,7 +2,7 @@
 
 use crate::config::{Config, read_toml};
 use crate::environment::Took;
-use crate::error::{Error, Result};
+use crate::error::{Error, MISSING, Result};
 use crate::experiment::Outcome;
 use crate::run::Timing;
 use crate::trainer::{Evaluation, Norms, Operators};
@@ -72,6 +72,9 @@ pub(super) struct Dev {
     pub(super) norms: Vec<Norms>,
 }
 
+/// What to do about a file that is not there.
+const RESTORE: &str = "the folder of the run has lost it: restore it, or leave that run out";
+
 impl Record {
     /// The run in `folder`.
     pub(super) fn read(folder: &Path) -> Result<Record> {
@@ -80,7 +83,8 @@ impl Record {
             start: Vec<toml::Table>,
         }
         let config = Config::of_run(folder)?;
-        let environment: Environment = read_toml(&folder.join("environment.toml"))?;
+        let environment = read_toml::<Environment>(&folder.join("environment.toml"));
+        let environment = environment.map_err(|error| error.hint_if(MISSING, RESTORE))?;
         let (mut steps, mut evaluations) = (Vec::new(), Vec::new());
         lines(&folder.join("metrics.jsonl"), |step, line| {
             // Which of the two a line is, its fields say.
@@ -148,8 +152,8 @@ fn lines(
     struct Line {
         step: usize,
     }
-    let text =
-        fs::read_to_string(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    let text = fs::read_to_string(path)
+        .map_err(|cause| Error::file("cannot read", path, &cause).hint_if(MISSING, RESTORE))?;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let Some(line) = line.strip_suffix('\n') else {
             break;
