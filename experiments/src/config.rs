@@ -147,7 +147,10 @@ impl Config {
                 Self::layered(task, &[&file, &flags.settings])
             }
         };
-        config.checked(task)
+        match flags.resume {
+            Some(_) => config.checked_of_run(task),
+            None => config.checked(task),
+        }
     }
 
     /// The configuration of a task with `layers` over its preset, each over those before it.
@@ -303,6 +306,15 @@ impl Config {
             return Err(wrong("max_len", &self.max_len, &expected));
         }
         Ok(self)
+    }
+
+    /// The same for the configuration of a run, which nobody can give anew.
+    pub(crate) fn checked_of_run(self, task: Task) -> Result<Self> {
+        let is_of_task = self.task == task;
+        self.checked(task).map_err(|error| match is_of_task {
+            true => error.hint("config.toml was altered, or is of another version: restore it"),
+            false => error,
+        })
     }
 
     /// The folder of the data set; none for the built-in corpus.

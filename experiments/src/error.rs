@@ -20,7 +20,15 @@ pub struct Error {
     code: u8,
     message: String,
     hint: Option<String>,
+    /// What the operating system said, if it refused.
+    refused: Option<io::ErrorKind>,
 }
+
+/// There is no more room on a disk.
+pub(crate) const FULL: &[io::ErrorKind] =
+    &[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+/// There is no such file.
+pub(crate) const MISSING: &[io::ErrorKind] = &[io::ErrorKind::NotFound];
 
 impl Error {
     /// A wrong flag, setting or choice of folder: exit code 2.
@@ -29,6 +37,7 @@ impl Error {
             code: 2,
             message: message.into(),
             hint: None,
+            refused: None,
         }
     }
 
@@ -38,6 +47,7 @@ impl Error {
             code: 1,
             message: message.into(),
             hint: None,
+            refused: None,
         }
     }
 
@@ -61,15 +71,22 @@ impl Error {
         Self::failure(text.strip_suffix(&end).unwrap_or(&text)).hint(error.hint)
     }
 
-    /// The operating system refused: `doing` reads like "cannot write".
+    /// The operating system refused: `doing` reads like "cannot write". The hint is about a path that was given by
+    /// hand; for others there is [`Error::hint_if`].
     pub fn file(doing: &str, path: &Path, cause: &io::Error) -> Self {
-        let error = Self::failure(format!("{doing} {}: {cause}", path.display()));
+        let error = Self {
+            refused: Some(cause.kind()),
+            ..Self::failure(format!("{doing} {}: {cause}", path.display()))
+        };
         match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                error.hint("free some space; a run then continues with --resume FOLDER")
+            kind if FULL.contains(&kind) => {
+                error.hint("free some space, then give the same command again")
             }
             io::ErrorKind::FileTooLarge => {
                 error.hint("raise the limit on file sizes (`ulimit -f`)")
+            }
+            io::ErrorKind::PermissionDenied if ["cannot read", "cannot list"].contains(&doing) => {
+                error.hint("change its permissions, or those of the folders around it")
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 error.hint("choose a place that you may use, or change its permissions")
@@ -121,6 +138,14 @@ impl Error {
         Self {
             hint: Some(hint.into()),
             ..self
+        }
+    }
+
+    /// The same error with another hint if that is why the operating system refused.
+    pub(crate) fn hint_if(self, kinds: &[io::ErrorKind], hint: impl Into<String>) -> Self {
+        match self.refused.is_some_and(|kind| kinds.contains(&kind)) {
+            true => self.hint(hint),
+            false => self,
         }
     }
 }
@@ -215,6 +240,28 @@ mod tests {
         );
         let other = Error::usage("x").meant_in("duplicate key `steps`");
         assert_eq!(other.to_string(), "error: x");
+    }
+
+    #[test]
+    fn a_hint_is_about_the_cause_and_what_was_done() {
+        let of =
+            |doing: &str, kind: io::ErrorKind| Error::file(doing, Path::new("x"), &kind.into());
+        let full = of("cannot write", io::ErrorKind::StorageFull);
+        let hint = "hint: free some space, then give the same command again";
+        assert!(full.to_string().ends_with(hint), "{full}");
+        let of_run = full
+            .hint_if(MISSING, "restore it")
+            .hint_if(FULL, "free some");
+        assert!(of_run.to_string().ends_with("hint: free some"), "{of_run}");
+        for (doing, hint) in [("read", "change its"), ("write", "choose a place")] {
+            let error = of(&format!("cannot {doing}"), io::ErrorKind::PermissionDenied);
+            assert!(
+                error.to_string().contains(&format!("hint: {hint}")),
+                "{error}"
+            );
+        }
+        let usage = Error::usage("wrong").hint_if(FULL, "free some");
+        assert_eq!(usage.to_string(), "error: wrong");
     }
 
     #[test]

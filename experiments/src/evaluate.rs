@@ -140,7 +140,9 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         data: &data.name,
         data_sha256: &data_sha256,
         split: split.name,
-        evaluation: evaluation?.expect("it never breaks off"),
+        evaluation: evaluation
+            .map_err(|error| error.hint("the weights are too large; --weights names others"))?
+            .expect("it never breaks off"),
         classes: &data.classes,
         confusion,
     };

@@ -15,7 +15,7 @@ pub(crate) use start::{
 
 use crate::checkpoint;
 use crate::config::Config;
-use crate::error::{Error, Result, exit};
+use crate::error::{Error, FULL, Result, exit};
 use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
@@ -209,6 +209,25 @@ pub(crate) fn run(
     }
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
     let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let folder = opened.run.folder().to_path_buf();
+    go_on(config, data, opened, &mut trainer, sitting, interrupt).map_err(|error| {
+        let again = format!(
+            "free some space; --resume {} then goes on",
+            folder.display()
+        );
+        error.hint_if(FULL, again)
+    })
+}
+
+/// A run that has been opened, to the end, to a pause or to a signal.
+fn go_on(
+    config: &Config,
+    data: &Data,
+    opened: Opened,
+    trainer: &mut Trainer,
+    sitting: &Sitting,
+    interrupt: &Interrupt,
+) -> Result<End> {
     let Opened { run, done, .. } = &opened;
     if let Some(note) = reach::note(config, &data.sizes)? {
         tell(&format!("note:   {note}"));
@@ -216,13 +235,14 @@ pub(crate) fn run(
     let report = DataReport::new(&data.set, &data.sha256);
     run.write("data.json", &serde_json::to_vec_pretty(&report)?)?;
     tell(&format!(
-        "run:    {} ({}), {} parameters, {threads} threads",
+        "run:    {} ({}), {} parameters, {} threads",
         shown::name(run.folder()),
         match *done {
             0 => "new".to_string(),
             done => format!("goes on after step {done}"),
         },
         trainer.params().count(),
+        sitting.threads
     ));
     let events = match sitting.tensorboard {
         true => Some(Events::create(run.folder(), *done)?),
@@ -232,8 +252,8 @@ pub(crate) fn run(
     if sitting.profile {
         trainer.start_profile();
     }
-    let end = match session.train(&mut trainer, sitting.stop_after, interrupt)? {
-        Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt)?,
+    let end = match session.train(trainer, sitting.stop_after, interrupt)? {
+        Stopped::AtTheEnd(steps) => session.test(trainer, steps, interrupt)?,
         Stopped::Paused(steps) => session.leave("stopped", steps, End::Paused),
         Stopped::Interrupted(steps) => session.interrupted(steps),
     };

@@ -360,9 +360,9 @@ impl Predictor {
         let mut text = String::new();
         for ((name, _), probabilities) in right.iter().zip(judged) {
             if !probabilities.iter().all(|p| p.is_finite()) {
-                error = Some(Error::failure(format!(
-                    "{name}: the probabilities are not finite; are the weights?"
-                )));
+                let message = format!("{name}: the probabilities are not finite");
+                let hint = "the weights are too large; --weights names others";
+                error = Some(Error::failure(message).hint(hint));
                 break;
             }
             text.push_str(&self.line(name, &probabilities)?);

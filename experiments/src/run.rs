@@ -11,7 +11,7 @@
 use crate::checkpoint;
 use crate::config::Config;
 use crate::environment::{Computer, Environment, Took};
-use crate::error::{Error, Result};
+use crate::error::{Error, MISSING, Result};
 use crate::events;
 use crate::output::tell;
 use crate::range;
@@ -67,35 +67,32 @@ impl Run {
         first: &impl Serialize,
     ) -> Result<Self> {
         let wanted = wanted(config, out);
-        let old = match overwrite {
-            true => Replaced::find(&wanted)?,
-            false => Replaced::default(),
-        };
+        if overwrite && wanted.is_dir() {
+            let old = Replaced::find(&wanted)?;
+            return Self::begin(&wanted, config, threads, first, old);
+        }
         if let Some(parent) = wanted.parent() {
             fs::create_dir_all(parent)
                 .map_err(|cause| Error::file("cannot create", parent, &cause))?;
         }
         let mut folder = wanted.clone();
         let mut number = 1;
-        let made = loop {
-            match fs::create_dir(&folder) {
-                Ok(()) => break true,
-                Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Error::file("cannot create", &folder, &cause));
-                }
-                Err(_) if overwrite => break false,
-                Err(_) if out.is_some() => return Err(exists(&folder)),
-                Err(_) => {
-                    number += 1;
-                    folder = format!("{}-{number}", wanted.display()).into();
-                }
+        while let Err(cause) = fs::create_dir(&folder) {
+            if cause.kind() != io::ErrorKind::AlreadyExists {
+                return Err(Error::file("cannot create", &folder, &cause));
             }
-        };
-        Self::begin(&folder, config, threads, first, old).inspect_err(|_| {
-            if made {
-                // It holds nothing but the beginnings of this run.
-                let _ = fs::remove_dir_all(&folder);
+            if overwrite {
+                Replaced::find(&folder)?; // It says what is in the way.
             }
+            if out.is_some() {
+                return Err(exists(&folder));
+            }
+            number += 1;
+            folder = format!("{}-{number}", wanted.display()).into();
+        }
+        Self::begin(&folder, config, threads, first, Replaced::default()).inspect_err(|_| {
+            // It holds nothing but the beginnings of this run.
+            let _ = fs::remove_dir_all(&folder);
         })
     }
 
@@ -163,7 +160,8 @@ impl Run {
             }
         }
         let here = Environment::current(step, config.seed, threads);
-        if here.append(&folder.join("environment.toml"))? {
+        let environment = here.append(&folder.join("environment.toml"));
+        if environment.map_err(|error| error.hint_if(MISSING, LOST))? {
             tell(
                 "note:   this run began with other code, another product or another kind of CPU (see environment.toml): \
                  its numbers may differ from those of an uninterrupted run",
@@ -251,6 +249,10 @@ pub(crate) fn timings(folder: &Path) -> Result<Option<Vec<Timing>>> {
     });
     timings.collect::<Result<_>>().map(Some)
 }
+
+/// What to do about a file of a run that is not there.
+pub(crate) const LOST: &str =
+    "the folder of the run has lost it: restore it, or start the run again";
 
 /// Where a run is to be: `out`, or what its settings say.
 fn wanted(config: &Config, out: Option<&Path>) -> PathBuf {
@@ -428,11 +430,9 @@ impl Lines {
     }
 
     fn open(path: PathBuf) -> Result<Self> {
-        Self::with(
-            OpenOptions::new().append(true).read(true),
-            "cannot open",
-            path,
-        )
+        let mut options = OpenOptions::new();
+        Self::with(options.append(true).read(true), "cannot open", path)
+            .map_err(|error| error.hint_if(MISSING, LOST))
     }
 
     fn with(options: &OpenOptions, doing: &str, path: PathBuf) -> Result<Self> {

@@ -16,7 +16,7 @@ mod plan;
 mod work;
 
 use crate::config::Config;
-use crate::error::{Error, Result, exit};
+use crate::error::{Error, FULL, Result, exit};
 use crate::flags::{distinct, threads};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::output::{answer, fitted, percent, tell};
@@ -87,7 +87,8 @@ fn sweep(flags: &SweepFlags) -> Result<ExitCode> {
                 Ok(Turn::Elsewhere) => elsewhere.push((i, cell)),
                 Ok(Turn::Interrupted) => return Ok(left()),
                 Err(error) => {
-                    let error = error.at(&cell.name);
+                    let again = "free some space; the same command then goes on with it";
+                    let error = error.at(&cell.name).hint_if(FULL, again);
                     tell(&error.to_string());
                     failed.push(error.to_string());
                 }

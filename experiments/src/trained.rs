@@ -8,9 +8,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Checkpoint, other_best, other_data, refuse_other_config};
 use crate::output::tell;
 use crate::report::DataReport;
-use crate::trainer::State;
-use datasets::Dataset;
-use datasets::shown;
+use crate::trainer::{State, refuse_not_finite};
+use datasets::{Dataset, shown};
 use engine::Params;
 use models::load_safetensors;
 use std::fs;
@@ -62,7 +61,7 @@ impl Trained {
         let task = config.task;
         Ok(Trained {
             folder: folder.to_path_buf(),
-            config: config.checked(task)?,
+            config: config.checked_of_run(task)?,
             data: DataReport::read(folder)?,
         })
     }
@@ -124,11 +123,17 @@ impl Trained {
                         "--weights {} has those of the test",
                         tested.display()
                     )),
-                    false => error,
+                    false => error.hint("--weights FILE names others, of a safetensors file"),
                 }
             })?;
-        refuse_other_config(&self.config, &checkpoint.config)?;
+        self.refuse_other(&checkpoint)?;
         Ok((step, checkpoint))
+    }
+
+    /// Refuses a checkpoint of another configuration.
+    fn refuse_other(&self, checkpoint: &Checkpoint) -> Result<()> {
+        refuse_other_config(&self.config, &checkpoint.config)
+            .map_err(|error| error.hint("restore that line"))
     }
 
     /// The newest checkpoint, if it is there and sound; its configuration is not compared.
@@ -141,12 +146,23 @@ impl Trained {
     /// protocol `clean`, the last under `paper`. Returns which they are.
     ///
     /// # Errors
-    /// If they are not there, or not of this model; then `params` is as it was.
+    /// If they are not there, not of this model, or not finite.
     pub(crate) fn load(
         &self,
         weights: Option<&Weights>,
         params: &mut Params<f32>,
     ) -> Result<String> {
+        let which = self.read(weights, params)?;
+        refuse_not_finite(params).map_err(|error| {
+            let place = format!("{}, {which}", self.folder.display());
+            error
+                .at(&place)
+                .hint("--weights names others: best, last or a file")
+        })?;
+        Ok(which)
+    }
+
+    fn read(&self, weights: Option<&Weights>, params: &mut Params<f32>) -> Result<String> {
         let tested = match self.config.protocol {
             Protocol::Clean => Weights::Best,
             Protocol::Paper => Weights::Last,
@@ -155,7 +171,7 @@ impl Trained {
             Weights::File(path) => {
                 // Nor does a file of weights; without checkpoints nothing can be compared.
                 if let Some(checkpoint) = self.readable() {
-                    refuse_other_config(&self.config, &checkpoint.config)?;
+                    self.refuse_other(&checkpoint)?;
                 }
                 let bytes =
                     fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;

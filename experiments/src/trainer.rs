@@ -10,7 +10,7 @@ mod learner;
 mod observed;
 mod sizes;
 
-pub(crate) use learner::documents;
+pub(crate) use learner::{DIVERGED, documents};
 pub(crate) use observed::{Norms, Operators};
 
 use crate::config::{Config, Protocol};
@@ -113,6 +113,18 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Refuses parameters with numbers that are none: whatever is computed with them says nothing.
+pub(crate) fn refuse_not_finite(params: &Params<f32>) -> Result<()> {
+    let broken = params.iter().find_map(|(name, value)| {
+        let number = value.data().iter().find(|number| !number.is_finite());
+        Some((name, number?))
+    });
+    broken.map_or(Ok(()), |(name, number)| {
+        let message = format!("the weights are not finite: `{name}` holds {number}");
+        Err(Error::failure(message))
+    })
 }
 
 /// The model of a configuration as it is before training, for documents of this encoding.
@@ -287,7 +299,7 @@ impl Trainer {
         );
         if let Err(refused) = updated {
             return Err(match squares.is_finite() {
-                true => Error::from(refused).hint(learner::HINT),
+                true => Error::from(refused).hint(DIVERGED),
                 false => self.learner.broken(step, share, &batch),
             });
         }

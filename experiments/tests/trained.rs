@@ -2,6 +2,7 @@
 //! wrong is said in a line.
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -723,4 +724,128 @@ fn help_fits_eighty_columns() {
             "{help}"
         );
     }
+}
+
+/// The bytes of a file of weights in which one number is another.
+fn with_number(weights: &[u8], number: f32) -> Vec<u8> {
+    let mut bytes = weights.to_vec();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+/// The checkpoint `path` with NaN for its first weight, and the checksum of that.
+fn break_checkpoint(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    // A header of 52 bytes; the step; two texts, each after its length; two lengths.
+    let length = |bytes: &[u8], at: usize| {
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize
+    };
+    let mut at = 52 + 8;
+    for _ in 0..2 {
+        at += 8 + length(&bytes, at);
+    }
+    at += 8 + 8;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let hash = Sha256::new()
+        .chain_update(&bytes[..20])
+        .chain_update(&bytes[52..]);
+    let hash = hash.finalize();
+    bytes[20..52].copy_from_slice(&hash);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_named_and_no_learning_rate_is_blamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = runs().join("clean");
+    let weights = fs::read(run.join("weights.safetensors")).unwrap();
+    for (number, expected) in [
+        (f32::NAN, "the weights are not finite: `"),
+        (f32::INFINITY, "` holds inf"),
+    ] {
+        let file = folder.path().join("broken.safetensors");
+        fs::write(&file, with_number(&weights, number)).unwrap();
+        let flags = format!("--weights {}", file.display());
+        for output in [evaluate(&run, &flags), predict(&run, &flags, b"abc nop\n")] {
+            let told = refused(&output, 1);
+            assert!(told.contains(expected), "{told}");
+            assert!(told.contains("hint: --weights names others"), "{told}");
+        }
+    }
+    let begun = folder.path().join("begun");
+    train_until(&begun, &runs().join("texts"), "clean", "5");
+    break_checkpoint(&begun.join("checkpoint-5.bin"));
+    let told = refused(&evaluate(&begun, "--weights last"), 1);
+    assert!(
+        told.contains("the last, after step 5: the weights are not finite"),
+        "{told}"
+    );
+    let before = fs::read(begun.join("metrics.jsonl")).unwrap();
+    let args = ["--resume", begun.to_str().unwrap()];
+    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    let told = text(&resumed.stderr);
+    assert!(
+        told.contains("begun: the weights are not finite: `"),
+        "{told}"
+    );
+    assert!(
+        told.contains("hint: remove the newest checkpoint"),
+        "{told}"
+    );
+    assert_eq!(fs::read(begun.join("metrics.jsonl")).unwrap(), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_gives_the_same_command_again() {
+    let run = runs().join("clean");
+    for (binary, stdin) in [
+        (env!("CARGO_BIN_EXE_evaluate"), Stdio::null()),
+        (
+            env!("CARGO_BIN_EXE_predict"),
+            fs::File::open(run.join("config.toml")).unwrap().into(),
+        ),
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = command(binary, &[run.to_str().unwrap()]);
+        let output = command.stdin(stdin).stdout(full).output().unwrap();
+        let told = text(&output.stderr);
+        let expected = "No space left on device (os error 28)\nhint: free some space, then give the same command again\n";
+        assert!(told.ends_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_setting_that_was_altered_in_a_run_is_not_to_be_given_by_a_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train_until(&run, &runs().join("texts"), "clean", "1");
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    fs::write(
+        run.join("config.toml"),
+        config.replace("batch = 4", "batch = 0"),
+    )
+    .unwrap();
+    let args = ["--resume", run.to_str().unwrap()];
+    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    for output in [evaluate(&run, ""), resumed] {
+        let told = refused(&output, 2);
+        assert!(told.contains("batch = 0: expected at least 1"), "{told}");
+        assert!(told.contains("hint: config.toml was altered"), "{told}");
+    }
+    fs::write(run.join("config.toml"), config).unwrap();
+    fs::remove_file(run.join("timings.jsonl")).unwrap();
+    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    let told = text(&resumed.stderr);
+    assert!(
+        told.contains("hint: the folder of the run has lost it"),
+        "{told}"
+    );
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::experiment::fingerprint;
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
-use crate::trainer;
+use crate::trainer::{self, refuse_not_finite};
 use datasets::Dataset;
 use engine::{Draws, Params, Stream, Tape, Tensor, Var};
 use models::{Document, Model, ModelConfig, load_safetensors};
@@ -144,6 +144,7 @@ impl Reader {
         }
         let (_, mut params) = Model::new(config.clone(), between.build(), engine::Seed(0));
         load_safetensors(&mut params, &bytes).map_err(|error| wrong(error.to_string()))?;
+        refuse_not_finite(&params).map_err(|error| error.at(&place).hint("name another file"))?;
         if self.texts.encoding.vocabulary > config.vocabulary {
             return Err(wrong(format!(
                 "a model of {} words, texts need {}",

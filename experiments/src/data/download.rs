@@ -16,7 +16,7 @@
 use super::background::{self, GLANCE, Next};
 use super::gauge::Gauge;
 use super::manifest::Archive;
-use crate::error::{Error, Result};
+use crate::error::{Error, FULL, Result};
 use crate::output::{hex, tell};
 use crate::whole_file;
 use datasets::shown;
@@ -335,11 +335,7 @@ impl Download<'_> {
         let most = total.unwrap_or(self.most());
         let failed = |cause: io::Error| {
             let hint = "free some space; the same command then goes on from there";
-            let error = Error::file("cannot write", &part, &cause);
-            match cause.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error.hint(hint),
-                _ => error,
-            }
+            Error::file("cannot write", &part, &cause).hint_if(FULL, hint)
         };
         file.seek(SeekFrom::Start(here)).map_err(failed)?;
         let mut body = response.into_body().into_reader();

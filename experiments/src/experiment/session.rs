@@ -13,7 +13,7 @@ use crate::output::{shell_word, tell};
 use crate::progress::Progress;
 use crate::report;
 use crate::run::{Run, Timing};
-use crate::trainer::{Evaluation, Norms, State, Step, Trainer};
+use crate::trainer::{DIVERGED, Evaluation, Norms, State, Step, Trainer};
 use datasets::Split;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -198,13 +198,14 @@ impl<'a> Session<'a> {
         count: usize,
         interrupt: &Interrupt,
     ) -> Result<Option<Evaluation>> {
-        trainer.evaluate(split, count, |seen, all| {
+        let judged = trainer.evaluate(split, count, |seen, all| {
             self.progress.examples(split.name, seen, all);
             match interrupt.requested() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
-        })
+        });
+        judged.map_err(|error| error.hint(DIVERGED))
     }
 
     /// The dev split: logs it and notices when patience ends. True if no loss was lower; none if somebody has asked to

@@ -4,7 +4,7 @@ use crate::config::{Config, Protocol};
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::trainer::{Evaluation, Norms, State, Trainer};
+use crate::trainer::{Evaluation, Norms, State, Trainer, refuse_not_finite};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
@@ -99,6 +99,11 @@ pub(super) fn open(
             return Err(other_data(config, folder, hashes, "start a new run"));
         }
         trainer.restore(checkpoint.trainer)?;
+        refuse_not_finite(trainer.params()).map_err(|error| {
+            let hint =
+                "remove the newest checkpoint to go on from the one before, or start the run again";
+            error.at(&folder.display().to_string()).hint(hint)
+        })?;
         let is_due = checkpoint.due.is_some();
         Ok(((checkpoint.watch, checkpoint.due), is_due))
     };

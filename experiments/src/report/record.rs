@@ -2,7 +2,7 @@
 
 use crate::config::{Config, read_toml};
 use crate::environment::{Computer, Took};
-use crate::error::{Error, Result};
+use crate::error::{Error, MISSING, Result};
 use crate::experiment::Outcome;
 use crate::range;
 use crate::run::Timing;
@@ -99,6 +99,9 @@ pub(super) struct Dev {
     #[serde(default)]
     pub(super) norms: Vec<Norms>,
 }
+
+/// What to do about a file that is not there.
+const RESTORE: &str = "the folder of the run has lost it: restore it, or leave that run out";
 
 impl Record {
     /// The run in `folder`.
@@ -203,8 +206,8 @@ fn lines(
     path: &Path,
     mut take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
 ) -> Result<()> {
-    let text =
-        fs::read_to_string(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    let text = fs::read_to_string(path)
+        .map_err(|cause| Error::file("cannot read", path, &cause).hint_if(MISSING, RESTORE))?;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let Some(line) = line.strip_suffix('\n') else {
             break;

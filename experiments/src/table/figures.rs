@@ -4,7 +4,7 @@
 use super::{Column, Run, rank};
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, MISSING, Result};
 use crate::flags::distinct;
 use crate::paper;
 use crate::run::timings;
@@ -105,8 +105,10 @@ fn losses(run: &Run) -> Result<Vec<Loss>> {
         dev: Option<Evaluation>,
     }
     let path = run.folder.join("metrics.jsonl");
-    let text =
-        fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
+    let text = fs::read_to_string(&path).map_err(|cause| {
+        let hint = "the folder of the run has lost it: restore it, or leave that run out";
+        Error::file("cannot read", &path, &cause).hint_if(MISSING, hint)
+    })?;
     let until = timings(&run.folder)?.map(|timings| {
         let mut sum = 0.0;
         let sums = timings.iter().map(|timing| {
