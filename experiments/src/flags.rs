@@ -262,7 +262,7 @@ pub(crate) fn threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(offered)
 }
 
-/// The methods of `--list` and of the README, a line each, from the registry: how time grows with
+/// The methods of `--list` and of docs/methods.md, a line each, from the registry: how time grows with
 /// n tokens, p columns of a head and d features; learned parameters of a layer of its own at
 /// d = 256 and 4,096 positions; whether it draws random numbers when it is evaluated.
 pub fn methods() -> String {

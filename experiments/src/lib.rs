@@ -61,8 +61,3 @@ pub mod theory;
 mod trained;
 pub mod trainer;
 mod whole_file;
-
-/// The README's Rust code is a test.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
