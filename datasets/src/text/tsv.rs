@@ -11,8 +11,9 @@
 
 use super::LONGEST;
 use crate::file::{self, MARK};
+use crate::lines::Fault;
 use crate::{DataError, shown::quoted};
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 const EXPECTED: &str =
@@ -58,19 +59,6 @@ struct Reader<R> {
     last: u8,
 }
 
-/// Why there is no next record.
-enum Fault {
-    Unreadable(io::Error),
-    /// What is wrong, with its line.
-    Wrong(String),
-}
-
-impl From<io::Error> for Fault {
-    fn from(cause: io::Error) -> Self {
-        Fault::Unreadable(cause)
-    }
-}
-
 /// Calls `each` with label and text of every record of `file`, in their order. A table without texts is refused.
 pub(super) fn records(file: &Path, mut each: impl FnMut(usize, &[u8])) -> Result<(), DataError> {
     let failed = |problem: String| DataError::new(file, problem, EXPECTED, AGAIN);
@@ -86,10 +74,10 @@ pub(super) fn records(file: &Path, mut each: impl FnMut(usize, &[u8])) -> Result
     };
     let mut record = Record::default();
     let (mut header, mut empty) = (true, true);
-    while let Some(line) = reader.next(&mut record).map_err(|fault| match fault {
-        Fault::Unreadable(cause) => unreadable(cause),
-        Fault::Wrong(problem) => failed(problem),
-    })? {
+    while let Some(line) = reader
+        .next(&mut record)
+        .map_err(|fault| fault.at(file, EXPECTED, AGAIN))?
+    {
         let [text_end, label_end] = record.ends;
         if record.fields != 2 {
             let found = record.fields;
@@ -189,8 +177,9 @@ impl<R: BufRead> Reader<R> {
         Ok(begins)
     }
 
-    fn byte(&mut self) -> io::Result<Option<u8>> {
-        let Some(&byte) = self.input.fill_buf()?.first() else {
+    fn byte(&mut self) -> Result<Option<u8>, Fault> {
+        let next = self.input.fill_buf().map_err(Fault::Unreadable)?;
+        let Some(&byte) = next.first() else {
             return Ok(None);
         };
         self.input.consume(1);
@@ -201,5 +190,5 @@ impl<R: BufRead> Reader<R> {
 }
 
 fn wrong<T>(line: usize, what: &str) -> Result<T, Fault> {
-    Err(Fault::Wrong(format!("line {line}: {what}")))
+    Err(Fault::Line(line, what.to_string()))
 }
