@@ -129,13 +129,6 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
     for name in &methods {
         find::<f32>(name).map_err(|error| Error::usage(error.to_string()))?;
     }
-    make_folder(flags.out.as_deref())?;
-    if let Some(out) = &flags.out {
-        refuse_other(&out.join(match flags.scale {
-            true => "scale.md",
-            false => "cost.md",
-        }))?;
-    }
     match flags.scale {
         true => scale(flags, &methods),
         false => tables(flags, &methods),
@@ -143,6 +136,19 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
 }
 
 impl Flags {
+    /// Before the first cell: each is to fit into memory, and nobody's text to be replaced.
+    fn begin<'a>(&self, cells: impl IntoIterator<Item = &'a Cell>) -> Result<()> {
+        for cell in cells {
+            bench_step::refuse_too_large(&cell.config(), cell.threads)
+                .map_err(|error| error.at(cell.task.name()))?;
+        }
+        make_folder(self.out.as_deref())?;
+        match self.file(if self.scale { "scale.md" } else { "cost.md" }) {
+            Some(file) => refuse_other(&file),
+            None => Ok(()),
+        }
+    }
+
     /// A file in the folder of `--out`.
     fn file(&self, name: &str) -> Option<PathBuf> {
         self.out.as_ref().map(|out| out.join(name))
@@ -162,15 +168,19 @@ impl Flags {
 }
 
 impl Cell {
+    fn config(&self) -> Config {
+        Config {
+            attn: self.attn.clone(),
+            features: self.features,
+            max_len: self.n,
+            batch: self.batch,
+            ..self.task.preset(Budget::Paper)
+        }
+    }
+
     fn measure(&self) -> Result<Report> {
         let request = Request {
-            config: Config {
-                attn: self.attn.clone(),
-                features: self.features,
-                max_len: self.n,
-                batch: self.batch,
-                ..self.task.preset(Budget::Paper)
-            },
+            config: self.config(),
             lengths: Lengths::Full,
             threads: self.threads,
             seconds: self.seconds,
@@ -249,6 +259,7 @@ fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
                 .map(|attn| flags.cell(task, attn, n, flags.batch)),
         );
     }
+    flags.begin(&cells)?;
     let (count, mut all) = (cells.len(), Vec::new());
     run(cells, &mut all, flags.file("cost.csv").as_deref())?;
     if let (Some(out), false) = (&flags.out, all.is_empty()) {
@@ -434,6 +445,7 @@ fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
     };
     let lengths = cells([10, 11, 12, 13, 14].map(|power| (1 << power, SCALE_BATCH)));
     let batches = cells([0, 2, 4, 6, 8].map(|power| (SCALE_N, 1 << power)));
+    flags.begin(lengths.iter().chain(&batches))?;
     let count = lengths.len() + batches.len();
     let (mut all, file) = (Vec::new(), flags.file("scale.csv"));
     run(lengths, &mut all, file.as_deref())?;

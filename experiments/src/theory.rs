@@ -30,6 +30,7 @@ use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
+use crate::memory::refuse_more;
 use crate::output::{answer, make_folder, tell};
 use crate::statistics::{Mean, quantile};
 use crate::whole_file;
@@ -199,6 +200,8 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     if flags.delta.len() > 3 {
         return Err(Error::usage("--delta: expected three at most"));
     }
+    let threads = threads(flags.threads);
+    refuse_too_large(flags, threads)?;
     make_folder(flags.out.as_deref())?;
     let mut settings = Vec::new();
     for &input in &flags.input {
@@ -208,7 +211,7 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads(flags.threads))
+        .num_threads(threads)
         .build()?;
     let write = |name: &str, text: String| match &flags.out {
         Some(out) => whole_file::write(&out.join(name), &[text.as_bytes()]),
@@ -224,6 +227,19 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     write("theory.svg", chart(&blocks))?;
     answer(&tables(flags, &blocks))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what does not fit into memory: B (n, n), and on every thread its d columns, in f64.
+fn refuse_too_large(flags: &Flags, threads: usize) -> Result<()> {
+    let most = |list: &[usize]| list.iter().copied().max().unwrap_or(0) as f64;
+    let (n, d, working) = (
+        most(&flags.n),
+        most(&flags.d),
+        threads.min(flags.trials) as f64,
+    );
+    let what = format!("n = {n}, d = {d} on {working} threads");
+    let bytes = 8.0 * n * (n + working * d);
+    refuse_more(&what, bytes, "smaller --n, --d or --threads take less")
 }
 
 /// Both experiments on one pair of B and V.

@@ -7,9 +7,9 @@ use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
 use crate::experiment::{Checkpoint, other_best, refuse_other_config};
 use crate::trainer::State;
+use crate::whole_file;
 use engine::Params;
 use models::load_safetensors;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which weights.
@@ -96,8 +96,7 @@ impl Trained {
                 if let Some(checkpoint) = self.readable() {
                     refuse_other_config(&self.config, &checkpoint.config)?;
                 }
-                let bytes =
-                    fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+                let bytes = whole_file::read(path)?;
                 load_safetensors(params, &bytes)
                     .map_err(|error| Error::from(error).at(&path.display().to_string()))?;
                 Ok(format!("those in {}", path.display()))
