@@ -26,6 +26,7 @@ pub(crate) mod trial;
 use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
+use crate::memory::refuse_more;
 use crate::out_file::OutFile;
 use crate::output::{answer, tell};
 use crate::statistics::Mean;
@@ -150,6 +151,24 @@ struct Request {
     seed: Seed,
 }
 
+impl Request {
+    /// Refuses a method at a d and an n that does not fit into memory, a trial on every thread.
+    fn refuse_too_large(&self, threads: usize) -> Result<()> {
+        let working = threads.min(self.trials) as f64;
+        for Setting { n, .. } in &self.settings {
+            for method in &self.methods {
+                for &d in &self.budgets {
+                    let bytes = working * method.bytes(*n, d);
+                    let what =
+                        format!("{} with n = {n}, d = {d} on {working} threads", method.name);
+                    refuse_more(&what, bytes, "smaller --n, --d or --threads take less")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// All trials of one setting.
 struct Block {
     setting: Setting,
@@ -213,6 +232,16 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         Some(rows) => distinct(rows.iter().map(|row| row.d.max(1))),
         None => distinct(flags.d.clone().unwrap_or(vec![16, 32, 64, 128, 256])),
     };
+    let request = Request {
+        settings,
+        methods,
+        budgets,
+        trials: flags.trials,
+        gradient: flags.gradient,
+        seed: Seed(flags.seed),
+    };
+    let threads = threads(flags.threads);
+    request.refuse_too_large(threads)?;
     let [csv_file, svg_file] = OutFile::all_in(
         flags.out.as_deref(),
         flags.overwrite,
@@ -222,16 +251,8 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
             ("approx.svg", is_svg),
         ],
     )?;
-    let request = Request {
-        settings,
-        methods,
-        budgets,
-        trials: flags.trials,
-        gradient: flags.gradient,
-        seed: Seed(flags.seed),
-    };
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads(flags.threads))
+        .num_threads(threads)
         .build()?;
     let blocks: Vec<Block> = pool.install(|| {
         measure(&request, reader.as_ref(), |blocks| match &csv_file {

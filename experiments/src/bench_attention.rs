@@ -13,6 +13,7 @@ use crate::bench_step::parse_seconds;
 use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::error::{Result, exit};
 use crate::flags::{command_line, distinct, method, whole};
+use crate::memory::{lacking, refuse_more};
 use crate::out_file::OutFile;
 use crate::output::{answer, tell};
 use crate::statistics::median;
@@ -102,6 +103,8 @@ enum Cell {
     Measured(Measured),
     /// It would have taken so many seconds.
     Skipped(f64),
+    /// It would have taken so many bytes.
+    TooLarge(f64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +153,11 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
             lengths
         }
     };
+    // Q, K, V, the cotangent, and what is exact for them, of every trial.
+    let longest = lengths.iter().copied().max().unwrap_or(0) as f64;
+    let bytes = 8.0 * longest * (input::WIDTH * flags.trials * size_of::<f32>()) as f64;
+    let what = format!("n = {longest} in {} trials", flags.trials);
+    refuse_more(&what, bytes, "smaller --n or --trials take less")?;
     let [csv_file, svg_file] = OutFile::all_in(
         flags.out.as_deref(),
         flags.overwrite,
@@ -222,10 +230,12 @@ fn block(flags: &Flags, methods: &[Entry<f32>], n: usize, before: Option<&Block>
     let cell = |(m, entry): (usize, &Entry<f32>)| {
         let before = before.and_then(|block| match block.cells[m] {
             Cell::Measured(cell) => Some((block.n, cell)),
-            Cell::Skipped(_) => None,
+            Cell::Skipped(_) | Cell::TooLarge(_) => None,
         });
         let seconds = predicted(entry, &options, flags.trials, n, before);
+        let bytes = entry.bytes(&options, n, input::WIDTH);
         match seconds <= flags.limit {
+            true if lacking(entry.name, bytes).is_some() => Cell::TooLarge(bytes),
             true => Cell::Measured(measure(entry.name, &*entry.method(&options), &trials)),
             false => Cell::Skipped(seconds),
         }
@@ -298,6 +308,11 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
                     "{name:17} skipped: about {seconds:.0} s, more than --limit {}",
                     flags.limit
                 ),
+                Cell::TooLarge(bytes) => writeln!(
+                    text,
+                    "{name:17} skipped: needs {:.0} MiB, more memory than is free",
+                    bytes / f64::from(1 << 20)
+                ),
                 Cell::Measured(cell) => {
                     let (error, gradient) = match cell.errors {
                         Some((error, gradient)) => (number(error), number(gradient)),
@@ -355,6 +370,7 @@ fn csv(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
             );
             let _ = match cell {
                 Cell::Skipped(seconds) => writeln!(text, ",,,,,{seconds}"),
+                Cell::TooLarge(_) => writeln!(text, ",,,,,"),
                 Cell::Measured(cell) => {
                     let errors = cell
                         .errors
@@ -384,7 +400,7 @@ fn chart(methods: &[Entry<f32>], blocks: &[Block]) -> String {
                     y: error.max(FLOOR),
                     error: 0.0,
                 }),
-                Cell::Skipped(_) => None,
+                Cell::Skipped(_) | Cell::TooLarge(_) => None,
             };
             Series {
                 name: entry.name.to_string(),
@@ -418,7 +434,7 @@ mod tests {
         let at =
             |name: &str| match block.cells[methods.iter().position(|m| m.name == name).unwrap()] {
                 Cell::Measured(cell) => cell,
-                Cell::Skipped(_) => panic!("{name} was skipped"),
+                other => panic!("{name}: {other:?}"),
             };
         assert_eq!(at("softmax-nodrop").errors, Some((0.0, 0.0)));
         let (error, gradient) = at("vmean").errors.unwrap();

@@ -7,12 +7,12 @@ use crate::clock::a_second;
 use crate::config::{Budget, Config};
 use crate::error::{Result, exit};
 use crate::flags::{command_line, method, parse_threads, whole};
-use crate::memory;
+use crate::memory::{self, refuse_more};
 use crate::output::{answer, tell};
 use crate::profile::Profile;
 use crate::statistics::median;
 use crate::task::Task;
-use crate::trainer::Trainer;
+use crate::trainer::{self, Trainer};
 use clap::Parser;
 use datasets::{Black, Dataset, Example, Split};
 use engine::lanes::{Level, level};
@@ -151,6 +151,14 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses steps that do not fit into memory, the examples included.
+pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
+    let bytes = config.task.documents() as f64 * config.max_len as f64 * config.batch as f64;
+    let what = format!("{} examples of {} tokens", config.batch, config.max_len);
+    refuse_more(&what, bytes, "smaller --n or --batch take less")?;
+    trainer::refuse_too_large(config, threads)
+}
+
 /// Times steps until the time of the request is over, and the first one before.
 pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
     let Request {
@@ -166,6 +174,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         warmup: 1,
         ..config
     };
+    refuse_too_large(&config, threads)?;
     let mut trainer = Trainer::new(&config, data(&config, lengths), threads)?;
     let peak = peak_multiply_adds() * threads as f64;
 
@@ -302,7 +311,7 @@ mod tests {
     use super::*;
 
     /// Two steps of two examples and more, with and without a profile.
-    fn steps(task: Task, profile: bool) -> (Vec<crate::trainer::Step>, Option<Profile>) {
+    fn steps(task: Task, profile: bool) -> (Vec<trainer::Step>, Option<Profile>) {
         let config = Config {
             batch: 3,
             groups: 2,

@@ -9,8 +9,9 @@
 //! for.
 
 use crate::error::{Error, Result};
+use crate::whole_file;
 use crate::whole_file::Pending;
-use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::config::{Config, Configuration, Fixint, Limit, LittleEndian};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -25,10 +26,15 @@ const HEADER: usize = 20 + 32;
 /// How many `checkpoint-<step>.bin` a folder keeps.
 const KEPT: usize = 2;
 
-/// The limit stops a state of another type, read as this one, from asking for all the memory there is.
-const CODING: Configuration<LittleEndian, Fixint, Limit<{ 1 << 30 }>> = bincode::config::standard()
+/// The limit stops a state of another type, read as this one, from asking for all the memory there is: no part of a
+/// state has more bytes than the state.
+const LIMIT: usize = 1 << 30;
+const CODING: Configuration<LittleEndian, Fixint, Limit<LIMIT>> = bincode::config::standard()
     .with_fixed_int_encoding()
     .with_limit();
+/// Of states that are themselves beyond that limit, which is a constant.
+const LARGE: Configuration<LittleEndian, Fixint> =
+    bincode::config::standard().with_fixed_int_encoding();
 
 /// Writes the checkpoint of `step` and removes all but the newest two.
 pub(crate) fn save(folder: &Path, step: usize, state: &impl Serialize) -> Result<()> {
@@ -120,7 +126,7 @@ pub(crate) fn write(path: &Path, step: usize, state: &impl Serialize) -> Result<
 
 /// Step and state of the checkpoint `path`, which may be any file.
 pub(crate) fn read<S: DeserializeOwned>(path: &Path) -> Result<(usize, S)> {
-    let bytes = fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    let bytes = whole_file::read(path)?;
     let magic = &bytes[..bytes.len().min(MAGIC.len())];
     if !MAGIC.starts_with(magic) {
         let message = format!(
@@ -175,9 +181,24 @@ pub(crate) fn read<S: DeserializeOwned>(path: &Path) -> Result<(usize, S)> {
     {
         return Err(damaged(path, "altered, its checksum is another"));
     }
-    match bincode::serde::decode_from_slice::<(u64, S), _>(payload, CODING) {
+    match payload.len() <= LIMIT {
+        true => decode(path, payload, CODING),
+        false => decode(path, payload, LARGE),
+    }
+}
+
+/// Step and state of the payload of `path`, all of it.
+fn decode<S: DeserializeOwned>(
+    path: &Path,
+    payload: &[u8],
+    coding: impl Config,
+) -> Result<(usize, S)> {
+    match bincode::serde::decode_from_slice::<(u64, S), _>(payload, coding) {
         Ok(((step, state), used)) if used == payload.len() => Ok((step as usize, state)),
-        Ok((_, used)) => Err(other_state(path, &format!("{used} of {length} bytes used"))),
+        Ok((_, used)) => {
+            let what = format!("{used} of {} bytes used", payload.len());
+            Err(other_state(path, &what))
+        }
         Err(error) => Err(other_state(path, &error.to_string())),
     }
 }
@@ -304,6 +325,22 @@ mod tests {
         write(&path, 7, &[2.0f64, 2.0]).unwrap();
         let error = read::<String>(&path).unwrap_err().to_string();
         assert!(error.contains("does not hold the state"), "{error}");
+    }
+
+    #[test]
+    fn a_state_beyond_the_limit_of_its_parts_is_read_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("best.bin");
+        write(&path, 7, &state()).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let (step, read): (usize, State) = decode(&path, &bytes[HEADER..], LARGE).unwrap();
+        assert_eq!((step, read), (7, state()));
+        let cut = decode::<State>(&path, &bytes[HEADER..bytes.len() - 1], LARGE);
+        assert!(
+            cut.unwrap_err()
+                .to_string()
+                .contains("does not hold the state")
+        );
     }
 
     #[test]

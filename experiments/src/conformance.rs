@@ -10,7 +10,7 @@
 //! 4. `operator`: one head of one attention; `model`: a whole model and forty steps of training;
 //! 5. `error`: how far a tensor is off.
 //!
-//! A damaged or foreign file, a missing tensor and a panic of the method are failures of their
+//! A damaged or foreign file, a missing tensor, sizes beyond memory and a panic of the method are failures of their
 //! case; the others still run. Nothing expected is skipped because a file lacks it.
 
 mod case;
@@ -21,6 +21,7 @@ mod operator;
 
 use crate::error::{Error, Result, exit};
 use crate::flags::command_line;
+use crate::whole_file;
 use case::Case;
 use clap::Parser;
 use datasets::shown;
@@ -198,9 +199,12 @@ fn name(file: &Path) -> String {
 /// What comes of a case under every method it is about.
 fn outcomes(file: &Path) -> Vec<(String, Outcome)> {
     let broken = |why: String| vec![("-".to_string(), Outcome::Broken(why))];
-    let bytes = match fs::read(file) {
+    let bytes = match whole_file::read(file) {
         Ok(bytes) => bytes,
-        Err(error) => return broken(format!("cannot read it: {error}")),
+        Err(error) => {
+            let why = error.to_string();
+            return broken(why.trim_start_matches("error: ").to_string());
+        }
     };
     let case = Case::read(&bytes);
     let methods = case.and_then(|case| Ok((method::methods(&case)?, case)));

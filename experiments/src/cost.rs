@@ -145,6 +145,15 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
 }
 
 impl Flags {
+    /// Before the first cell: each is to fit into memory.
+    fn begin<'a>(&self, cells: impl IntoIterator<Item = &'a Cell>) -> Result<()> {
+        for cell in cells {
+            bench_step::refuse_too_large(&cell.config(), cell.threads)
+                .map_err(|error| error.at(cell.task.name()))?;
+        }
+        Ok(())
+    }
+
     /// Files in the folder of `--out`.
     fn files<const N: usize>(
         &self,
@@ -168,6 +177,16 @@ impl Flags {
 }
 
 impl Cell {
+    fn config(&self) -> Config {
+        Config {
+            attn: self.attn.clone(),
+            features: self.features,
+            max_len: self.n,
+            batch: self.batch,
+            ..self.task.preset(Budget::Paper)
+        }
+    }
+
     fn method(&self) -> (Entry<f32>, Options) {
         let options = Options {
             features: self.features,
@@ -185,13 +204,7 @@ impl Cell {
 
     fn measure(&self) -> Result<Report> {
         let request = Request {
-            config: Config {
-                attn: self.attn.clone(),
-                features: self.features,
-                max_len: self.n,
-                batch: self.batch,
-                ..self.task.preset(Budget::Paper)
-            },
+            config: self.config(),
             lengths: Lengths::Full,
             threads: self.threads,
             seconds: self.seconds,
@@ -270,10 +283,6 @@ impl Measured {
 }
 
 fn tables(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
-    let [csv_file, markdown_file] = flags.files([
-        ("cost.csv", |text| text.starts_with(HEADER)),
-        ("cost.md", |text| text.starts_with(START)),
-    ])?;
     let tasks = distinct(flags.tasks.clone().unwrap_or(Task::ALL.to_vec()));
     let mut cells = Vec::new();
     for &task in &tasks {
@@ -284,6 +293,11 @@ fn tables(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<Ex
                 .map(|attn| flags.cell(task, attn, n, flags.batch)),
         );
     }
+    flags.begin(&cells)?;
+    let [csv_file, markdown_file] = flags.files([
+        ("cost.csv", |text| text.starts_with(HEADER)),
+        ("cost.md", |text| text.starts_with(START)),
+    ])?;
     let (count, mut all) = (cells.len(), Vec::new());
     if !run(cells, &mut all, csv_file.as_ref(), interrupt)? {
         return Ok(ExitCode::from(INTERRUPTED));
@@ -481,17 +495,18 @@ fn csv(all: &[Measured]) -> String {
 
 /// The Text model over tokens and over examples.
 fn scale(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
-    let [csv_file, markdown_file, svg_file] = flags.files([
-        ("scale.csv", |text| text.starts_with(HEADER)),
-        ("scale.md", |text| text.starts_with(START)),
-        ("scale.svg", is_svg),
-    ])?;
     let cells = |n_and_batch: [(usize, usize); 5]| -> Vec<Cell> {
         let of_one = |attn| n_and_batch.map(|(n, batch)| flags.cell(Task::Text, attn, n, batch));
         methods.iter().flat_map(|attn| of_one(attn)).collect()
     };
     let lengths = cells([10, 11, 12, 13, 14].map(|power| (1 << power, SCALE_BATCH)));
     let batches = cells([0, 2, 4, 6, 8].map(|power| (SCALE_N, 1 << power)));
+    flags.begin(lengths.iter().chain(&batches))?;
+    let [csv_file, markdown_file, svg_file] = flags.files([
+        ("scale.csv", |text| text.starts_with(HEADER)),
+        ("scale.md", |text| text.starts_with(START)),
+        ("scale.svg", is_svg),
+    ])?;
     let count = lengths.len() + batches.len();
     let (mut all, file) = (Vec::new(), csv_file.as_ref());
     if !run(lengths, &mut all, file, interrupt)? {

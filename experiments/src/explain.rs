@@ -3,6 +3,7 @@
 
 use crate::error::{Result, exit};
 use crate::flags::{command_line, method, whole};
+use crate::memory::refuse_more;
 use crate::output::answer;
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
@@ -61,6 +62,14 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
         dropout: DROPOUT,
         ..ModelConfig::new(512, flags.tokens.next_power_of_two(), 2, 1)
     };
+    // The parameters, their gradient, and one head at work.
+    let numbers = Model::numbers(&config, &*method);
+    let bytes = 8.0 * numbers + entry.bytes(&options, flags.tokens, config.head_width());
+    let what = format!(
+        "{} with {} features and {} tokens",
+        entry.name, flags.features, flags.tokens
+    );
+    refuse_more(&what, bytes, "smaller --features or --tokens take less")?;
     let seed = Seed(flags.seed);
     let (model, params) = Model::new(config, method, seed);
     let tokens = TEXT.iter().cycle().take(flags.tokens);

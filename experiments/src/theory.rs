@@ -31,6 +31,7 @@ use crate::approx::{parse_count, parse_scale, parse_trials};
 use crate::chart::is_svg;
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
+use crate::memory::refuse_more;
 use crate::out_file::OutFile;
 use crate::output::{answer, tell};
 use crate::statistics::{Mean, quantile};
@@ -203,6 +204,8 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     if flags.delta.len() > 3 {
         return Err(Error::usage("--delta: expected three at most"));
     }
+    let threads = threads(flags.threads);
+    refuse_too_large(flags, threads)?;
     let [proposition, lemma, picture] = OutFile::all_in(
         flags.out.as_deref(),
         flags.overwrite,
@@ -221,7 +224,7 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads(flags.threads))
+        .num_threads(threads)
         .build()?;
     let write = |file: &Option<OutFile>, text: String| match file {
         Some(file) => file.write(text.as_bytes()),
@@ -237,6 +240,19 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     write(&picture, chart(&blocks))?;
     answer(&tables(flags, &blocks))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what does not fit into memory: B (n, n), and on every thread its d columns, in f64.
+fn refuse_too_large(flags: &Flags, threads: usize) -> Result<()> {
+    let most = |list: &[usize]| list.iter().copied().max().unwrap_or(0) as f64;
+    let (n, d, working) = (
+        most(&flags.n),
+        most(&flags.d),
+        threads.min(flags.trials) as f64,
+    );
+    let what = format!("n = {n}, d = {d} on {working} threads");
+    let bytes = 8.0 * n * (n + working * d);
+    refuse_more(&what, bytes, "smaller --n, --d or --threads take less")
 }
 
 /// Both experiments on one pair of B and V.

@@ -9,10 +9,10 @@ use crate::experiment::{Checkpoint, other_best, other_data, refuse_other_config}
 use crate::output::tell;
 use crate::report::DataReport;
 use crate::trainer::{State, refuse_not_finite};
+use crate::whole_file;
 use datasets::{Dataset, shown};
 use engine::Params;
 use models::load_safetensors;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which weights.
@@ -173,8 +173,7 @@ impl Trained {
                 if let Some(checkpoint) = self.readable() {
                     self.refuse_other(&checkpoint)?;
                 }
-                let bytes =
-                    fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+                let bytes = whole_file::read(path)?;
                 load_safetensors(params, &bytes)
                     .map_err(|error| Error::from(error).at(&path.display().to_string()))?;
                 Ok(format!("those in {}", shown::name(path)))

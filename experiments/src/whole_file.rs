@@ -1,7 +1,9 @@
 //! A file under its final name is whole: it is written under a temporary name in the same folder, synced and renamed.
-//! Used for every file of a run that is not appended to, and for data that are downloaded or made.
+//! Used for every file of a run that is not appended to, and for data that are downloaded or made. Large ones are read
+//! here, too: those that fit into memory.
 
 use crate::error::{Error, Result};
+use crate::memory::lacking;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -64,6 +66,16 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}.tmp", name.display()))
 }
 
+/// The bytes of the file `path`, if there is memory for them.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let cannot = |cause: io::Error| Error::file("cannot read", path, &cause);
+    let length = fs::metadata(path).map_err(cannot)?.len();
+    match lacking(&path.display().to_string(), length as f64) {
+        None => fs::read(path).map_err(cannot),
+        Some(message) => Err(Error::failure(message).hint("is it the right file?")),
+    }
+}
+
 /// The name of what would have had this temporary name, if it is one.
 pub(crate) fn of_temporary(name: &str) -> Option<&str> {
     name.strip_prefix('.')?.strip_suffix(".tmp")
@@ -86,6 +98,22 @@ pub(crate) fn rename(temporary: &Path, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_larger_than_memory_is_refused_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        // Nothing but a length: it takes no room on the disk.
+        File::create(&path).unwrap().set_len(1 << 43).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("weights.safetensors needs 8.80 TB of memory"),
+            "{error}"
+        );
+        fs::write(&path, b"whole").unwrap();
+        assert_eq!(read(&path).unwrap(), b"whole");
+        assert!(read(&folder.path().join("missing")).is_err());
+    }
 
     #[test]
     fn parts_replace_the_earlier_file() {

@@ -13,13 +13,13 @@ use crate::experiment::fingerprint;
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{self, refuse_not_finite};
+use crate::whole_file;
 use datasets::Dataset;
 use engine::{Draws, Params, Stream, Tape, Tensor, Var};
 use models::{Document, Model, ModelConfig, load_safetensors};
 use ops::attention::softmax::Softmax;
 use ops::attention::{Attention, Inputs, LayerShape, Options, Reads, find};
 use safetensors::SafeTensors;
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -126,7 +126,7 @@ impl Reader {
 
     /// With the weights in a file, and exact attention between the layers.
     pub(super) fn load_weights(&mut self, file: &Path) -> Result<()> {
-        let bytes = fs::read(file).map_err(|cause| Error::file("cannot read", file, &cause))?;
+        let bytes = whole_file::read(file)?;
         let place = file.display().to_string();
         let wrong = |message: String| Error::failure(message).at(&place);
         let bytes = without_own(&bytes).map_err(wrong)?;

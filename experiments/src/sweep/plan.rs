@@ -12,6 +12,8 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// More take years; and lists of more entries than this take long to be compared with themselves.
+const MOST_RUNS: usize = 100_000;
 /// What to do about a wrong flag.
 const HINT: &str = "--help lists the flags";
 
@@ -118,6 +120,23 @@ struct Axes {
     rates: Vec<f64>,
     /// Likewise.
     batches: Vec<usize>,
+}
+
+impl Axes {
+    /// A plan holds every run, and a grid is for people to wait for.
+    fn refuse_too_many(&self) -> Result<()> {
+        let count = |list: usize| list.max(1) as f64;
+        let runs = count(self.tasks.len())
+            * count(self.methods.len())
+            * count(self.seeds.len())
+            * count(self.rates.len())
+            * count(self.batches.len());
+        if runs <= MOST_RUNS as f64 {
+            return Ok(());
+        }
+        let message = format!("a grid of {runs:.0} runs: expected at most {MOST_RUNS}");
+        Err(Error::usage(message).hint("shorter lists, or several grids"))
+    }
 }
 
 /// A run of the grid.
@@ -273,6 +292,8 @@ impl SweepFlags {
         fn given<X: PartialEq + Clone>(flag: &[X], preset: Vec<X>) -> Vec<X> {
             match flag {
                 [] => preset,
+                // Refused anyway.
+                _ if flag.len() > MOST_RUNS => flag.to_vec(),
                 _ => distinct(flag.iter().cloned()),
             }
         }
@@ -331,6 +352,7 @@ impl SweepFlags {
             );
             return Err(Error::usage(message).hint("see --tasks"));
         }
+        axes.refuse_too_many()?;
         let mut cells = Vec::new();
         for &task in &axes.tasks {
             let of_task = self.set_of(task)?;

@@ -272,6 +272,19 @@ impl<T: Real> Entry<T> {
         );
         (self.build)(options)
     }
+
+    /// The bytes of f32 that one head of n tokens and p columns takes, forward and backward: those of its cost, and its
+    /// own parameters with their gradient.
+    pub fn bytes(&self, options: &Options, n: usize, p: usize) -> f64 {
+        let shapes = self.method(options).shapes(LayerShape {
+            positions: n,
+            heads: 1,
+            head_width: p,
+        });
+        let size = |[rows, cols]: [usize; 2]| rows as f64 * cols as f64;
+        let own: f64 = shapes.iter().map(|(_, shape)| size(*shape)).sum();
+        (self.cost)(options, n as f64, p as f64).bytes + 8.0 * own
+    }
 }
 
 #[cfg(test)]
