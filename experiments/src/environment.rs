@@ -339,15 +339,15 @@ mod tests {
             product: "unknown".into(),
             kernel: "unknown".into(),
         };
-        assert_eq!(Computer::of_run(None, &path).unwrap(), [unknown.clone()]);
+        let both = [unknown, Computer::here()];
+        assert_eq!(Computer::of_run(None, &path).unwrap(), both[..1]);
         let older = "[[start]]\nfrom_step = 0\nseed = 1\nthreads = 2\ngit_commit = \"1a\"\nrustc = \"rustc\"\n\
                      engine = \"0.1.0\"\nmatrixmultiply = \"0.3.11\"\navx512_product = false\n\
                      cpu = \"a\"\ncpu_features = []\n";
         fs::write(&path, older).unwrap();
-        assert_eq!(Computer::of_run(None, &path).unwrap(), [unknown.clone()]);
+        assert_eq!(Computer::of_run(None, &path).unwrap(), both[..1]);
         // Resumed by this program, it is of both.
         assert!(Environment::current(9, 1, 2).append(&path).unwrap());
-        let both = [unknown, Computer::here()];
         assert_eq!(Computer::of_run(None, &path).unwrap(), both);
         assert_eq!(Computer::of_run(Some(&both[1..]), &path).unwrap().len(), 2);
     }

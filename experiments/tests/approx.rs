@@ -214,7 +214,9 @@ fn the_weights_of_a_run_are_read() {
     for place in ["train/neg", "train/pos", "test/neg", "test/pos"] {
         let folder = Path::new(&texts).join(place);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("1.txt"), place.repeat(10)).unwrap();
+        for i in 0..20 {
+            fs::write(folder.join(format!("{i}.txt")), place.repeat(10 + i)).unwrap();
+        }
     }
     let config = path("run/config.toml");
     let written = fs::read_to_string(&config).unwrap();

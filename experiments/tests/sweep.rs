@@ -521,6 +521,35 @@ fn other_data_are_refused_before_anything_is_trained() {
     place.check_runs(12);
 }
 
+/// What is built in may be made otherwise by another version.
+#[test]
+fn other_built_in_data_are_refused() {
+    let place = Place::new();
+    let sweep = |flags: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let cell = "--tasks listops --methods vmean --seeds 1 --budget smoke --steps 1 --warmup 0 --data builtin \
+                    --batch 2 --eval-examples 2 --test-examples 2 --max-len 16 --out";
+        command.args(cell.split_whitespace()).arg(place.grid());
+        command.args(flags.split_whitespace());
+        command
+    };
+    succeed(sweep(""));
+    assert_eq!(ended_now(&succeed(sweep(""))), 0);
+    let path = place.grid().join("listops-vmean-s1/result.json");
+    let result: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let sha256 = result["data_sha256"].as_str().unwrap();
+    let other = "0".repeat(64);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(sha256, &other)).unwrap();
+    for flags in ["", "--list"] {
+        let output = sweep(flags).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = stderr(&output);
+        let expected = format!("SHA-256 {sha256}, expected {other}\n");
+        assert!(told.contains(&expected), "{told}");
+    }
+}
+
 #[test]
 fn a_grid_that_goes_on_with_other_code_says_so() {
     let place = Place::new();
@@ -539,8 +568,7 @@ fn a_grid_that_goes_on_with_other_code_says_so() {
     other.args(["--shard", "1/2"]);
     let output = other.output().unwrap();
     assert_eq!(ended_now(&stdout(&output)), 1);
-    let note =
-        "note:   1 runs of the grid are of other code, another product or another kind of CPU:";
+    let note = "note:   other code, another product or another kind of CPU has computed 1 of the runs so far:";
     assert!(stderr(&output).contains(note), "{}", stderr(&output));
 }
 

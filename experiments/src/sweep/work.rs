@@ -124,8 +124,8 @@ impl<'a> Work<'a> {
         }
         if others > 0 {
             tell(&format!(
-                "note:   {others} runs of the grid are of other code, another product or another kind of CPU:\n        \
-                 `table` averages those of this program with them only if --mix is given"
+                "note:   other code, another product or another kind of CPU has computed {others} of the runs \
+                 so far:\n        `table` averages those of this program with them only if --mix is given"
             ));
         }
     }
