@@ -1,10 +1,15 @@
-//! Tells `environment.rs` what the program is built from: the git commit, the compiler, the version of matrixmultiply.
-//! Whatever cannot be found out, as in a source archive without git, is "unknown".
+//! Tells `environment.rs` what the program is built from: the hash of its code, the git commit, the compiler, the version
+//! of matrixmultiply. Whatever cannot be found out, as the commit in a source archive without git, is "unknown".
 
+#[path = "src/environment/source.rs"]
+mod source;
+
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
 fn main() {
+    let root = Path::new("..");
     let rustc = env::var("RUSTC").unwrap_or("rustc".into());
     let lock = fs::read_to_string("../Cargo.lock").unwrap_or_default();
     let matrixmultiply = lock
@@ -23,6 +28,10 @@ fn main() {
             "--exclude=*",
         ],
     );
+    println!(
+        "cargo::rustc-env=BUILT_CODE={}",
+        known(source::hash(root).ok())
+    );
     println!("cargo::rustc-env=BUILT_FROM={}", known(commit));
     println!(
         "cargo::rustc-env=BUILT_BY={}",
@@ -34,15 +43,8 @@ fn main() {
     );
 
     // Whether the source has been changed since the commit is asked again when any of it changes.
-    for path in [
-        "../Cargo.lock",
-        "../engine",
-        "../ops",
-        "../models",
-        "../datasets",
-        ".",
-    ] {
-        println!("cargo::rerun-if-changed={path}");
+    for path in [&["Cargo.lock"], &source::CRATES[..]].concat() {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     for file in ["HEAD", "index"] {
         if let Some(path) = output("git", &["rev-parse", "--git-path", file]) {

@@ -2,7 +2,7 @@
 //!
 //! Bytes are kept, not token ids: a quarter of the memory, and the encoding of all five tasks is "byte + offset".
 
-use crate::DataError;
+use crate::{DataError, shown};
 use std::path::Path;
 
 /// How the bytes of a document become token ids.
@@ -60,12 +60,16 @@ impl Example {
 
     /// The number of tokens of all documents together: what an example costs, for [`groups`](crate::groups::groups).
     pub fn len(&self, encoding: &Encoding) -> usize {
-        let bytes = self.documents.iter().map(|document| document.len()).sum();
-        if !(encoding.mask_zero && encoding.offset == 0) {
-            return bytes;
-        }
-        let zeros = |document: &[u8]| document.iter().filter(|&&byte| byte == 0).count();
-        bytes - self.documents.iter().map(|d| zeros(d)).sum::<usize>()
+        self.lengths(encoding).sum()
+    }
+
+    /// The number of tokens of every document.
+    pub fn lengths(&self, encoding: &Encoding) -> impl Iterator<Item = usize> {
+        let masked = encoding.mask_zero && encoding.offset == 0;
+        self.documents.iter().map(move |document| match masked {
+            true => document.iter().filter(|&&byte| byte != 0).count(),
+            false => document.len(),
+        })
     }
 }
 
@@ -110,7 +114,7 @@ pub(crate) fn name(what: &str, path: &Path) -> (String, bool) {
     let made = |folder: &Path| folder.join(MADE).is_file();
     let made = made(path) || path.parent().is_some_and(made);
     let by = if made { " made by data make," } else { "" };
-    (format!("{what}{by} at {}", path.display()), made)
+    (format!("{what}{by} at {}", shown::name(path)), made)
 }
 
 /// Refuses a maximal length that keeps no `unit` of a document of the set at `path`; the reference keeps `reference`.
@@ -169,6 +173,7 @@ mod tests {
         assert_eq!(example.tokens(0, &pixels), (vec![1, 3], vec![7, 9]));
         assert_eq!(example.tokens(1, &pixels), (vec![], vec![]));
         assert_eq!(example.len(&pixels), 2);
+        assert!(example.lengths(&pixels).eq([2, 0]));
         let shifted = Encoding {
             offset: 1,
             ..pixels

@@ -1,5 +1,6 @@
 //! The one error of this crate: every message names the path, what is wrong, what was expected, and a way out.
 
+use crate::shown;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,18 +63,12 @@ impl DataError {
 
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A path may hold line breaks and other control characters; `Debug` escapes them, so the line stays one line.
-        write!(f, "{:?}: {}", self.path, self.problem)?;
+        // Whatever a path holds, the line stays one line.
+        write!(f, "{}: {}", shown::quoted_name(&self.path), self.problem)?;
         if let Some(source) = &self.source {
-            write!(f, " (")?;
             // Libraries quote what stands in files, whatever and however long it is.
-            for c in source.to_string().chars().take(SOURCE) {
-                match c {
-                    '\'' | '"' | '\\' => write!(f, "{c}")?,
-                    _ => write!(f, "{}", c.escape_debug())?,
-                }
-            }
-            write!(f, ")")?;
+            let source: String = source.to_string().chars().take(SOURCE).collect();
+            write!(f, " ({})", shown::name(source))?;
         }
         write!(f, "; expected {}; hint: {}", self.expected, self.hint)
     }

@@ -1,10 +1,10 @@
-//! What every reader and writer does with a file that somebody has named: open it, quote from it in
-//! an error, write it whole.
+//! What every reader and writer does with a file or folder that somebody has named: open it, list it, write it whole.
 
-use crate::DataError;
+use crate::{DataError, shown};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Opens regular files only: opening a pipe can block for ever, and a device may have no end.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
@@ -16,6 +16,50 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 
 /// The byte order mark that some editors put before a text; it says nothing that is not known.
 pub(crate) const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What systems and their file managers leave in folders and archives, in lower case.
+const OF_SYSTEMS: [&str; 8] = [
+    "__macosx",
+    "icon\r",
+    "thumbs.db",
+    "ehthumbs.db",
+    "ehthumbs_vista.db",
+    "desktop.ini",
+    "$recycle.bin",
+    "system volume information",
+];
+
+/// Whether a system leaves files or folders of this name; `._name` is what macOS knows of the file `name`.
+pub(crate) fn is_of_system(name: &[u8]) -> bool {
+    let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+    name.starts_with(b"._") || OF_SYSTEMS.iter().any(is)
+}
+
+/// Whether nobody has put a file or folder of this name among data: it is hidden, or a system has left it.
+pub(crate) fn is_left_behind(name: &[u8]) -> bool {
+    let hidden = name.starts_with(b".") && name != b"." && name != b"..";
+    hidden || is_of_system(name)
+}
+
+/// What somebody has put into a folder ([`is_left_behind`] is passed over), sorted: the file system's own order differs
+/// between machines.
+pub(crate) fn list(folder: &Path, expected: &'static str) -> Result<Vec<PathBuf>, DataError> {
+    let listed = fs::read_dir(folder).and_then(|entries| {
+        entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<Vec<PathBuf>>>()
+    });
+    let mut entries = listed.map_err(|e| DataError::unreadable(folder, expected, e))?;
+    let left = |name: &OsStr| is_left_behind(name.as_encoded_bytes());
+    entries.retain(|entry| !entry.file_name().is_some_and(left));
+    entries.sort_unstable();
+    Ok(entries)
+}
+
+/// A hint.
+pub(crate) fn did_you_mean(path: &Path) -> String {
+    format!("did you mean {}?", shown::quoted_name(path))
+}
 
 /// Refuses what is no folder: `expected` should have been there, and `get` says where it is to be had.
 pub(crate) fn refuse_no_folder(
@@ -96,11 +140,37 @@ pub(crate) fn write(
     made(path, expected, written)
 }
 
-/// The beginning of a field, for a message: printable, and of a bounded length whatever stands in
-/// the file.
-pub(crate) fn quoted(field: &[u8]) -> String {
-    const SHOWN: usize = 20;
-    let shown = field[..field.len().min(SHOWN)].escape_ascii();
-    let dots = if field.len() > SHOWN { "..." } else { "" };
-    format!("\"{shown}{dots}\"")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systems_leave_is_no_data() {
+        for left in [
+            "._0_7.txt",
+            ".DS_Store",
+            ".directory",
+            "__MACOSX",
+            "Icon\r",
+            "Thumbs.db",
+            "thumbs.db",
+            "desktop.ini",
+            "Desktop.ini",
+            "$RECYCLE.BIN",
+            "System Volume Information",
+        ] {
+            assert!(is_left_behind(left.as_bytes()), "{left}");
+        }
+        for data in [
+            "0_7.txt",
+            "a.",
+            "Icon",
+            "thumbs.db.txt",
+            ".",
+            "..",
+            "MACOSX",
+        ] {
+            assert!(!is_left_behind(data.as_bytes()), "{data}");
+        }
+    }
 }

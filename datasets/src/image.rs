@@ -11,14 +11,16 @@
 //! # Splits
 //! Train is the first 45,000 records of the five files in their order, dev the last 5,000, test the sixth file, under
 //! both protocols. The reference takes the first nine tenths as well, but of TensorFlow Datasets' order, which is
-//! another one: same sizes, other pictures.
+//! another one: same sizes, other pictures. Copies, pictures of the same grey values, are counted and said, and stay
+//! under both protocols: the published set has none, and its splits are told by their sizes.
 
 mod drawings;
 
+use crate::file::{self, did_you_mean};
 pub use crate::picture::{PIXELS, SIDE};
-use crate::{Black, DataError, Dataset, Encoding, Example, Split, file, picture};
+use crate::protocol::{Digest, Protocol, copies, copies_line, digest};
+use crate::{Black, DataError, Dataset, Encoding, Example, Split, archive, picture, shown};
 use engine::rng::Seed;
-use flate2::read::GzDecoder;
 use font8x8::legacy::BASIC_LEGACY;
 use png::ColorType;
 use std::fs;
@@ -78,11 +80,18 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
     let test = std::mem::take(test);
     let mut train = examples(batches.into_iter().flatten());
     let dev = train.split_off(TRAIN);
-    let name = format!("CIFAR-10 in grey at {}", path.display());
-    let classes = CLASSES.map(String::from).to_vec();
     let splits = [train, dev, examples(test.into_iter())];
+    let digests = |split: &Vec<Example>| -> Vec<Digest> {
+        let pixels = split.iter().map(|example| &example.documents[0]);
+        pixels.map(|pixels| digest(pixels)).collect()
+    };
+    let mut digests = splits.each_ref().map(digests);
+    let found = copies(&mut digests, |digest| *digest, Protocol::Paper);
+    let name = format!("CIFAR-10 in grey at {}", shown::name(path));
+    let classes = CLASSES.map(String::from).to_vec();
     let rule = "train is the first 45000 records of the training files, dev the last 5000";
-    Ok(assembled(name, false, classes, splits, rule, black))
+    let notes = vec![rule.into(), copies_line("picture", found, false)];
+    Ok(assembled(name, false, classes, splits, notes, black))
 }
 
 /// Makes the built-in drawings of `seed`: 20,000 + 2,000 + 5,000 pictures of ten shapes among litter
@@ -96,8 +105,8 @@ pub fn builtin(seed: u64, black: Black) -> Dataset {
     ];
     let name = format!("built-in drawings (seeded, not CIFAR-10), seed {seed}");
     let classes = classes(true);
-    let rule = "the three splits are drawn from streams of their own";
-    assembled(name, true, classes, splits, rule, black)
+    let notes = vec!["the three splits are drawn from streams of their own".into()];
+    assembled(name, true, classes, splits, notes, black)
 }
 
 /// The names of the classes, by label: of the drawings, or of CIFAR-10.
@@ -143,17 +152,15 @@ fn assembled(
     builtin: bool,
     classes: Vec<String>,
     splits: [Vec<Example>; 3],
-    rule: &str,
+    mut notes: Vec<String>,
     black: Black,
 ) -> Dataset {
     let [train_count, dev_count, test_count] = splits.each_ref().map(|examples| examples.len());
-    let notes = vec![
-        format!(
-            "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values"
-        ),
-        rule.to_string(),
-        picture::black_pixels(&splits, black),
-    ];
+    let counts = format!(
+        "train {train_count}, dev {dev_count}, test {test_count} pictures of {SIDE} x {SIDE} grey values"
+    );
+    notes.insert(0, counts);
+    notes.push(picture::black_pixels(&splits, black));
     let [train, dev, test] = splits;
     let split = |name, examples| Split { name, examples };
     Dataset {
@@ -210,7 +217,7 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
                     .iter()
                     .map(|inner| path.join(inner))
                     .find(|inner| inner.exists())
-                    .map_or(GET.to_string(), |inner| format!("did you mean {inner:?}?"));
+                    .map_or(GET.to_string(), |inner| did_you_mean(&inner));
                 return Err(DataError::new(&file, "there is no such file", LAYOUT, hint));
             }
             Err(e) => return Err(DataError::unreadable(&file, LAYOUT, e)),
@@ -230,38 +237,41 @@ fn folder(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataErr
     Ok(())
 }
 
-/// The files inside the archive. Entries are taken as they stand in it (no long names, no links), so that no header of
-/// it can ask for memory.
+/// The files inside the archive, in whatever folders of it.
 fn archive(path: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), DataError> {
     let broken = |number: usize, e: io::Error| {
         let problem = format!("cannot be unpacked from its entry {number} on");
-        let hint = if number == 1 { BINARY } else { AGAIN };
+        let hint = match e.kind() {
+            io::ErrorKind::Unsupported => "pack the six files anew, with plain `tar -cz`",
+            _ if number == 1 => BINARY,
+            _ => AGAIN,
+        };
         DataError::new(path, problem, LAYOUT, hint).caused_by(e)
     };
     let file = file::open(path).map_err(|e| DataError::unreadable(path, LAYOUT, e))?;
-    let unpacked = GzDecoder::new(BufReader::new(file)).take(UNPACKED);
-    let mut archive = tar::Archive::new(unpacked);
+    let unpacked = archive::unzipped(BufReader::new(file)).take(UNPACKED);
     let mut found = [false; FILES.len()];
-    let entries = archive.entries().map_err(|e| broken(1, e))?;
-    for (count, entry) in (1..).zip(entries.raw(true)) {
-        let entry = entry.map_err(|e| broken(count, e))?;
-        let name = entry.path_bytes();
-        let name = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let mut rest = archive::members(unpacked, broken, |member| {
+        let name = member.path.rsplit(|&b| b == b'/').next();
+        let name = name.unwrap_or_default();
         let Some(number) = FILES.iter().position(|file| file.as_bytes() == name) else {
-            continue;
+            return Ok(());
         };
         let name = FILES[number];
-        if found[number] {
-            let problem = format!("{name} stands in it twice");
+        if found[number] || member.is_link {
+            let what = ["stands in it twice", "is a link in it"][usize::from(member.is_link)];
+            let problem = format!("{name} {what}");
             return Err(DataError::new(path, problem, "six different files", AGAIN));
         }
         found[number] = true;
-        check_size(path, name, entry.size())?;
-        read_batch(entry, path, name, &mut |record| each(number, record))?;
-    }
+        check_size(path, name, member.size)?;
+        read_batch(member.contents, path, name, &mut |record| {
+            each(number, record);
+        })
+    })?;
     match found.iter().position(|&found| !found) {
         // The checksum of everything stands at the end, behind what has been read.
-        None => match io::copy(&mut archive.into_inner(), &mut io::sink()) {
+        None => match io::copy(&mut rest, &mut io::sink()) {
             Ok(_) => Ok(()),
             Err(e) => Err(DataError::new(path, "is damaged", LAYOUT, AGAIN).caused_by(e)),
         },

@@ -2,7 +2,8 @@
 //!
 //! This crate knows bytes and seeds, never tensors; of `engine` it uses the named streams of randomness only. Called by
 //! `experiments`. Whatever comes from outside (paths, files) can only fail as a [`DataError`], which names the path,
-//! what was expected there, and what to do; `file` opens files, quotes from them and writes them whole.
+//! what was expected there, and what to do; [`shown`] quotes from files in it. `file` opens files, lists folders and
+//! writes files whole; [`lines`] are read by one set of rules, and so are the members of an [`archive`].
 //!
 //! Reading order:
 //! 1. [`dataset`](crate::Dataset): the types every task fills, an example as bytes, and how bytes become tokens;
@@ -22,18 +23,21 @@
 //! 10. [`baseline`]: what can be had from token frequencies alone, to be printed beside a model's accuracy;
 //! 11. [`verify`]: what is in files on disk, and whether it is what was published.
 
+pub mod archive;
 pub mod baseline;
 mod dataset;
 mod error;
 mod file;
 pub mod groups;
 pub mod image;
+pub mod lines;
 pub mod listops;
 pub mod loader;
 pub mod pathfinder;
 mod picture;
 mod protocol;
 pub mod retrieval;
+pub mod shown;
 pub mod text;
 pub mod verify;
 

@@ -18,8 +18,8 @@ mod generator;
 mod tsv;
 
 use crate::dataset::{self, Dataset, Encoding, Example, Split};
-use crate::protocol::{Digest, Protocol, digest, modulo_ten};
-use crate::{DataError, file, listops::tsv::Row};
+use crate::protocol::{Digest, Protocol, copies, digest, modulo_ten};
+use crate::{DataError, file, listops::tsv::Row, shown};
 use engine::rng::Seed;
 use std::collections::HashSet;
 use std::path::Path;
@@ -45,7 +45,7 @@ const CLOSE: u8 = 14;
 /// Names of the operators, by code.
 const OPERATORS: [&str; 4] = ["MIN", "MAX", "MED", "SM"];
 /// Files of the benchmark, in the order train, dev, test.
-pub(crate) const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
+pub const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
 
 /// How many trees are grown, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,13 +144,14 @@ pub fn builtin(seed: u64, shape: &Shape, protocol: Protocol) -> Result<Dataset, 
         let sources = (first..).zip(trees).map(|(id, tree)| Source {
             id,
             label: tree.value,
+            digest: digest(&tree.codes),
             codes: tree.codes,
         });
         let sources: Vec<Source> = sources.collect();
         first += sources.len();
         sources
     });
-    let splits = assemble(splits, MAX_LEN, protocol, &mut notes);
+    let splits = assemble(splits, shape.max_length, protocol, &mut notes);
     Ok(assembled(name, true, splits, notes))
 }
 
@@ -236,7 +237,7 @@ fn grow(seed: u64, shape: &Shape) -> Result<([Vec<Tree>; 3], String), DataError>
 /// The ids are the places in train, dev and test, one after the other. A single file is divided by the SHA-256 of each
 /// expression's codes (with brackets), its first 8 bytes as a number modulo 10: 0 is for development, 1 for testing.
 /// Under [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in
-/// test. A Target that is not the value of its expression is kept as it is. The notes count them and name the first,
+/// test; it is the same expression if its codes are, with brackets and before any cut. A Target that is not the value of its expression is kept as it is. The notes count them and name the first,
 /// and [`verify::listops`](crate::verify::listops) names more.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     dataset::refuse_zero_length(path, max_len, "word of an expression", MAX_LEN)?;
@@ -248,6 +249,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
         Source {
             id: id - 1,
             label: row.target,
+            digest: digest(&row.tree.codes),
             codes: row.tree.codes,
         }
     };
@@ -258,7 +260,7 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
                 path,
                 "there is no basic_train.tsv in it",
                 "the files basic_train.tsv, basic_val.tsv and basic_test.tsv",
-                format!("did you mean {inner:?}?"),
+                file::did_you_mean(&inner),
             ));
         }
         for (split, file) in splits.iter_mut().zip(FILES) {
@@ -268,7 +270,8 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
         }
     } else {
         let found = scan(path, |row| {
-            splits[place(&digest(&row.tree.codes))].push(source(row));
+            let source = source(row);
+            splits[place(&source.digest)].push(source);
         })?;
         notes.push(found.to_string());
         notes.push(
@@ -374,7 +377,7 @@ fn scan(path: &Path, mut take: impl FnMut(Row)) -> Result<Verified, DataError> {
         expressions: 0,
         wrong: 0,
         mismatches: Vec::new(),
-        file: file.display().to_string(),
+        file: shown::name(file),
     };
     tsv::read(path, |row| {
         found.expressions += 1;
@@ -399,33 +402,29 @@ struct Source {
     label: u8,
     /// With brackets, whole.
     codes: Box<[u8]>,
+    /// Of these: how an expression is printed makes no other expression of it.
+    digest: Digest,
 }
 
 /// The three splits under `protocol`: copies reported (and removed where it says so), tokens chosen, cut.
 fn assemble(
-    splits: [Vec<Source>; 3],
+    mut splits: [Vec<Source>; 3],
     max_len: usize,
     protocol: Protocol,
     notes: &mut Vec<String>,
 ) -> [Split; 3] {
-    // From test to train, so that the later split keeps what both have.
-    let mut later: HashSet<Digest> = HashSet::new();
-    let [train, dev, test] = splits;
-    let mut made = [("test", test), ("dev", dev), ("train", train)].map(|(name, sources)| {
-        let total = sources.len();
-        let mut here: HashSet<Digest> = HashSet::new();
-        let (mut shared, mut cut, mut words, mut longest) = (0, 0, 0, 0);
+    let before = splits.each_ref().map(|sources| {
+        let distinct: HashSet<&Digest> = sources.iter().map(|source| &source.digest).collect();
+        (sources.len(), distinct.len())
+    });
+    let shared = copies(&mut splits, |source| source.digest, protocol);
+    let mut known = ["train", "dev", "test"].into_iter().zip(before).zip(shared);
+    let made = splits.map(|sources| {
+        let ((name, (total, distinct)), shared) = known.next().unwrap_or_default();
+        let (mut cut, mut words, mut longest) = (0, 0, 0);
         let mut labels = [0usize; 10];
-        let mut examples = Vec::with_capacity(total);
+        let mut examples = Vec::with_capacity(sources.len());
         for source in sources {
-            let digest = digest(&source.codes);
-            here.insert(digest);
-            if later.contains(&digest) {
-                shared += 1;
-                if protocol == Protocol::Clean {
-                    continue;
-                }
-            }
             let mut codes = source.codes;
             if protocol == Protocol::Paper {
                 codes = codes.iter().copied().filter(|&c| c != CLOSE).collect();
@@ -449,19 +448,12 @@ fn assemble(
             (_, Protocol::Clean) => " (removed)",
             (_, Protocol::Paper) => " (none removed)",
         };
-        let note = format!(
-            "{name}: {total} expressions, {} distinct, {shared} also in a later split{kept}; words: mean {}, longest \
-             {longest}; cut at {max_len}: {cut}; labels 0..9: {labels:?}",
-            here.len(),
+        notes.push(format!(
+            "{name}: {total} expressions, {distinct} distinct, {shared} also in a later split{kept}; words: mean {}, \
+             longest {longest}; cut at {max_len}: {cut}; labels 0..9: {labels:?}",
             words / examples.len().max(1),
-        );
-        later.extend(here);
-        (Split { name, examples }, note)
-    });
-    made.reverse();
-    let made = made.map(|(split, note)| {
-        notes.push(note);
-        split
+        ));
+        Split { name, examples }
     });
     notes.push(match protocol {
         Protocol::Clean => "protocol clean: ids 1..4 MIN MAX MED SM, 5..14 digits, 15 the closing bracket".into(),

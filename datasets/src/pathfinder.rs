@@ -17,17 +17,22 @@
 //! The pictures in the order of their batches and lines: the first 80% are for training, then 10%
 //! for development and 10% for testing, under both protocols. The release that the paper used
 //! shuffles them without a seed first, which nobody can do again; the pictures are independent of
-//! each other, so that any such division has the same law.
+//! each other, so that any such division has the same law. Under `clean`, a picture of train or dev
+//! of which a later split has a copy, the same grey values under whatever name, is removed.
 
 mod folder;
 mod generator;
 mod paddle;
 
 pub use crate::picture::{PIXELS, SIDE};
+use crate::protocol::{Digest, Protocol, copies, copies_line, digest};
 use crate::{Black, DataError, Dataset, Encoding, Example, Split, dataset, picture};
 use engine::rng::Seed;
+pub use folder::BATCH;
+use folder::Row;
 pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Pictures of the train, dev and test splits of the benchmark, about: 200 batches of 1,000.
@@ -111,6 +116,11 @@ impl Settings {
         })
     }
 
+    /// The folder of such pictures, beside those of the other difficulties.
+    pub fn folder(&self) -> String {
+        folder::name(self.contour_length)
+    }
+
     /// What is wrong with the numbers, if anything is: (problem, expected).
     fn fault(&self, counts: [usize; 3]) -> Option<(String, &'static str)> {
         let total = counts.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
@@ -145,36 +155,38 @@ impl Settings {
 /// other difficulty in it.
 ///
 /// The ids are the places of the pictures in the order of batches and lines, those passed over
-/// included.
-pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
+/// included. What contradicts itself in the set is told in the notes.
+pub fn load(path: &Path, black: Black, protocol: Protocol) -> Result<Dataset, DataError> {
     let folder = locate(path)?;
-    let mut examples = Vec::new();
+    let mut pictures = Vec::new();
+    let mut known = Known::default();
     let (mut empty, mut id) = (0, 0);
     let batches = batches(&folder)?;
     for batch in &batches {
         // Not more at once than a batch has, so that not all of a million that are missing become errors.
-        for rows in rows(&folder, batch)?.chunks(folder::BATCH) {
-            let pictures: Vec<Result<Option<Box<[u8]>>, DataError>> =
+        for rows in rows(&folder, batch)?.chunks(BATCH) {
+            let read: Vec<Result<Option<Box<[u8]>>, DataError>> =
                 rows.par_iter().map(|row| image(batch, row)).collect();
             // In order, so that among several faults the first is told.
-            for (row, picture) in rows.iter().zip(pictures) {
-                match picture? {
-                    None => empty += 1,
-                    Some(pixels) => examples.push(Example {
-                        id,
-                        label: row.label,
-                        documents: vec![pixels],
-                    }),
+            for (row, pixels) in rows.iter().zip(read) {
+                let pixels = pixels?;
+                match (known.take(row, pixels.as_deref()), pixels) {
+                    (Some(digest), Some(pixels)) => {
+                        let example = Example {
+                            id,
+                            label: row.label,
+                            documents: vec![pixels],
+                        };
+                        pictures.push((example, digest));
+                    }
+                    _ => empty += 1,
                 }
                 id += 1;
             }
         }
     }
-    let count = examples.len();
-    refuse_few(&folder, count)?;
-    let test = examples.split_off(count * 9 / 10);
-    let dev = examples.split_off(count * 8 / 10);
-    let notes = vec![
+    let (splits, copies) = divide(&folder, pictures, |(_, digest)| *digest, protocol)?;
+    let mut notes = vec![
         format!(
             "{} batches, {id} lines; empty files passed over: {empty}",
             batches.len()
@@ -183,22 +195,89 @@ pub fn load(path: &Path, black: Black) -> Result<Dataset, DataError> {
             .into(),
         "(the split behind the published numbers was shuffled without a seed and cannot be had)"
             .into(),
+        copies,
     ];
+    let faults = known.faults().into_iter();
+    notes.extend(faults.map(|fault| format!("warning: {fault}")));
     let (name, made) = dataset::name("Pathfinder", &folder);
-    Ok(assembled(name, made, [examples, dev, test], notes, black))
+    let examples =
+        |pictures: Vec<(Example, Digest)>| pictures.into_iter().map(|(e, _)| e).collect();
+    Ok(assembled(name, made, splits.map(examples), notes, black))
 }
 
-/// Refuses fewer pictures than three splits need.
-pub(crate) fn refuse_few(folder: &Path, count: usize) -> Result<(), DataError> {
-    if count >= 10 {
-        return Ok(());
+/// What is known of the pictures of a set: of each of them where it was before, and under which label.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Files that have been named.
+    named: HashSet<PathBuf>,
+    /// Lines that name one of these again.
+    again: usize,
+    labels: HashMap<Digest, usize>,
+    contradictory: HashSet<Digest>,
+}
+
+impl Known {
+    /// Takes in a line and its picture, if its file is not empty; the digest is that of the picture.
+    pub(crate) fn take(&mut self, row: &Row, pixels: Option<&[u8]>) -> Option<Digest> {
+        self.again += usize::from(!self.named.insert(row.file.clone()));
+        let digest = digest(pixels?);
+        if *self.labels.entry(digest).or_insert(row.label) != row.label {
+            self.contradictory.insert(digest);
+        }
+        Some(digest)
     }
-    Err(DataError::new(
-        folder,
-        format!("{count} pictures cannot be divided into three splits"),
-        "at least 10 pictures that are not empty",
-        folder::GET,
-    ))
+
+    /// How many different pictures there are.
+    pub(crate) fn distinct(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// How many of these have both labels.
+    pub(crate) fn contradictory(&self) -> usize {
+        self.contradictory.len()
+    }
+
+    /// What contradicts itself, a line each.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let found = [
+            ("lines that name a picture of an earlier line", self.again),
+            ("pictures with both labels", self.contradictory()),
+        ];
+        let found = found.into_iter().filter(|(_, count)| *count > 0);
+        found
+            .map(|(what, count)| format!("{what}: {count}"))
+            .collect()
+    }
+}
+
+/// The pictures of train, dev and test, of all in their order, and a line about copies: pictures with the same digest,
+/// which `digest` tells. Fewer than three splits need are refused.
+pub(crate) fn divide<P>(
+    folder: &Path,
+    mut pictures: Vec<P>,
+    digest: impl Fn(&P) -> Digest,
+    protocol: Protocol,
+) -> Result<([Vec<P>; 3], String), DataError> {
+    let count = pictures.len();
+    let refused = |problem: String, expected: &str| {
+        Err(DataError::new(folder, problem, expected, folder::GET))
+    };
+    if count < 10 {
+        let problem = format!("{count} pictures cannot be divided into three splits");
+        return refused(problem, "at least 10 pictures that are not empty");
+    }
+    let test = pictures.split_off(count * 9 / 10);
+    let dev = pictures.split_off(count * 8 / 10);
+    let mut splits = [pictures, dev, test];
+    let found = copies(&mut splits, digest, protocol);
+    for (name, split) in ["train", "dev"].iter().zip(&splits) {
+        if split.is_empty() {
+            let problem = format!("no picture is left for the {name} split");
+            return refused(problem, "pictures of which no later split has a copy");
+        }
+    }
+    let line = copies_line("picture", found, protocol == Protocol::Clean);
+    Ok((splits, line))
 }
 
 /// Draws the pictures of `seed`, so many for train, dev and test (the benchmark has [`COUNTS`]).

@@ -1,15 +1,18 @@
-//! The two protocols, and which texts of Text are for training, for development and for testing under each.
+//! The two protocols: what becomes of copies, and which texts of Text are for training, for development and for testing
+//! under each.
 //!
 //! `paper` does as the released code did, `clean` as a careful experimenter would. Of Text, both see the two published
 //! halves, train and test, and are the same for a folder and for the built-in corpus; how they divide them is a
 //! function of the texts, not of their order. What they do to another task is told in its module.
 
 use crate::dataset::{Example, Split};
+use crate::file::MARK;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::Hash;
 
-/// Whom the splits and tokens follow. Image and Pathfinder are the same under both.
+/// Whom the splits and tokens follow. Image is the same under both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
     /// A careful experimenter: an example that is also in a later split is removed. The dev split of Text is a tenth of
@@ -30,12 +33,52 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// The SHA-256 of a whole text, before any cut: splits do not depend on the maximal length.
+/// A SHA-256.
 pub(crate) type Digest = [u8; 32];
 
-/// The [`Digest`] of `text`.
-pub(crate) fn digest(text: &[u8]) -> Digest {
-    Sha256::digest(text).into()
+/// The [`Digest`] of `bytes`.
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
+    Sha256::digest(bytes).into()
+}
+
+/// The [`Digest`] by which texts are copies of each other. It is that of the whole text, before any cut: splits do not
+/// depend on the maximal length. What editors and file transfers put around a text makes no other text of it: a byte
+/// order mark, and line breaks at the end.
+pub(crate) fn text_digest(text: &[u8]) -> Digest {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    let end = text
+        .iter()
+        .rposition(|&byte| byte != b'\n' && byte != b'\r');
+    digest(&text[..end.map_or(0, |last| last + 1)])
+}
+
+/// Finds the examples of train, dev and test of which a later split has a copy, that is one of the same `key`, and
+/// removes them under `clean`. Returns how many there were in each split.
+pub(crate) fn copies<T, K: Eq + Hash>(
+    splits: &mut [Vec<T>; 3],
+    key: impl Fn(&T) -> K,
+    protocol: Protocol,
+) -> [usize; 3] {
+    let mut later: HashSet<K> = HashSet::new();
+    let mut found = [0; 3];
+    for (split, found) in splits.iter_mut().zip(&mut found).rev() {
+        let here: Vec<K> = split.iter().map(&key).collect();
+        *found = here.iter().filter(|key| later.contains(key)).count();
+        if protocol == Protocol::Clean {
+            split.retain(|example| !later.contains(&key(example)));
+        }
+        later.extend(here);
+    }
+    found
+}
+
+/// A line about so many [`copies`] of examples, one of which is called `one`.
+pub(crate) fn copies_line(one: &str, found: [usize; 3], removed: bool) -> String {
+    let kept = if removed { "all" } else { "none" };
+    match found.iter().sum() {
+        0 => format!("no {one} has a copy in a later split"),
+        found => format!("{one}s with a copy in a later split: {found} ({kept} removed)"),
+    }
 }
 
 /// What decides about the split of an example: the first 8 bytes of its digest, as a number, modulo 10.
@@ -60,7 +103,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The source of one text, of which `max_len` bytes are kept.
+    /// The source of one text, of which `max_len` bytes are kept, with its [`text_digest`].
     pub(crate) fn new(
         id: usize,
         label: usize,
@@ -216,7 +259,7 @@ mod tests {
     fn sources(texts: &[(usize, String)]) -> Vec<Source> {
         let source = |(id, (label, text)): (usize, &(usize, String))| {
             let text = text.as_bytes();
-            Source::new(id, *label, text, digest(text), MAX_LEN)
+            Source::new(id, *label, text, text_digest(text), MAX_LEN)
         };
         texts.iter().enumerate().map(source).collect()
     }
@@ -286,6 +329,51 @@ mod tests {
             "texts in both train and test: 1, 2 copies of them in train (all removed)",
         ] {
             assert!(report.contains(part), "{part:?} is not in\n{report}");
+        }
+    }
+
+    /// Whatever stands around it, a text is in one split only.
+    #[test]
+    fn line_breaks_at_the_end_and_a_mark_make_no_other_text() {
+        let around = |text: &str| {
+            [
+                text.to_string(),
+                format!("{text}\n"),
+                format!("\u{feff}{text}\r\n\r\n"),
+            ]
+        };
+        let train: Vec<(usize, String)> = (0..60)
+            .flat_map(|i| around(&format!("text {i}")).map(|text| (i % 2, text)))
+            .collect();
+        let test = vec![(0, "text 7\n".to_string())];
+        let clean = divided(&train, &test, Protocol::Clean);
+        let dev: Vec<usize> = clean.dev.examples.iter().map(|e| e.id / 3).collect();
+        let thrice: Vec<usize> = GOLDEN_DEV.iter().flat_map(|&i| [i; 3]).collect();
+        assert_eq!(dev, thrice);
+        assert!(!clean.train.examples.iter().any(|e| e.id / 3 == 7));
+        // What the model sees is still every byte.
+        assert_eq!(&*clean.dev.examples[1].documents[0], b"text 2");
+        assert_eq!(
+            &*clean.dev.examples[2].documents[0],
+            "\u{feff}tex".as_bytes()
+        );
+        // Within a text, line breaks are bytes like all others.
+        for (one, other) in [("a\nb", "a\r\nb"), ("\na", "a"), ("a ", "a")] {
+            assert_ne!(text_digest(one.as_bytes()), text_digest(other.as_bytes()));
+        }
+        assert_eq!(text_digest(b"\r\n"), digest(b""));
+    }
+
+    #[test]
+    fn copies_are_found_in_later_splits_and_removed_under_clean() {
+        let splits = [vec!["a", "b", "c", "c"], vec!["b", "d"], vec!["c", "b"]];
+        for (protocol, left) in [
+            (Protocol::Clean, [vec!["a"], vec!["d"], vec!["c", "b"]]),
+            (Protocol::Paper, splits.clone()),
+        ] {
+            let mut splits = splits.clone();
+            assert_eq!(copies(&mut splits, |s| *s, protocol), [3, 1, 0]);
+            assert_eq!(splits, left);
         }
     }
 

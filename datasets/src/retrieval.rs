@@ -12,17 +12,17 @@
 //!
 //! # Splits
 //! Train, dev and test are the three files, under both protocols. Under `clean`, a pair of train or dev of which a
-//! later split has an exact copy (both whole texts, in this order) is removed.
+//! later split has a copy is removed: the same two whole texts, in whichever order, since neither order nor line breaks
+//! at the end of a text have a part in what relates two papers. One paper may be in many pairs, of all splits.
 
 mod papers;
 mod row;
 
-use crate::protocol::{Digest, digest};
+use crate::protocol::{Digest, copies, copies_line, text_digest};
 use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, dataset, file};
 use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -44,7 +44,7 @@ const ENCODING: Encoding = Encoding {
 const CLASSES: [&str; 2] = ["unrelated", "related"];
 
 /// The files of train, dev and test.
-pub(crate) const FILES: [&str; 3] = [
+pub const FILES: [&str; 3] = [
     "new_aan_pairs.train.tsv",
     "new_aan_pairs.eval.tsv",
     "new_aan_pairs.test.tsv",
@@ -59,9 +59,9 @@ const GET: &str = "take tsv_data of lra_release.gz, or use the built-in pairs, w
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     dataset::refuse_zero_length(path, max_len, "byte of a text", MAX_LEN)?;
     check_folder(path)?;
-    let mut splits = Vec::with_capacity(FILES.len());
-    for file in FILES {
-        splits.push(read(&path.join(file), max_len)?);
+    let mut splits: [Vec<Pair>; 3] = Default::default();
+    for (file, pairs) in FILES.iter().zip(&mut splits) {
+        *pairs = read(&path.join(file), max_len)?;
     }
     let notes = FILES.iter().zip(&splits).map(|(file, pairs)| {
         let related = pairs.iter().filter(|pair| pair.example.label == 1).count();
@@ -75,10 +75,16 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
         if empty > 0 {
             line += &format!("; pairs with an empty document: {empty}");
         }
+        let same = pairs.iter().filter(|pair| pair.key[0] == pair.key[1]);
+        match same.count() {
+            0 => {}
+            same => line += &format!("; pairs of a text with itself: {same}"),
+        }
         line
     });
     let mut notes: Vec<String> = notes.collect();
-    notes.push(copies(&mut splits, protocol));
+    let found = copies(&mut splits, |pair| pair.key, protocol);
+    notes.push(copies_line("pair", found, protocol == Protocol::Clean));
     for (pairs, file) in splits.iter().zip(FILES) {
         if pairs.is_empty() {
             return Err(none_left(&path.join(file)));
@@ -187,8 +193,7 @@ fn assembled(
 /// A pair with what is known of its whole texts.
 struct Pair {
     example: Example,
-    /// Of both whole texts, in order.
-    digests: [Digest; 2],
+    key: Key,
     /// How many of its documents were cut.
     cut: usize,
     empty: bool,
@@ -204,7 +209,7 @@ fn read(file: &Path, max_len: usize) -> Result<Vec<Pair>, DataError> {
                 label: row.label,
                 documents: row.texts.iter().map(|text| kept(text)).collect(),
             },
-            digests: [digest(&row.texts[0]), digest(&row.texts[1])],
+            key: key(row.texts.each_ref().map(|text| text_digest(text))),
             cut: row.texts.iter().filter(|text| text.len() > max_len).count(),
             empty: row.texts.iter().any(Vec::is_empty),
         });
@@ -212,24 +217,12 @@ fn read(file: &Path, max_len: usize) -> Result<Vec<Pair>, DataError> {
     Ok(pairs)
 }
 
-/// Counts the pairs of which a later split has a copy, and removes them under `clean`.
-fn copies(splits: &mut [Vec<Pair>], protocol: Protocol) -> String {
-    let clean = protocol == Protocol::Clean;
-    let mut later: HashSet<[Digest; 2]> = HashSet::new();
-    let mut found = 0;
-    for pairs in splits.iter_mut().rev() {
-        let here: Vec<[Digest; 2]> = pairs.iter().map(|pair| pair.digests).collect();
-        found += here.iter().filter(|pair| later.contains(*pair)).count();
-        if clean {
-            pairs.retain(|pair| !later.contains(&pair.digests));
-        }
-        later.extend(here);
-    }
-    match (found, clean) {
-        (0, _) => "no pair has a copy in a later split".to_string(),
-        (_, true) => format!("pairs with a copy in a later split: {found} (all removed)"),
-        (_, false) => format!("pairs with a copy in a later split: {found} (none removed)"),
-    }
+/// What the copies of a pair have in common: the digests of both whole texts, the smaller one first.
+pub(crate) type Key = [Digest; 2];
+
+pub(crate) fn key(mut digests: [Digest; 2]) -> Key {
+    digests.sort_unstable();
+    digests
 }
 
 /// Of a file without pairs, or whose pairs the protocol has removed.
@@ -253,7 +246,7 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), DataError> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let inner = ["tsv_data", "lra_release_format"].map(|inner| path.join(inner));
                 let hint = match inner.iter().find(|inner| inner.join(name).is_file()) {
-                    Some(inner) => format!("did you mean {inner:?}?"),
+                    Some(inner) => file::did_you_mean(inner),
                     None => GET.to_string(),
                 };
                 let problem = format!("there is no file {name} in it");

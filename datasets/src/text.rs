@@ -9,12 +9,12 @@ mod grammar;
 mod reviews;
 mod tsv;
 
-use crate::protocol::{Division, Protocol, Source, digest, divide};
-use crate::{DataError, Dataset, Encoding, dataset, file};
+use crate::file::{self, did_you_mean};
+use crate::protocol::{Division, Protocol, Source, divide, text_digest};
+use crate::{DataError, Dataset, Encoding, dataset, shown};
 use engine::rng::Seed;
 use std::ffi::OsStr;
-use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The bytes of each text that the reference keeps.
@@ -45,13 +45,14 @@ const GET: &str = "unpack aclImdb_v1.tar.gz and give the folder aclImdb, or use 
 /// Reads the reviews in the folder `path` and keeps `max_len` bytes of each (the reference keeps [`MAX_LEN`]).
 ///
 /// The ids are the places in the order of sorted paths, or in the table. Files not called `*.txt` are left alone, and
-/// so are hidden ones; beside the two tables, so is every other file.
+/// so are those that are hidden or left by a system; beside the two tables, so is every other file.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     dataset::refuse_zero_length(path, max_len, "byte of a text", MAX_LEN)?;
     let mut sources = [vec![], vec![]];
     texts(path, &mut |half, label, text| {
         let half = &mut sources[half];
-        half.push(Source::new(half.len(), label, text, digest(text), max_len));
+        let digest = text_digest(text);
+        half.push(Source::new(half.len(), label, text, digest, max_len));
     })?;
     let [train, test] = sources;
     let division = divide(train, test, &classes(), max_len, protocol);
@@ -77,7 +78,7 @@ pub(crate) fn refuse_empty(path: &Path, division: &Division) -> Result<(), DataE
 /// What the set at `path` is called, and whether `data make` has made it.
 pub(crate) fn name(path: &Path) -> (String, bool) {
     let what = path.file_name().unwrap_or(OsStr::new("reviews"));
-    dataset::name(&what.display().to_string(), path)
+    dataset::name(&shown::name(what), path)
 }
 
 /// Calls `each` with the half (0 is train, 1 test), the label and the whole bytes of every text, in the order of ids.
@@ -140,7 +141,7 @@ fn halves(path: &Path) -> Result<[PathBuf; 2], DataError> {
     if folders.iter().any(|half| half.is_dir()) {
         return Ok(folders); // A missing half is reported with its own path.
     }
-    let entries = list(path)?;
+    let entries = file::list(path, LAYOUT)?;
     let tables = TABLES.map(|name| {
         let mut found = entries.iter().filter(|entry| is_called(entry, name));
         (found.next(), found.next())
@@ -161,12 +162,10 @@ fn halves(path: &Path) -> Result<[PathBuf; 2], DataError> {
     }
     let problem = "there is neither a folder train nor a folder test in it";
     if let Some(inner) = entries.iter().find(|inner| inner.join("train").is_dir()) {
-        return wrong(problem, format!("did you mean {inner:?}?"));
+        return wrong(problem, did_you_mean(inner));
     }
     match path.parent() {
-        Some(parent) if path.join("pos").is_dir() => {
-            wrong(problem, format!("did you mean {parent:?}?"))
-        }
+        Some(parent) if path.join("pos").is_dir() => wrong(problem, did_you_mean(parent)),
         _ => wrong(problem, GET.into()),
     }
 }
@@ -183,8 +182,8 @@ fn folder_texts(half: &Path, each: &mut dyn FnMut(usize, &[u8])) -> Result<(), D
                 "both halves need both classes; was the archive unpacked completely?",
             ));
         }
-        let mut files = list(&folder)?;
-        files.retain(|file| is_text(file));
+        let mut files = file::list(&folder, LAYOUT)?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "txt"));
         if files.is_empty() {
             return Err(DataError::new(
                 &folder,
@@ -229,30 +228,10 @@ fn read(file: &Path) -> Result<Vec<u8>, DataError> {
     Ok(text)
 }
 
-/// Whether this is a `*.txt` that is not hidden (macOS leaves `._name.txt` beside a file it copies).
-fn is_text(file: &Path) -> bool {
-    let hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
-    file.extension().is_some_and(|extension| extension == "txt")
-        && !file.file_name().is_some_and(hidden)
-}
-
 /// Whether the file has this name, or ends in `_` and this name.
 fn is_called(file: &Path, name: &str) -> bool {
     let before = file
         .file_name()
         .and_then(|found| found.as_encoded_bytes().strip_suffix(name.as_bytes()));
     before.is_some_and(|before| before.is_empty() || before.ends_with(b"_")) && file.is_file()
-}
-
-/// The entries of a folder, sorted: the file system's own order differs between machines.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut entries = fs::read_dir(folder)
-        .and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.path()))
-                .collect::<io::Result<Vec<PathBuf>>>()
-        })
-        .map_err(|e| DataError::unreadable(folder, LAYOUT, e))?;
-    entries.sort_unstable();
-    Ok(entries)
 }

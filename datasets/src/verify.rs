@@ -4,15 +4,15 @@
 //! [`DataError`], and counts what the loader does not look at. A set may be in perfect form and still not be the
 //! published one: that is said line by line under "not as published", and is no error. What contradicts itself, such as
 //! a Target that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what
-//! leaves one of the splits of [`Protocol::Clean`] without an example. Parts of ListOps are verified as well
-//! ([`listops()`]). Called by `data verify`, and by whoever wants to know before training.
+//! leaves one of the splits of [`Protocol::Clean`] without an example. All of it comes out of the loader's own code: it
+//! refuses the latter, and says the former in its notes. Parts of ListOps are verified as well ([`listops()`]). Called
+//! by `data verify`, and by whoever wants to know before training.
 
-use crate::protocol::{Digest, Source, digest, divide, half_report, in_both};
-use crate::{DataError, Protocol, dataset, image, listops, pathfinder, retrieval, text};
+use crate::protocol::{Digest, Source, copies, digest, divide, half_report, in_both, text_digest};
+use crate::{DataError, Protocol, dataset, image, listops, pathfinder, retrieval, shown, text};
 use md5::{Digest as _, Md5};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::Hash;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -145,7 +145,7 @@ pub fn text(path: &Path) -> Result<Report, DataError> {
     let mut seen: [HashSet<Digest>; 2] = Default::default();
     let mut labels = [[0usize; 2]; 2];
     text::texts(path, &mut |half, label, text| {
-        let digest = digest(text);
+        let digest = text_digest(text);
         encodings[half].add(text);
         seen[half].insert(digest);
         labels[half][label] += 1;
@@ -231,16 +231,6 @@ pub fn image(path: &Path) -> Result<Report, DataError> {
     Ok(report)
 }
 
-/// Whether all that a split has is removed under [`Protocol::Clean`], since later ones have it.
-fn nothing_left<'a, D: Eq + Hash + 'a>(
-    split: &HashSet<D>,
-    later: impl Iterator<Item = &'a HashSet<D>> + Clone,
-) -> bool {
-    split
-        .iter()
-        .all(|digest| later.clone().any(|later| later.contains(digest)))
-}
-
 /// Said of sets whose files nobody has published the checksums of.
 const COUNTS_ONLY: &str =
     "no checksums of these files are published: nothing but counts is compared with them";
@@ -280,9 +270,9 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
     let published = [96_000, 2_000, 2_000];
     let mut earlier: Vec<(String, HashSet<Digest>)> = vec![];
     // As the loader divides them.
-    let mut splits: [HashSet<Digest>; 3] = Default::default();
+    let mut splits: [Vec<Digest>; 3] = Default::default();
     for (file, place) in &here {
-        let name = file.file_name().unwrap_or_default().display().to_string();
+        let name = shown::name(file.file_name().unwrap_or_default());
         let (mut labels, mut words, mut longest) = ([0usize; 10], 0, 0);
         let mut shortest = usize::MAX;
         let mut distinct = HashSet::new();
@@ -297,7 +287,7 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
                 Some(place) if whole => place,
                 _ => listops::place(&digest),
             };
-            splits[split].insert(digest);
+            splits[split].push(digest);
         })?;
         report.fact(found.to_string());
         report.fact(format!(
@@ -337,13 +327,14 @@ pub fn listops(path: &Path) -> Result<Report, DataError> {
             report.compare(&format!("expressions in {file}"), 0, count);
         }
     }
-    let empty = splits.iter().all(HashSet::is_empty);
+    let empty = splits.iter().all(Vec::is_empty);
+    copies(&mut splits, |digest| *digest, Protocol::Clean);
     for (place, split) in ["train", "dev", "test"].into_iter().enumerate() {
         let file = path.join(listops::FILES[place]);
         let absent = whole && missing(&file);
         let refused = if absent {
             listops::expressions(&file, &mut |_, _| ()).map(drop)
-        } else if nothing_left(&splits[place], splits[place + 1..].iter()) {
+        } else if splits[place].is_empty() {
             Err(listops::none_left(path, split))
         } else {
             Ok(())
@@ -369,7 +360,7 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
     let mut report = Report::new(dataset::name("pairs of papers", path));
     struct Earlier {
         file: &'static str,
-        pairs: HashSet<[Digest; 2]>,
+        pairs: HashSet<retrieval::Key>,
         documents: HashSet<Digest>,
     }
     let mut earlier: Vec<Earlier> = vec![];
@@ -379,15 +370,16 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
     for (file, published) in retrieval::FILES.iter().zip([147_086, 18_090, 17_437]) {
         let mut encodings = Encodings::default();
         let (mut labels, mut literals, mut longest, mut over) = ([0usize; 2], 0, 0, 0);
-        let mut pairs: HashMap<[Digest; 2], usize> = HashMap::new();
+        let mut pairs: HashMap<retrieval::Key, usize> = HashMap::new();
         let mut contradictory = HashSet::new();
         let mut documents = HashSet::new();
         retrieval::rows(&path.join(file), &mut |row| {
             labels[row.label] += 1;
             literals += row.literals;
-            let digests = [digest(&row.texts[0]), digest(&row.texts[1])];
-            if *pairs.entry(digests).or_insert(row.label) != row.label {
-                contradictory.insert(digests);
+            let digests = row.texts.each_ref().map(|text| text_digest(text));
+            let key = retrieval::key(digests);
+            if *pairs.entry(key).or_insert(row.label) != row.label {
+                contradictory.insert(key);
             }
             let ids = row.ids.map(|id| digest(id.as_bytes()));
             for ((text, digest), id) in row.texts.iter().zip(digests).zip(ids) {
@@ -415,7 +407,7 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
             retrieval::MAX_LEN
         ));
         report.fact(format!("  {encodings}"));
-        let pairs: HashSet<[Digest; 2]> = pairs.into_keys().collect();
+        let pairs: HashSet<retrieval::Key> = pairs.into_keys().collect();
         for before in &earlier {
             report.fact(format!(
                 "  in common with {}: {} pairs, {} documents",
@@ -431,8 +423,14 @@ pub fn retrieval(path: &Path) -> Result<Report, DataError> {
             documents,
         });
     }
-    for (place, Earlier { file, pairs, .. }) in earlier.iter().enumerate() {
-        if nothing_left(pairs, earlier[place + 1..].iter().map(|later| &later.pairs)) {
+    let split = |place: usize| {
+        let earlier: &Earlier = &earlier[place];
+        earlier.pairs.iter().copied().collect()
+    };
+    let mut splits: [Vec<retrieval::Key>; 3] = [0, 1, 2].map(split);
+    copies(&mut splits, |key| *key, Protocol::Clean);
+    for (file, pairs) in retrieval::FILES.iter().zip(splits) {
+        if pairs.is_empty() {
             report.refused(Err(retrieval::none_left(&path.join(file))));
         }
     }
@@ -455,29 +453,25 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
     let batches = pathfinder::batches(&folder)?;
     let (mut lines, mut empty, mut uneven) = (0usize, vec![], 0);
     let mut labels = [0usize; 2];
-    let (mut named, mut twice) = (HashSet::new(), 0);
-    let mut distinct: HashMap<Digest, usize> = HashMap::new();
-    let mut contradictory = HashSet::new();
+    let mut known = pathfinder::Known::default();
+    let mut digests = vec![];
     let (mut lit, mut least, mut most, mut grey) = (0, usize::MAX, 0, 0u64);
     for batch in &batches {
         let rows = pathfinder::rows(&folder, batch)?;
         uneven += usize::from(rows.len() != 1000);
         lines += rows.len();
         for row in rows {
-            match pathfinder::image(batch, &row)? {
-                None => empty.push(row.file.clone()),
+            let pixels = pathfinder::image(batch, &row)?;
+            digests.extend(known.take(&row, pixels.as_deref()));
+            match pixels {
+                None => empty.push(row.file),
                 Some(pixels) => {
                     labels[row.label] += 1;
                     let here = pixels.iter().filter(|&&pixel| pixel > 0).count();
                     (lit, least, most) = (lit + here, least.min(here), most.max(here));
                     grey += pixels.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
-                    let digest = digest(&pixels);
-                    if *distinct.entry(digest).or_insert(row.label) != row.label {
-                        contradictory.insert(digest);
-                    }
                 }
             }
-            twice += usize::from(!named.insert(row.file));
         }
     }
     let pictures = labels[0] + labels[1];
@@ -492,8 +486,8 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
         "{pictures} pictures, {} connected ({:.1}%), {} distinct; with both labels: {}; empty files: {}",
         labels[1],
         100.0 * share(labels[1] as f64),
-        distinct.len(),
-        contradictory.len(),
+        known.distinct(),
+        known.contradictory(),
         empty.len()
     ));
     report.fact(format!(
@@ -503,17 +497,13 @@ pub fn pathfinder(path: &Path) -> Result<Report, DataError> {
         share(grey as f64) / pathfinder::PIXELS as f64
     ));
     for file in empty.iter().take(5) {
-        report.fact(format!("empty: {}", file.display()));
+        report.fact(format!("empty: {}", shown::name(file)));
     }
-    if twice > 0 {
-        let line = format!("lines that name a picture of an earlier line: {twice}");
-        report.faults.push(line);
+    report.faults.extend(known.faults());
+    match pathfinder::divide(&folder, digests, |digest| *digest, Protocol::Clean) {
+        Ok((_, copies)) => report.fact(copies),
+        refused => report.refused(refused.map(drop)),
     }
-    if !contradictory.is_empty() {
-        let line = format!("pictures with both labels: {}", contradictory.len());
-        report.faults.push(line);
-    }
-    report.refused(pathfinder::refuse_few(&folder, pictures));
     report.fact(COUNTS_ONLY);
     report.compare("batches", batches.len(), 200);
     report.compare("lines", lines, 200_000);

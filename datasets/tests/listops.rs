@@ -231,6 +231,26 @@ fn what_is_written_is_read_back_and_confirmed() {
     assert!(missing.to_string().contains("cannot be written"));
 }
 
+/// Blanks and line ends make no other expression, and neither does what is cut off.
+#[test]
+fn an_expression_is_the_same_however_it_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, lines) in [
+        (
+            "train",
+            "(  ( ( [MAX 2 )  9 ) ] )\t9\n( ( ( [MAX 2 ) 8 ) ] )\t8\n( ( ( [MIN 2 ) 9 ) ] )\t2\n",
+        ),
+        ("val", "( ( ( [MIN 2 ) 9  ) ] )\t2\r\n7\t7\r\n"),
+        ("test", "( ( ( [MAX 2 ) 9 ) ] )\t9\n"),
+    ] {
+        let file = folder.path().join(format!("basic_{name}.tsv"));
+        fs::write(file, format!("Source\tTarget\n{lines}")).unwrap();
+    }
+    let data = listops::load(folder.path(), 1, Protocol::Clean).unwrap();
+    let ids: Vec<usize> = data.train.examples.iter().map(|e| e.id).collect();
+    assert_eq!((ids, data.dev.examples.len()), (vec![1], 2));
+}
+
 #[test]
 fn a_single_file_is_divided_and_copies_are_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -329,7 +349,20 @@ fn malformed_files_are_refused_with_file_and_line() {
     for (text, words) in [
         (String::new(), "the file is empty"),
         (format!("{good}\t9\n"), "line 1: the header is"),
-        ("\n".into(), "line 1: the header is \"\\n\""),
+        ("\n".into(), "the file is empty"),
+        ("\n7\t7\n".into(), "line 1: the line is empty"),
+        (
+            format!("\"Source\"\t\"Target\"\n{good}\t9\n"),
+            "line 1: the header is",
+        ),
+        (
+            after(&format!("\"{good}\"\t9\n")),
+            "line 3: byte 1: no word: \"\"(\"",
+        ),
+        (
+            after("7\t\"7\"\n"),
+            "line 3: the Target is \"\"7\"\", not a digit",
+        ),
         (after(good), "line 3: columns: 1, not 2"),
         (after("\r\n\n7\t7\n"), "line 3: the line is empty"),
         (after("\nx"), "line 3: the line is empty"),
@@ -359,7 +392,7 @@ fn malformed_files_are_refused_with_file_and_line() {
         ),
         (
             after("( ( ( [MAX 2 ) \0 ) ] )\t9\n"),
-            "line 3: byte 16: a NUL byte",
+            "line 3: a NUL at byte 16",
         ),
         (after("\t9\n"), "line 3: byte 1: there is no expression"),
         (after("( ( ( [MA"), "line 3: columns: 1, not 2"),
@@ -373,7 +406,7 @@ fn malformed_files_are_refused_with_file_and_line() {
         ),
         (
             format!("Source\tTarget{}", " ".repeat(1 << 24)),
-            "line 1: the header is",
+            "line 1: more than 262144 bytes long",
         ),
     ] {
         let (_folder, error) = malformed(text.as_bytes());

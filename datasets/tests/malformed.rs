@@ -8,7 +8,9 @@
 //!
 //! Memory is counted at the system's allocator, for the whole process: one test at a time.
 
-use datasets::{Black, DataError, Protocol, image, listops, pathfinder, retrieval, text, verify};
+use datasets::{
+    Black, DataError, Protocol, image, listops, pathfinder, retrieval, shown, text, verify,
+};
 use flate2::{Compression, Crc, write::GzEncoder, write::ZlibEncoder};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -200,7 +202,7 @@ const IMAGE: Task = Task {
 
 const PATHFINDER: Task = Task {
     readers: &[
-        |path| pathfinder::load(path, Black::Kept).map(drop),
+        |path| pathfinder::load(path, Black::Kept, Protocol::Clean).map(drop),
         |path| faultless(path, verify::pathfinder(path)),
     ],
     make: |root| {
@@ -316,7 +318,7 @@ fn judge(task: &Task, path: &Path) -> Result<Vec<Option<String>>, String> {
                 "no way out".into(),
             ),
             (
-                line.starts_with(&format!("{:?}: ", error.path)),
+                line.starts_with(&format!("\"{}\": ", shown::name(&error.path))),
                 "no path".into(),
             ),
             ((task.place)(&error), "no place in the file".into()),
@@ -441,7 +443,7 @@ fn folders_of_reviews() {
                     let name = std::ffi::OsStr::from_bytes(&name);
                     fs::write(r.join("train/pos").join(name), "").unwrap();
                 },
-                &["\\xFF", "is empty"],
+                &["\\xff", "is empty"],
             ),
             (
                 "a name with line breaks",
@@ -621,7 +623,7 @@ fn files_of_listops() {
                 "300 MB without a line break",
                 "",
                 |r| sparse(r, "basic_train.tsv", 300 << 20),
-                &["line 1", "\\x00"],
+                &["line 1", "262144 bytes"],
             ),
             (
                 "300 MB in the second line",
@@ -1062,17 +1064,43 @@ fn archive(root: &Path, bytes: &[u8], zeros: usize) {
     gzip.finish().unwrap();
 }
 
-/// The published archive in form; every picture is black and an airplane.
+/// A header of this kind, with what it says about the next member, or about all.
+fn more(kind: u8, says: &[u8]) -> Vec<u8> {
+    let size = format!("{:011o}\0", says.len());
+    let size = size.as_bytes().try_into().unwrap();
+    let mut header = header(b"PaxHeaders/data_batch_1.bin", size);
+    header[156] = kind;
+    seal(&mut header);
+    let mut bytes = [&header, says].concat();
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+/// The published archive in form; every picture is black and an airplane. One name is told by a header of pax and one by
+/// GNU's, something is said about all files, and macOS has left a file of its own.
 fn black_archive(root: &Path) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut write = |bytes: &[u8]| gzip.write_all(bytes).unwrap();
+    write(&more(b'g', b"18 comment=of git\n"));
+    write(&header(b"._data_batch_1.bin", b"00000000001\0"));
+    write(&[b'x'; 512]);
     for name in BATCHES {
         let name = format!("cifar-10-batches-bin/{name}");
-        gzip.write_all(&header(name.as_bytes(), b"00165163420\0"))
-            .unwrap();
-        gzip.write_all(&vec![0; FILE.next_multiple_of(512)])
-            .unwrap();
+        let shown = match &name[21..] {
+            "data_batch_2.bin" => {
+                write(&more(b'x', format!("46 path={name}\n").as_bytes()));
+                "cut off"
+            }
+            "test_batch.bin" => {
+                write(&more(b'L', format!("{name}\0").as_bytes()));
+                "cut off"
+            }
+            _ => &name,
+        };
+        write(&header(shown.as_bytes(), b"00165163420\0"));
+        write(&vec![0; FILE.next_multiple_of(512)]);
     }
-    gzip.write_all(&[0; 1024]).unwrap();
+    write(&[0; 1024]);
     let bytes = gzip.finish().unwrap();
     put(root, "a.tar.gz", &bytes);
     bytes
@@ -1236,7 +1264,7 @@ fn files_of_images() {
                     seal(&mut header);
                     archive(r, &header, 1024);
                 },
-                &["data_batch_1.bin", "byte 0"],
+                &["data_batch_1.bin is a link in it"],
             ),
             (
                 "a long name that takes gigabytes",
@@ -1249,6 +1277,66 @@ fn files_of_images() {
                     archive(r, &header, 300 << 20);
                 },
                 &["cannot be unpacked"],
+            ),
+            (
+                "a pax header that takes gigabytes",
+                "a.tar.gz",
+                |r| {
+                    let mut header = header(b"x", b"77777777777\0");
+                    header[156] = b'x';
+                    seal(&mut header);
+                    archive(r, &header, 300 << 20);
+                },
+                &[
+                    "cannot be unpacked",
+                    "entry 1",
+                    "a header of 8589934591 bytes",
+                ],
+            ),
+            (
+                "a pax header of one number",
+                "a.tar.gz",
+                |r| archive(r, &more(b'x', b"18446744073709551615 path=x\n"), 1024),
+                &["cannot be unpacked", "a pax header is damaged"],
+            ),
+            (
+                "a pax header without its end",
+                "a.tar.gz",
+                |r| archive(r, &more(b'x', b"3 path=x"), 1024),
+                &["cannot be unpacked", "a pax header is damaged"],
+            ),
+            (
+                "a file whose size pax tells",
+                "a.tar.gz",
+                |r| {
+                    let pax = more(b'x', b"17 size=30730000\n");
+                    let file = header(b"data_batch_1.bin", b"00000000000\0");
+                    archive(r, &[&pax[..], &file].concat(), 1024);
+                },
+                &["entry 2", "another size", "pack the six files anew"],
+            ),
+            (
+                "a name for all files",
+                "a.tar.gz",
+                |r| archive(r, &more(b'g', b"25 path=data_batch_1.bin\n"), 1024),
+                &["entry 1", "all files one name"],
+            ),
+            (
+                "a sparse file of GNU",
+                "a.tar.gz",
+                |r| {
+                    let mut header = header(b"data_batch_1.bin", b"00000000000\0");
+                    header[156] = b'S';
+                    seal(&mut header);
+                    archive(r, &header, 1024);
+                },
+                &["entry 1", "a sparse file", "pack the six files anew"],
+            ),
+            (
+                "a sparse file of pax",
+                "a.tar.gz",
+                |r| archive(r, &more(b'x', b"22 GNU.sparse.major=1\n"), 1024),
+                &["entry 1", "a sparse file", "pack the six files anew"],
             ),
             (
                 "an archive that is whole",

@@ -2,7 +2,7 @@
 //! is read; and what is refused with which words.
 
 use datasets::pathfinder::{self, PIXELS, SIDE, Settings};
-use datasets::{Black, Dataset, Example, verify};
+use datasets::{Black, Dataset, Example, Protocol, verify};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
@@ -331,7 +331,7 @@ fn the_originals_pictures_are_read_and_have_their_known_moments() {
     let Some((_root, path)) = original() else {
         return;
     };
-    let dataset = pathfinder::load(&path, Black::Skipped).unwrap();
+    let dataset = pathfinder::load(&path, Black::Skipped, Protocol::Clean).unwrap();
     let sizes = [&dataset.train, &dataset.dev, &dataset.test].map(|s| s.examples.len());
     assert_eq!(sizes, [80, 10, 10]);
     let splits = [&dataset.train, &dataset.dev, &dataset.test];
@@ -418,7 +418,7 @@ fn what_is_written_is_read_again() {
     let built = drawn(7, &Settings::EASY, counts);
     // From the folder around it as well.
     for path in [root.path(), &whole] {
-        let read = pathfinder::load(path, Black::Kept).unwrap();
+        let read = pathfinder::load(path, Black::Kept, Protocol::Clean).unwrap();
         assert!(!read.builtin && read.name.contains("curv_baseline"));
         for (read, built, first) in [
             (&read.train, &built.train, 0),
@@ -463,9 +463,9 @@ fn the_benchmarks_own_lines_of_metadata_are_read() {
     let lines = fs::read_to_string(path.join("lra-metadata-sample/0.first100.npy")).unwrap();
     let root = tempfile::tempdir().unwrap();
     let whole = pathfinder::write(root.path(), 7, &Settings::EASY, [80, 10, 10]).unwrap();
-    let ours = pathfinder::load(&whole, Black::Kept).unwrap();
+    let ours = pathfinder::load(&whole, Black::Kept, Protocol::Clean).unwrap();
     fs::write(whole.join("metadata/0.npy"), &lines).unwrap();
-    let theirs = pathfinder::load(&whole, Black::Kept).unwrap();
+    let theirs = pathfinder::load(&whole, Black::Kept, Protocol::Clean).unwrap();
     // The label is the fourth of the words.
     let labels = lines.lines().map(|line| line.split(' ').nth(3).unwrap());
     let labels: Vec<usize> = labels.map(|label| label.parse().unwrap()).collect();
@@ -486,7 +486,7 @@ fn the_benchmarks_own_lines_of_metadata_are_read() {
 }
 
 fn refusal(path: &Path) -> String {
-    match pathfinder::load(path, Black::Kept) {
+    match pathfinder::load(path, Black::Kept, Protocol::Clean) {
         Err(error) => {
             let line = error.to_string();
             assert!(!line.contains('\n') && line.contains("; hint: "), "{line}");
@@ -501,9 +501,11 @@ fn batches_come_in_the_order_of_their_numbers_and_empty_files_are_passed_over() 
     let (_root, whole) = layout();
     // 2 comes before 10; other files are not looked at.
     fs::rename(whole.join("metadata/0.npy"), whole.join("metadata/2.npy")).unwrap();
-    fs::write(whole.join("metadata/README"), "nothing").unwrap();
+    for left in ["README", "._0.npy", "Thumbs.db", ".DS_Store"] {
+        fs::write(whole.join("metadata").join(left), "nothing").unwrap();
+    }
     fs::write(whole.join("imgs/0/sample_5.png"), "").unwrap();
-    let read = pathfinder::load(&whole, Black::Kept).unwrap();
+    let read = pathfinder::load(&whole, Black::Kept, Protocol::Clean).unwrap();
     assert!(read.notes[0].contains("2 batches, 20 lines; empty files passed over: 1"));
     // 19 pictures: 15, 2 and 2.
     let ids = |split: &datasets::Split| split.examples.iter().map(|e| e.id).collect::<Vec<_>>();
@@ -517,7 +519,10 @@ fn batches_come_in_the_order_of_their_numbers_and_empty_files_are_passed_over() 
     let text = fs::read_to_string(whole.join("metadata/2.npy")).unwrap();
     let text = format!("\u{feff}{}\r\n", text.replace('\n', "\r\n"));
     fs::write(whole.join("metadata/2.npy"), text).unwrap();
-    assert_eq!(pathfinder::load(&whole, Black::Kept).unwrap(), read);
+    assert_eq!(
+        pathfinder::load(&whole, Black::Kept, Protocol::Clean).unwrap(),
+        read
+    );
     let page = verify::pathfinder(&whole).unwrap().to_string();
     for line in [
         "19 pictures",
@@ -546,7 +551,7 @@ fn what_is_wrong_with_a_folder_is_said() {
         );
         match i {
             0 => assert_eq!(
-                pathfinder::load(&inner, Black::Kept)
+                pathfinder::load(&inner, Black::Kept, Protocol::Clean)
                     .unwrap()
                     .train
                     .examples
@@ -580,7 +585,63 @@ fn two_files_of_one_number_are_refused() {
         }
         fs::remove_file(metadata.join(other)).unwrap();
     }
-    assert!(pathfinder::load(&whole, Black::Kept).is_ok());
+    assert!(pathfinder::load(&whole, Black::Kept, Protocol::Clean).is_ok());
+}
+
+/// Batch 11 names the pictures of batch 10 again, and file 12 has the pixels of file 0 under the other label.
+#[test]
+fn pictures_named_twice_and_copies_are_said_and_leave_train() {
+    let (_root, whole) = layout();
+    let metadata = whole.join("metadata");
+    fs::copy(metadata.join("10.npy"), metadata.join("11.npy")).unwrap();
+    let line = fs::read_to_string(metadata.join("0.npy")).unwrap();
+    let label = line.split(' ').nth(3).unwrap();
+    let other = if label == "0" { "1" } else { "0" };
+    fs::create_dir(whole.join("imgs/12")).unwrap();
+    fs::copy(
+        whole.join("imgs/0/sample_0.png"),
+        whole.join("imgs/12/sample_0.png"),
+    )
+    .unwrap();
+    let line = format!("imgs/12 sample_0.png 0 {other} 1.0 6 2 2 0.5 1 1\n");
+    fs::write(metadata.join("12.npy"), line).unwrap();
+    // Train has pictures 0 to 22, batch 10 being 12 to 19; dev has copies of 15, 16 and 17, test of 18, 19 and 0.
+    let ids = |split: &datasets::Split| split.examples.iter().map(|e| e.id).collect::<Vec<_>>();
+    let load = |protocol| pathfinder::load(&whole, Black::Kept, protocol).unwrap();
+    let (clean, paper) = (load(Protocol::Clean), load(Protocol::Paper));
+    assert_eq!(ids(&paper.train), (0..23).collect::<Vec<_>>());
+    assert_eq!(ids(&paper.dev), [23, 24, 25]);
+    assert_eq!(ids(&paper.test), [26, 27, 28]);
+    let left: Vec<usize> = (1..15).chain([20, 21, 22]).collect();
+    assert_eq!(ids(&clean.train), left);
+    assert_eq!((&clean.dev, &clean.test), (&paper.dev, &paper.test));
+    let page = verify::pathfinder(&whole).unwrap();
+    let faults = [
+        "lines that name a picture of an earlier line: 8",
+        "pictures with both labels: 1",
+    ];
+    assert_eq!(page.faults, faults);
+    for (data, kept) in [(&clean, "all"), (&paper, "none")] {
+        let copies = format!("pictures with a copy in a later split: 6 ({kept} removed)");
+        assert!(data.notes.contains(&copies), "{:?}", data.notes);
+        for fault in faults {
+            let note = format!("warning: {fault}");
+            assert!(data.notes.contains(&note), "{:?}", data.notes);
+        }
+    }
+    // Nothing is left to learn from.
+    let line = format!("imgs/0 sample_0.png 0 {label} 1.0 6 2 2 0.5 1 1\n");
+    for other in ["10.npy", "11.npy", "12.npy"] {
+        fs::remove_file(metadata.join(other)).unwrap();
+    }
+    fs::write(metadata.join("0.npy"), line.repeat(10)).unwrap();
+    let refused = refusal(&whole);
+    assert!(
+        refused.contains("no picture is left for the train split"),
+        "{refused}"
+    );
+    let page = verify::pathfinder(&whole).unwrap();
+    assert!(page.faults.contains(&refused), "{page}");
 }
 
 #[test]
@@ -605,7 +666,7 @@ fn what_is_wrong_with_metadata_is_said_with_its_line() {
         ),
         (
             "imgs/0 sample_\0.png 1 1 1.0 6 2 2 0.5 1 1\n",
-            "line 2 has a NUL as its byte 15",
+            "line 2: a NUL at byte 15",
         ),
         (
             "../0 sample_1.png 1 1 1.0 6 2 2 0.5 1 1\n",
@@ -647,7 +708,11 @@ fn what_is_wrong_with_metadata_is_said_with_its_line() {
             "line 1 is not UTF-8",
         ),
         (b"\x93NUMPY\x01\0v\0", "a binary numpy array"),
-        (long.as_bytes(), "line 1 is longer than 4096 bytes"),
+        (
+            b"imgs/0\rsample_0.png 0 1 1.0 6 2 2 0.5 1 1\n",
+            "line 1: \\r at byte 7, and no line break follows",
+        ),
+        (long.as_bytes(), "line 1: more than 4096 bytes long"),
         (&[b'\n'; (1 << 22) + 1][..], "it has 4194305 bytes"),
     ] {
         fs::write(&file, bytes).unwrap();
@@ -725,7 +790,7 @@ fn what_is_wrong_with_a_picture_is_said() {
         assert!(named && refused.contains(problem), "{problem}: {refused}");
     }
     fs::write(&file, good).unwrap();
-    assert!(pathfinder::load(&whole, Black::Kept).is_ok());
+    assert!(pathfinder::load(&whole, Black::Kept, Protocol::Clean).is_ok());
 }
 
 #[test]

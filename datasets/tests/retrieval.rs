@@ -1,7 +1,7 @@
 //! The Retrieval task as its users see it: the built-in pairs, files in the benchmark's form, and what is refused with
 //! which words.
 
-use datasets::{Dataset, Example, Protocol, baseline, retrieval};
+use datasets::{Dataset, Example, Protocol, Split, baseline, retrieval};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs;
@@ -146,25 +146,34 @@ fn a_byte_order_mark_and_empty_lines_at_the_end_are_passed_over() {
 
 #[test]
 fn clean_removes_copies_of_later_pairs() {
-    let two = [ONE, b"1.0\tA\tB\tb'other'\tb'one'\n0.0\tX\tY\tv\tw\n"].concat();
-    let root = folder([&two, b"0.0\tE\tF\tv\tw\n", ONE]);
-    let clean = retrieval::load(root.path(), 9, Protocol::Clean).unwrap();
-    let ids: Vec<usize> = clean.train.examples.iter().map(|e| e.id).collect();
-    assert_eq!(ids, [1]);
-    assert!(
-        clean
-            .notes
-            .join("\n")
-            .contains("later split: 2 (all removed)")
-    );
-    let paper = retrieval::load(root.path(), 9, Protocol::Paper).unwrap();
-    assert_eq!(paper.train.examples.len(), 3);
-    assert!(
-        paper
-            .notes
-            .join("\n")
-            .contains("later split: 2 (none removed)")
-    );
+    // The pair of test as it is, exchanged, and with line breaks at the end; that of dev; one that shares a paper, and
+    // one of a paper with itself.
+    let many = [
+        ONE,
+        b"1.0\tB\tA\tb'other'\tb'one'\n",
+        b"0.0\tB\tA\tb'other\\r\\n'\tb'one\\n'\n",
+        b"0.0\tX\tY\tv\tw\n",
+        b"1.0\tA\tC\tb'one'\tb'third'\n",
+        b"1.0\tA\tA\tone\tone\n",
+    ]
+    .concat();
+    // Whatever is cut off.
+    for max_len in [2, 9] {
+        let dev = b"0.0\tE\tF\tw\tv\n1.0\tB\tA\tb'other'\tb'one'\n0.0\tE\tF\tp\tq\n";
+        let root = folder([&many, dev, ONE]);
+        let clean = retrieval::load(root.path(), max_len, Protocol::Clean).unwrap();
+        let ids = |split: &Split| split.examples.iter().map(|e| e.id).collect::<Vec<_>>();
+        assert_eq!(ids(&clean.train), [4, 5]);
+        assert_eq!(ids(&clean.dev), [0, 2]);
+        let notes = clean.notes.join("\n");
+        assert!(notes.contains("later split: 5 (all removed)"), "{notes}");
+        assert!(notes.contains("train.tsv: 6 pairs, 4 related"), "{notes}");
+        assert!(notes.contains("pairs of a text with itself: 1"), "{notes}");
+        let paper = retrieval::load(root.path(), max_len, Protocol::Paper).unwrap();
+        assert_eq!([&paper.train, &paper.dev].map(|s| s.examples.len()), [6, 3]);
+        let notes = paper.notes.join("\n");
+        assert!(notes.contains("later split: 5 (none removed)"), "{notes}");
+    }
     // Nothing left.
     let root = folder([ONE, b"0.0\tE\tF\tv\tw\n", ONE]);
     let refused = retrieval::load(root.path(), 9, Protocol::Clean)
@@ -203,9 +212,21 @@ fn what_is_wrong_is_said_with_file_and_line() {
             b"1.0\tA\tB\tb'\\xz'\ty\n",
             "line 2: column 4: byte 3: \\x without two digits",
         ),
-        (b"\0\0\0", "line 2: a NUL byte at byte 1"),
+        (b"\0\0\0", "line 2: a NUL at byte 1"),
+        (
+            b"1.0\tA\tB\tx\rz\ty\n",
+            "line 2: \\r at byte 10, and no line break follows",
+        ),
+        (
+            b"1.0\tA\tB\tx\ty\r\r\n",
+            "line 2: \\r at byte 12, and no line break follows",
+        ),
+        (
+            b"1.0\tA\tB\t\"b\"\"it's\"\"\"\ty\n",
+            "line 2: column 4: a bytes literal stands between quotes",
+        ),
         (b"\x1f\x8b\x08\xff\xfe", "line 2: 1 columns"),
-        (&long, "line 2 is over 16777216 bytes long"),
+        (&long, "line 2: more than 16777216 bytes long"),
     ] {
         let root = folder([ONE, &[ONE, second].concat(), ONE]);
         let refused = refusal(root.path());

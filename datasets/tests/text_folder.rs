@@ -70,7 +70,9 @@ fn bytes_are_bytes_and_other_files_are_left_alone() {
     let neg = root.path().join("train/neg");
     fs::write(neg.join("0_7.txt"), [0xff, 0x00, 0xfe, b'<']).unwrap();
     fs::write(neg.join("notes.md"), "not a text").unwrap();
-    fs::write(neg.join("._0_7.txt"), "left by a file manager").unwrap();
+    for left in ["._0_7.txt", ".directory", "Thumbs.db", "Icon\r"] {
+        fs::write(neg.join(left), "left by a file manager").unwrap();
+    }
     fs::write(root.path().join("README"), "not a text").unwrap();
     let dataset = text::load(root.path(), 3, Protocol::Paper).unwrap();
     assert_eq!(dataset.train.examples.len(), 6);
@@ -107,6 +109,8 @@ fn a_folder_one_level_off_gets_the_right_one_as_a_hint() {
     let outer = tempfile::tempdir().unwrap();
     let inner = outer.path().join("aclImdb");
     fs::rename(root.path(), &inner).unwrap();
+    // Beside it, what an archive of macOS holds.
+    fs::create_dir_all(outer.path().join("__MACOSX/train")).unwrap();
     let hint = refusal(outer.path(), Protocol::Clean).hint;
     assert_eq!(hint, format!("did you mean {inner:?}?"));
     let hint = refusal(&inner.join("train"), Protocol::Clean).hint;
@@ -164,6 +168,37 @@ fn a_folder_too_small_for_a_dev_split_is_refused_under_clean_only() {
     let error = refusal(root.path(), Protocol::Clean);
     assert!(error.hint.contains("protocol paper"), "{error}");
     assert!(text::load(root.path(), text::MAX_LEN, Protocol::Paper).is_ok());
+}
+
+/// A name is shown on one line, and what is no letter in it by its escape, in names of sets as in errors.
+#[test]
+fn names_are_shown_without_what_turns_lines_round() {
+    let outer = folder(1);
+    let inner = outer.path().join("M\u{fc}ll\x1b[2J\n\u{202e}er");
+    fs::create_dir(&inner).unwrap();
+    for half in ["train", "test"] {
+        fs::rename(outer.path().join(half), inner.join(half)).unwrap();
+    }
+    let shown = "M\u{fc}ll\\x1b[2J\\n\\u{202e}er";
+    let data = text::load(&inner, text::MAX_LEN, Protocol::Paper).unwrap();
+    assert!(
+        data.name.starts_with(&format!("{shown} at /")),
+        "{}",
+        data.name
+    );
+    assert!(data.name.ends_with(&format!("/{shown}")), "{}", data.name);
+    let hint = text::load(outer.path(), 9, Protocol::Paper)
+        .unwrap_err()
+        .hint;
+    assert!(hint.ends_with(&format!("/{shown}\"?")), "{hint}");
+    fs::write(inner.join("train/neg/0_7.txt"), "").unwrap();
+    let error = text::load(&inner, 9, Protocol::Paper)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&format!("/{shown}/train/neg/0_7.txt\": ")),
+        "{error}"
+    );
 }
 
 #[test]

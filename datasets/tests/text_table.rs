@@ -119,10 +119,7 @@ fn what_is_no_table_is_refused_with_its_line() {
             "line 3: columns: 1, not 2",
         ),
         (b"Source\tTarget\na\t0\tx\n", "line 2: columns: 3, not 2"),
-        (
-            b"Source\tTarget\na\t0\tx\ty\n",
-            "line 2: more than 2 columns",
-        ),
+        (b"Source\tTarget\na\t0\tx\ty\n", "line 2: columns: 4, not 2"),
         (
             b"Source\tTarget\n\"a\nb\"\t0\nc\t2\n",
             "line 4: the Target is \"2\"",
@@ -131,6 +128,23 @@ fn what_is_no_table_is_refused_with_its_line() {
         (b"Source\tTarget\na\t0\n\t1\n", "line 3: the text is empty"),
         (
             b"Source\tTarget\na\t0\n\"b\t1\nc\t1\n",
+            "line 3: the quote that opens a field here is never closed",
+        ),
+        (
+            b"Source\tTarget\na\t0\n\"b\t1\r\nc\t1\nd \"e\"\t0\nf\t1\n",
+            "line 3: the quote that opens a field here is closed in line 5, and the field goes on",
+        ),
+        (
+            b"Source\tTarget\n\"a\" b\t0\n",
+            "line 2: the quote that opens a field here is closed in line 2, and the field goes on",
+        ),
+        (
+            b"Source\tTarget\na\t\"0\n",
+            "line 2: the quote that opens a field here is never closed",
+        ),
+        (b"Source\tTarget\na\t0\nb\0c\t1\n", "line 3: a NUL"),
+        (
+            b"Source\tTarget\na\t0\nb\rc\t1\n",
             "line 3: columns: 1, not 2",
         ),
         (b"Source\tTarget\n", "line 1: no text follows the header"),
@@ -141,6 +155,56 @@ fn what_is_no_table_is_refused_with_its_line() {
         assert!(error.problem.starts_with(problem), "{error}");
         assert_eq!(error.path, root.path().join("test.tsv"));
     }
+}
+
+/// As Python's `csv.reader` takes it: only at its beginning does a quote open a field.
+#[test]
+fn a_quote_in_the_midst_of_a_field_is_a_letter() {
+    let table = b"Source\tTarget\nhe said \"no\"\t0\n5\" tall\t1\n \"a\"\t0\nit's \"\t1\n\"\"\"\"\t0\n\"\"\"a\"\"\"\t1";
+    let root = folder(&[
+        ("train.tsv", table),
+        ("test.tsv", b"Source\tTarget\na\t0\n"),
+    ]);
+    let data = text::load(root.path(), text::MAX_LEN, Protocol::Paper).unwrap();
+    let texts: Vec<&[u8]> = data
+        .train
+        .examples
+        .iter()
+        .map(|e| &*e.documents[0])
+        .collect();
+    let wanted = [
+        "he said \"no\"",
+        "5\" tall",
+        " \"a\"",
+        "it's \"",
+        "\"",
+        "\"a\"",
+    ];
+    assert_eq!(texts, wanted.map(str::as_bytes));
+}
+
+/// macOS leaves `._train.tsv` beside the table that it copies, and Windows leaves its own.
+#[test]
+fn what_systems_leave_stands_in_no_way() {
+    let good: &[u8] = b"Source\tTarget\na\t0\nb\t1\n";
+    let root = folder(&[("train.tsv", good), ("my_test.tsv", good)]);
+    let read = text::load(root.path(), 9, Protocol::Paper).unwrap();
+    for left in [
+        "._train.tsv",
+        "._my_test.tsv",
+        ".DS_Store",
+        "desktop.ini",
+        "Icon\r",
+    ] {
+        fs::write(root.path().join(left), "Mac OS X").unwrap();
+    }
+    fs::create_dir_all(root.path().join("__MACOSX/train")).unwrap();
+    assert_eq!(text::load(root.path(), 9, Protocol::Paper).unwrap(), read);
+    // Nor is a folder of nothing else a hint.
+    for name in ["train.tsv", "my_test.tsv"] {
+        fs::remove_file(root.path().join(name)).unwrap();
+    }
+    assert_eq!(refusal(root.path()).problem, "the folder is empty");
 }
 
 /// A line ends in \n, \r or \r\n, each of them once, inside of quotes too: as editors and Python count.

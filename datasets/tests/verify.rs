@@ -274,8 +274,8 @@ fn a_set_that_was_made_is_not_taken_for_the_published_one() {
             listops::load(here, 9, Protocol::Paper),
             listops::load(&file, 9, Protocol::Paper),
             retrieval::load(here, 9, Protocol::Paper),
-            pathfinder::load(here, Black::Kept),
-            pathfinder::load(&inner, Black::Kept),
+            pathfinder::load(here, Black::Kept, Protocol::Clean),
+            pathfinder::load(&inner, Black::Kept, Protocol::Clean),
         ] {
             let data = data.unwrap();
             assert_eq!(data.builtin, made, "{}", data.name);

@@ -23,13 +23,14 @@ mod reference;
 pub(crate) mod spectral;
 pub(crate) mod trial;
 
-use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
-use crate::output::{answer, make_folder, tell};
+use crate::memory::refuse_more;
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::product::{self, ProductFlag};
 use crate::statistics::Mean;
-use crate::whole_file;
 use clap::Parser;
 use engine::Seed;
 use input::{Input, Setting};
@@ -117,6 +118,9 @@ struct Flags {
     /// Write approx.csv (after every input and n) and approx.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// Seed of every random number
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
@@ -148,6 +152,24 @@ struct Request {
     trials: usize,
     gradient: bool,
     seed: Seed,
+}
+
+impl Request {
+    /// Refuses a method at a d and an n that does not fit into memory, a trial on every thread.
+    fn refuse_too_large(&self, threads: usize) -> Result<()> {
+        let working = threads.min(self.trials) as f64;
+        for Setting { n, .. } in &self.settings {
+            for method in &self.methods {
+                for &d in &self.budgets {
+                    let bytes = working * method.bytes(*n, d);
+                    let what =
+                        format!("{} with n = {n}, d = {d} on {working} threads", method.name);
+                    refuse_more(&what, bytes, "smaller --n, --d or --threads take less")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// All trials of one setting.
@@ -193,7 +215,7 @@ pub fn main() -> ExitCode {
 
 fn approx(flags: &Flags) -> Result<ExitCode> {
     if flags.run.is_none() {
-        product::choose(&flags.product.name())?;
+        product::choose(flags.product.get())?;
     }
     let rows = match &flags.reference {
         Some(folder) => Some(reference_rows(flags, folder)?),
@@ -216,7 +238,6 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         Some(rows) => distinct(rows.iter().map(|row| row.d.max(1))),
         None => distinct(flags.d.clone().unwrap_or(vec![16, 32, 64, 128, 256])),
     };
-    make_folder(flags.out.as_deref())?;
     let request = Request {
         settings,
         methods,
@@ -225,23 +246,29 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
         gradient: flags.gradient,
         seed: Seed(flags.seed),
     };
+    let threads = threads(flags.threads);
+    request.refuse_too_large(threads)?;
+    let [csv_file, svg_file] = OutFile::all_in(
+        flags.out.as_deref(),
+        flags.overwrite,
+        "not by exp_approx",
+        [
+            ("approx.csv", |text| text.starts_with(HEADER)),
+            ("approx.svg", is_svg),
+        ],
+    )?;
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads(flags.threads))
+        .num_threads(threads)
         .build()?;
     let blocks: Vec<Block> = pool.install(|| {
-        measure(&request, reader.as_ref(), |blocks| match &flags.out {
-            Some(out) => {
-                whole_file::write(&out.join("approx.csv"), &[csv(&request, blocks).as_bytes()])
-            }
+        measure(&request, reader.as_ref(), |blocks| match &csv_file {
+            Some(file) => file.write(csv(&request, blocks).as_bytes()),
             None => Ok(()),
         })
     })?;
 
-    if let Some(out) = &flags.out {
-        whole_file::write(
-            &out.join("approx.svg"),
-            &[chart(&request, &blocks).as_bytes()],
-        )?;
+    if let Some(file) = &svg_file {
+        file.write(chart(&request, &blocks).as_bytes())?;
     }
     let Some(rows) = rows else {
         answer(&tables(&request, &blocks))?;
@@ -295,7 +322,7 @@ fn methods(flags: &Flags) -> Result<Vec<Method>> {
     let defaults = || method::DEFAULT.map(str::to_string).to_vec();
     let mut methods = Vec::new();
     for name in distinct(flags.attn.clone().unwrap_or_else(defaults)) {
-        methods.push(Method::registered(&name).map_err(|error| Error::usage(error.to_string()))?);
+        methods.push(Method::registered(&name)?);
     }
     if flags.variants {
         methods.extend(method::variants());
@@ -312,7 +339,7 @@ fn reader(flags: &Flags) -> Result<Reader> {
     let mut reader = Reader::new(&data)?;
     tell(&format!("data: {}", reader.data()));
     match (&flags.run, &flags.weights) {
-        (Some(folder), _) => reader.load_run(folder, &flags.product)?,
+        (Some(folder), _) => reader.load_run(folder, flags.data.is_none(), &flags.product)?,
         (None, Some(file)) => reader.load_weights(file)?,
         (None, None) => {}
     }
@@ -354,9 +381,9 @@ fn reference_rows(flags: &Flags, folder: &Path) -> Result<Vec<reference::Row>> {
             .iter()
             .find(|name| !rows.iter().any(|row| row.method == **name))
         {
-            let known = distinct(rows.iter().map(|row| row.method.as_str())).join(", ");
-            let message = format!("--attn {unknown}: the tables have {known}");
-            return Err(Error::usage(message));
+            let known = distinct(rows.iter().map(|row| row.method.as_str()));
+            let message = format!("--attn {unknown}: the tables have {}", known.join(", "));
+            return Err(Error::usage(message).did_you_mean(unknown, known));
         }
         rows.retain(|row| names.contains(&row.method));
     }
@@ -462,13 +489,14 @@ fn tables(request: &Request, blocks: &[Block]) -> String {
             cell(norm)
         );
         let _ = writeln!(text, "||BV - R|| / ||BV||, spectral");
-        text.push_str(&table(request, |at| {
+        let n = block.setting.n;
+        text.push_str(&table(request, n, |at| {
             block.error(None, at, |errors| errors.relative)
         }));
         if request.gradient {
             for (x, name) in ["dQ", "dK", "dV"].into_iter().enumerate() {
                 let _ = writeln!(text, "||{name} - exact|| / ||exact||, Frobenius");
-                text.push_str(&table(request, |at| {
+                text.push_str(&table(request, n, |at| {
                     block.error(None, at, |errors| {
                         errors.gradient.map_or(f64::NAN, |g| g[x])
                     })
@@ -483,9 +511,10 @@ fn tables(request: &Request, blocks: &[Block]) -> String {
     text
 }
 
-/// Methods by budgets, as many budgets a time as fit.
-fn table(request: &Request, value: impl Fn((usize, usize)) -> Mean) -> String {
+/// Methods by budgets, as many budgets a time as fit; those that approximate nothing of `n` tokens are marked.
+fn table(request: &Request, n: usize, value: impl Fn((usize, usize)) -> Mean) -> String {
     let mut text = String::new();
+    let mut marked = false;
     for (piece, budgets) in request.budgets.chunks(COLUMNS_A_TABLE).enumerate() {
         let _ = write!(text, "{:16}", "  d");
         for d in budgets {
@@ -494,12 +523,18 @@ fn table(request: &Request, value: impl Fn((usize, usize)) -> Mean) -> String {
         text.push('\n');
         for (m, method) in request.methods.iter().enumerate() {
             let _ = write!(text, "{:16}", method.name);
-            for b in 0..budgets.len() {
-                let cell = cell(value((m, piece * COLUMNS_A_TABLE + b)));
+            for (b, &d) in budgets.iter().enumerate() {
+                let exact = method.build(d).reaches(n, n);
+                marked |= exact;
+                let mark = if exact { "*" } else { "" };
+                let cell = cell(value((m, piece * COLUMNS_A_TABLE + b))) + mark;
                 let _ = write!(text, " {cell:>11}");
             }
             text.push('\n');
         }
+    }
+    if marked {
+        text.push_str("  *: d reaches n, so that this is exact attention\n");
     }
     text
 }
@@ -554,11 +589,13 @@ fn order(request: &Request, block: &Block) -> Option<String> {
     Some(text)
 }
 
+/// The first line of approx.csv.
+const HEADER: &str = "input,scale,n,head,method,d,trials,norm,norm_se,error,error_se,\
+                      relative,relative_se,dq,dq_se,dk,dk_se,dv,dv_se\n";
+
 /// A line for every head, method and d; `all` is the mean of the heads.
 fn csv(request: &Request, blocks: &[Block]) -> String {
-    let mut text = "input,scale,n,head,method,d,trials,norm,norm_se,error,error_se,\
-                    relative,relative_se,dq,dq_se,dk,dk_se,dv,dv_se\n"
-        .to_string();
+    let mut text = HEADER.to_string();
     for block in blocks {
         let Setting { input, scale, n } = block.setting;
         let scale = scale.map_or(String::new(), |scale| scale.to_string());

@@ -10,13 +10,14 @@ use crate::approx::spectral::spectral_norm;
 use crate::approx::trial::{Passed, difference, pass};
 use crate::approx::{parse_count, parse_scale};
 use crate::bench_step::parse_seconds;
-use crate::chart::{Chart, Point, Scale, Series, svg};
-use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, whole};
-use crate::output::{answer, make_folder, tell};
+use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
+use crate::error::{Result, exit};
+use crate::flags::{command_line, distinct, method, whole};
+use crate::memory::{lacking, refuse_more};
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::product::{self, ProductFlag};
 use crate::statistics::median;
-use crate::whole_file;
 use clap::Parser;
 use engine::buffer::most_bytes;
 use engine::{Seed, Stream, Tensor};
@@ -74,11 +75,23 @@ struct Flags {
     /// Write attention.csv (after every n) and attention.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// Seed of every random number
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
     #[command(flatten)]
     product: ProductFlag,
+}
+
+impl Flags {
+    fn options(&self) -> Options {
+        Options {
+            features: self.features,
+            ..Options::default()
+        }
+    }
 }
 
 fn parse_law(text: &str) -> std::result::Result<Input, String> {
@@ -93,6 +106,8 @@ enum Cell {
     Measured(Measured),
     /// It would have taken so many seconds.
     Skipped(f64),
+    /// It would have taken so many bytes.
+    TooLarge(f64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,12 +141,12 @@ pub fn main() -> ExitCode {
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {
-    product::choose(&flags.product.name())?;
+    product::choose(flags.product.get())?;
     let methods: Vec<Entry<f32>> = match &flags.attn {
         None => registry(),
         Some(names) => distinct(names)
             .into_iter()
-            .map(|name| find(name).map_err(|error| Error::usage(error.to_string())))
+            .map(|name| method(name))
             .collect::<Result<_>>()?,
     };
     let lengths = match &flags.n {
@@ -142,22 +157,33 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
             lengths
         }
     };
-    make_folder(flags.out.as_deref())?;
+    // Q, K, V, the cotangent, and what is exact for them, of every trial.
+    let longest = lengths.iter().copied().max().unwrap_or(0) as f64;
+    let bytes = 8.0 * longest * (input::WIDTH * flags.trials * size_of::<f32>()) as f64;
+    let what = format!("n = {longest} in {} trials", flags.trials);
+    refuse_more(&what, bytes, "smaller --n or --trials take less")?;
+    let [csv_file, svg_file] = OutFile::all_in(
+        flags.out.as_deref(),
+        flags.overwrite,
+        "not by bench_attention",
+        [
+            ("attention.csv", |text| text.starts_with(HEADER)),
+            ("attention.svg", is_svg),
+        ],
+    )?;
     let mut blocks: Vec<Block> = Vec::new();
     for n in lengths {
         let start = Instant::now();
         let block = block(flags, &methods, n, blocks.last());
         tell(&format!("n = {n}: {:.1} s", start.elapsed().as_secs_f64()));
         blocks.push(block);
-        if let Some(out) = &flags.out {
+        if let Some(file) = &csv_file {
             // Now, so that whoever stops the program keeps it.
-            let csv = csv(flags, &methods, &blocks);
-            whole_file::write(&out.join("attention.csv"), &[csv.as_bytes()])?;
+            file.write(csv(flags, &methods, &blocks).as_bytes())?;
         }
     }
-    if let Some(out) = &flags.out {
-        let chart = chart(&methods, &blocks);
-        whole_file::write(&out.join("attention.svg"), &[chart.as_bytes()])?;
+    if let Some(file) = &svg_file {
+        file.write(chart(&methods, &blocks).as_bytes())?;
     }
     answer(&table(flags, &methods, &blocks))?;
     Ok(ExitCode::SUCCESS)
@@ -181,10 +207,7 @@ fn predicted(
 }
 
 fn block(flags: &Flags, methods: &[Entry<f32>], n: usize, before: Option<&Block>) -> Block {
-    let options = Options {
-        features: flags.features,
-        ..Options::default()
-    };
+    let options = flags.options();
     let exact = find::<f32>("softmax-nodrop").expect("exact attention is registered");
     let knows_exact = predicted(&exact, &options, flags.trials, n, None) <= flags.limit;
     let trials: Vec<Trial> = (0..flags.trials)
@@ -211,10 +234,12 @@ fn block(flags: &Flags, methods: &[Entry<f32>], n: usize, before: Option<&Block>
     let cell = |(m, entry): (usize, &Entry<f32>)| {
         let before = before.and_then(|block| match block.cells[m] {
             Cell::Measured(cell) => Some((block.n, cell)),
-            Cell::Skipped(_) => None,
+            Cell::Skipped(_) | Cell::TooLarge(_) => None,
         });
         let seconds = predicted(entry, &options, flags.trials, n, before);
+        let bytes = entry.bytes(&options, n, input::WIDTH);
         match seconds <= flags.limit {
+            true if lacking(entry.name, bytes).is_some() => Cell::TooLarge(bytes),
             true => Cell::Measured(measure(entry.name, &*entry.method(&options), &trials)),
             false => Cell::Skipped(seconds),
         }
@@ -268,6 +293,7 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
         input::WIDTH,
         flags.trials
     );
+    let mut marked = false;
     for block in blocks {
         let _ = writeln!(text, "\nn = {}", block.n);
         let _ = writeln!(
@@ -277,11 +303,19 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
         );
         for (entry, cell) in methods.iter().zip(&block.cells) {
             let name = entry.name;
+            let exact = entry.method(&flags.options()).reaches(block.n, block.n);
+            marked |= exact && matches!(cell, Cell::Measured(_));
+            let mark = if exact { "*" } else { "" };
             let _ = match cell {
                 Cell::Skipped(seconds) => writeln!(
                     text,
                     "{name:17} skipped: about {seconds:.0} s, more than --limit {}",
                     flags.limit
+                ),
+                Cell::TooLarge(bytes) => writeln!(
+                    text,
+                    "{name:17} skipped: needs {:.0} MiB, more memory than is free",
+                    bytes / f64::from(1 << 20)
                 ),
                 Cell::Measured(cell) => {
                     let (error, gradient) = match cell.errors {
@@ -290,7 +324,7 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
                     };
                     writeln!(
                         text,
-                        "{name:17} {:>10.3} {:>10.3} {:>10.0} {error:>9} {gradient:>15}",
+                        "{name:17} {:>10.3} {:>10.3} {:>10.0} {error:>9} {gradient:>15}{mark}",
                         1e3 * cell.forward,
                         1e3 * cell.backward,
                         cell.bytes as f64 / 1024.0
@@ -298,6 +332,9 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
                 }
             };
         }
+    }
+    if marked {
+        text.push_str("\n*: the features reach n, so that this is exact attention\n");
     }
     let skipped = |cell: &Cell| matches!(cell, Cell::Measured(cell) if cell.errors.is_none());
     if blocks.iter().flat_map(|block| &block.cells).any(skipped) {
@@ -316,10 +353,12 @@ fn number(x: f64) -> String {
     }
 }
 
+/// The first line of attention.csv.
+const HEADER: &str = "input,scale,features,trials,n,method,forward_s,backward_s,peak_bytes,\
+                      error,gradient_error,skipped_s\n";
+
 fn csv(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
-    let mut text = "input,scale,features,trials,n,method,forward_s,backward_s,peak_bytes,\
-                    error,gradient_error,skipped_s\n"
-        .to_string();
+    let mut text = HEADER.to_string();
     for block in blocks {
         for (entry, cell) in methods.iter().zip(&block.cells) {
             let (law, scale, d, trials) = (
@@ -335,6 +374,7 @@ fn csv(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
             );
             let _ = match cell {
                 Cell::Skipped(seconds) => writeln!(text, ",,,,,{seconds}"),
+                Cell::TooLarge(_) => writeln!(text, ",,,,,"),
                 Cell::Measured(cell) => {
                     let errors = cell
                         .errors
@@ -364,7 +404,7 @@ fn chart(methods: &[Entry<f32>], blocks: &[Block]) -> String {
                     y: error.max(FLOOR),
                     error: 0.0,
                 }),
-                Cell::Skipped(_) => None,
+                Cell::Skipped(_) | Cell::TooLarge(_) => None,
             };
             Series {
                 name: entry.name.to_string(),
@@ -398,7 +438,7 @@ mod tests {
         let at =
             |name: &str| match block.cells[methods.iter().position(|m| m.name == name).unwrap()] {
                 Cell::Measured(cell) => cell,
-                Cell::Skipped(_) => panic!("{name} was skipped"),
+                other => panic!("{name}: {other:?}"),
             };
         assert_eq!(at("softmax-nodrop").errors, Some((0.0, 0.0)));
         let (error, gradient) = at("vmean").errors.unwrap();

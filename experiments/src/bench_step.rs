@@ -3,21 +3,22 @@
 //! The data are random bytes with random labels; forward, backward, the sum over the batch and the
 //! optimiser are those of every experiment. Give the machine nothing else to do.
 
+use crate::clock::a_second;
 use crate::config::{Budget, Config};
-use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, parse_threads, whole};
-use crate::memory;
+use crate::error::{Result, exit};
+use crate::flags::{command_line, method, parse_threads, whole};
+use crate::memory::{self, refuse_more};
 use crate::output::{answer, tell};
-use crate::product::ProductFlag;
+use crate::product::{self, ProductFlag};
 use crate::profile::Profile;
 use crate::statistics::median;
 use crate::task::Task;
-use crate::trainer::Trainer;
+use crate::trainer::{self, Trainer};
 use clap::Parser;
 use datasets::{Black, Dataset, Example, Split};
+use engine::cpu::Product;
 use engine::lanes::{Level, level};
 use engine::{Generator, Real, Seed};
-use ops::attention;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -98,21 +99,23 @@ pub(crate) struct Report {
     pub(crate) lengths: Lengths,
     pub(crate) threads: usize,
     pub(crate) features: usize,
-    pub(crate) product: String,
+    #[serde(with = "product")]
+    pub(crate) product: Product,
     /// Median of the steps after the first.
     pub(crate) step_s: f64,
     pub(crate) min_s: f64,
     pub(crate) max_s: f64,
     pub(crate) real_tokens: usize,
-    pub(crate) tokens_per_s: f64,
+    /// This and the other two rates: none where the clock stood still.
+    pub(crate) tokens_per_s: Option<f64>,
     pub(crate) peak_rss_mib: Option<f64>,
     /// Fresh pages of memory a step, of all threads, in the mean over the timed steps.
     pub(crate) page_faults: Option<f64>,
     /// Operations of a step's matrix products, a multiply-add counting as two.
     pub(crate) gflop: f64,
-    pub(crate) gflop_per_s: f64,
+    pub(crate) gflop_per_s: Option<f64>,
     /// Share of what the threads reach on fused multiply-adds in registers.
-    pub(crate) share_of_peak: f64,
+    pub(crate) share_of_peak: Option<f64>,
 }
 
 pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
@@ -121,6 +124,7 @@ pub(crate) fn parse_count(text: &str) -> std::result::Result<usize, String> {
 
 pub(crate) fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
     let seconds = text.parse().ok().filter(|s| (0.0..=1e6).contains(s));
+    let seconds = seconds.map(|seconds: f64| seconds + 0.0); // -0 is 0
     seconds.ok_or_else(|| "expected a number of seconds from 0 to 1000000".to_string())
 }
 
@@ -130,14 +134,14 @@ pub fn main() -> ExitCode {
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {
-    attention::find::<f32>(&flags.attn).map_err(|error| Error::usage(error.to_string()))?;
+    method(&flags.attn)?;
     let request = Request {
         config: Config {
             attn: flags.attn.clone(),
             features: flags.features,
             batch: flags.batch,
             max_len: flags.n,
-            product: flags.product.name(),
+            product: flags.product.get(),
             ..Task::Text.preset(Budget::Paper)
         },
         lengths: flags.lengths,
@@ -152,6 +156,14 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
         tell(profile.to_string().trim_end());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses steps that do not fit into memory, the examples included.
+pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
+    let bytes = config.task.documents() as f64 * config.max_len as f64 * config.batch as f64;
+    let what = format!("{} examples of {} tokens", config.batch, config.max_len);
+    refuse_more(&what, bytes, "smaller --n or --batch take less")?;
+    trainer::refuse_too_large(config, threads)
 }
 
 /// Times steps until the time of the request is over, and the first one before.
@@ -169,6 +181,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         warmup: 1,
         ..config
     };
+    refuse_too_large(&config, threads)?;
     let mut trainer = Trainer::new(&config, data(&config, lengths), threads)?;
     let peak = peak_multiply_adds() * threads as f64;
 
@@ -186,7 +199,7 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         times.push(start.elapsed().as_secs_f64());
     }
     let page_faults = (memory::page_faults().zip(faults))
-        .map(|(now, then)| (now - then) as f64 / times.len() as f64);
+        .map(|(now, then)| now.saturating_sub(then) as f64 / times.len() as f64);
     times.sort_by(f64::total_cmp);
     let step_s = median(&times).expect("there is a step at least");
     let (tokens, multiply_adds) = last.map_or((0, 0), |step| (step.tokens, step.multiply_adds));
@@ -202,12 +215,12 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         min_s: times[0],
         max_s: times[times.len() - 1],
         real_tokens: tokens,
-        tokens_per_s: tokens as f64 / step_s,
+        tokens_per_s: a_second(tokens as f64, step_s),
         peak_rss_mib: memory::peak(),
         page_faults,
         gflop: 2e-9 * multiply_adds as f64,
-        gflop_per_s: 2e-9 * multiply_adds as f64 / step_s,
-        share_of_peak: multiply_adds as f64 / step_s / peak,
+        gflop_per_s: a_second(2e-9 * multiply_adds as f64, step_s),
+        share_of_peak: a_second(multiply_adds as f64, step_s * peak),
     };
     Ok((report, trainer.profile().cloned()))
 }
@@ -249,7 +262,7 @@ fn chains_of<T: Real, const N: usize>(step: impl Fn(T) -> T) -> u64 {
 }
 
 /// One batch of random tokens, in the vocabulary, classes and documents of the task.
-fn data(config: &Config, lengths: Lengths) -> Dataset {
+pub(crate) fn data(config: &Config, lengths: Lengths) -> Dataset {
     let encoding = config.task.encoding(Black::Kept); // every byte is a token
     let classes = config.task.classes(true);
     let symbols = (encoding.vocabulary - usize::from(encoding.offset)).min(256);
@@ -306,7 +319,7 @@ mod tests {
     use super::*;
 
     /// Two steps of two examples and more, with and without a profile.
-    fn steps(task: Task, profile: bool) -> (Vec<crate::trainer::Step>, Option<Profile>) {
+    fn steps(task: Task, profile: bool) -> (Vec<trainer::Step>, Option<Profile>) {
         let config = Config {
             batch: 3,
             groups: 2,

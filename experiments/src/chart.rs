@@ -85,6 +85,20 @@ impl Axis {
     }
 }
 
+/// What a picture begins with, its sizes in between.
+const START: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"";
+const LOOK: &str = " font-family=\"sans-serif\" font-size=\"12\">\n\
+                    <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
+
+/// Whether this is the beginning of a picture by [`svg`].
+pub(crate) fn is_svg(text: &str) -> bool {
+    let tag = text.find('>').unwrap_or(0);
+    text.starts_with(START)
+        && LOOK
+            .find('>')
+            .is_some_and(|end| text[..tag].ends_with(&LOOK[..end]))
+}
+
 /// The charts as one SVG.
 pub(crate) fn svg(charts: &[Chart]) -> String {
     let mut names: Vec<&str> = Vec::new();
@@ -103,9 +117,7 @@ pub(crate) fn svg(charts: &[Chart]) -> String {
     let width = columns as f64 * panel_width + legend_width;
     let height = (rows as f64 * panel_height).max(legend_height);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+        "{START} width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\"{LOOK}"
     );
     for (i, chart) in charts.iter().enumerate() {
         let (x, y) = (

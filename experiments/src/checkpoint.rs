@@ -10,7 +10,8 @@
 
 use crate::error::{Error, Result};
 use crate::whole_file;
-use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use crate::whole_file::Pending;
+use bincode::config::{Config, Configuration, Fixint, Limit, LittleEndian};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -25,14 +26,19 @@ const HEADER: usize = 20 + 32;
 /// How many `checkpoint-<step>.bin` a folder keeps.
 const KEPT: usize = 2;
 
-/// The limit stops a state of another type, read as this one, from asking for all the memory there is.
-const CODING: Configuration<LittleEndian, Fixint, Limit<{ 1 << 30 }>> = bincode::config::standard()
+/// The limit stops a state of another type, read as this one, from asking for all the memory there is: no part of a
+/// state has more bytes than the state.
+const LIMIT: usize = 1 << 30;
+const CODING: Configuration<LittleEndian, Fixint, Limit<LIMIT>> = bincode::config::standard()
     .with_fixed_int_encoding()
     .with_limit();
+/// Of states that are themselves beyond that limit, which is a constant.
+const LARGE: Configuration<LittleEndian, Fixint> =
+    bincode::config::standard().with_fixed_int_encoding();
 
 /// Writes the checkpoint of `step` and removes all but the newest two.
 pub(crate) fn save(folder: &Path, step: usize, state: &impl Serialize) -> Result<()> {
-    write(&folder.join(format!("checkpoint-{step}.bin")), step, state)?;
+    pending(&numbered_path(folder, step), step, state)?.place()?;
     for (_, path) in numbered(folder)?.iter().rev().skip(KEPT) {
         fs::remove_file(path).map_err(|cause| Error::file("cannot remove", path, &cause))?;
     }
@@ -92,8 +98,13 @@ pub(crate) fn step_of(name: &str) -> Option<usize> {
     step.parse().ok()
 }
 
-/// Writes step and state as the file `path`.
-pub(crate) fn write(path: &Path, step: usize, state: &impl Serialize) -> Result<()> {
+/// Where the checkpoint of `step` is.
+pub(crate) fn numbered_path(folder: &Path, step: usize) -> PathBuf {
+    folder.join(format!("checkpoint-{step}.bin"))
+}
+
+/// Step and state as the file `path`, which has yet to get its name.
+pub(crate) fn pending(path: &Path, step: usize, state: &impl Serialize) -> Result<Pending> {
     let payload = bincode::serde::encode_to_vec((step as u64, state), CODING)
         .map_err(|error| Error::failure(format!("cannot encode {}: {error}", path.display())))?;
     let mut header = Vec::with_capacity(HEADER);
@@ -105,12 +116,17 @@ pub(crate) fn write(path: &Path, step: usize, state: &impl Serialize) -> Result<
         .chain_update(&payload)
         .finalize();
     header.extend(hash);
-    whole_file::write(path, &[&header, &payload])
+    Pending::with(path, &[&header, &payload])
+}
+
+/// Writes step and state as the file `path`.
+pub(crate) fn write(path: &Path, step: usize, state: &impl Serialize) -> Result<()> {
+    pending(path, step, state)?.place()
 }
 
 /// Step and state of the checkpoint `path`, which may be any file.
 pub(crate) fn read<S: DeserializeOwned>(path: &Path) -> Result<(usize, S)> {
-    let bytes = fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    let bytes = whole_file::read(path)?;
     let magic = &bytes[..bytes.len().min(MAGIC.len())];
     if !MAGIC.starts_with(magic) {
         let message = format!(
@@ -139,7 +155,8 @@ pub(crate) fn read<S: DeserializeOwned>(path: &Path) -> Result<(usize, S)> {
             "an older"
         };
         let message = format!(
-            "{} was written by {age} version of this program: it has format {format}, expected {FORMAT}",
+            "{} was written by {age} version of this program (environment.toml says which): it has format {format}, \
+             expected {FORMAT}",
             path.display()
         );
         return Err(Error::failure(message));
@@ -164,9 +181,24 @@ pub(crate) fn read<S: DeserializeOwned>(path: &Path) -> Result<(usize, S)> {
     {
         return Err(damaged(path, "altered, its checksum is another"));
     }
-    match bincode::serde::decode_from_slice::<(u64, S), _>(payload, CODING) {
+    match payload.len() <= LIMIT {
+        true => decode(path, payload, CODING),
+        false => decode(path, payload, LARGE),
+    }
+}
+
+/// Step and state of the payload of `path`, all of it.
+fn decode<S: DeserializeOwned>(
+    path: &Path,
+    payload: &[u8],
+    coding: impl Config,
+) -> Result<(usize, S)> {
+    match bincode::serde::decode_from_slice::<(u64, S), _>(payload, coding) {
         Ok(((step, state), used)) if used == payload.len() => Ok((step as usize, state)),
-        Ok((_, used)) => Err(other_state(path, &format!("{used} of {length} bytes used"))),
+        Ok((_, used)) => {
+            let what = format!("{used} of {} bytes used", payload.len());
+            Err(other_state(path, &what))
+        }
         Err(error) => Err(other_state(path, &error.to_string())),
     }
 }
@@ -277,7 +309,7 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         let error = read::<State>(&path).unwrap_err().to_string();
         assert!(
-            error.contains("a newer version of this program: it has format 2, expected 1"),
+            error.contains("a newer version of this program (environment.toml says which): it has format 2, expected 1"),
             "{error}"
         );
     }
@@ -293,6 +325,22 @@ mod tests {
         write(&path, 7, &[2.0f64, 2.0]).unwrap();
         let error = read::<String>(&path).unwrap_err().to_string();
         assert!(error.contains("does not hold the state"), "{error}");
+    }
+
+    #[test]
+    fn a_state_beyond_the_limit_of_its_parts_is_read_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("best.bin");
+        write(&path, 7, &state()).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let (step, read): (usize, State) = decode(&path, &bytes[HEADER..], LARGE).unwrap();
+        assert_eq!((step, read), (7, state()));
+        let cut = decode::<State>(&path, &bytes[HEADER..bytes.len() - 1], LARGE);
+        assert!(
+            cut.unwrap_err()
+                .to_string()
+                .contains("does not hold the state")
+        );
     }
 
     #[test]

@@ -4,14 +4,14 @@
 
 use crate::data::cached;
 use crate::error::{Error, Result};
-use crate::flags::{Flags, Settings};
+use crate::flags::{Flags, Settings, method};
 use crate::product;
 use crate::task::Task;
-use crate::whole_file;
 use datasets::Black;
 use engine::cpu::Product;
 use models::ModelConfig;
-use ops::attention::find;
+use ops::Dropout;
+use ops::attention::Options;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -30,7 +30,8 @@ pub struct Config {
     pub task: Task,
     /// Attention method, by its name in the registry.
     pub attn: String,
-    /// Features d: how many keys, rows, landmarks or projections the method may use; at most n of them are used.
+    /// Features d: how many keys, rows, landmarks or projections the method may use; at most n of them are used. The
+    /// budget has its own number of them, below the lengths of its examples.
     pub features: usize,
     /// Every random number is a function of this seed and of what it is for.
     pub seed: u64,
@@ -77,8 +78,8 @@ pub struct Config {
     /// Groups that a batch is spread over; their gradients are added in a fixed order, so this may change rounding.
     pub groups: usize,
     /// The matrix product of f32, by its name: they round differently. Runs older than the setting had the default.
-    #[serde(default = "product::default")]
-    pub product: String,
+    #[serde(default = "product::default", with = "product")]
+    pub product: Product,
 }
 
 fn embedding_std() -> f64 {
@@ -151,7 +152,10 @@ impl Config {
                 Self::layered(task, &[&file, &flags.settings])
             }
         };
-        config.checked(task)
+        match flags.resume {
+            Some(_) => config.checked_of_run(task),
+            None => config.checked(task),
+        }
     }
 
     /// The configuration of a task with `layers` over its preset, each over those before it.
@@ -176,7 +180,9 @@ impl Config {
             );
             return Err(Error::usage(message).hint("expected a folder such as runs/text-skein-s42"));
         }
-        read_toml(&folder.join("config.toml"))
+        read_toml(&folder.join("config.toml")).map_err(|error: Error| {
+            error.hint("restore it, or take the version that environment.toml names")
+        })
     }
 
     /// These settings with those that `given` has in their place. `budget` is settled already: it chose the preset.
@@ -204,7 +210,7 @@ impl Config {
             embedding_std: given.embedding_std.unwrap_or(self.embedding_std),
             sincos2d: given.sincos2d.unwrap_or(self.sincos2d),
             groups: given.groups.unwrap_or(self.groups),
-            product: given.product.clone().unwrap_or(self.product),
+            product: given.product.unwrap_or(self.product),
         }
     }
 
@@ -229,8 +235,7 @@ impl Config {
             );
             return Err(Error::usage(message).hint(format!("run exp_{}", self.task.name())));
         }
-        find::<f32>(&self.attn)
-            .map_err(|error| Error::usage(error.to_string()).hint("--list says what each is"))?;
+        method(&self.attn)?;
         within("features", self.features, 1, LARGEST)?;
         if i64::try_from(self.seed).is_err() {
             return Err(wrong("seed", &self.seed, &format!("at most {}", i64::MAX)));
@@ -256,15 +261,17 @@ impl Config {
         within("patience", self.patience, 0, LARGEST)?;
         let lengths = self.task.lengths();
         within("max_len", self.max_len, *lengths.start(), *lengths.end())?;
-        if !(0.0..=ModelConfig::MOST_DROPOUT).contains(&self.dropout) {
-            let expected = format!("a probability from 0 to {}", ModelConfig::MOST_DROPOUT);
-            return Err(wrong("dropout", &self.dropout, &expected));
+        if !ModelConfig::takes_dropout(self.dropout) {
+            let (least, most) = (Dropout::LEAST, ModelConfig::MOST_DROPOUT);
+            let expected =
+                format!("a probability from 0 to {most}; below {least:e}, none is dropped");
+            return Err(wrong("dropout", &format!("{:?}", self.dropout), &expected));
         }
-        if !(self.embedding_std > 0.0 && self.embedding_std <= 10.0) {
+        if !ModelConfig::takes_embedding_std(self.embedding_std) {
             return Err(wrong(
                 "embedding_std",
-                &self.embedding_std,
-                "a positive number up to 10, such as 0.02",
+                &format!("{:?}", self.embedding_std),
+                "a positive number of f32, up to 10, such as 0.02",
             ));
         }
         for (setting, on) in [("skip_black", self.skip_black), ("sincos2d", self.sincos2d)] {
@@ -274,10 +281,6 @@ impl Config {
             }
         }
         within("groups", self.groups, 1, LARGEST_BATCH)?;
-        if Product::find(&self.product).is_err() {
-            let expected = Product::ALL.map(Product::name).join(" or ");
-            return Err(wrong("product", &self.product, &expected));
-        }
         if self.data == "auto" {
             let cached = cached(task).map(|path| path.into_os_string().into_string());
             self.data = match cached {
@@ -311,9 +314,36 @@ impl Config {
         Ok(self)
     }
 
+    /// The same for the configuration of a run, which nobody can give anew.
+    pub(crate) fn checked_of_run(self, task: Task) -> Result<Self> {
+        let is_of_task = self.task == task;
+        self.checked(task).map_err(|error| match is_of_task {
+            true => error.hint("config.toml was altered, or is of another version: restore it"),
+            false => error,
+        })
+    }
+
     /// The folder of the data set; none for the built-in corpus.
     pub fn data_folder(&self) -> Option<&Path> {
         (self.data != "builtin").then(|| Path::new(&self.data))
+    }
+
+    /// What the attention method takes from these settings.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            features: self.features,
+            dropout: self.dropout,
+            released: self.protocol == Protocol::Paper,
+        }
+    }
+
+    /// Whether loading gives the same data.
+    pub(crate) fn same_data(&self, other: &Config) -> bool {
+        let of = |c: &Config| {
+            let data = c.data.clone();
+            (c.task, data, c.protocol, c.budget, c.max_len, c.skip_black)
+        };
+        of(self) == of(other)
     }
 
     /// What black pixels are.
@@ -329,13 +359,13 @@ impl Config {
         self.max_len.next_power_of_two()
     }
 
-    /// The configuration as TOML, a setting a line.
+    /// The configuration as TOML, a setting a line. 0 and -0 are one setting.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("numbers that TOML can hold, and strings")
-    }
-
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        whole_file::write(path, &[self.to_toml().as_bytes()])
+        let config = Config {
+            dropout: self.dropout + 0.0,
+            ..self.clone()
+        };
+        toml::to_string(&config).expect("numbers that TOML can hold, and strings")
     }
 }
 
@@ -346,7 +376,8 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
     toml::from_str(&text).map_err(|error| {
         let before = &text[..error.span().map_or(0, |span| span.start)];
         let line = 1 + before.matches('\n').count();
-        Error::usage(format!("{}:{line}: {}", path.display(), error.message()))
+        let message = error.message().replace('\n', " ");
+        Error::usage(format!("{}:{line}: {message}", path.display())).meant_in(error.message())
     })
 }
 
@@ -462,7 +493,7 @@ mod tests {
             embedding_std: 0.15,
             sincos2d: false,
             groups: 14,
-            product: "fixed-order".into(),
+            product: Product::FixedOrder,
         };
         assert_eq!(resolve(&every).unwrap(), expected);
 
@@ -490,8 +521,7 @@ mod tests {
             "9223372036854775807",
         ])
         .unwrap();
-        config.write(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), config.to_toml());
+        fs::write(&path, config.to_toml()).unwrap();
         assert_eq!(
             resolve(&["--config", path.to_str().unwrap()]).unwrap(),
             config
@@ -500,6 +530,15 @@ mod tests {
             resolve(&["--resume", folder.path().to_str().unwrap()]).unwrap(),
             config
         );
+    }
+
+    #[test]
+    fn minus_zero_is_zero() {
+        let zero = resolve(&["--dropout", "0"]).unwrap().to_toml();
+        let minus = resolve(&["--dropout", "-0.0"]).unwrap().to_toml();
+        assert!(minus.contains("dropout = 0.0\n"), "{minus}");
+        assert_eq!(minus, zero);
+        assert!(error(&["--lr", "-0"]).contains("expected a positive number"));
     }
 
     #[test]
@@ -530,7 +569,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_one_line_that_says_what_was_expected() {
-        let cases: [(&[&str], &str); 25] = [
+        let cases: [(&[&str], &str); 28] = [
             (
                 &["--attn", "skin"],
                 "unknown attention method `skin`: expected one of softmax, softmax-nodrop, vmean, ",
@@ -583,7 +622,14 @@ mod tests {
                 &["--max-len", "4001"],
                 "max_len = 4001: expected at most 4000",
             ),
-            (&["--dropout", "1"], "dropout = 1: expected a probability"),
+            (
+                &["--dropout", "1"],
+                "dropout = 1.0: expected a probability from 0 to 0.99",
+            ),
+            (
+                &["--dropout", "1e-300"],
+                "dropout = 1e-300: expected a probability from 0 to 0.99; below 7.62939453125e-6,",
+            ),
             (
                 &["--dropout", "0.995"],
                 "dropout = 0.995: expected a probability from 0 to 0.99",
@@ -598,7 +644,15 @@ mod tests {
             ),
             (
                 &["--embedding-std", "0"],
-                "embedding_std = 0: expected a positive number",
+                "embedding_std = 0.0: expected a positive number",
+            ),
+            (
+                &["--embedding-std", "1e-300"],
+                "embedding_std = 1e-300: expected a positive number of f32, up to 10,",
+            ),
+            (
+                &["--embedding-std", "1e-45"],
+                "embedding_std = 1e-45: expected a positive number of f32, up to 10,",
             ),
             (
                 &["--embedding-std", "nan"],

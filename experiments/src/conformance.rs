@@ -10,7 +10,7 @@
 //! 4. `operator`: one head of one attention; `model`: a whole model and forty steps of training;
 //! 5. `error`: how far a tensor is off.
 //!
-//! A damaged or foreign file, a missing tensor and a panic of the method are failures of their
+//! A damaged or foreign file, a missing tensor, sizes beyond memory and a panic of the method are failures of their
 //! case; the others still run. Nothing expected is skipped because a file lacks it.
 
 mod case;
@@ -22,8 +22,10 @@ mod operator;
 use crate::error::{Error, Result, exit};
 use crate::flags::command_line;
 use crate::product::{self, ProductFlag};
+use crate::whole_file;
 use case::Case;
 use clap::Parser;
+use datasets::shown;
 use error::Measure;
 use method::Method;
 use ops::attention;
@@ -104,7 +106,7 @@ pub fn main() -> ExitCode {
 }
 
 fn conformance(flags: &Flags) -> Result<ExitCode> {
-    product::choose(&flags.product.name())?;
+    product::choose(flags.product.get())?;
     let files = files(&flags.folder)?;
     match run(&files, &mut io::stdout().lock()) {
         Ok(counts) => Ok(counts.exit_code(flags.all)),
@@ -169,7 +171,7 @@ fn write_outcome(out: &mut impl Write, outcome: &Outcome, counts: &mut Counts) -
         }
         Outcome::Broken(why) => {
             counts.failed += 1;
-            let why = why.replace(char::is_control, " ");
+            let why = shown::name(why.replace('\n', " "));
             writeln!(out, "{:42}  FAIL\n    {why}", "")
         }
         Outcome::Measured(measures) => {
@@ -195,15 +197,18 @@ fn write_outcome(out: &mut impl Write, outcome: &Outcome, counts: &mut Counts) -
 /// The name of a case: its file's, without folder and ending.
 fn name(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default();
-    stem.to_string_lossy().replace(char::is_control, " ")
+    shown::name(stem)
 }
 
 /// What comes of a case under every method it is about.
 fn outcomes(file: &Path) -> Vec<(String, Outcome)> {
     let broken = |why: String| vec![("-".to_string(), Outcome::Broken(why))];
-    let bytes = match fs::read(file) {
+    let bytes = match whole_file::read(file) {
         Ok(bytes) => bytes,
-        Err(error) => return broken(format!("cannot read it: {error}")),
+        Err(error) => {
+            let why = error.to_string();
+            return broken(why.trim_start_matches("error: ").to_string());
+        }
     };
     let case = Case::read(&bytes);
     let methods = case.and_then(|case| Ok((method::methods(&case)?, case)));

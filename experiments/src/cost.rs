@@ -7,28 +7,34 @@
 //! [`crate::bench_step`] does, on random tokens of the task's full length.
 
 use crate::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
-use crate::chart::{Chart, Point, Scale, Series, svg};
+use crate::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, distinct, parse_threads, threads};
-use crate::output::{answer, make_folder, tell};
+use crate::flags::{command_line, distinct, method, parse_threads, threads};
+use crate::interrupt::{INTERRUPTED, Interrupt};
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::paper;
 use crate::product::{self, ProductFlag};
 use crate::task::Task;
-use crate::whole_file;
 use clap::Parser;
-use ops::attention::{Options, find};
+use engine::cpu::Product;
+use ops::attention::{Entry, Options, find};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// Columns of a head in the models of the paper.
 const HEAD: f64 = 32.0;
 /// Examples of a step of `--scale` over tokens, and tokens of its examples over the batch.
 const SCALE_BATCH: usize = 4;
 const SCALE_N: usize = 1024;
+/// Between two looks whether a cell has been measured.
+const GLANCE: Duration = Duration::from_millis(20);
 /// How its Markdown begins: what it may replace.
 const START: &str = "<!-- measured by exp_cost -->\n\n";
 
@@ -84,6 +90,9 @@ struct Flags {
     /// the .csv after every cell, the others at the end
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// One cell as JSON, for this program itself
     #[arg(long, value_name = "JSON", hide = true)]
     cell: Option<String>,
@@ -100,7 +109,8 @@ struct Cell {
     batch: usize,
     threads: usize,
     seconds: f64,
-    product: String,
+    #[serde(with = "product")]
+    product: Product,
 }
 
 /// A cell and what came of it.
@@ -122,7 +132,7 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
         answer(&format!("{}\n", serde_json::to_string(&report)?))?;
         return Ok(ExitCode::SUCCESS);
     }
-    product::choose(&flags.product.name())?;
+    product::choose(flags.product.get())?;
     let default = match flags.scale {
         true => ["softmax-nodrop", "vmean", "skein"].to_vec(),
         false => paper::methods(),
@@ -132,25 +142,32 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
         Some(names) => distinct(names.iter().cloned()),
     };
     for name in &methods {
-        find::<f32>(name).map_err(|error| Error::usage(error.to_string()))?;
+        method(name)?;
     }
-    make_folder(flags.out.as_deref())?;
-    if let Some(out) = &flags.out {
-        refuse_other(&out.join(match flags.scale {
-            true => "scale.md",
-            false => "cost.md",
-        }))?;
-    }
+    let interrupt = Interrupt::install()?;
     match flags.scale {
-        true => scale(flags, &methods),
-        false => tables(flags, &methods),
+        true => scale(flags, &methods, &interrupt),
+        false => tables(flags, &methods, &interrupt),
     }
 }
 
 impl Flags {
-    /// A file in the folder of `--out`.
-    fn file(&self, name: &str) -> Option<PathBuf> {
-        self.out.as_ref().map(|out| out.join(name))
+    /// Before the first cell: each is to fit into memory.
+    fn begin<'a>(&self, cells: impl IntoIterator<Item = &'a Cell>) -> Result<()> {
+        for cell in cells {
+            bench_step::refuse_too_large(&cell.config(), cell.threads)
+                .map_err(|error| error.at(cell.task.name()))?;
+        }
+        Ok(())
+    }
+
+    /// Files in the folder of `--out`.
+    fn files<const N: usize>(
+        &self,
+        files: [(&str, fn(&str) -> bool); N],
+    ) -> Result<[Option<OutFile>; N]> {
+        let out = self.out.as_deref();
+        OutFile::all_in(out, self.overwrite, "not by exp_cost", files)
     }
 
     fn cell(&self, task: Task, attn: &str, n: usize, batch: usize) -> Cell {
@@ -162,22 +179,41 @@ impl Flags {
             batch,
             threads: threads(self.threads),
             seconds: self.seconds,
-            product: self.product.name(),
+            product: self.product.get(),
         }
     }
 }
 
 impl Cell {
+    fn config(&self) -> Config {
+        Config {
+            attn: self.attn.clone(),
+            features: self.features,
+            max_len: self.n,
+            batch: self.batch,
+            product: self.product,
+            ..self.task.preset(Budget::Paper)
+        }
+    }
+
+    fn method(&self) -> (Entry<f32>, Options) {
+        let options = Options {
+            features: self.features,
+            ..Options::default()
+        };
+        let entry = find::<f32>(&self.attn).expect("looked up when the flags were read");
+        (entry, options)
+    }
+
+    /// Whether the features leave nothing out, so that it is the cost of exact attention.
+    fn is_exact(&self) -> bool {
+        let (entry, options) = self.method();
+        entry.method(&options).reaches(self.n, self.n)
+    }
+
     fn measure(&self) -> Result<Report> {
         let request = Request {
-            config: Config {
-                attn: self.attn.clone(),
-                features: self.features,
-                max_len: self.n,
-                batch: self.batch,
-                product: self.product.clone(),
-                ..self.task.preset(Budget::Paper)
-            },
+            config: self.config(),
             lengths: Lengths::Full,
             threads: self.threads,
             seconds: self.seconds,
@@ -187,8 +223,8 @@ impl Cell {
         Ok(bench_step::measure(request)?.0)
     }
 
-    /// Measures in a process of its own.
-    fn run(self) -> Result<Measured> {
+    /// Measures in a process of its own; none if somebody has asked to stop.
+    fn run(self, interrupt: &Interrupt) -> Result<Option<Measured>> {
         let failed = |what: &str| {
             Error::failure(format!(
                 "{}, {}, {} tokens, {} examples: {what}",
@@ -198,13 +234,27 @@ impl Cell {
                 self.batch
             ))
         };
-        let output = Command::new(std::env::current_exe()?)
+        let no_process = |cause: io::Error| failed(&format!("no process: {cause}"));
+        let mut child = Command::new(std::env::current_exe()?)
             .args(["--cell", &serde_json::to_string(&self)?])
             .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|cause| failed(&format!("no process: {cause}")))?;
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(no_process)?;
+        // Its answer is one line, for which a pipe has room.
+        while child.try_wait().map_err(no_process)?.is_none() {
+            if interrupt.requested() {
+                let _ = child.kill(); // It may just have ended.
+                let _ = child.wait();
+                return Ok(None);
+            }
+            thread::sleep(GLANCE);
+        }
+        let output = child.wait_with_output().map_err(no_process)?;
         if !output.status.success() {
+            if interrupt.requested() {
+                return Ok(None); // It was asked as well.
+            }
             return Err(failed(&format!("its process ended with {}", output.status)));
         }
         let report: Report = serde_json::from_slice(&output.stdout)
@@ -217,7 +267,7 @@ impl Cell {
             self.batch,
             report.step_s
         ));
-        Ok(Measured { cell: self, report })
+        Ok(Some(Measured { cell: self, report }))
     }
 }
 
@@ -233,11 +283,7 @@ impl Measured {
         let Cell {
             attn, features, n, ..
         } = &self.cell;
-        let options = Options {
-            features: *features,
-            ..Options::default()
-        };
-        let entry = find::<f32>(attn).expect("looked up when the flags were read");
+        let (entry, options) = self.cell.method();
         let n = *n as f64;
         let ours = (entry.cost)(&options, n, HEAD).multiply_adds;
         let paper = paper::multiply_adds(attn, n, HEAD, *features as f64);
@@ -245,7 +291,7 @@ impl Measured {
     }
 }
 
-fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
+fn tables(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
     let tasks = distinct(flags.tasks.clone().unwrap_or(Task::ALL.to_vec()));
     let mut cells = Vec::new();
     for &task in &tasks {
@@ -256,42 +302,47 @@ fn tables(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
                 .map(|attn| flags.cell(task, attn, n, flags.batch)),
         );
     }
+    flags.begin(&cells)?;
+    let [csv_file, markdown_file] = flags.files([
+        ("cost.csv", |text| text.starts_with(HEADER)),
+        ("cost.md", |text| text.starts_with(START)),
+    ])?;
     let (count, mut all) = (cells.len(), Vec::new());
-    run(cells, &mut all, flags.file("cost.csv").as_deref())?;
-    if let (Some(out), false) = (&flags.out, all.is_empty()) {
-        write(out, "cost.md", &markdown(&tasks, &all))?;
+    if !run(cells, &mut all, csv_file.as_ref(), interrupt)? {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if let (Some(file), false) = (&markdown_file, all.is_empty()) {
+        file.write(markdown(&tasks, &all).as_bytes())?;
     }
     answer(&text(&tasks, &all))?;
     missing(count - all.len())
 }
 
-/// A text about costs that somebody has written is not replaced by tables.
-fn refuse_other(path: &Path) -> Result<()> {
-    match fs::read(path) {
-        Ok(text) if !text.starts_with(START.as_bytes()) => {
-            let message = format!("{} exists and is not by exp_cost", path.display());
-            Err(Error::usage(message).hint("name another folder with --out"))
-        }
-        _ => Ok(()), // If it cannot be written either, that is said.
-    }
-}
-
 /// Adds to `all` what could be measured, and writes it to `file` after every cell, so that whoever stops the program
-/// keeps it; of the others it is said why not.
-fn run(cells: Vec<Cell>, all: &mut Vec<Measured>, file: Option<&Path>) -> Result<()> {
+/// keeps it; of the others it is said why not. False if somebody has asked to stop.
+fn run(
+    cells: Vec<Cell>,
+    all: &mut Vec<Measured>,
+    file: Option<&OutFile>,
+    interrupt: &Interrupt,
+) -> Result<bool> {
     for cell in cells {
-        match cell.run() {
-            Ok(measured) => all.push(measured),
+        if interrupt.requested() {
+            return Ok(false);
+        }
+        match cell.run(interrupt) {
+            Ok(Some(measured)) => all.push(measured),
+            Ok(None) => return Ok(false),
             Err(error) => {
                 tell(&error.to_string());
                 continue;
             }
         }
         if let Some(file) = file {
-            whole_file::write(file, &[csv(all).as_bytes()])?;
+            file.write(csv(all).as_bytes())?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How a command ends that has answered without so many measurements.
@@ -302,10 +353,6 @@ fn missing(count: usize) -> Result<ExitCode> {
             "measurements missing: {count}, see above"
         ))),
     }
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
-    whole_file::write(&folder.join(name), &[text.as_bytes()])
 }
 
 /// What holds for all cells of a task.
@@ -339,7 +386,9 @@ fn row(one: &Measured) -> [String; 9] {
         paper.map_or_else(absent, places),
         format!("{:.1}", report.gflop),
         format!("{:.3}", report.step_s),
-        format!("{:.0}", report.tokens_per_s),
+        report
+            .tokens_per_s
+            .map_or_else(absent, |rate| format!("{rate:.0}")),
         report
             .peak_rss_mib
             .map_or_else(absent, |mib| format!("{mib:.0}")),
@@ -347,6 +396,19 @@ fn row(one: &Measured) -> [String; 9] {
         minutes.map_or_else(absent, |(minutes, _)| format!("{minutes:.2}")),
         minutes.map_or_else(absent, |(_, at_once)| at_once.to_string()),
     ]
+}
+
+/// A line about cells that sketch nothing, if there are any.
+fn exact<'a>(cells: impl IntoIterator<Item = &'a Measured>) -> String {
+    let exact = cells.into_iter().filter(|one| one.cell.is_exact());
+    let names = distinct(exact.map(|one| format!("{} ({} tokens)", one.cell.attn, one.cell.n)));
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(
+            "exact attention, since the features reach n: {}\n",
+            names.join(", ")
+        ),
+    }
 }
 
 fn text(tasks: &[Task], all: &[Measured]) -> String {
@@ -365,9 +427,10 @@ fn text(tasks: &[Task], all: &[Measured]) -> String {
             "Mops", "paper", "GFLOP", "s/step", "tok/s", "MiB", "min", "paper", "mem",
         ];
         text += &line("method", &titles.map(str::to_string));
-        for one in cells {
+        for one in &cells {
             text += &line(&one.cell.attn, &row(one));
         }
+        text += &exact(cells);
         text.push('\n');
     }
     text += "paper: Table 3 (Mops), Table 2 (min, and mem: examples held at once), NAACL 2022\n";
@@ -388,20 +451,26 @@ fn markdown(tasks: &[Task], all: &[Measured]) -> String {
             caption(&first.cell),
             " ---: |".repeat(9)
         );
-        for one in cells {
+        for one in &cells {
             let _ = writeln!(text, "| {} | {} |", one.cell.attn, row(one).join(" | "));
         }
         text.push('\n');
+        match exact(cells) {
+            note if note.is_empty() => {}
+            note => text += &format!("{note}\n"),
+        }
     }
     text
 }
 
+/// The first line of cost.csv and scale.csv.
+const HEADER: &str = "task,method,features,n,batch,threads,multiply_adds_a_head,\
+                      paper_multiply_adds_a_head,gflop_a_step,step_s,min_s,max_s,tokens_per_s,\
+                      peak_mib,page_faults_a_step,minutes_per_1000_steps,\
+                      paper_minutes_per_1000_steps,paper_examples_at_once\n";
+
 fn csv(all: &[Measured]) -> String {
-    let mut text = "task,method,features,n,batch,threads,multiply_adds_a_head,\
-                    paper_multiply_adds_a_head,gflop_a_step,step_s,min_s,max_s,tokens_per_s,\
-                    peak_mib,page_faults_a_step,minutes_per_1000_steps,\
-                    paper_minutes_per_1000_steps,paper_examples_at_once\n"
-        .to_string();
+    let mut text = HEADER.to_string();
     for one in all {
         let Measured { cell, report } = one;
         let (ours, paper) = one.operations();
@@ -422,7 +491,7 @@ fn csv(all: &[Measured]) -> String {
             report.step_s,
             report.min_s,
             report.max_s,
-            report.tokens_per_s,
+            maybe(report.tokens_per_s),
             maybe(report.peak_rss_mib),
             maybe(report.page_faults),
             one.minutes(),
@@ -434,23 +503,33 @@ fn csv(all: &[Measured]) -> String {
 }
 
 /// The Text model over tokens and over examples.
-fn scale(flags: &Flags, methods: &[String]) -> Result<ExitCode> {
+fn scale(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<ExitCode> {
     let cells = |n_and_batch: [(usize, usize); 5]| -> Vec<Cell> {
         let of_one = |attn| n_and_batch.map(|(n, batch)| flags.cell(Task::Text, attn, n, batch));
         methods.iter().flat_map(|attn| of_one(attn)).collect()
     };
     let lengths = cells([10, 11, 12, 13, 14].map(|power| (1 << power, SCALE_BATCH)));
     let batches = cells([0, 2, 4, 6, 8].map(|power| (SCALE_N, 1 << power)));
+    flags.begin(lengths.iter().chain(&batches))?;
+    let [csv_file, markdown_file, svg_file] = flags.files([
+        ("scale.csv", |text| text.starts_with(HEADER)),
+        ("scale.md", |text| text.starts_with(START)),
+        ("scale.svg", is_svg),
+    ])?;
     let count = lengths.len() + batches.len();
-    let (mut all, file) = (Vec::new(), flags.file("scale.csv"));
-    run(lengths, &mut all, file.as_deref())?;
+    let (mut all, file) = (Vec::new(), csv_file.as_ref());
+    if !run(lengths, &mut all, file, interrupt)? {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     let of_lengths = all.len();
-    run(batches, &mut all, file.as_deref())?;
+    if !run(batches, &mut all, file, interrupt)? {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     let (lengths, batches) = all.split_at(of_lengths);
     let table = scale_table(methods, lengths, batches);
-    if let (Some(out), false) = (&flags.out, all.is_empty()) {
-        write(out, "scale.md", &format!("{START}{table}"))?;
-        write(out, "scale.svg", &scale_chart(methods, &all))?;
+    if let (Some(markdown), Some(svg), false) = (&markdown_file, &svg_file, all.is_empty()) {
+        markdown.write(format!("{START}{table}").as_bytes())?;
+        svg.write(scale_chart(methods, &all).as_bytes())?;
     }
     answer(&table)?;
     missing(count - all.len())
@@ -479,12 +558,15 @@ fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -
                 let mib = report
                     .peak_rss_mib
                     .map_or("-".to_string(), |mib| format!("{mib:.1}"));
+                let micros = report
+                    .tokens_per_s
+                    .map_or("-".to_string(), |rate| format!("{:.2}", 1e6 / rate));
                 let _ = writeln!(
                     text,
-                    "| {attn:16} | {:8} | {:8.3} | {:8.2} | {mib:>8} |",
+                    "| {attn:16} | {:8} | {:8.3} | {:>8} | {mib:>8} |",
                     x(cell),
                     report.step_s,
-                    1e6 / report.tokens_per_s
+                    micros
                 );
             }
         }
@@ -508,7 +590,7 @@ fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -
         batches,
         |cell| cell.batch,
     );
-    text
+    text + &exact(lengths.iter().chain(batches))
 }
 
 /// Time and memory, over tokens and over examples.
@@ -599,12 +681,12 @@ mod tests {
                 min_s: 123.0,
                 max_s: 124.0,
                 real_tokens: n * batch,
-                tokens_per_s: 123_456.7,
+                tokens_per_s: Some(123_456.7),
                 peak_rss_mib: Some(1234.5),
                 page_faults: None,
                 gflop: 12345.6,
-                gflop_per_s: 100.0,
-                share_of_peak: 0.5,
+                gflop_per_s: Some(100.0),
+                share_of_peak: Some(0.5),
             },
         }
     }
@@ -638,6 +720,17 @@ mod tests {
         let header = columns(csv.lines().next().unwrap());
         assert!(csv.lines().all(|line| columns(line) == header));
         assert_eq!(csv.lines().count(), 1 + 5 * cells.len());
+    }
+
+    #[test]
+    fn cells_whose_features_leave_nothing_out_are_named() {
+        let note = "exact attention, since the features reach n: skein (256 tokens), bigbird (256 tokens)\n";
+        let all = ["softmax", "skein", "bigbird", "linformer"]
+            .map(|attn| measured(Task::Text, attn, 256, 4));
+        assert!(text(&[Task::Text], &all).contains(note));
+        assert!(markdown(&[Task::Text], &all).ends_with(&format!("\n\n{note}\n")));
+        assert!(scale_table(&[], &all, &[]).ends_with(note));
+        assert_eq!(exact(&[measured(Task::Text, "skein", 257, 4)]), "");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are
 //!    published), `download` (one file from the network), `unpack` (members of an archive), `gauge`
 //!    (how far they have come) and `background` (waiting that can be stopped);
-//! 2. `make`: sets made by this program, in the layout of the published ones;
+//! 2. `make`: sets made by this program, in the layout of the published ones, and `made`, their folders;
 //! 3. `verify`: a page about what is on the disk, and whether it is right;
 //! 4. `show`: a few examples, for the eye.
 //!
@@ -15,6 +15,7 @@ mod background;
 mod download;
 mod gauge;
 mod get;
+mod made;
 mod make;
 mod manifest;
 mod show;
@@ -26,9 +27,10 @@ pub use manifest::{Archive, Manifest, Set};
 
 use crate::error::{Error, Result, exit};
 use crate::interrupt::{INTERRUPTED, Interrupt};
-use crate::output::answer;
+use crate::output::{answer, fitted};
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use datasets::shown;
 use indicatif::DecimalBytes;
 use std::fs;
 use std::io;
@@ -131,11 +133,11 @@ fn get(flags: GetFlags) -> Result<ExitCode> {
     let Some(Fetched { place, report }) = get.run(flags.task, &|| interrupt.requested())? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    answer(&format!("{report}{}\n", place.display()))?;
+    let place = shown::name(place);
+    answer(&fitted(&format!("{report}{place}\n")))?;
     if report.as_published() {
         return Ok(ExitCode::SUCCESS);
     }
-    let place = place.display();
     let message = format!("{place} is not as published");
     let hint = format!(
         "remove it and its archive to get them again; --data {place} reads it all the same"
@@ -187,15 +189,6 @@ fn remove(folder: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Refuses a file or folder that is there already.
-fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
-    if overwrite || path.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    let message = format!("{} exists: nothing was written", path.display());
-    Err(Error::usage(message).hint("--overwrite replaces it; --out names another place"))
 }
 
 #[cfg(test)]

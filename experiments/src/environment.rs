@@ -1,15 +1,21 @@
 //! What a run was computed with, and what that took: environment.toml, one entry for its start, one
 //! for every time it was resumed, and one for its end. Nothing in it changes a number of a run; what
-//! the steps took is read again for tables.
+//! computed it, and what the steps took, is read again by whoever compares runs.
 
+#[cfg(test)]
+mod source;
+
+use crate::clock::a_second;
 use crate::config::read_toml;
 use crate::error::Result;
-use crate::product;
+use crate::flags::distinct;
+use crate::range;
 use crate::run::Timing;
 use crate::statistics::median;
-use crate::whole_file;
+use crate::whole_file::Pending;
 use engine::cpu::Product;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
@@ -27,12 +33,16 @@ struct File {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Took {
     /// Of all steps together, evaluations not counted.
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) seconds: f64,
     /// Median.
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) seconds_per_step: f64,
-    /// Real tokens.
-    pub(crate) tokens_per_second: f64,
+    /// Real tokens; none where the clock stood still.
+    #[serde(default, deserialize_with = "range::amount_if_any")]
+    pub(crate) tokens_per_second: Option<f64>,
     /// The most memory that the process has held, in MiB, data included; where the system tells it.
+    #[serde(default, deserialize_with = "range::amount_if_any")]
     pub(crate) peak_mib: Option<f64>,
 }
 
@@ -41,11 +51,12 @@ impl Took {
     pub(crate) fn of(steps: &[Timing]) -> Option<Self> {
         let each: Vec<f64> = steps.iter().map(|step| step.seconds).collect();
         let seconds: f64 = each.iter().sum();
-        let tokens = |step: &Timing| step.seconds * step.tokens_per_second;
+        let tokens = |step: &Timing| Some(step.seconds * step.tokens_per_second?);
+        let tokens: f64 = steps.iter().filter_map(tokens).sum();
         Some(Self {
             seconds,
             seconds_per_step: median(&each)?,
-            tokens_per_second: steps.iter().map(tokens).sum::<f64>() / seconds,
+            tokens_per_second: a_second(tokens, seconds),
             peak_mib: steps
                 .iter()
                 .filter_map(|step| step.peak_mib)
@@ -66,6 +77,78 @@ impl Took {
     }
 }
 
+const MATRIXMULTIPLY: &str = env!("BUILT_WITH_MATRIXMULTIPLY");
+
+/// What is written for a fact that an older program did not keep, or that cannot be found out.
+const UNKNOWN: &str = "unknown";
+
+fn unknown() -> String {
+    UNKNOWN.into()
+}
+
+/// What decides the bits of a run beside its settings and its data.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Computer {
+    /// A hash of the program's sources and of Cargo.lock.
+    pub(crate) code: String,
+    /// Whose product of matrices: "fixed-order", or matrixmultiply with its version.
+    pub(crate) product: String,
+    /// The instructions that loops and products are computed with, such as "avx2".
+    pub(crate) kernel: String,
+}
+
+impl Computer {
+    /// This program on this machine, with this matrix product.
+    pub(crate) fn here(product: Product) -> Self {
+        Self {
+            code: env!("BUILT_CODE").into(),
+            product: match product {
+                Product::Matrixmultiply => format!("{} {MATRIXMULTIPLY}", product.name()),
+                Product::FixedOrder => product.name().into(),
+            },
+            kernel: product.instructions().into(),
+        }
+    }
+
+    /// What computed the run with these records: that of result.json (none before its end), and environment.toml. They
+    /// say the same unless a file was altered; then it is what either says. Of a run that is older than both records,
+    /// all is unknown.
+    pub(crate) fn of_run(result: Option<&[Self]>, environment: &Path) -> Result<Vec<Self>> {
+        let mut all = result.unwrap_or_default().to_vec();
+        if environment.exists() {
+            all.extend(Self::of_starts(environment)?);
+        }
+        if all.is_empty() {
+            all.push(Self {
+                code: unknown(),
+                product: unknown(),
+                kernel: unknown(),
+            });
+        }
+        Ok(distinct(all))
+    }
+
+    /// What computed the run with this environment.toml, in the order of its starts.
+    pub(crate) fn of_starts(environment: &Path) -> Result<Vec<Self>> {
+        let file: File = read_toml(environment)?;
+        Ok(distinct(file.start.iter().map(Environment::computer)))
+    }
+
+    /// What it is by name, of a run that several may have computed.
+    pub(crate) fn facts(all: &[Self]) -> [(&'static str, String); 3] {
+        let fact = |of: fn(&Self) -> &String| {
+            let values = distinct(all.iter().map(|one| of(one).as_str()));
+            values.join(" + ")
+        };
+        [
+            ("code", fact(|one| &one.code)),
+            ("product", fact(|one| &one.product)),
+            ("kernel path", fact(|one| &one.kernel)),
+        ]
+    }
+}
+
 /// One program on one machine.
 #[derive(Serialize, Deserialize, Clone, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -79,10 +162,16 @@ pub(crate) struct Environment {
     rustc: String,
     engine: String,
     matrixmultiply: String,
-    /// The matrix product of f32. Older files say whether it was the project's own, then a cargo feature.
-    #[serde(default = "product::default", deserialize_with = "product_or_feature")]
-    #[serde(alias = "small_gemm", alias = "avx512_product")]
+    /// Of older programs, a cargo feature.
+    #[serde(default, alias = "avx512_product", skip_serializing)]
+    small_gemm: IgnoredAny,
+    /// This and the next two: see [`Computer`].
+    #[serde(default = "unknown")]
+    code: String,
+    #[serde(default = "unknown")]
     product: String,
+    #[serde(default = "unknown")]
+    kernel: String,
     cpu: String,
     /// Those that the kernels choose by.
     cpu_features: Vec<String>,
@@ -90,7 +179,12 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// This program on this machine.
-    pub(crate) fn current(from_step: usize, seed: u64, threads: usize) -> Self {
+    pub(crate) fn current(from_step: usize, seed: u64, threads: usize, product: Product) -> Self {
+        let Computer {
+            code,
+            product,
+            kernel,
+        } = Computer::here(product);
         Self {
             from_step,
             seed,
@@ -98,56 +192,59 @@ impl Environment {
             git_commit: env!("BUILT_FROM").into(),
             rustc: env!("BUILT_BY").into(),
             engine: env!("CARGO_PKG_VERSION").into(), // One version for the whole workspace.
-            matrixmultiply: env!("BUILT_WITH_MATRIXMULTIPLY").into(),
-            product: Product::current().name().into(),
+            matrixmultiply: MATRIXMULTIPLY.into(),
+            small_gemm: IgnoredAny,
+            code,
+            product,
+            kernel,
             cpu: cpu(),
             cpu_features: cpu_features(),
         }
     }
 
-    /// Writes the record of a run that starts.
-    pub(crate) fn write(self, path: &Path) -> Result<()> {
+    /// The record of a run that starts, which has yet to get its name.
+    pub(crate) fn pending(self, path: &Path) -> Result<Pending> {
         let start = vec![self];
-        write(path, &File { start, took: None })
+        pending(path, &File { start, took: None })
     }
 
-    /// Adds to the record of a run that is resumed. True if the run began with another program or kind of CPU: then
+    /// What this start computes with.
+    fn computer(&self) -> Computer {
+        Computer {
+            code: self.code.clone(),
+            product: self.product.clone(),
+            kernel: self.kernel.clone(),
+        }
+    }
+
+    /// Adds to the record of a run that is resumed. True if something else has computed a part of the run before: then
     /// its bits may differ from those of an uninterrupted run.
     pub(crate) fn append(self, path: &Path) -> Result<bool> {
         let mut file: File = read_toml(path)?;
-        // All but what differs between any two starts, and changes no bit.
-        let build = |e: &Environment| Environment {
-            from_step: 0,
-            seed: 0,
-            threads: 0,
-            ..e.clone()
-        };
-        let here = build(&self);
-        let differs = file.start.iter().any(|earlier| build(earlier) != here);
+        let here = self.computer();
+        let differs = file.start.iter().any(|start| start.computer() != here);
         file.start.push(self);
         write(path, &file)?;
         Ok(differs)
     }
 }
 
-fn write(path: &Path, file: &File) -> Result<()> {
-    let text = toml::to_string(file).expect("numbers that TOML can hold, and strings");
-    whole_file::write(path, &[text.as_bytes()])
+/// The version of this program that began the run with this record, if it can be read.
+pub(crate) fn begun_by(path: &Path) -> Option<String> {
+    let file: File = read_toml(path).ok()?;
+    let Environment {
+        engine, git_commit, ..
+    } = file.start.first()?;
+    Some(format!("version {engine} (commit {git_commit})"))
 }
 
-/// The product by its name, or as older files have it.
-fn product_or_feature<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Said {
-        Name(String),
-        Feature(bool),
-    }
-    Ok(match Said::deserialize(from)? {
-        Said::Name(name) => name,
-        Said::Feature(true) => Product::FixedOrder.name().into(),
-        Said::Feature(false) => Product::Matrixmultiply.name().into(),
-    })
+fn write(path: &Path, file: &File) -> Result<()> {
+    pending(path, file)?.place()
+}
+
+fn pending(path: &Path, file: &File) -> Result<Pending> {
+    let text = toml::to_string(file).expect("numbers that TOML can hold, and strings");
+    Pending::with(path, &[text.as_bytes()])
 }
 
 /// The model of the CPU where the system tells it, else its architecture.
@@ -183,29 +280,51 @@ fn cpu_features() -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn current(from_step: usize, seed: u64, threads: usize) -> Environment {
+        Environment::current(from_step, seed, threads, Product::Matrixmultiply)
+    }
+
     #[test]
     fn every_start_is_recorded_and_a_change_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("environment.toml");
-        Environment::current(0, 42, 2).write(&path).unwrap();
-        assert!(!Environment::current(10, 42, 1).append(&path).unwrap());
+        let first = current(0, 42, 2).pending(&path);
+        first.unwrap().place().unwrap();
+        assert!(!current(10, 42, 1).append(&path).unwrap());
         let before = fs::read(&path).unwrap();
+        let here = || current(20, 42, 1);
+        // Another compiler or another CPU with the same instructions computes the same.
+        let alike = Environment {
+            rustc: "rustc 1.89.0".into(),
+            git_commit: "1a2b3c-dirty".into(),
+            cpu: "another".into(),
+            ..here()
+        };
+        assert!(!alike.append(&path).unwrap());
+        let other = || "other".to_string();
         for elsewhere in [
             Environment {
-                matrixmultiply: "0.0.1".into(),
-                ..Environment::current(20, 42, 1)
+                code: other(),
+                ..here()
             },
             Environment {
-                engine: "0.0.1".into(),
-                ..Environment::current(20, 42, 1)
+                product: other(),
+                ..here()
             },
             Environment {
-                cpu: "another".into(),
-                ..Environment::current(20, 42, 1)
+                kernel: other(),
+                ..here()
             },
         ] {
             fs::write(&path, &before).unwrap();
             assert!(elsewhere.append(&path).unwrap());
+            let computers = Computer::of_starts(&path).unwrap();
+            assert_eq!(computers.len(), 2);
+            assert_eq!(computers[0], Computer::here(Product::Matrixmultiply));
+            let differing = Computer::facts(&computers)
+                .into_iter()
+                .filter(|(_, values)| values.ends_with(" + other"));
+            assert_eq!(differing.count(), 1);
         }
         let file: File = read_toml(&path).unwrap();
         let starts: Vec<_> = file
@@ -217,26 +336,33 @@ mod tests {
     }
 
     #[test]
-    fn older_files_say_which_product_it_was_by_the_name_of_a_feature() {
-        let now = toml::to_string(&Environment::current(0, 42, 2)).unwrap();
-        for (of_then, product) in [
-            ("", "matrixmultiply"),
-            ("small_gemm = false\n", "matrixmultiply"),
-            ("small_gemm = true\n", "fixed-order"),
-            ("avx512_product = true\n", "fixed-order"),
-            ("product = \"fixed-order\"\n", "fixed-order"),
-        ] {
-            let text = now.replace("product = \"matrixmultiply\"\n", of_then);
-            let read: Environment = toml::from_str(&text).unwrap();
-            assert_eq!(read.product, product, "{of_then}");
-        }
+    fn what_computed_an_older_run_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("environment.toml");
+        let unknown = Computer {
+            code: "unknown".into(),
+            product: "unknown".into(),
+            kernel: "unknown".into(),
+        };
+        let both = [unknown, Computer::here(Product::Matrixmultiply)];
+        assert_eq!(Computer::of_run(None, &path).unwrap(), both[..1]);
+        let older = "[[start]]\nfrom_step = 0\nseed = 1\nthreads = 2\ngit_commit = \"1a\"\nrustc = \"rustc\"\n\
+                     engine = \"0.1.0\"\nmatrixmultiply = \"0.3.11\"\navx512_product = false\n\
+                     cpu = \"a\"\ncpu_features = []\n";
+        fs::write(&path, older).unwrap();
+        assert_eq!(Computer::of_run(None, &path).unwrap(), both[..1]);
+        // Resumed by this program, it is of both.
+        assert!(current(9, 1, 2).append(&path).unwrap());
+        assert_eq!(Computer::of_run(None, &path).unwrap(), both);
+        assert_eq!(Computer::of_run(Some(&both[1..]), &path).unwrap().len(), 2);
     }
 
     #[test]
     fn what_the_steps_took_is_added_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("environment.toml");
-        Environment::current(0, 42, 2).write(&path).unwrap();
+        let first = current(0, 42, 2).pending(&path);
+        first.unwrap().place().unwrap();
         let read = || Took::read(&path).unwrap();
         assert_eq!(read(), None);
         let timing = |seconds, tokens_per_second, peak_mib| Timing {
@@ -245,25 +371,37 @@ mod tests {
             peak_mib,
         };
         let steps = [
-            timing(4.0, 100.0, Some(90.0)),
-            timing(1.0, 100.0, Some(70.0)),
-            timing(2.0, 450.0, None),
+            timing(4.0, Some(100.0), Some(90.0)),
+            timing(1.0, Some(100.0), Some(70.0)),
+            timing(2.0, Some(450.0), None),
         ];
         let took = Took::of(&steps).unwrap();
         took.write(&path).unwrap();
         let expected = Took {
             seconds: 7.0,
             seconds_per_step: 2.0,
-            tokens_per_second: 200.0,
+            tokens_per_second: Some(200.0),
             peak_mib: Some(90.0),
         };
         assert_eq!(read(), Some(expected));
+        // The clock stood still, in one step and in all.
+        let still = timing(0.0, None, Some(95.0));
+        let took = Took::of(&[&steps[..], &[still]].concat()).unwrap();
+        let expected = Took {
+            peak_mib: Some(95.0),
+            ..expected
+        };
+        assert_eq!(took, expected);
+        let took = Took::of(&[still]).unwrap();
+        assert_eq!((took.seconds, took.tokens_per_second), (0.0, None));
+        took.write(&path).unwrap();
+        assert_eq!(read(), Some(took));
         assert_eq!(Took::of(&[]), None);
     }
 
     #[test]
     fn the_build_is_known() {
-        let here = Environment::current(0, 42, 2);
+        let here = current(0, 42, 2);
         assert!(here.rustc.starts_with("rustc 1."), "{}", here.rustc);
         assert!(
             here.matrixmultiply.starts_with("0."),
@@ -271,5 +409,7 @@ mod tests {
             here.matrixmultiply
         );
         assert!(!here.cpu.is_empty() && !here.git_commit.is_empty());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert_eq!(here.code, source::hash(&root).unwrap());
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Protocol;
 use crate::error::{Error, Result, exit};
 use crate::experiment::fingerprint;
 use crate::flags::{command_line, parse_threads, threads};
-use crate::output::{answer, percent, tell};
+use crate::output::{COLUMNS, answer, fitted, json, percent};
 use crate::product::ProductFlag;
 use crate::progress::Progress;
 use crate::trained::{Trained, Weights};
@@ -19,9 +19,6 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Columns of a terminal.
-const COLUMNS: usize = 80;
 
 /// Below the flags.
 const HELP: &str = "\
@@ -110,8 +107,9 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
     })?;
     let data_sha256 = fingerprint(&data);
     if flags.data.is_none() {
-        refuse_changed(&run, &data_sha256, flags.weights.as_ref())?;
+        run.refuse_other_data(&data_sha256)?;
     }
+    run.refuse_other_classes(&data)?;
     let mut trainer = Trainer::new(&config, data, threads(flags.threads))?;
     let weights = run.load(flags.weights.as_ref(), trainer.params_mut())?;
 
@@ -146,36 +144,18 @@ fn evaluate(flags: &Flags) -> Result<ExitCode> {
         data: &data.name,
         data_sha256: &data_sha256,
         split: split.name,
-        evaluation: evaluation?.expect("it never breaks off"),
+        evaluation: evaluation
+            .map_err(|error| error.hint("the weights are too large; --weights names others"))?
+            .expect("it never breaks off"),
         classes: &data.classes,
         confusion,
     };
     if flags.json {
-        answer(&format!("{}\n", serde_json::to_string_pretty(&judgement)?))?;
+        answer(&json(&judgement, true)?)?;
     } else {
-        answer(&page(&judgement, data))?;
+        answer(&fitted(&page(&judgement, data)))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The run's data are what its checkpoint says they are; weights from a file need none to be there.
-fn refuse_changed(run: &Trained, data_sha256: &str, weights: Option<&Weights>) -> Result<()> {
-    let checkpoint = match (run.readable(), weights) {
-        (Some(checkpoint), _) => checkpoint,
-        (None, Some(Weights::File(_))) => {
-            tell("note: without its checkpoints it is not known whether the data are the run's");
-            return Ok(());
-        }
-        (None, _) => run.newest()?.1,
-    };
-    if checkpoint.data == data_sha256 {
-        return Ok(());
-    }
-    let message = format!(
-        "the data are not those of the run: SHA-256 {data_sha256}, expected {}",
-        checkpoint.data
-    );
-    Err(Error::failure(message).hint("restore them, or name these with --data PATH"))
 }
 
 /// The judgement as it is printed.

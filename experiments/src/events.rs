@@ -22,6 +22,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// What every name begins with; TensorBoard reads no other files.
 pub(crate) const NAME: &str = "events.out.tfevents.";
 
+/// Of the numbers in names, which have ten digits, those after this one are for the files that follow.
+const LATEST: u64 = 9_999_000_000;
+
 /// A file of events that is being written.
 pub(crate) struct Events {
     path: PathBuf,
@@ -33,7 +36,7 @@ impl Events {
     pub(crate) fn create(folder: &Path, done: usize) -> Result<Events> {
         // Files are read in the order of their names, so that each must come after all that are there, whatever the
         // clock says.
-        let mut began = now() as u64;
+        let mut began = (now() as u64).min(LATEST);
         let list =
             fs::read_dir(folder).map_err(|cause| Error::file("cannot list", folder, &cause))?;
         for entry in list.flatten() {

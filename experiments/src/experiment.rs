@@ -9,25 +9,29 @@ mod session;
 mod start;
 
 pub(crate) use outcome::Outcome;
-pub(crate) use start::{Checkpoint, Start, other_best, other_setting, refuse_other_config};
+pub(crate) use start::{
+    Checkpoint, Start, other_best, other_data, other_setting, refuse_other_config,
+};
 
+use crate::checkpoint;
 use crate::config::Config;
-use crate::error::{Error, Result, exit};
+use crate::error::{Error, FULL, Result, exit};
 use crate::events::Events;
 use crate::flags::{self, Flags};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::memory;
-use crate::output::{answer, hex, tell};
+use crate::output::{answer, escaped, fitted, hex, tell};
 use crate::product;
+use crate::reach::{self, Sizes};
 use crate::report::DataReport;
 use crate::run::Run;
 use crate::task::Task;
-use crate::trainer::{Evaluation, Trainer};
-use datasets::Dataset;
+use crate::trainer::{Evaluation, Trainer, refuse_too_large};
 use datasets::baseline::{self, Baseline};
+use datasets::{Dataset, shown};
 use session::{Session, Stopped};
 use sha2::{Digest, Sha256};
-use start::open;
+use start::{Opened, open};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,19 +45,23 @@ pub fn main(task: Task) -> ExitCode {
 fn experiment(task: Task) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
     if flags.list {
-        answer(&flags::methods())?;
+        answer(&fitted(&flags::list()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::resolve(task, &flags)?;
     if flags.print_config {
-        answer(&config.to_toml())?;
+        answer(&escaped(&config.to_toml()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    product::choose(&config.product)?;
+    product::choose(config.product)?;
     match &flags.resume {
-        Some(folder) => refuse_ended(folder)?,
-        None => Run::refuse_existing(flags.out.as_deref(), flags.overwrite)?,
+        Some(folder) => {
+            refuse_ended(folder)?;
+            refuse_behind(folder, flags.stop_after)?;
+        }
+        None => Run::refuse_existing(&config, flags.out.as_deref(), flags.overwrite)?,
     }
+    refuse_too_large(&config, flags.threads())?;
     let data = Data::load(&config).map_err(|error| {
         let gone = config.data_folder().is_some_and(|path| !path.exists());
         match gone && flags.resume.is_some() {
@@ -91,7 +99,8 @@ fn experiment(task: Task) -> Result<ExitCode> {
                 "the run is complete, its outcome is in {}",
                 folder.join("result.json").display()
             );
-            answer(&table).map_err(|error| error.hint(hint))?;
+            let text = fitted(&table) + &outcome::next(task, &folder);
+            answer(&text).map_err(|error| error.hint(hint))?;
             Ok(ExitCode::SUCCESS)
         }
         End::Paused => Ok(ExitCode::SUCCESS),
@@ -102,7 +111,8 @@ fn experiment(task: Task) -> Result<ExitCode> {
 /// The data of one run or of several, and what is known of them.
 pub(crate) struct Data {
     set: Arc<Dataset>,
-    sha256: String,
+    pub(crate) sha256: String,
+    sizes: Sizes,
     /// Fitted when a run has ended; on the test examples in these places.
     baseline: RefCell<Option<(Vec<usize>, Baseline)>>,
 }
@@ -113,23 +123,29 @@ impl Data {
         let set = config.task.load(config).map_err(Error::data)?;
         Ok(Self {
             sha256: fingerprint(&set),
+            sizes: Sizes::of(&set),
             set: Arc::new(set),
             baseline: RefCell::default(),
         })
     }
 
-    /// What they are.
+    /// Says what they are.
     pub(crate) fn introduce(&self, task: Task) {
-        tell(&format!("data:   {}", self.set.name));
+        tell(&self.introduction(task));
+    }
+
+    fn introduction(&self, task: Task) -> String {
+        let mut text = format!("data:   {}", self.set.name);
         for note in &self.set.notes {
-            tell(&format!("        {note}"));
+            text += &format!("\n        {note}");
         }
         if self.set.builtin {
-            tell(&format!(
-                "        (`data get {}` fetches the published data, --data PATH names your own)",
+            text += &format!(
+                "\n        (`data get {}` fetches the published data, --data PATH names your own)",
                 task.name()
-            ));
+            );
         }
+        text
     }
 
     /// What token frequencies alone can do on the test examples in `places`.
@@ -188,29 +204,58 @@ pub(crate) fn run(
 ) -> Result<End> {
     let threads = sitting.threads;
     memory::forget_peak();
+    if let Start::Resumed(folder) = start
+        && let Some(begun) = DataReport::read(folder)?
+    {
+        begun.refuse_other_classes(&data.set)?;
+    }
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
-    let (run, done, watch) = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
+    let folder = opened.run.folder().to_path_buf();
+    go_on(config, data, opened, &mut trainer, sitting, interrupt).map_err(|error| {
+        let again = format!(
+            "free some space; --resume {} then goes on",
+            folder.display()
+        );
+        error.hint_if(FULL, again)
+    })
+}
+
+/// A run that has been opened, to the end, to a pause or to a signal.
+fn go_on(
+    config: &Config,
+    data: &Data,
+    opened: Opened,
+    trainer: &mut Trainer,
+    sitting: &Sitting,
+    interrupt: &Interrupt,
+) -> Result<End> {
+    let Opened { run, done, .. } = &opened;
+    if let Some(note) = reach::note(config, &data.sizes)? {
+        tell(&format!("note:   {note}"));
+    }
     let report = DataReport::new(&data.set, &data.sha256);
     run.write("data.json", &serde_json::to_vec_pretty(&report)?)?;
     tell(&format!(
-        "run:    {} ({}), {} parameters, {threads} threads",
-        run.folder().display(),
-        match done {
+        "run:    {} ({}), {} parameters, {} threads",
+        shown::name(run.folder()),
+        match *done {
             0 => "new".to_string(),
-            _ => format!("goes on after step {done}"),
+            done => format!("goes on after step {done}"),
         },
         trainer.params().count(),
+        sitting.threads
     ));
     let events = match sitting.tensorboard {
-        true => Some(Events::create(run.folder(), done)?),
+        true => Some(Events::create(run.folder(), *done)?),
         false => None,
     };
-    let mut session = Session::new(config, data, run, events, done, watch);
+    let mut session = Session::new(config, data, opened, events);
     if sitting.profile {
         trainer.start_profile();
     }
-    let end = match session.train(&mut trainer, done, sitting.stop_after, interrupt)? {
-        Stopped::AtTheEnd(steps) => session.test(&mut trainer, steps, interrupt)?,
+    let end = match session.train(trainer, sitting.stop_after, interrupt)? {
+        Stopped::AtTheEnd(steps) => session.test(trainer, steps, interrupt)?,
         Stopped::Paused(steps) => session.leave("stopped", steps, End::Paused),
         Stopped::Interrupted(steps) => session.interrupted(steps),
     };
@@ -220,8 +265,13 @@ pub(crate) fn run(
     Ok(end)
 }
 
-/// What is about to be done; the rest of the settings is in config.toml.
+/// Says what is about to be done.
 pub(crate) fn introduce(config: &Config) {
+    tell(&introduction(config));
+}
+
+/// The rest of the settings is in config.toml.
+fn introduction(config: &Config) -> String {
     let Config {
         attn,
         features,
@@ -233,16 +283,13 @@ pub(crate) fn introduce(config: &Config) {
         warmup,
         ..
     } = config;
-    tell(&format!(
-        "config: {}, {attn}, features {features}, seed {seed}, protocol {}, budget {}",
+    format!(
+        "config: {}, {attn}, features {features}, seed {seed}, protocol {}, budget {}\n        \
+         steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, warm-up {warmup}",
         config.task.name(),
         config.protocol.name(),
         config.budget.name()
-    ));
-    tell(&format!(
-        "        steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, \
-         warm-up {warmup}"
-    ));
+    )
 }
 
 /// SHA-256 of every example in its place, cut as it is.
@@ -275,10 +322,40 @@ fn refuse_ended(folder: &Path) -> Result<()> {
     Err(Error::usage(message).hint("its outcome is in result.json"))
 }
 
+/// Nobody can stop where the run has already been.
+fn refuse_behind(folder: &Path, stop_after: Option<usize>) -> Result<()> {
+    let newest = checkpoint::newest_step(folder)?;
+    match (newest, stop_after) {
+        (Some(done), Some(stop)) if stop < done => {
+            let message = format!(
+                "--stop-after {stop}: the run in {} is at step {done} already, expected {done} or more",
+                folder.display()
+            );
+            Err(Error::usage(message).hint("leave --stop-after out to go on to the end"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Budget;
+    use crate::output::{COLUMNS, wrapped};
+
+    /// What the README prints of a run, as a terminal of 80 columns has it.
+    #[test]
+    fn the_readme_introduces_the_built_in_reviews_as_the_program_does() {
+        let config = Config {
+            data: "builtin".into(),
+            ..Task::Text.preset(Budget::Quick)
+        };
+        let data = Data::load(&config).unwrap();
+        let told = [introduction(&config), data.introduction(Task::Text)].join("\n");
+        let told = wrapped(&told, COLUMNS);
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&told), "the README should say\n{told}");
+    }
 
     #[test]
     fn baselines_are_of_the_examples_that_the_model_is_judged_on() {

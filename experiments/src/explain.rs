@@ -1,14 +1,15 @@
 //! What a tape tells about itself: one tiny example through the real model, forward and backward, a
 //! line for every node.
 
-use crate::error::{Error, Result, exit};
-use crate::flags::{command_line, whole};
+use crate::error::{Result, exit};
+use crate::flags::{command_line, method, whole};
+use crate::memory::refuse_more;
 use crate::output::answer;
 use crate::product::{self, ProductFlag};
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
-use ops::attention::{self, Options};
+use ops::attention::Options;
 use std::path::{MAIN_SEPARATOR_STR, Path};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,9 +54,8 @@ pub fn main() -> ExitCode {
 }
 
 fn explain(flags: &Flags) -> Result<ExitCode> {
-    product::choose(&flags.product.name())?;
-    let entry =
-        attention::find::<f32>(&flags.attn).map_err(|error| Error::usage(error.to_string()))?;
+    product::choose(flags.product.get())?;
+    let entry = method(&flags.attn)?;
     let options = Options {
         features: flags.features,
         dropout: DROPOUT,
@@ -66,6 +66,14 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
         dropout: DROPOUT,
         ..ModelConfig::new(512, flags.tokens.next_power_of_two(), 2, 1)
     };
+    // The parameters, their gradient, and one head at work.
+    let numbers = Model::numbers(&config, &*method);
+    let bytes = 8.0 * numbers + entry.bytes(&options, flags.tokens, config.head_width());
+    let what = format!(
+        "{} with {} features and {} tokens",
+        entry.name, flags.features, flags.tokens
+    );
+    refuse_more(&what, bytes, "smaller --features or --tokens take less")?;
     let seed = Seed(flags.seed);
     let (model, params) = Model::new(config, method, seed);
     let tokens = TEXT.iter().cycle().take(flags.tokens);

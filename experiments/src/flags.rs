@@ -10,8 +10,8 @@ use crate::product;
 use crate::task::Task;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
-use engine::Seed;
-use ops::attention::{LayerShape, Options, registry};
+use engine::cpu::Product;
+use ops::attention::{Entry, LayerShape, Options, find, names, registry};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -24,6 +24,9 @@ const MOST_THREADS: usize = 1024;
 
 /// What to do about a wrong flag.
 const HINT: &str = "--help lists the flags";
+
+/// For which a layer is counted in the list of methods: those of Text at full length.
+const POSITIONS: usize = 4096;
 
 /// What `--resume` may stand with, by the names of the fields.
 const WITH_RESUME: [&str; 8] = [
@@ -91,7 +94,8 @@ pub struct Settings {
     /// Attention method; --list shows them [default: skein]
     #[arg(long, value_name = "NAME", help_heading = "What")]
     pub attn: Option<String>,
-    /// Features: how many keys, rows or projections a method may use [default: 256]
+    /// Features: how many keys, rows or projections a method may use
+    /// [default: of the budget]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "What")]
     pub features: Option<usize>,
     /// Seed of every random number [default: 42]
@@ -190,7 +194,8 @@ pub struct Settings {
     /// Matrix product of f32: matrixmultiply, or fixed-order (AVX2 or AVX-512)
     /// [default: matrixmultiply]
     #[arg(long, value_name = "NAME", value_parser = product::parse, help_heading = "Budget")]
-    pub product: Option<String>,
+    #[serde(default, deserialize_with = "product::given")]
+    pub product: Option<Product>,
 }
 
 impl Flags {
@@ -238,7 +243,8 @@ impl Flags {
             .mut_args(|arg| {
                 // -1 is a wrong value, not an unknown flag.
                 let takes_value = arg.get_action().takes_values();
-                arg.allow_negative_numbers(takes_value)
+                let unused = unused(task, arg.get_id().as_str());
+                arg.allow_negative_numbers(takes_value).hide(unused)
             })
     }
 
@@ -248,18 +254,27 @@ impl Flags {
     }
 }
 
+/// Whether there is only one value that a task can take of a setting, so that help does not speak of it.
+fn unused(task: Task, setting: &str) -> bool {
+    match setting {
+        "skip_black" | "sincos2d" => !task.has_pictures(),
+        "max_len" => task.lengths().count() == 1,
+        _ => false,
+    }
+}
+
 /// As many threads as were asked for, else as the machine offers.
 pub(crate) fn threads(asked: Option<usize>) -> usize {
     let offered = || std::thread::available_parallelism().map_or(1, NonZero::get);
     asked.unwrap_or_else(offered)
 }
 
-/// The methods of `--list` and of the README, a line each, from the registry: how time grows with
+/// The methods of `--list` and of docs/methods.md, a line each, from the registry: how time grows with
 /// n tokens, p columns of a head and d features; learned parameters of a layer of its own at
 /// d = 256 and 4,096 positions; whether it draws random numbers when it is evaluated.
 pub fn methods() -> String {
     let shape = LayerShape {
-        positions: 4096,
+        positions: POSITIONS,
         heads: 2,
         head_width: 32,
     };
@@ -269,8 +284,8 @@ pub fn methods() -> String {
     );
     for entry in registry::<f32>() {
         let method = entry.method(&Options::default());
-        let parameters = method.parameters(shape, Seed(0).stream("size"));
-        let numbers: usize = parameters.iter().map(|(_, value)| value.data().len()).sum();
+        let shapes = method.shapes(shape);
+        let numbers: usize = shapes.iter().map(|(_, [rows, cols])| rows * cols).sum();
         let learned = if method.trains() { numbers } else { 0 };
         let random = if entry.laws.random { "yes" } else { "no" };
         let (name, time, about) = (entry.name, entry.time, entry.about);
@@ -281,6 +296,25 @@ pub fn methods() -> String {
         .expect("writing to a string");
     }
     table
+}
+
+/// The method of this name.
+pub(crate) fn method(name: &str) -> Result<Entry<f32>> {
+    find::<f32>(name).map_err(|error| {
+        Error::usage(error.to_string())
+            .hint("exp_text --list says what each is")
+            .did_you_mean(name, names())
+    })
+}
+
+/// What `--list` prints: the methods, and what the columns are.
+pub(crate) fn list() -> String {
+    let Options { features, .. } = Options::default();
+    methods()
+        + &format!(
+            "n tokens, p columns a head, d = --features; learned: numbers of a layer at d = {features} and {POSITIONS} \
+             positions; random: draws when it is evaluated, too\n"
+        )
 }
 
 /// Methods and how their time grows, for `--help`.
@@ -301,14 +335,15 @@ fn costs() -> String {
 /// The presets of `--budget`: a table of what differs between them, and what else they have.
 fn budgets(task: Task) -> String {
     let mut table =
-        "Budgets:    steps  batch  learning rate  warm-up  eval every  max length\n".to_string();
+        "Budgets:    steps  batch  learning rate  warm-up  eval every  max-len  features\n"
+            .to_string();
     for budget in [Budget::Smoke, Budget::Quick, Budget::Paper] {
         let c = task.preset(budget);
         let budget = budget.name();
         writeln!(
             table,
-            "  {budget:8}  {:5}  {:5}  {:13}  {:7}  {:10}  {:10}",
-            c.steps, c.batch, c.learning_rate, c.warmup, c.eval_every, c.max_len
+            "  {budget:8}  {:5}  {:5}  {:13}  {:7}  {:10}  {:7}  {:8}",
+            c.steps, c.batch, c.learning_rate, c.warmup, c.eval_every, c.max_len, c.features
         )
         .expect("writing to a string");
     }
@@ -445,6 +480,14 @@ mod tests {
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
             }
+            for (flag, pictures) in [
+                ("--skip-black", true),
+                ("--sincos2d", true),
+                ("--max-len", false),
+            ] {
+                let told = help.contains(&format!("      {flag} "));
+                assert_eq!(told, task.has_pictures() == pictures, "{task:?} {flag}");
+            }
             for heading in ["What:", "Budget:", "Run:", "Budgets:"] {
                 let headings = help.lines().filter(|line| line.starts_with(heading));
                 assert_eq!(headings.count(), 1, "{heading}");
@@ -499,7 +542,7 @@ mod tests {
     }
 
     /// Whatever is in the config.toml of a run can be said by a flag, and help tells the default where the budget has
-    /// no say in it.
+    /// no say in it; of features, that it has.
     #[test]
     fn every_setting_has_a_flag_with_its_default() {
         let command = Flags::command_for(Task::Text);
@@ -515,7 +558,10 @@ mod tests {
             match arg.get_help_heading() {
                 Some("Budget") if name != "budget" => assert!(!help.contains("[default"), "{help}"),
                 _ => {
-                    let value = value.as_str().map_or(value.to_string(), str::to_string);
+                    let value = match name.as_str() {
+                        "features" => "of the budget".to_string(),
+                        _ => value.as_str().map_or(value.to_string(), str::to_string),
+                    };
                     assert!(help.ends_with(&format!("[default: {value}]")), "{help}");
                 }
             }

@@ -4,13 +4,13 @@
 //! 2. [`config`]: what that resolves to, all settings of a run in one struct; [`task`]: the five tasks, with the
 //!    presets of their budgets and where their data come from; `product`: which matrix product computes.
 //! 3. [`run`]: the folder of a run, new or resumed; beside it `environment` (what computed it), `checkpoint` (its
-//!    state as a file that is right or refused), `whole_file` (how such files are written) and `memory` (how much
-//!    was held).
-//! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs; [`interrupt`]: how
-//!    it is stopped.
+//!    state as a file that is right or refused), `whole_file` (how such files are written), `range` (what numbers in
+//!    them may be), `memory` (how much was held) and `clock` (how long it took, as far as a clock can be trusted).
+//! 4. [`output`] and [`progress`]: what is said, and what is shown while it runs (on a `status_line`); [`interrupt`]:
+//!    how it is stopped.
 //! 5. [`trainer`]: a training step and an evaluation, with `ordered_sum` (the gradient of a batch) and [`profile`]
 //!    (where a step's time goes); [`experiment`]: the loop around them, from flags to the test, with `events` (its
-//!    numbers for TensorBoard); [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside
+//!    numbers for TensorBoard) and `reach` (whether anything is sketched); [`sweep`]: many of them, tasks x methods x seeds; [`table`]: what came of them, beside
 //!    the numbers of the `paper`.
 //! 6. [`report`]: the page about a run; [`evaluate`] and [`predict`]: what is done with its model, which `trained`
 //!    reads back.
@@ -27,6 +27,7 @@ pub mod bench_attention;
 pub mod bench_step;
 mod chart;
 mod checkpoint;
+mod clock;
 pub mod config;
 pub mod conformance;
 pub mod cost;
@@ -41,15 +42,19 @@ pub mod flags;
 pub mod interrupt;
 mod memory;
 mod ordered_sum;
+mod out_file;
 pub mod output;
 mod paper;
 pub mod predict;
 mod product;
 pub mod profile;
 pub mod progress;
+mod range;
+mod reach;
 pub mod report;
 pub mod run;
 mod statistics;
+mod status_line;
 pub mod sweep;
 pub mod table;
 pub mod task;
@@ -57,8 +62,3 @@ pub mod theory;
 mod trained;
 pub mod trainer;
 mod whole_file;
-
-/// The README's Rust code is a test.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -144,4 +144,35 @@ mod tests {
         assert_eq!(accuracy("skein", Task::Image), Some(37.27));
         assert_eq!(accuracy("skyformer", Task::Text), None);
     }
+
+    /// The numbers of each row of a table of docs/paper.md.
+    fn table(text: &str, fact: &str) -> Vec<(String, Vec<f64>)> {
+        let (_, section) = text.split_once(&format!("\n### {fact} ")).unwrap();
+        let (section, _) = section.split_once("\n### ").unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| "));
+        let rows = rows.skip(2).map(|row| {
+            let mut cells = row.trim_matches('|').split('|').map(str::trim);
+            let name = cells.next().unwrap().to_string();
+            (name, cells.map(|cell| cell.parse().unwrap()).collect())
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn the_document_has_the_same_numbers() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/paper.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let all = ["8.1", "8.2", "8.3"].map(|fact| table(&text, fact));
+        for (at, (name, row)) in TABLE_1.iter().enumerate() {
+            if *name == "linformer" {
+                continue; // The document has one row for both.
+            }
+            let at_once = AT_ONCE[at].1.map(|count| count as f64);
+            for (table, here) in all.iter().zip([row, &MINUTES[at].1, &at_once]) {
+                let (_, there) = table.iter().find(|(other, _)| other == name).expect(name);
+                assert_eq!(here[..], there[..5], "{name}");
+            }
+        }
+        assert!(all.iter().all(|table| table.len() == TABLE_1.len() - 1));
+    }
 }

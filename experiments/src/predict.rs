@@ -8,20 +8,22 @@
 use crate::config::Config;
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, parse_threads, threads};
-use crate::output::{csv_field, offer};
+use crate::output::{csv_field, json, offer, tell};
 use crate::product::ProductFlag;
+use crate::report::DataReport;
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
 use crate::trainer::{documents, evaluation, model};
 use clap::Parser;
-use datasets::{Encoding, Example, image, listops, pathfinder, retrieval};
+use datasets::lines::{Fault, Line, Lines};
+use datasets::{Encoding, Example, image, listops, pathfinder, retrieval, shown};
 use engine::{Draws, Params, Seed, Tape};
 use models::Model;
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -44,8 +46,9 @@ Inputs that are longer than the run's max_len are cut, as in training. A method
 that draws at random draws by the number of the line, over all files: in
 another order the same lines meet other draws (other pilots and columns of
 skein), so that probabilities change, and labels that are close to another may.
-A line of output is the label, then every class with its probability, between
-tabs.
+Lines end in LF or CRLF; a byte order mark and empty lines at the end are passed
+over, as in training. A line of output is the label, then every class with its
+probability, between tabs.
 
   head -3 reviews.txt | predict runs/text-skein-s42";
 
@@ -110,7 +113,7 @@ type Input = (String, Result<Documents>);
 
 /// One line of JSON.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Answer<'a> {
     input: &'a str,
     label: &'a str,
     probabilities: Probabilities<'a>,
@@ -139,8 +142,11 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         let message = format!("--whole: this is a run of {}, expected text", task.name());
         return Err(Error::usage(message).hint("--help says what the inputs of a task are"));
     }
+    if has_learnt_made_data(&flags.run, &config) {
+        tell(&format!("note: this model has learnt {}", made_up(task)));
+    }
     let encoding = task.encoding(config.black());
-    let classes = task.classes(config.data_folder().is_none());
+    let classes = run.classes();
     let (model, mut params) = model(&config, &encoding, classes.len())?;
     run.load(flags.weights.as_ref(), &mut params)?;
     let mut predictor = Predictor {
@@ -205,6 +211,34 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether this program has made the data of the run in `folder`.
+fn has_learnt_made_data(folder: &Path, config: &Config) -> bool {
+    match DataReport::read(folder) {
+        Ok(Some(data)) => data.builtin,
+        // An older run; and whatever is wrong with that file, the model is sound.
+        _ => config.data_folder().is_none(),
+    }
+}
+
+/// What data that this program has made teach, and what they do not.
+fn made_up(task: Task) -> &'static str {
+    match task {
+        Task::Text => "made-up reviews: it knows their grammar, not English",
+        Task::ListOps => {
+            "generated expressions: longer, shorter or deeper ones than those are new to it"
+        }
+        Task::Retrieval => {
+            "made-up papers, related if they agree in a field: it knows no papers and citations"
+        }
+        Task::Pathfinder => {
+            "generated pictures: other lengths of paths, other clutter and brightness are new to it"
+        }
+        Task::Image => {
+            "drawings of ten shapes: it sees one of these in every picture, and no photograph"
+        }
+    }
+}
+
 impl Predictor {
     /// Files that are a picture each. False if nobody reads the answers any more.
     fn pictures(&mut self, files: &[PathBuf]) -> Result<bool> {
@@ -231,30 +265,30 @@ impl Predictor {
 
     /// A source line by line. False if nobody reads the answers any more.
     fn lines(&mut self, source: impl Read, name: &str, stdin: bool) -> Result<bool> {
-        let mut source = BufReader::with_capacity(1 << 16, source);
-        let mut number = 0;
+        let mut lines = Lines::new(source, LONGEST);
         loop {
             let mut inputs = Vec::new();
-            while inputs.is_empty() || (inputs.len() < TOGETHER && source.buffer().contains(&b'\n'))
-            {
-                let mut line = Vec::new();
-                let mut limited = (&mut source).take(LONGEST as u64 + 1);
-                limited
-                    .read_until(b'\n', &mut line)
-                    .map_err(|cause| Error::file("cannot read", Path::new(name), &cause))?;
-                if line.is_empty() {
-                    break;
-                }
-                number += 1;
-                let ended = line.strip_suffix(b"\n").unwrap_or(&line);
-                let ended = ended.strip_suffix(b"\r").unwrap_or(ended);
-                let place = format!("{name}, line {number}");
-                let documents = self.documents(ended).map_err(|error| error.at(&place));
-                let broken = documents.is_err();
-                let input = match stdin {
-                    true => number.to_string(),
+            while inputs.is_empty() || (inputs.len() < TOGETHER && lines.is_ready()) {
+                let place = |number| match stdin {
+                    true => format!("{number}"),
                     false => format!("{name}:{number}"),
                 };
+                let at = |error: Error, number| error.at(&format!("{name}, line {number}"));
+                let (input, documents) = match lines.next() {
+                    Ok(None) => break,
+                    Ok(Some(Line { number, bytes })) => {
+                        let documents = self.documents(bytes);
+                        (place(number), documents.map_err(|error| at(error, number)))
+                    }
+                    Err(Fault::Line(number, what)) => {
+                        (place(number), Err(at(self.wrong(what), number)))
+                    }
+                    Err(Fault::Unreadable(cause)) => {
+                        let error = Error::file("cannot read", Path::new(name), &cause);
+                        (name.to_string(), Err(error))
+                    }
+                };
+                let broken = documents.is_err();
                 inputs.push((input, documents));
                 if broken {
                     break; // No line after it is looked at.
@@ -269,6 +303,12 @@ impl Predictor {
         }
     }
 
+    /// An input that the task cannot take.
+    fn wrong(&self, what: String) -> Error {
+        let task = self.config.task.name();
+        Error::failure(what).hint(format!("predict --help says what {task} takes"))
+    }
+
     /// The documents of an example.
     fn documents(&self, line: &[u8]) -> Result<Documents> {
         let Config {
@@ -277,9 +317,7 @@ impl Predictor {
             protocol,
             ..
         } = self.config;
-        let wrong = |what: String| {
-            Error::failure(what).hint(format!("predict --help says what {} takes", task.name()))
-        };
+        let wrong = |what: String| self.wrong(what);
         if line.len() > LONGEST {
             return Err(wrong(format!("more than {LONGEST} bytes")));
         }
@@ -326,9 +364,9 @@ impl Predictor {
         let mut text = String::new();
         for ((name, _), probabilities) in right.iter().zip(judged) {
             if !probabilities.iter().all(|p| p.is_finite()) {
-                error = Some(Error::failure(format!(
-                    "{name}: the probabilities are not finite; are the weights?"
-                )));
+                let message = format!("{name}: the probabilities are not finite");
+                let hint = "the weights are too large; --weights names others";
+                error = Some(Error::failure(message).hint(hint));
                 break;
             }
             text.push_str(&self.line(name, &probabilities)?);
@@ -378,17 +416,23 @@ impl Predictor {
                 }
             }
             Format::Csv => {
-                let _ = write!(text, "{},{}", csv_field(input), csv_field(label));
+                let _ = write!(
+                    text,
+                    "{},{}",
+                    csv_field(&shown::name(input)),
+                    csv_field(label)
+                );
                 for p in probabilities {
                     let _ = write!(text, ",{p:e}");
                 }
             }
             Format::Jsonl => {
-                text = serde_json::to_string(&Line {
+                let line = Answer {
                     input,
                     label,
                     probabilities: Probabilities(&self.classes, probabilities),
-                })?;
+                };
+                return json(&line, false);
             }
         }
         text.push('\n');

@@ -5,6 +5,7 @@
 //! the nodes of a tape, which keep their own times. A watch that is off asks no clock. No number of
 //! a run depends on it.
 
+use crate::clock::a_second;
 use engine::Record;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -106,7 +107,7 @@ impl Stopwatch {
     fn since(&mut self) -> Option<(&mut Work, Duration)> {
         let (work, last) = self.0.as_mut()?;
         let now = Instant::now();
-        let since = now - *last;
+        let since = now.saturating_duration_since(*last);
         *last = now;
         Some((work, since))
     }
@@ -173,10 +174,11 @@ impl Profile {
         shared: &Work,
     ) {
         let threads = self.threads as u32;
+        // A clock that went back in between has measured less in all than in the part.
+        let alone_time = wall.saturating_sub(together);
         let waited = (threads * together).saturating_sub(shared.time());
         self.work.add(Part::Waiting, waited);
-        self.work
-            .add(Part::Waiting, (threads - 1) * (wall - together));
+        self.work.add(Part::Waiting, (threads - 1) * alone_time);
         self.work.join(alone);
         self.work.join(shared);
         self.wall += wall;
@@ -208,7 +210,10 @@ impl fmt::Display for Profile {
         let whole = self.thread_time();
         let steps = f64::from(self.steps.max(1));
         let ms = |time: Duration| time.as_secs_f64() * 1e3 / steps;
-        let share = |time: f64| 100.0 * time / whole.as_secs_f64().max(1e-9);
+        let share = |time: f64| match whole.as_secs_f64() {
+            0.0 => 0.0, // A clock that stood.
+            whole => 100.0 * time / whole,
+        };
         writeln!(
             f,
             "profile: {} steps of {:.1} ms on {} threads, {:.1} ms of thread time a step",
@@ -230,7 +235,8 @@ impl fmt::Display for Profile {
             let flop = 2.0 * one.multiply_adds as f64;
             let rate = match one.multiply_adds {
                 0 => "-".to_string(),
-                _ => format!("{:.1}", flop * 1e-9 / time.as_secs_f64().max(1e-9)),
+                _ => a_second(1e-9 * flop, time.as_secs_f64())
+                    .map_or("-".to_string(), |rate| format!("{rate:.1}")),
             };
             writeln!(
                 f,

@@ -9,15 +9,16 @@ mod curve;
 mod page;
 mod record;
 
-use crate::error::{Error, Result, exit};
+use crate::error::{Result, exit};
 use crate::flags::command_line;
+use crate::out_file::{OutFile, Own};
 use crate::output::tell;
+use crate::table::runs_in;
 use crate::whole_file;
 use clap::Parser;
+use datasets::shown;
 pub(crate) use record::DataReport;
 use record::Record;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,13 +26,17 @@ use std::process::ExitCode;
 #[derive(Parser, Debug)]
 #[command(name = "report", version, max_term_width = 80)]
 struct Flags {
-    /// Folders of runs, such as runs/text-skein-s42; they need not have ended
-    #[arg(value_name = "RUN", required = true)]
-    runs: Vec<PathBuf>,
+    /// Folders of runs, such as runs/text-skein-s42, or folders that hold such folders,
+    /// as a grid of sweep does; the runs need not have ended
+    #[arg(value_name = "FOLDER", required = true)]
+    folders: Vec<PathBuf>,
     /// The page [default: report.html in the folder of the run; of several runs,
     /// comparison.html here]
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
+    /// Replace that file, although it is no report
+    #[arg(long, requires = "out")]
+    overwrite: bool,
 }
 
 /// The `main` of the binary.
@@ -39,9 +44,14 @@ pub fn main() -> ExitCode {
     exit(command_line().and_then(|flags| report(&flags)))
 }
 
+/// How a report is known.
+const REPORT: Own = Own {
+    what: "no report",
+    is: |text| text.starts_with(page::START),
+};
+
 fn report(flags: &Flags) -> Result<ExitCode> {
-    let records: Vec<Record> = flags
-        .runs
+    let records: Vec<Record> = runs_in(&flags.folders)?
         .iter()
         .map(|run| Record::read(run))
         .collect::<Result<_>>()?;
@@ -53,9 +63,8 @@ fn report(flags: &Flags) -> Result<ExitCode> {
         ),
     };
     let out = flags.out.as_ref().unwrap_or(&default);
-    refuse_other(out)?;
-    whole_file::write(out, &[page.as_bytes()])?;
-    tell(&format!("report: {}", out.display()));
+    OutFile::new(out, flags.overwrite, Some(&REPORT))?.write(page.as_bytes())?;
+    tell(&format!("report: {}", shown::name(out)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,29 +81,7 @@ fn names(runs: &[Record]) -> Vec<String> {
     distinct.sort();
     distinct.dedup();
     if distinct.len() < names.len() {
-        names = runs
-            .iter()
-            .map(|run| run.folder.display().to_string())
-            .collect();
+        names = runs.iter().map(|run| shown::name(&run.folder)).collect();
     }
     names
-}
-
-/// A file that is no report is not replaced by one.
-fn refuse_other(out: &Path) -> Result<()> {
-    if out.file_name().is_none() {
-        let message = format!("--out {}: expected the name of a file", out.display());
-        return Err(Error::usage(message).hint("such as --out report.html"));
-    }
-    let mut start = vec![0; page::START.len()];
-    let Ok(mut file) = File::open(out) else {
-        return Ok(()); // If it cannot be written either, that is said.
-    };
-    match file.read_exact(&mut start) {
-        Ok(()) if start == page::START.as_bytes() => Ok(()),
-        _ => {
-            let message = format!("{} exists and is no report", out.display());
-            Err(Error::usage(message).hint("name another file with --out"))
-        }
-    }
 }

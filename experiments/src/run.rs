@@ -3,14 +3,19 @@
 //! metrics.jsonl holds no clock and no machine, so that equal runs have equal files, whatever the number of threads
 //! and interruptions; what the clock says goes to timings.jsonl. Lines are appended as they come; every other file is
 //! whole under its name. A folder that exists is never written to unasked.
+//!
+//! A run begins with all it needs to go on, on the disk before any of it has its name. So one that takes the place of
+//! another, in the folder of that, which may be a link, a mount point or in a folder that nobody may write to, removes
+//! nothing before it is known that the new files can be there.
 
 use crate::checkpoint;
 use crate::config::Config;
-use crate::environment::{Environment, Took};
-use crate::error::{Error, Result};
+use crate::environment::{Computer, Environment, Took};
+use crate::error::{Error, MISSING, Result};
 use crate::events;
 use crate::output::tell;
-use crate::whole_file;
+use crate::range;
+use crate::whole_file::{self, Pending};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -21,12 +26,19 @@ use std::path::{Path, PathBuf};
 #[derive(Serialize, Deserialize, Clone, Copy, Debug)]
 pub struct Timing {
     /// Of forward, backward and optimiser.
+    #[serde(deserialize_with = "range::amount")]
     pub seconds: f64,
-    /// Real tokens.
-    pub tokens_per_second: f64,
+    /// Real tokens; none where the clock says that the step took no time.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "range::amount_if_any"
+    )]
+    pub tokens_per_second: Option<f64>,
     /// The most memory that the process has held since the run began or was resumed, in MiB, data
     /// included; where the system tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "range::amount_if_any")]
     pub peak_mib: Option<f64>,
 }
 
@@ -35,47 +47,50 @@ pub struct Run {
     folder: PathBuf,
     metrics: Lines,
     timings: Lines,
+    /// The metrics whose place these took. Whoever has opened them before must not find them free.
+    _replaced: Option<Lines>,
 }
 
 impl Run {
-    /// Begins a run in a folder of its own: `out`, which must not exist unless `overwrite`, else the next free
-    /// `runs/<task>-<attn>-s<seed>[-n]`, the one without a number if `overwrite`.
+    /// Begins a run in a folder of its own, with `first`, the state before its first step: in `out`, which must not
+    /// exist unless `overwrite`, else in the next free `runs/<task>-<attn>-s<seed>[-n]`, the one without a number if
+    /// `overwrite`.
     ///
     /// Call it last before the first step: what can be wrong with data and method should be known before a folder is
-    /// made or replaced.
+    /// made or a run replaced. Whatever stops it, a signal that no process survives included, leaves the old run, the
+    /// new one, or a folder that `overwrite` takes.
     pub fn create(
         config: &Config,
         out: Option<&Path>,
         overwrite: bool,
         threads: usize,
+        first: &impl Serialize,
     ) -> Result<Self> {
-        let default = format!(
-            "runs/{}-{}-s{}",
-            config.task.name(),
-            config.attn,
-            config.seed
-        );
-        let wanted = out.unwrap_or(Path::new(&default));
-        if overwrite {
-            remove(wanted)?;
+        let wanted = wanted(config, out);
+        if overwrite && wanted.is_dir() {
+            let old = Replaced::find(&wanted)?;
+            return Self::begin(&wanted, config, threads, first, old);
         }
         if let Some(parent) = wanted.parent() {
             fs::create_dir_all(parent)
                 .map_err(|cause| Error::file("cannot create", parent, &cause))?;
         }
-        let mut folder = wanted.to_path_buf();
+        let mut folder = wanted.clone();
         let mut number = 1;
         while let Err(cause) = fs::create_dir(&folder) {
             if cause.kind() != io::ErrorKind::AlreadyExists {
                 return Err(Error::file("cannot create", &folder, &cause));
             }
+            if overwrite {
+                Replaced::find(&folder)?; // It says what is in the way.
+            }
             if out.is_some() {
                 return Err(exists(&folder));
             }
             number += 1;
-            folder = format!("{default}-{number}").into();
+            folder = format!("{}-{number}", wanted.display()).into();
         }
-        Self::begin(folder.clone(), config, threads).inspect_err(|_| {
+        Self::begin(&folder, config, threads, first, Replaced::default()).inspect_err(|_| {
             // It holds nothing but the beginnings of this run.
             let _ = fs::remove_dir_all(&folder);
         })
@@ -83,57 +98,80 @@ impl Run {
 
     /// Refuses at once what [`Run::create`] will refuse, while reading data and building a model are
     /// still ahead.
-    pub fn refuse_existing(out: Option<&Path>, overwrite: bool) -> Result<()> {
-        match out {
-            Some(folder) if !overwrite && folder.exists() => Err(exists(folder)),
+    pub fn refuse_existing(config: &Config, out: Option<&Path>, overwrite: bool) -> Result<()> {
+        match (out, overwrite) {
+            (_, true) => Replaced::find(&wanted(config, out)).map(drop),
+            (Some(folder), false) if folder.symlink_metadata().is_ok() => Err(exists(folder)),
             _ => Ok(()),
         }
     }
 
-    fn begin(folder: PathBuf, config: &Config, threads: usize) -> Result<Self> {
-        config.write(&folder.join("config.toml"))?;
-        Environment::current(0, config.seed, threads).write(&folder.join("environment.toml"))?;
-        let metrics = Lines::create(folder.join("metrics.jsonl"))?;
-        let timings = Lines::create(folder.join("timings.jsonl"))?;
+    fn begin(
+        folder: &Path,
+        config: &Config,
+        threads: usize,
+        first: &impl Serialize,
+        old: Replaced,
+    ) -> Result<Self> {
+        let path = |name| folder.join(name);
+        let settings = Pending::with(&path("config.toml"), &[config.to_toml().as_bytes()])?;
+        let environment = Environment::current(0, config.seed, threads, config.product);
+        let environment = environment.pending(&path("environment.toml"))?;
+        let (pending_metrics, metrics) = Lines::pending(path("metrics.jsonl"))?;
+        let (pending_timings, timings) = Lines::pending(path("timings.jsonl"))?;
+        let checkpoint = checkpoint::pending(&checkpoint::numbered_path(folder, 0), 0, first)?;
+
+        // All of it is on the disk. While there is an old run, it has its settings and lines; without its checkpoints,
+        // nobody goes on with it, nor with the new one before that has its own.
+        old.remove(folder)?;
+        environment.place()?;
+        pending_timings.place()?;
+        pending_metrics.place()?;
+        settings.place()?;
+        checkpoint.place()?;
         Ok(Self {
-            folder,
+            folder: folder.to_path_buf(),
             metrics,
             timings,
+            _replaced: old.metrics,
         })
     }
 
     /// Continues the run in `folder` from its newest checkpoint: the run, its metrics cut back to there, the steps that
-    /// are behind it, and what `accept` makes of the state that was saved. Nothing is changed if that refuses it.
+    /// are behind it, and what `accept` makes of the state that was saved; it also says whether an evaluation is due
+    /// after the last of them, which then comes anew. Nothing is changed if that refuses it.
     pub fn resume<S: DeserializeOwned, A>(
         folder: &Path,
         config: &Config,
         threads: usize,
-        accept: impl FnOnce(S) -> Result<A>,
+        accept: impl FnOnce(S) -> Result<(A, bool)>,
     ) -> Result<(Self, usize, A)> {
         let mut metrics = Lines::open(folder.join("metrics.jsonl"))?;
         let mut timings = Lines::open(folder.join("timings.jsonl"))?;
         let (step, state) = checkpoint::newest(folder)?;
-        let accepted = accept(state)?;
-        let kept = [metrics.up_to(step)?, timings.up_to(step)?];
+        let (accepted, is_due) = accept(state)?;
+        let kept = [metrics.up_to(step, is_due)?, timings.up_to(step, is_due)?];
         metrics.cut_back(kept[0])?;
         timings.cut_back(kept[1])?;
         // Whoever has left these was killed: no other process has the run open.
-        for name in names(folder)? {
-            if whole_file::of_temporary(&name).is_some() && is_own(&name) {
+        for name in entries(folder)?.0 {
+            if whole_file::of_temporary(&name).is_some() {
                 let _ = fs::remove_file(folder.join(name)); // They are no use, nor harm.
             }
         }
-        let here = Environment::current(step, config.seed, threads);
-        if here.append(&folder.join("environment.toml"))? {
+        let here = Environment::current(step, config.seed, threads, config.product);
+        let environment = here.append(&folder.join("environment.toml"));
+        if environment.map_err(|error| error.hint_if(MISSING, LOST))? {
             tell(
-                "note:   this run began with another build or kind of CPU (see environment.toml):\n        \
-                 its numbers may differ in rounding from those of an uninterrupted run",
+                "note:   this run began with other code, another product or another kind of CPU (see environment.toml): \
+                 its numbers may differ from those of an uninterrupted run",
             );
         }
         let run = Self {
             folder: folder.to_path_buf(),
             metrics,
             timings,
+            _replaced: None,
         };
         Ok((run, step, accepted))
     }
@@ -177,6 +215,11 @@ impl Run {
         whole_file::write(&self.folder.join(name), &[bytes])
     }
 
+    /// What has computed the run so far.
+    pub(crate) fn computed_by(&self) -> Result<Vec<Computer>> {
+        Computer::of_starts(&self.folder.join("environment.toml"))
+    }
+
     /// Writes what the steps took into environment.toml, then result.json, the end of a run.
     pub fn finish(&self, result: &impl Serialize) -> Result<()> {
         if let Some(took) = timings(&self.folder)?.as_deref().and_then(Took::of) {
@@ -207,12 +250,32 @@ pub(crate) fn timings(folder: &Path) -> Result<Option<Vec<Timing>>> {
     timings.collect::<Result<_>>().map(Some)
 }
 
+/// What to do about a file of a run that is not there.
+pub(crate) const LOST: &str =
+    "the folder of the run has lost it: restore it, or start the run again";
+
+/// Where a run is to be: `out`, or what its settings say.
+fn wanted(config: &Config, out: Option<&Path>) -> PathBuf {
+    let default = || {
+        let (task, attn, seed) = (config.task.name(), &config.attn, config.seed);
+        format!("runs/{task}-{attn}-s{seed}").into()
+    };
+    out.map_or_else(default, Path::to_path_buf)
+}
+
 fn exists(folder: &Path) -> Error {
     let message = format!(
         "{} exists: expected the name of a new folder",
         folder.display()
     );
-    Error::usage(message).hint("--overwrite replaces the run in it, --resume FOLDER continues it")
+    let has = |name| folder.join(name).is_file();
+    let is_empty = || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    Error::usage(message).hint(match (has("config.toml"), has("result.json")) {
+        (true, false) => "--overwrite replaces the run in it, --resume FOLDER continues it",
+        (true, true) => "--overwrite replaces the run in it, which has ended",
+        (false, _) if is_empty() => "--overwrite begins the run in it, as it is empty",
+        (false, _) => "choose another --out",
+    })
 }
 
 /// The files of a run that has no checkpoint yet, in the order in which they come.
@@ -242,69 +305,110 @@ fn is_own(name: &str) -> bool {
         || name.starts_with(events::NAME)
 }
 
-/// The names of what is in `folder`.
-fn names(folder: &Path) -> Result<Vec<String>> {
+/// What is in `folder`: the names of a run's files, and the first of whatever else there is.
+fn entries(folder: &Path) -> Result<(Vec<String>, Option<String>)> {
     let cannot_list = |cause| Error::file("cannot list", folder, &cause);
-    let mut names = Vec::new();
+    let (mut own, mut foreign) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(cannot_list)? {
-        let name = entry.map_err(cannot_list)?.file_name();
-        names.push(name.to_string_lossy().into_owned());
+        let entry = entry.map_err(cannot_list)?;
+        let is_folder = entry.file_type().map_err(cannot_list)?.is_dir();
+        match entry.file_name().into_string() {
+            Ok(name) if is_own(&name) && !is_folder => own.push(name),
+            Ok(name) => foreign.push(name),
+            Err(name) => foreign.push(name.display().to_string()),
+        }
     }
-    names.sort();
-    Ok(names)
+    own.sort();
+    foreign.sort();
+    Ok((own, foreign.into_iter().next()))
+}
+
+/// Whether a file of this name is one of a run without a checkpoint, or what a killed process has left of one.
+fn is_beginning(name: &str) -> bool {
+    BEGINNINGS.contains(&name) || whole_file::of_temporary(name).is_some()
 }
 
 /// The name of the first entry of `folder` that is no file of a run without a checkpoint: where there is none, a
-/// process was killed before its first.
-pub(crate) fn beyond_beginnings(folder: &Path) -> io::Result<Option<String>> {
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if !BEGINNINGS.contains(&&*name) && !name.ends_with(".tmp") {
-            return Ok(Some(name));
-        }
+/// process was killed before its first, or there is no folder.
+pub(crate) fn beyond_beginnings(folder: &Path) -> Result<Option<String>> {
+    if folder.symlink_metadata().is_err() {
+        return Ok(None);
     }
-    Ok(None)
+    let (own, foreign) = entries(folder)?;
+    Ok(foreign.or_else(|| own.into_iter().find(|name| !is_beginning(name))))
 }
 
-/// Removes the run in `folder`, if there is one; anything else there, or beside its files, is refused.
-fn remove(folder: &Path) -> Result<()> {
-    let metrics = folder.join("metrics.jsonl");
-    let is_run = folder.join("config.toml").is_file()
-        && (metrics.is_file() || matches!(beyond_beginnings(folder), Ok(None)));
-    if is_run {
-        // Not under the feet of a process that is still writing to it.
-        let _lock = match metrics.is_file() {
-            true => Some(Lines::open(metrics)?),
-            false => None,
+/// A run that a new one takes the place of.
+#[derive(Default)]
+struct Replaced {
+    /// The files that go, in this order; the new run has all others.
+    files: Vec<String>,
+    /// Held, so that no process writes to them meanwhile.
+    metrics: Option<Lines>,
+}
+
+impl Replaced {
+    /// The run in `folder`, of which there may be nothing; anything else there, or beside its files, is refused.
+    fn find(folder: &Path) -> Result<Self> {
+        let no_run = |why: &str| {
+            let message = format!(
+                "cannot overwrite {}: it is not the folder of a run{why}",
+                folder.display()
+            );
+            Error::usage(message).hint("choose another --out")
         };
-        let (mut first, rest): (Vec<String>, Vec<String>) = names(folder)?
-            .into_iter()
-            .partition(|name| !BEGINNINGS.contains(&&**name));
-        if let Some(foreign) = first.iter().find(|name| !is_own(name)) {
+        match fs::metadata(folder) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(no_run(", but a file")),
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::file("cannot look at", folder, &cause));
+            }
+            Err(_) if folder.is_symlink() => return Err(no_run(", but a link that leads nowhere")),
+            Err(_) => return Ok(Self::default()),
+        }
+        let (mut files, foreign) = entries(folder)?;
+        let has = |name: &str| files.iter().any(|file| file == name);
+        let is_run = has("config.toml") && has("metrics.jsonl");
+        let is_begun = foreign.is_none() && files.iter().all(|name| is_beginning(name));
+        if !is_run && !is_begun {
+            return Err(no_run(""));
+        }
+        if let Some(foreign) = foreign {
             let message = format!(
                 "cannot overwrite {}: {foreign} is no file of the run in it",
                 folder.display()
             );
             return Err(Error::usage(message).hint("move it away, or choose another --out"));
         }
-        // What makes it a run goes last, so that a killed process leaves one.
-        first.extend(rest.into_iter().rev());
-        for name in first {
+        let metrics = match has("metrics.jsonl") {
+            // Not under the feet of a process that is still writing to it.
+            true => Some(Lines::with(
+                OpenOptions::new().read(true),
+                "cannot open",
+                folder.join("metrics.jsonl"),
+            )?),
+            false => None,
+        };
+        // First what says that the run has ended; and it can go on for as long as what it goes on from is there.
+        files.retain(|name| {
+            let of = whole_file::of_temporary(name);
+            !BEGINNINGS.contains(&of.unwrap_or(name)) && of != Some("checkpoint-0.bin")
+        });
+        files.sort_by_key(|name| match checkpoint::step_of(name) {
+            _ if name == "result.json" => (0, 0),
+            None if name != "best.bin" => (1, 0),
+            None => (2, 0),
+            Some(step) => (3, usize::MAX - step),
+        });
+        Ok(Self { files, metrics })
+    }
+
+    fn remove(&self, folder: &Path) -> Result<()> {
+        for name in &self.files {
             let path = folder.join(name);
             fs::remove_file(&path).map_err(|cause| Error::file("cannot remove", &path, &cause))?;
         }
-        return fs::remove_dir(folder)
-            .map_err(|cause| Error::file("cannot remove", folder, &cause));
-    }
-    match fs::remove_dir(folder) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            let message = format!(
-                "cannot overwrite {}: it is not the folder of a run ({cause})",
-                folder.display()
-            );
-            Err(Error::usage(message).hint("choose another --out"))
-        }
-        _ => Ok(()),
+        Ok(())
     }
 }
 
@@ -315,20 +419,20 @@ struct Lines {
 }
 
 impl Lines {
-    fn create(path: PathBuf) -> Result<Self> {
-        Self::with(
-            OpenOptions::new().append(true).create_new(true),
-            "cannot create",
-            path,
-        )
+    /// No lines, in a file that has yet to get its name.
+    fn pending(path: PathBuf) -> Result<(Pending, Self)> {
+        let mut options = OpenOptions::new();
+        let options = options.append(true).create(true);
+        let lines = Self::with(options, "cannot create", whole_file::temporary(&path))?;
+        let pending = Pending::made(&path);
+        lines.cut_back(0)?; // A killed process may have left it.
+        Ok((pending, Self { path, ..lines }))
     }
 
     fn open(path: PathBuf) -> Result<Self> {
-        Self::with(
-            OpenOptions::new().append(true).read(true),
-            "cannot open",
-            path,
-        )
+        let mut options = OpenOptions::new();
+        Self::with(options.append(true).read(true), "cannot open", path)
+            .map_err(|error| error.hint_if(MISSING, LOST))
     }
 
     fn with(options: &OpenOptions, doing: &str, path: PathBuf) -> Result<Self> {
@@ -367,8 +471,8 @@ impl Lines {
     }
 
     /// The length in bytes of the lines up to `step`: one for every step from the first on, those of its evaluation
-    /// after it. What a killed process may have left of a last line is no line.
-    fn up_to(&mut self, step: usize) -> Result<u64> {
+    /// after it, but for one that `is_due` after `step`. What a killed process may have left of a last line is no line.
+    fn up_to(&mut self, step: usize, is_due: bool) -> Result<u64> {
         #[derive(Deserialize)]
         struct Line {
             step: usize,
@@ -392,7 +496,7 @@ impl Lines {
                     "{path}:{number}: expected a line of JSON with its step: {error}"
                 ))
             })?;
-            if line.step > step {
+            if line.step > step || (line.step == step && is_due && line.dev.is_some()) {
                 break;
             }
             let due = last + usize::from(line.dev.is_none());
@@ -414,7 +518,7 @@ impl Lines {
     }
 
     /// Removes what is after the first `length` bytes.
-    fn cut_back(&mut self, length: u64) -> Result<()> {
+    fn cut_back(&self, length: u64) -> Result<()> {
         self.file
             .set_len(length)
             .map_err(|cause| Error::file("cannot write", &self.path, &cause))
@@ -437,8 +541,30 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        super::names(folder).unwrap()
+        let entries = fs::read_dir(folder).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();
+        let mut names: Vec<String> = entries.map(|entry| name(entry).unwrap()).collect();
+        names.sort();
+        names
     }
+
+    /// Nothing is due.
+    fn accept(state: String) -> Result<(String, bool)> {
+        Ok((state, false))
+    }
+
+    fn create(out: &Path, overwrite: bool) -> Result<Run> {
+        Run::create(&config(), Some(out), overwrite, 2, &"0")
+    }
+
+    /// What a new run consists of.
+    const NEW: [&str; 5] = [
+        "checkpoint-0.bin",
+        "config.toml",
+        "environment.toml",
+        "metrics.jsonl",
+        "timings.jsonl",
+    ];
 
     /// Steps up to `to` after `done`, a checkpoint every five.
     fn train(run: &mut Run, done: usize, to: usize) {
@@ -452,7 +578,7 @@ mod tests {
             .unwrap();
             let timing = Timing {
                 seconds: 0.5,
-                tokens_per_second: 64.0,
+                tokens_per_second: Some(64.0),
                 peak_mib: None,
             };
             run.log_timing(step, &timing).unwrap();
@@ -466,7 +592,7 @@ mod tests {
     fn a_new_run_has_its_records_and_lines() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("runs/mine");
-        let mut run = Run::create(&config(), Some(&out), false, 2).unwrap();
+        let mut run = create(&out, false).unwrap();
         train(&mut run, 0, 12);
         run.save_best(10, &"ten").unwrap();
         assert_eq!(run.best::<String>().unwrap(), (10, "ten".to_string()));
@@ -498,18 +624,13 @@ mod tests {
     fn an_interrupted_run_has_the_lines_of_an_uninterrupted_one() {
         let folder = tempfile::tempdir().unwrap();
         let (whole, halves) = (folder.path().join("whole"), folder.path().join("halves"));
-        train(
-            &mut Run::create(&config(), Some(&whole), false, 2).unwrap(),
-            0,
-            12,
-        );
+        train(&mut create(&whole, false).unwrap(), 0, 12);
         for killed_after in [5, 8, 9] {
-            let mut run = Run::create(&config(), Some(&halves), true, 2).unwrap();
+            let mut run = create(&halves, true).unwrap();
             train(&mut run, 0, killed_after);
             run.metrics.file.write_all(b"{\"step\":1").unwrap();
             drop(run);
-            let (mut run, step, state) =
-                Run::resume(&halves, &config(), 1, Ok::<String, _>).unwrap();
+            let (mut run, step, state) = Run::resume(&halves, &config(), 1, accept).unwrap();
             assert_eq!((step, state.as_str()), (5, "5"));
             train(&mut run, step, 12);
             for file in ["metrics.jsonl", "timings.jsonl", "checkpoint-10.bin"] {
@@ -525,12 +646,7 @@ mod tests {
     #[test]
     fn an_existing_folder_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let error = |out: &Path, overwrite| {
-            Run::create(&config(), Some(out), overwrite, 2)
-                .err()
-                .unwrap()
-                .to_string()
-        };
+        let error = |out: &Path, overwrite| create(out, overwrite).err().unwrap().to_string();
         fs::write(folder.path().join("thesis.tex"), "years of work").unwrap();
         assert!(error(folder.path(), false).contains("exists: expected the name of a new folder"));
         assert!(error(folder.path(), true).contains("it is not the folder of a run"));
@@ -547,33 +663,122 @@ mod tests {
     fn overwrite_leaves_nothing_of_the_old_run() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("mine");
-        train(
-            &mut Run::create(&config(), Some(&out), true, 2).unwrap(),
-            0,
-            12,
-        );
-        Run::create(&config(), Some(&out), true, 2).unwrap();
-        assert_eq!(
-            names(&out),
-            [
-                "config.toml",
-                "environment.toml",
-                "metrics.jsonl",
-                "timings.jsonl"
-            ]
-        );
+        train(&mut create(&out, true).unwrap(), 0, 12);
+        fs::write(out.join(".best.bin.tmp"), "half of it").unwrap();
+        create(&out, true).unwrap();
+        assert_eq!(names(&out), NEW);
         assert_eq!(fs::read(out.join("metrics.jsonl")).unwrap(), b"");
+        let (_, step, state) = Run::resume(&out, &config(), 1, accept).unwrap();
+        assert_eq!((step, state.as_str()), (0, "0"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_behind_a_link_is_replaced_there() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let [disk, link] = ["disk", "link"].map(|name| folder.path().join(name));
+        symlink(&disk, &link).unwrap();
+        let error = create(&link, true).err().unwrap().to_string();
+        assert!(error.contains("a link that leads nowhere"), "{error}");
+        // An empty folder will do; it is not removed on the way, which it may not be.
+        fs::create_dir(&disk).unwrap();
+        for steps in [12, 7] {
+            train(&mut create(&link, true).unwrap(), 0, steps);
+            assert!(link.is_symlink());
+        }
+        let expected = [&["checkpoint-0.bin", "checkpoint-5.bin"], &NEW[1..]].concat();
+        assert_eq!(names(&disk), expected);
+    }
+
+    /// What is wrong with the new run: it has no state.
+    struct Unwritable;
+
+    impl Serialize for Unwritable {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no room"))
+        }
+    }
+
+    #[test]
+    fn a_run_that_cannot_begin_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        let fail = || Run::create(&config(), Some(&out), true, 2, &Unwritable).err();
+        assert!(fail().unwrap().to_string().contains("no room"));
+        assert!(!out.exists());
+        fs::create_dir(&out).unwrap();
+        assert!(fail().is_some());
+        assert!(names(&out).is_empty());
+        train(&mut create(&out, true).unwrap(), 0, 12);
+        let all = || {
+            names(&out)
+                .into_iter()
+                .map(|name| (fs::read(out.join(&name)).unwrap(), name))
+        };
+        let before: Vec<_> = all().collect();
+        assert!(fail().is_some());
+        assert!(all().eq(before));
+    }
+
+    #[test]
+    fn a_process_killed_while_it_replaces_a_run_leaves_what_can_be_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        let old = || {
+            let mut run = create(&out, true).unwrap();
+            train(&mut run, 0, 12);
+            run.save_best(10, &"10").unwrap();
+            run.finish(&Loss { loss: 0.25 }).unwrap();
+        };
+        old();
+        let files = Replaced::find(&out).unwrap().files;
+        let expected = [
+            "result.json",
+            "best.bin",
+            "checkpoint-10.bin",
+            "checkpoint-5.bin",
+        ];
+        assert_eq!(files, expected);
+        for gone in 0..=files.len() {
+            old();
+            for name in NEW {
+                fs::write(out.join(format!(".{name}.tmp")), "").unwrap();
+            }
+            for name in &files[..gone] {
+                fs::remove_file(out.join(name)).unwrap();
+            }
+            // The old run goes on where it has a checkpoint, and is not taken for ended.
+            let resumed = Run::resume(&out, &config(), 2, accept);
+            assert_eq!(resumed.is_ok(), gone < files.len());
+            drop(resumed);
+            create(&out, true).unwrap();
+            assert_eq!(names(&out), NEW);
+        }
+        // The files of the new run come after that, the one that it goes on from last.
+        old();
+        for name in &files {
+            fs::remove_file(out.join(name)).unwrap();
+        }
+        for name in [
+            "environment.toml",
+            "timings.jsonl",
+            "metrics.jsonl",
+            "config.toml",
+        ] {
+            fs::write(out.join(name), "").unwrap();
+            assert!(Run::resume(&out, &config(), 2, accept).is_err());
+            assert!(Replaced::find(&out).is_ok());
+        }
+        create(&out, true).unwrap();
+        assert_eq!(names(&out), NEW);
     }
 
     #[test]
     fn overwrite_removes_no_file_that_is_not_the_run_s() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("mine");
-        train(
-            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
-            0,
-            5,
-        );
+        train(&mut create(&out, false).unwrap(), 0, 5);
         let before = names(&out);
         for foreign in [
             "notes.txt",
@@ -582,7 +787,7 @@ mod tests {
             "zero.tmp",
         ] {
             fs::write(out.join(foreign), "mine").unwrap();
-            let refused = Run::create(&config(), Some(&out), true, 2).err().unwrap();
+            let refused = create(&out, true).err().unwrap();
             let expected = format!("{foreign} is no file of the run in it");
             assert!(refused.to_string().contains(&expected), "{refused}");
             fs::remove_file(out.join(foreign)).unwrap();
@@ -596,30 +801,33 @@ mod tests {
         ] {
             fs::write(out.join(own), "").unwrap();
         }
-        Run::create(&config(), Some(&out), true, 2).unwrap();
-        assert_eq!(names(&out).len(), 4);
+        create(&out, true).unwrap();
+        assert_eq!(names(&out), NEW);
+        // Nor a folder, whatever its name is.
+        fs::create_dir(out.join("report.html")).unwrap();
+        let refused = create(&out, true).err().unwrap().to_string();
+        assert!(
+            refused.contains("report.html is no file of the run"),
+            "{refused}"
+        );
     }
 
     #[test]
     fn what_a_killed_process_has_left_goes_when_the_run_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("mine");
-        train(
-            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
-            0,
-            5,
-        );
+        train(&mut create(&out, false).unwrap(), 0, 5);
         let before = names(&out);
         for left in [".checkpoint-10.bin.tmp", ".best.bin.tmp", ".mine.tmp"] {
             fs::write(out.join(left), "half of it").unwrap();
         }
         Run::resume(&out, &config(), 2, |_: String| {
-            Err::<(), _>(Error::failure("not that one"))
+            Err::<((), bool), _>(Error::failure("not that one"))
         })
         .err()
         .unwrap();
         assert_eq!(names(&out).len(), before.len() + 3);
-        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        Run::resume(&out, &config(), 2, accept).unwrap();
         assert_eq!(
             names(&out),
             [&[".mine.tmp".to_string()], &before[..]].concat()
@@ -630,17 +838,27 @@ mod tests {
     fn a_run_that_was_killed_at_its_start_can_be_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
-        for after in ["config.toml", "environment.toml"] {
-            Run::create(&config(), Some(&out), true, 2).unwrap();
-            for name in BEGINNINGS.iter().rev().take_while(|name| **name != after) {
-                fs::remove_file(out.join(name)).unwrap();
+        // In the order in which they get their names.
+        let order = [
+            "environment.toml",
+            "timings.jsonl",
+            "metrics.jsonl",
+            "config.toml",
+            "checkpoint-0.bin",
+        ];
+        for named in 0..=order.len() {
+            create(&out, true).unwrap();
+            for name in &order[named..] {
+                let temporary = whole_file::temporary(&out.join(name));
+                fs::rename(out.join(name), temporary).unwrap();
             }
-            Run::create(&config(), Some(&out), true, 2).unwrap();
+            create(&out, true).unwrap();
+            assert_eq!(names(&out), NEW);
         }
         // What has a file of somebody else is no run.
         fs::remove_file(out.join("metrics.jsonl")).unwrap();
         fs::write(out.join("thesis.tex"), "").unwrap();
-        let refused = Run::create(&config(), Some(&out), true, 2).err().unwrap();
+        let refused = create(&out, true).err().unwrap();
         assert!(refused.to_string().contains("not the folder of a run"));
         assert!(out.join("thesis.tex").exists());
     }
@@ -649,33 +867,26 @@ mod tests {
     fn a_run_in_use_is_neither_resumed_nor_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("mine");
-        let mut run = Run::create(&config(), Some(&out), false, 2).unwrap();
+        let mut run = create(&out, false).unwrap();
         train(&mut run, 0, 5);
-        let resumed = Run::resume(&out, &config(), 2, Ok::<String, _>)
+        let resumed = Run::resume(&out, &config(), 2, accept)
             .err()
             .unwrap()
             .to_string();
         assert!(resumed.contains("is in use"), "{resumed}");
-        let overwritten = Run::create(&config(), Some(&out), true, 2)
-            .err()
-            .unwrap()
-            .to_string();
+        let overwritten = create(&out, true).err().unwrap().to_string();
         assert!(overwritten.contains("is in use"), "{overwritten}");
         drop(run);
-        assert!(Run::resume(&out, &config(), 2, Ok::<String, _>).is_ok());
+        assert!(Run::resume(&out, &config(), 2, accept).is_ok());
     }
 
     #[test]
     fn altered_and_missing_lines_stop_a_resume_before_anything_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("mine");
-        train(
-            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
-            0,
-            5,
-        );
+        train(&mut create(&out, false).unwrap(), 0, 5);
         let error = || {
-            Run::resume(&out, &config(), 2, Ok::<String, _>)
+            Run::resume(&out, &config(), 2, accept)
                 .err()
                 .unwrap()
                 .to_string()
@@ -698,11 +909,7 @@ mod tests {
     fn lost_lines_stop_a_resume_before_anything_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("mine");
-        train(
-            &mut Run::create(&config(), Some(&out), false, 2).unwrap(),
-            0,
-            7,
-        );
+        train(&mut create(&out, false).unwrap(), 0, 7);
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
         let whole = ["metrics.jsonl", "timings.jsonl"].map(read);
         let without = |text: &str, lost: &[usize]| -> String {
@@ -714,7 +921,7 @@ mod tests {
             let names = ["metrics.jsonl", "timings.jsonl"];
             fs::write(out.join(names[i]), lines).unwrap();
             let before = names.map(read);
-            let error = Run::resume(&out, &config(), 2, Ok::<String, _>)
+            let error = Run::resume(&out, &config(), 2, accept)
                 .err()
                 .unwrap()
                 .to_string();
@@ -751,8 +958,17 @@ mod tests {
         // An evaluation comes after its step.
         let evaluated = whole[0].replacen("}\n", "}\n{\"step\":1,\"dev\":{}}\n", 1);
         fs::write(out.join("metrics.jsonl"), &evaluated).unwrap();
-        Run::resume(&out, &config(), 2, Ok::<String, _>).unwrap();
+        Run::resume(&out, &config(), 2, accept).unwrap();
         assert_eq!(read("metrics.jsonl"), without(&evaluated, &[7, 8]));
+        // One that is due after the last step comes anew.
+        for is_due in [false, true] {
+            let evaluated =
+                whole[0].replacen("{\"step\":6", "{\"step\":5,\"dev\":{}}\n{\"step\":6", 1);
+            fs::write(out.join("metrics.jsonl"), &evaluated).unwrap();
+            Run::resume(&out, &config(), 2, |state: String| Ok((state, is_due))).unwrap();
+            let gone = if is_due { &[6, 7, 8][..] } else { &[7, 8] };
+            assert_eq!(read("metrics.jsonl"), without(&evaluated, gone));
+        }
     }
 
     #[cfg(target_os = "linux")]

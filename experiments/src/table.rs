@@ -2,8 +2,9 @@
 //! same seeds, costs, and the paper's numbers beside them.
 //!
 //! Of a run it reads config.toml, result.json and environment.toml, nothing else. Only runs that agree
-//! in everything but method and seed share a column; a task that was run with several settings, or on
-//! several sets of data, has a column for each. Figures 2 and 3 of the paper (`table/figures.rs`) also read
+//! in all settings but method and seed share a column; a task that was run with several settings has a column
+//! for each. If the runs of a column differ in their data, or in what computed them, there is no table, unless
+//! `--mix` asks for it. Figures 2 and 3 of the paper (`table/figures.rs`) also read
 //! metrics.jsonl and timings.jsonl.
 //!
 //! `table/runs.rs` reads the runs, `table/grid.rs` lays out tables.
@@ -12,27 +13,34 @@ mod figures;
 mod grid;
 mod runs;
 
-use crate::config::Protocol;
+use crate::chart::is_svg;
 use crate::environment::Took;
 use crate::error::{Error, Result, exit};
 use crate::experiment::Outcome;
 use crate::flags::{command_line, distinct};
-use crate::output::{answer, csv_field};
+use crate::out_file::{OutFile, Own};
+use crate::output::{answer, csv_field, percent};
 use crate::paper;
+use crate::reach::twin;
 use crate::statistics::{deviation, mean, standard_error};
 use crate::task::Task;
-use crate::whole_file;
 use clap::Parser;
-use grid::{Grid, wrapped};
+use datasets::shown;
+use grid::{Grid, paragraph};
 use models::ModelConfig;
-use ops::attention::{Options, find};
-use runs::{Column, Run, columns, describe, find_runs, rank, read_run};
+use ops::attention::find;
+pub(crate) use runs::runs_in;
+use runs::{
+    Column, Origin, Run, columns, describe, described, differing, origin_of, rank, read_run,
+};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Where there is no number.
 const MISSING: &str = "–";
+/// Behind the numbers of a method that sketched nothing.
+const EXACT: &str = "*";
 
 /// Prints the paper's Table 1 of runs: accuracy, differences over the same seeds, costs
 #[derive(Parser, Debug)]
@@ -49,12 +57,18 @@ struct Flags {
     /// [default: softmax, or softmax-nodrop where there is no softmax]
     #[arg(long, value_name = "METHOD")]
     against: Option<String>,
+    /// Average over runs that differ in data, code, product or kernel path, too
+    #[arg(long)]
+    mix: bool,
     /// Also draw the dev loss against seconds and steps (Figure 2 of the paper)
     #[arg(long, value_name = "FILE.svg")]
     curves: Option<PathBuf>,
     /// Also draw accuracy and time against the learning rate, a line a batch (Figure 3)
     #[arg(long, value_name = "FILE.svg")]
     sensitivity: Option<PathBuf>,
+    /// Replace these files, although others have drawn them
+    #[arg(long)]
+    overwrite: bool,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
@@ -69,6 +83,8 @@ struct Comparison {
     columns: Vec<Column>,
     methods: Vec<String>,
     against: Option<String>,
+    /// Whether an average of the five tasks is one of numbers of the same origin, or asked for.
+    averages: bool,
     /// What was left out and why, a remark each.
     remarks: Vec<String>,
 }
@@ -79,21 +95,27 @@ pub fn main() -> ExitCode {
 }
 
 fn table(flags: &Flags) -> Result<ExitCode> {
-    for path in [&flags.curves, &flags.sensitivity].into_iter().flatten() {
-        refuse_other(path)?;
+    if flags.curves.is_some() && flags.curves == flags.sensitivity {
+        return Err(Error::usage(
+            "--curves and --sensitivity name the same file: expected two",
+        ));
     }
-    let mut comparison = Comparison::of(&flags.folders, flags.against.as_deref())?;
+    let picture = |path: &Option<PathBuf>| path.as_ref().map(|path| flags.picture(path));
+    let curves_file = picture(&flags.curves).transpose()?;
+    let sensitivity_file = picture(&flags.sensitivity).transpose()?;
+    let mut comparison = Comparison::of(flags)?;
     // All that can fail first.
     let columns = &comparison.columns;
     let remarks = &mut comparison.remarks;
-    let curves = flags.curves.as_ref();
-    let curves = curves.map(|_| figures::curves(columns, remarks));
-    let sensitivity = flags.sensitivity.as_ref();
-    let sensitivity = sensitivity.map(|_| figures::sensitivity(columns));
-    for (path, figure) in [(&flags.curves, curves), (&flags.sensitivity, sensitivity)] {
-        if let (Some(path), Some(figure)) = (path, figure.transpose()?) {
-            whole_file::write(path, &[figure.as_bytes()])?;
-        }
+    let curves = curves_file.map(|file| Ok((file, figures::curves(columns, remarks)?)));
+    let sensitivity =
+        sensitivity_file.map(|file| Ok((file, figures::sensitivity(columns, flags.mix)?)));
+    let pictures: Vec<(OutFile, String)> = [curves, sensitivity]
+        .into_iter()
+        .flatten()
+        .collect::<Result<_>>()?;
+    for (file, picture) in pictures {
+        file.write(picture.as_bytes())?;
     }
     answer(&match flags.format {
         Format::Markdown => comparison.markdown(),
@@ -103,39 +125,31 @@ fn table(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A mistyped name must not cost a text: nothing but pictures is replaced.
-fn refuse_other(path: &Path) -> Result<()> {
-    let is_svg = path.extension().is_some_and(|extension| extension == "svg");
-    match is_svg && !path.is_dir() {
-        true => Ok(()),
-        false => {
+impl Flags {
+    /// The file of a picture.
+    fn picture(&self, path: &Path) -> Result<OutFile> {
+        if path.extension().is_none_or(|extension| extension != "svg") {
             let message = format!("{}: expected the name of an .svg file", path.display());
-            Err(Error::usage(message).hint("such as loss.svg"))
+            return Err(Error::usage(message).hint("such as loss.svg"));
         }
+        let own = Own {
+            what: "not by this program",
+            is: is_svg,
+        };
+        OutFile::new(path, self.overwrite, Some(&own))
     }
 }
 
 impl Comparison {
-    fn of(folders: &[PathBuf], against: Option<&str>) -> Result<Self> {
-        let mut found = Vec::new();
-        for folder in folders {
-            let here = find_runs(folder)?;
-            if here.is_empty() {
-                let message = format!("{} holds no runs", folder.display());
-                return Err(Error::usage(message).hint(
-                    "expected a folder such as runs/text-skein-s42, or one that holds such",
-                ));
-            }
-            found.extend(here);
-        }
-        let found = distinct(found);
+    fn of(flags: &Flags) -> Result<Self> {
+        let found = runs_in(&flags.folders)?;
         let mut remarks = Vec::new();
         let mut runs = Vec::new();
         let mut open = Vec::new();
         for folder in &found {
             match read_run(folder)? {
                 Some(run) => runs.push(run),
-                None => open.push(folder.display().to_string()),
+                None => open.push(shown::name(folder)),
             }
         }
         if !open.is_empty() {
@@ -150,17 +164,23 @@ impl Comparison {
             let message = format!("none of the {} runs has ended", found.len());
             return Err(Error::usage(message).hint("a run that has ended has a result.json"));
         }
+        for column in &columns {
+            mixture(column, flags.mix, &mut remarks)?;
+        }
+        let averages = agree(&columns, flags.mix, &mut remarks);
         let all = columns.iter().flat_map(|column| &column.runs);
         let mut methods = distinct(all.map(|run| run.config.attn.clone()));
         methods.sort_by_key(|attn| (rank(attn), attn.clone()));
         let there = |name: &&str| methods.iter().any(|method| method == name);
-        let against = match against {
+        let against = match flags.against.as_deref() {
             Some(name) if !there(&name) => {
                 let message = format!(
                     "--against {name}: none of the runs is of it; expected one of {}",
                     methods.join(", ")
                 );
-                return Err(Error::usage(message).hint("--help lists the flags"));
+                let known = methods.iter().map(String::as_str);
+                let error = Error::usage(message).hint("--help lists the flags");
+                return Err(error.did_you_mean(name, known));
             }
             Some(name) => Some(name.to_string()),
             None => {
@@ -172,14 +192,14 @@ impl Comparison {
             columns,
             methods,
             against,
+            averages,
             remarks,
         })
     }
 
-    /// Whether there is exactly one column of each of the five tasks, so that there is an average.
+    /// Whether there is an average of the five tasks.
     fn is_whole(&self) -> bool {
-        let tasks = self.columns.iter().map(|column| column.task);
-        tasks.eq(Task::ALL)
+        self.averages && has_all_tasks(&self.columns)
     }
 
     fn accuracies(&self) -> Grid {
@@ -203,7 +223,7 @@ impl Comparison {
                 means.extend(mean(&accuracies));
                 let paper = paper::accuracy(attn, column.task);
                 papers.extend(paper);
-                row.push(with_deviation(&accuracies));
+                row.push(with_deviation(&accuracies) + mark(column, attn));
                 row.push(number(paper, 2));
             }
             if self.is_whole() {
@@ -236,7 +256,7 @@ impl Comparison {
         for attn in self.methods.iter().filter(|attn| *attn != against) {
             let cell = |column: &Column| {
                 let differences = column.differences(attn, against);
-                with_error(&differences)
+                with_error(&differences) + mark(column, attn)
             };
             let cells = self.columns.iter().map(cell);
             grid.rows
@@ -293,20 +313,44 @@ impl Comparison {
             if of_task.len() < 2 {
                 continue;
             }
-            for column in &of_task {
+            let origins: Vec<Origin> = of_task.iter().map(|c| origin_of(&c.runs)).collect();
+            let other_origin = differing(&origins);
+            for (column, origin) in of_task.iter().zip(&origins) {
                 let lines = column.settings.lines();
                 let common = |line: &&str| {
                     let mut others = of_task.iter();
                     others.all(|other| other.settings.lines().any(|its| its == *line))
                 };
-                let differing: Vec<&str> = lines.filter(|line| !common(line)).collect();
+                let settings = lines.filter(|line| !common(line)).map(String::from);
+                let origin = described(origin, &other_origin);
+                let all: Vec<String> = settings
+                    .chain((!origin.is_empty()).then_some(origin))
+                    .collect();
                 notes.push(format!(
                     "{} is not averaged with the others, of other settings: {}",
                     column.title,
-                    differing
-                        .join(", ")
-                        .replace("data = ", "SHA-256 of data = ")
+                    all.join(", ")
                 ));
+            }
+        }
+        if columns_of_exact(&self.columns, |part| part == 1.0).count() > 0 {
+            notes.push(format!(
+                "{EXACT} Nothing was sketched: the features leave nothing out of the longest example, so that this is \
+                 exact attention under another name."
+            ));
+        }
+        for (column, attn, part) in columns_of_exact(&self.columns, |part| part > 0.0 && part < 1.0)
+        {
+            notes.push(format!(
+                "{}: {attn} is exact attention in {} of the examples, of which its features leave nothing out.",
+                column.title,
+                percent(part)
+            ));
+        }
+        for column in &self.columns {
+            let softmax = column.of("softmax");
+            if let Some(same) = softmax.first().and_then(|run| twin(&run.config)) {
+                notes.push(format!("{}: softmax: {same}.", column.title));
             }
         }
         notes.push(
@@ -321,14 +365,14 @@ impl Comparison {
     fn markdown(&self) -> String {
         let mut text = String::new();
         for grid in self.grids() {
-            text += &wrapped(&grid.title);
+            text += &paragraph(&grid.title);
             for part in grid.parts() {
                 text += &grid.markdown(&part);
                 text.push('\n');
             }
         }
         for note in self.notes() {
-            text += &wrapped(&note);
+            text += &paragraph(&note);
         }
         text.trim_end().to_string() + "\n"
     }
@@ -337,7 +381,7 @@ impl Comparison {
     fn latex(&self) -> String {
         let mut text = String::from("% \\usepackage{booktabs}\n");
         for note in self.notes() {
-            for line in wrapped(&note).trim_end().lines() {
+            for line in paragraph(&note).trim_end().lines() {
                 let _ = writeln!(text, "% {line}");
             }
         }
@@ -349,12 +393,13 @@ impl Comparison {
     }
 
     /// A line for every method of every column, with the names of the fields first. Accuracies and
-    /// differences are in percent.
+    /// differences are in percent; `exact` is the part of the examples, 0 to 1, of which nothing was sketched.
     fn csv(&self) -> String {
         let mut text = "column,task,method,runs,seeds,accuracy,deviation,against,difference,\
                         difference_error,pairs,paper,parameters,multiply_adds,seconds_per_step,\
                         tokens_per_second,peak_mib,token_frequency,majority,protocol,budget,\
-                        features,steps,batch,learning_rate,max_len,data,data_sha256\n"
+                        features,steps,batch,learning_rate,max_len,data,data_sha256,code,product,\
+                        kernel_path,exact\n"
             .to_string();
         for column in &self.columns {
             for attn in &self.methods {
@@ -368,8 +413,10 @@ impl Comparison {
                 };
                 let costs = Costs::of(&runs);
                 let (config, outcome) = (&first.config, &first.outcome);
+                let data = distinct(runs.iter().map(|run| run.outcome.data.as_str()));
+                let origin = origin_of(runs.iter().copied());
                 let exact = |number: Option<f64>| number.map_or(String::new(), |x| x.to_string());
-                let fields = [
+                let mut fields = vec![
                     column.title.clone(),
                     column.task.name().into(),
                     attn.clone(),
@@ -396,15 +443,104 @@ impl Comparison {
                     config.batch.to_string(),
                     config.learning_rate.to_string(),
                     config.max_len.to_string(),
-                    outcome.data.clone(),
-                    outcome.data_sha256.clone(),
+                    data.join(" + "),
+                    exact(column.exact(attn)),
                 ];
-                text += &fields.map(|field| csv_field(&field)).join(",");
+                fields.extend(origin.into_iter().map(|(_, value)| value));
+                let fields: Vec<String> = fields.iter().map(|field| csv_field(field)).collect();
+                text += &fields.join(",");
                 text.push('\n');
             }
         }
         text
     }
+}
+
+/// Whether there is exactly one column of each of the five tasks.
+fn has_all_tasks(columns: &[Column]) -> bool {
+    columns.iter().map(|column| column.task).eq(Task::ALL)
+}
+
+/// Refuses a column of several origins, or says what differs if a mixture is asked for; and names runs that are
+/// themselves of several.
+fn mixture(column: &Column, mix: bool, remarks: &mut Vec<String>) -> Result<()> {
+    let title = &column.title;
+    let several = column.runs.iter().filter(|run| run.computed_by.len() > 1);
+    let several: Vec<String> = several
+        .map(|run| run.folder.display().to_string())
+        .collect();
+    if !several.is_empty() {
+        remarks.push(format!(
+            "{title}: begun and ended by different code, product or kernel path: {}",
+            several.join(", ")
+        ));
+    }
+    let origins = column.origins();
+    let names = differing(origins.iter().map(|(origin, _)| origin));
+    if names.is_empty() {
+        return Ok(());
+    }
+    let what = names.join(", ");
+    let groups: Vec<String> = origins
+        .iter()
+        .map(|(origin, runs)| format!("{} ({})", described(origin, &names), folders(runs)))
+        .collect();
+    let groups = groups.join("; ");
+    if mix {
+        remarks.push(format!(
+            "{title}: averaged over runs that differ in {what}, as --mix has it: {groups}"
+        ));
+        return Ok(());
+    }
+    let message =
+        format!("{title}: runs of the same settings differ in {what}, expected the same: {groups}");
+    let unknown = origins.iter().any(|(origin, _)| {
+        origin
+            .iter()
+            .any(|(name, value)| names.contains(name) && value == "unknown")
+    });
+    let why = match unknown {
+        true => "; unknown is what older versions did not record",
+        false => "",
+    };
+    Err(Error::usage(message).hint(format!(
+        "make a table of each, or average over all of them with --mix{why}"
+    )))
+}
+
+/// The first of the folders and how many there are.
+fn folders(runs: &[&Run]) -> String {
+    let first = runs.first().map(|run| run.folder.display().to_string());
+    let first = first.unwrap_or_default();
+    match runs.len() {
+        1 => first,
+        count => format!("{first} and {} more", count - 1),
+    }
+}
+
+/// Whether all columns were computed by the same, or a mixture is asked for; a remark says what differs.
+fn agree(columns: &[Column], mix: bool, remarks: &mut Vec<String>) -> bool {
+    // Their data differ, of course.
+    let by = |column: &Column| origin_of(&column.runs).split_off(1);
+    let origins: Vec<Origin> = columns.iter().map(by).collect();
+    let names = differing(&origins);
+    if names.is_empty() {
+        return true;
+    }
+    let each = columns.iter().zip(&origins);
+    let each: Vec<String> = each
+        .map(|(column, origin)| format!("{}, {}", column.title, described(origin, &names)))
+        .collect();
+    let average = match has_all_tasks(columns) && !mix {
+        true => "; there is no average of them without --mix",
+        false => "",
+    };
+    remarks.push(format!(
+        "The columns differ in {}: {}{average}",
+        names.join(", "),
+        each.join("; ")
+    ));
+    mix
 }
 
 const TOKEN_FREQUENCY: fn(&Outcome) -> f64 = |outcome| outcome.token_frequency_accuracy;
@@ -421,29 +557,49 @@ struct Costs {
 
 impl Costs {
     fn of(runs: &[&Run]) -> Self {
-        let took = |of: fn(&Took) -> f64| {
-            let known = runs.iter().filter_map(|run| run.took.as_ref()).map(of);
+        let took = |of: fn(&Took) -> Option<f64>| {
+            let known = runs.iter().filter_map(|run| of(run.took.as_ref()?));
             mean(&known.collect::<Vec<f64>>())
         };
         let peaks = runs.iter().filter_map(|run| run.took?.peak_mib);
         let multiply_adds = runs.first().and_then(|run| {
             let entry = find::<f32>(&run.config.attn).ok()?;
-            let options = Options {
-                features: run.config.features,
-                dropout: run.config.dropout,
-                released: run.config.protocol == Protocol::Paper,
-            };
+            let options = run.config.options();
             // The width of a head is the same whatever the other sizes are.
             let p = ModelConfig::new(1, 1, 1, 1).head_width();
             Some((entry.cost)(&options, run.config.max_len as f64, p as f64).multiply_adds)
         });
         Self {
             multiply_adds,
-            seconds_per_step: took(|took| took.seconds_per_step),
+            seconds_per_step: took(|took| Some(took.seconds_per_step)),
             tokens_per_second: took(|took| took.tokens_per_second),
             peak_mib: peaks.reduce(f64::max),
         }
     }
+}
+
+/// What stands behind the numbers of a method.
+fn mark(column: &Column, attn: &str) -> &'static str {
+    match column.exact(attn) {
+        Some(1.0) => EXACT,
+        _ => "",
+    }
+}
+
+/// The methods that are exact attention in such a part of the examples.
+fn columns_of_exact(
+    columns: &[Column],
+    part: impl Fn(f64) -> bool,
+) -> impl Iterator<Item = (&Column, String, f64)> {
+    columns.iter().flat_map(move |column| {
+        let methods = distinct(column.runs.iter().map(|run| run.config.attn.clone()));
+        let known = methods
+            .into_iter()
+            .filter_map(|attn| column.exact(&attn).map(|exact| (column, attn, exact)));
+        known
+            .filter(|(_, _, exact)| part(*exact))
+            .collect::<Vec<_>>()
+    })
 }
 
 /// "62.31 ± 0.42 (3)", "62.31 (1)": the mean of accuracies and how far each may be off.

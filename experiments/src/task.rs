@@ -5,9 +5,14 @@
 //! features for every method as in the paper; steps are a bound that early stopping hardly ever
 //! reaches. `quick` is sized by the clock, about five minutes of two cores, on the set that is built
 //! in; `smoke` only shows that everything works.
+//!
+//! A method with as many features as tokens is exact attention, and methods that are exact cannot be
+//! told apart. So the two short budgets, whose examples are shorter, have fewer features: the power
+//! of two from an eighth to a quarter of the median length, below the first quartile too.
 
 use crate::config::{Budget, Config, Protocol};
 use crate::product;
+use crate::reach::Sizes;
 use datasets::{Black, DataError, Dataset, Encoding, image, listops, pathfinder, retrieval, text};
 use models::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -15,6 +20,8 @@ use std::ops::RangeInclusive;
 
 /// Built-in sets are the same whatever the seed of the run.
 pub(crate) const BUILTIN: u64 = 2022;
+/// So many lengths tell a quartile of thousands to about a hundredth.
+const FIRST: usize = 2000;
 
 /// A task of the Long Range Arena.
 #[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
@@ -189,6 +196,14 @@ impl Task {
             // for a loss that falls; three evaluations, for a best one among them; few examples of short
             // texts, since accuracy is not what this is for.
             Budget::Smoke => Config {
+                features: match self {
+                    // An eighth of the 256 bytes that nearly every document has.
+                    Task::Text | Task::Retrieval => 32,
+                    // Trees of 64 to 256 words: median 164, first quartile 115.
+                    Task::ListOps => 32,
+                    // An eighth of 1,024 pixels.
+                    Task::Pathfinder | Task::Image => 128,
+                },
                 steps: 30,
                 batch: 8,
                 learning_rate: 1e-3,
@@ -214,23 +229,28 @@ impl Task {
             ..paper
         };
         match self {
-            // 38,400 of 22,427 built-in reviews, half of which are no longer.
+            // 38,400 of 22,427 built-in reviews, half of which are no longer: median 982 bytes, first
+            // quartile 661.
             Task::Text => Config {
+                features: 128,
                 steps: 1200,
                 batch: 32,
                 max_len: 1024,
                 ..quick
             },
             // Trees of 50 to 200 words, a tenth of the benchmark's, leave time for the most steps: what
-            // is learnt comes late.
+            // is learnt comes late. Median 124 words, first quartile 82.
             Task::ListOps => Config {
+                features: 16,
                 steps: 4000,
                 batch: 64,
                 max_len: 200,
                 ..quick
             },
-            // The built-in papers are shorter; 32,000 of their 20,000 pairs.
+            // The built-in papers are shorter: median 260 bytes, first quartile 256; 32,000 of their
+            // 20,000 pairs.
             Task::Retrieval => Config {
+                features: 64,
                 steps: 1000,
                 batch: 32,
                 max_len: 512,
@@ -238,8 +258,10 @@ impl Task {
             },
             // Which pixels are neighbours is hard to find out from labels: with the paper's start nothing is learnt in
             // 200,000 pictures (docs/curves.md). With black pixels, a picture would have 5 times the tokens. Two visits
-            // of each of 100,000 pictures are too few to over-fit, so nothing is dropped; twelve evaluations.
+            // of each of 100,000 pictures are too few to over-fit, so nothing is dropped; twelve evaluations. Pixels
+            // that are not black: median 208, first quartile 197.
             Task::Pathfinder => Config {
+                features: 32,
                 steps: 6000,
                 batch: 32,
                 eval_every: 500,
@@ -251,6 +273,7 @@ impl Task {
             },
             // The longest examples of the five, 1,024 tokens each: more steps would take more time.
             Task::Image => Config {
+                features: 128,
                 steps: 1000,
                 batch: 32,
                 ..quick
@@ -263,7 +286,7 @@ impl Task {
     /// # Errors
     /// What is wrong with the folder, and what was expected there.
     pub fn load(self, config: &Config) -> Result<Dataset, DataError> {
-        let mut data = self.read(config)?;
+        let mut data = self.read(config, usize::MAX)?;
         if let Some(warning) = self.cut_short(config, &data) {
             data.notes.insert(0, warning);
         }
@@ -282,26 +305,43 @@ impl Task {
             return None;
         }
         let examples = &data.train.examples;
-        let mut cut = 0;
+        let mut reached = 0;
         for example in examples {
             let mut documents = example.documents.iter();
-            cut += usize::from(documents.any(|document| document.len() >= max_len));
+            reached += usize::from(documents.any(|document| document.len() >= max_len));
         }
         let all = examples.len();
         let why = match self {
             Task::ListOps => ", so that their values cannot be known",
             _ => "",
         };
-        (2 * cut > all).then(|| {
+        (2 * reached > all).then(|| {
             format!(
-                "warning: budget {} cuts {cut} of {all} train examples at {max_len} tokens{why}: \
+                "warning: budget {} cuts at {max_len} tokens, which {reached} of {all} train examples reach{why}: \
                  --max-len {longest} or --budget paper keeps them",
                 budget.name()
             )
         })
     }
 
-    fn read(self, config: &Config) -> Result<Dataset, DataError> {
+    /// The lengths of the data of a run, without the time that making or reading all of them takes: of trees and
+    /// pictures that are made the first train examples, and none where all pictures have all their pixels.
+    ///
+    /// # Errors
+    /// As of [`Task::load`].
+    pub(crate) fn sizes(self, config: &Config) -> Result<Sizes, DataError> {
+        if self.has_pictures() && config.black() == Black::Kept {
+            return Ok(Sizes::all_of("every picture", image::PIXELS));
+        }
+        let made = matches!(self, Task::ListOps | Task::Pathfinder);
+        Ok(match made && config.data_folder().is_none() {
+            true => Sizes::of_first(&self.read(config, FIRST)?),
+            false => Sizes::of(&self.read(config, usize::MAX)?),
+        })
+    }
+
+    /// With at most so many examples a split of trees and pictures that are made.
+    fn read(self, config: &Config, most: usize) -> Result<Dataset, DataError> {
         let protocol = config.protocol.into();
         let black = config.black();
         let max_len = config.max_len;
@@ -313,6 +353,9 @@ impl Task {
                 let shape = listops::Shape {
                     min_length: max_len / 4,
                     max_length: max_len,
+                    train: listops::Shape::LRA.train.min(most),
+                    dev: listops::Shape::LRA.dev.min(most),
+                    test: listops::Shape::LRA.test.min(most),
                     ..listops::Shape::LRA
                 };
                 listops::builtin(BUILTIN, &shape, protocol)
@@ -327,9 +370,10 @@ impl Task {
                     Budget::Quick => (pathfinder::Settings::EASY, [100_000, 2_000, 5_000]),
                     Budget::Smoke => (pathfinder::Settings::EASY, [20_000, 2_000, 5_000]),
                 };
+                let counts = counts.map(|count| count.min(most));
                 pathfinder::builtin(BUILTIN, &settings, counts, black)
             }
-            (Task::Pathfinder, Some(path)) => pathfinder::load(path, black),
+            (Task::Pathfinder, Some(path)) => pathfinder::load(path, black, protocol),
             (Task::Image, None) => Ok(image::builtin(BUILTIN, black)),
             (Task::Image, Some(path)) => image::load(path, black),
         }
@@ -354,7 +398,9 @@ mod tests {
         );
         assert!(error.contains("--max-len"), "{error}");
         let shortest = config(8).checked(Task::ListOps).unwrap();
-        assert!(Task::ListOps.load(&shortest).is_ok());
+        let notes = Task::ListOps.load(&shortest).unwrap().notes.join("\n");
+        // The length of this run, not of the benchmark.
+        assert!(notes.contains("longest 7; cut at 8: 0"), "{notes}");
         assert!(Task::ListOps.load(&config(7)).is_err());
         // Files may hold any.
         let of_files = Config {
@@ -362,6 +408,26 @@ mod tests {
             ..config(7)
         };
         assert!(of_files.checked(Task::ListOps).is_ok());
+    }
+
+    /// As many features as tokens make every method of a table the same.
+    #[test]
+    fn features_are_below_the_lengths_but_in_the_paper_s_budget() {
+        for task in Task::ALL {
+            for budget in [Budget::Smoke, Budget::Quick] {
+                let config = Config {
+                    data: "builtin".into(),
+                    ..task.preset(budget)
+                };
+                let lengths = task.sizes(&config).unwrap().lengths();
+                let features = config.features;
+                let told = format!("{task:?}, {budget:?}: {features} features; {lengths}");
+                assert!(features < lengths.first_quartile, "{told}");
+                let part = lengths.median as f64 / features as f64;
+                assert!((4.0..=8.0).contains(&part), "{told}");
+            }
+            assert_eq!(task.preset(Budget::Paper).features, 256);
+        }
     }
 
     #[test]
@@ -387,7 +453,7 @@ mod tests {
         };
         assert_eq!(
             note(Budget::Quick, None),
-            "warning: budget quick cuts 20 of 20 train examples at 200 tokens, so that their values \
+            "warning: budget quick cuts at 200 tokens, which 20 of 20 train examples reach, so that their values \
              cannot be known: --max-len 2000 or --budget paper keeps them"
         );
         for (budget, max_len) in [

@@ -1,4 +1,4 @@
-//! Proposition 1 and Lemma 1 of Chen et al. 2022 as experiments, in f64.
+//! Proposition 1 and Lemma 1 of Chen et al. 2022 (docs/paper.md 1.7, 1.8) as experiments, in f64.
 //!
 //! *Proposition 1.* Columns are drawn with replacement by probabilities
 //!
@@ -28,16 +28,18 @@ mod output;
 
 use crate::approx::input::{self, Input, Setting};
 use crate::approx::{parse_count, parse_scale, parse_trials};
+use crate::chart::is_svg;
 use crate::error::{Error, Result, exit};
 use crate::flags::{command_line, distinct, parse_threads, threads, whole};
-use crate::output::{answer, make_folder, tell};
+use crate::memory::refuse_more;
+use crate::out_file::OutFile;
+use crate::output::{answer, tell};
 use crate::statistics::{Mean, quantile};
-use crate::whole_file;
 use clap::Parser;
 use engine::{Draws, Seed, Stream, Tensor, gemm};
 use ops::sample::uniform;
 use ops::sketch::{Family, Scheme};
-use output::{chart, lemma_csv, proposition_csv, tables};
+use output::{LEMMA, PROPOSITION, chart, lemma_csv, proposition_csv, tables};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -98,6 +100,9 @@ struct Flags {
     /// Write proposition1.csv, lemma1.csv (both after every input) and theory.svg there
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace files there that are by others
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// Seed of every random number
     #[arg(long, value_name = "N", default_value = "42")]
     seed: u64,
@@ -108,12 +113,13 @@ struct Flags {
 
 fn parse_beta(text: &str) -> std::result::Result<f64, String> {
     let beta = text.parse().ok().filter(|b| (1e-6..=1.0).contains(b));
-    beta.ok_or_else(|| "expected a number above 0, at most 1".to_string())
+    beta.ok_or_else(|| "expected a number from 1e-6 to 1".to_string())
 }
 
 fn parse_delta(text: &str) -> std::result::Result<f64, String> {
-    let delta = text.parse().ok().filter(|d| *d > 0.0 && *d < 0.5);
-    delta.ok_or_else(|| "expected a number between 0 and 0.5".to_string())
+    // The logarithms of 1 / delta and 2 n / delta are to be finite.
+    let delta = text.parse().ok().filter(|d| (1e-300..0.5).contains(d));
+    delta.ok_or_else(|| "expected a number from 1e-300 to below 0.5".to_string())
 }
 
 /// Probabilities of columns.
@@ -198,7 +204,18 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     if flags.delta.len() > 3 {
         return Err(Error::usage("--delta: expected three at most"));
     }
-    make_folder(flags.out.as_deref())?;
+    let threads = threads(flags.threads);
+    refuse_too_large(flags, threads)?;
+    let [proposition, lemma, picture] = OutFile::all_in(
+        flags.out.as_deref(),
+        flags.overwrite,
+        "not by exp_theory",
+        [
+            ("proposition1.csv", |text| text.starts_with(PROPOSITION)),
+            ("lemma1.csv", |text| text.starts_with(LEMMA)),
+            ("theory.svg", is_svg),
+        ],
+    )?;
     let mut settings = Vec::new();
     for &input in &flags.input {
         for &n in &flags.n {
@@ -207,22 +224,35 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads(flags.threads))
+        .num_threads(threads)
         .build()?;
-    let write = |name: &str, text: String| match &flags.out {
-        Some(out) => whole_file::write(&out.join(name), &[text.as_bytes()]),
+    let write = |file: &Option<OutFile>, text: String| match file {
+        Some(file) => file.write(text.as_bytes()),
         None => Ok(()),
     };
     let mut blocks: Vec<Block> = Vec::new();
     for setting in distinct(settings) {
         blocks.push(pool.install(|| block(flags, setting)));
         // Now, so that whoever stops the program keeps them.
-        write("proposition1.csv", proposition_csv(flags, &blocks))?;
-        write("lemma1.csv", lemma_csv(flags, &blocks))?;
+        write(&proposition, proposition_csv(flags, &blocks))?;
+        write(&lemma, lemma_csv(flags, &blocks))?;
     }
-    write("theory.svg", chart(&blocks))?;
+    write(&picture, chart(&blocks))?;
     answer(&tables(flags, &blocks))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what does not fit into memory: B (n, n), and on every thread its d columns, in f64.
+fn refuse_too_large(flags: &Flags, threads: usize) -> Result<()> {
+    let most = |list: &[usize]| list.iter().copied().max().unwrap_or(0) as f64;
+    let (n, d, working) = (
+        most(&flags.n),
+        most(&flags.d),
+        threads.min(flags.trials) as f64,
+    );
+    let what = format!("n = {n}, d = {d} on {working} threads");
+    let bytes = 8.0 * n * (n + working * d);
+    refuse_more(&what, bytes, "smaller --n, --d or --threads take less")
 }
 
 /// Both experiments on one pair of B and V.

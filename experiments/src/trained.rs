@@ -5,11 +5,14 @@
 use crate::checkpoint;
 use crate::config::{Config, Protocol};
 use crate::error::{Error, Result};
-use crate::experiment::{Checkpoint, other_best, refuse_other_config};
-use crate::trainer::State;
+use crate::experiment::{Checkpoint, other_best, other_data, refuse_other_config};
+use crate::output::tell;
+use crate::report::DataReport;
+use crate::trainer::{State, refuse_not_finite};
+use crate::whole_file;
+use datasets::{Dataset, shown};
 use engine::Params;
 use models::load_safetensors;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which weights.
@@ -28,6 +31,8 @@ pub(crate) struct Trained {
     folder: PathBuf,
     /// As its config.toml has it.
     pub(crate) config: Config,
+    /// What it has learnt from; none if an older program began it.
+    data: Option<DataReport>,
 }
 
 impl Weights {
@@ -42,6 +47,13 @@ impl Weights {
     }
 }
 
+fn tell_of_unknown(classes: &[String]) {
+    let classes = classes.join(", ");
+    tell(&format!(
+        "note: unknown which classes the run has learnt: taken to be {classes}"
+    ));
+}
+
 impl Trained {
     /// The run in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Trained> {
@@ -49,8 +61,56 @@ impl Trained {
         let task = config.task;
         Ok(Trained {
             folder: folder.to_path_buf(),
-            config: config.checked(task)?,
+            config: config.checked_of_run(task)?,
+            data: DataReport::read(folder)?,
         })
+    }
+
+    /// The names of the classes that it has learnt, by label; of an older run, those that its task has in this program.
+    pub(crate) fn classes(&self) -> Vec<String> {
+        match &self.data {
+            Some(data) => data.classes.clone(),
+            None => {
+                let builtin = self.config.data_folder().is_none();
+                let classes = self.config.task.classes(builtin);
+                tell_of_unknown(&classes);
+                classes
+            }
+        }
+    }
+
+    /// Refuses data of other classes than it has learnt.
+    pub(crate) fn refuse_other_classes(&self, data: &Dataset) -> Result<()> {
+        match &self.data {
+            Some(learnt) => learnt.refuse_other_classes(data),
+            None => {
+                tell_of_unknown(&data.classes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Refuses other data than the run's, as its checkpoint has them, or data.json where there is none.
+    pub(crate) fn refuse_other_data(&self, sha256: &str) -> Result<()> {
+        let checkpoint = self.readable().map(|checkpoint| checkpoint.data);
+        let learnt = || Some(self.data.as_ref()?.sha256.clone());
+        match checkpoint.or_else(learnt) {
+            Some(learnt) if learnt != sha256 => {
+                let instead = match self.config.data_folder() {
+                    Some(_) => "name these with --data PATH",
+                    None => "judge it on these with --data builtin",
+                };
+                let hashes = [sha256, &learnt];
+                Err(other_data(&self.config, &self.folder, hashes, instead))
+            }
+            Some(_) => Ok(()),
+            None => {
+                tell(
+                    "note: without its checkpoints it is not known whether the data are the run's",
+                );
+                Ok(())
+            }
+        }
     }
 
     /// The checkpoint of the newest state, if it is one of this configuration.
@@ -63,11 +123,17 @@ impl Trained {
                         "--weights {} has those of the test",
                         tested.display()
                     )),
-                    false => error,
+                    false => error.hint("--weights FILE names others, of a safetensors file"),
                 }
             })?;
-        refuse_other_config(&self.config, &checkpoint.config)?;
+        self.refuse_other(&checkpoint)?;
         Ok((step, checkpoint))
+    }
+
+    /// Refuses a checkpoint of another configuration.
+    fn refuse_other(&self, checkpoint: &Checkpoint) -> Result<()> {
+        refuse_other_config(&self.config, &checkpoint.config)
+            .map_err(|error| error.hint("restore that line"))
     }
 
     /// The newest checkpoint, if it is there and sound; its configuration is not compared.
@@ -80,12 +146,23 @@ impl Trained {
     /// protocol `clean`, the last under `paper`. Returns which they are.
     ///
     /// # Errors
-    /// If they are not there, or not of this model; then `params` is as it was.
+    /// If they are not there, not of this model, or not finite.
     pub(crate) fn load(
         &self,
         weights: Option<&Weights>,
         params: &mut Params<f32>,
     ) -> Result<String> {
+        let which = self.read(weights, params)?;
+        refuse_not_finite(params).map_err(|error| {
+            let place = format!("{}, {which}", self.folder.display());
+            error
+                .at(&place)
+                .hint("--weights names others: best, last or a file")
+        })?;
+        Ok(which)
+    }
+
+    fn read(&self, weights: Option<&Weights>, params: &mut Params<f32>) -> Result<String> {
         let tested = match self.config.protocol {
             Protocol::Clean => Weights::Best,
             Protocol::Paper => Weights::Last,
@@ -94,13 +171,12 @@ impl Trained {
             Weights::File(path) => {
                 // Nor does a file of weights; without checkpoints nothing can be compared.
                 if let Some(checkpoint) = self.readable() {
-                    refuse_other_config(&self.config, &checkpoint.config)?;
+                    self.refuse_other(&checkpoint)?;
                 }
-                let bytes =
-                    fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+                let bytes = whole_file::read(path)?;
                 load_safetensors(params, &bytes)
                     .map_err(|error| Error::from(error).at(&path.display().to_string()))?;
-                Ok(format!("those in {}", path.display()))
+                Ok(format!("those in {}", shown::name(path)))
             }
             Weights::Last => {
                 let (step, checkpoint) = self.newest()?;

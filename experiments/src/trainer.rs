@@ -8,8 +8,9 @@
 
 mod learner;
 mod observed;
+mod sizes;
 
-pub(crate) use learner::documents;
+pub(crate) use learner::{DIVERGED, documents};
 pub(crate) use observed::{Norms, Operators};
 
 use crate::config::{Config, Protocol};
@@ -17,16 +18,17 @@ use crate::error::{Error, Result};
 use crate::ordered_sum::OrderedSum;
 use crate::product;
 use crate::profile::{Part, Profile, Stopwatch, Work};
+use crate::range;
 use datasets::loader::Loader;
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::buffer::release_free;
 use engine::{GradientSums, Params, Seed, Stream, Tape};
 use learner::{Judged, Learner};
-use models::{AdamW, Model, ModelConfig, OneCycle, Pooling};
-use ops::attention;
+use models::{AdamW, Model, OneCycle};
 use ops::spread::over_threads;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sizes::Sizes;
 use std::mem::take;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ use std::time::Instant;
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
+/// What a trainer has as many numbers of as there are parameters: these, two means of the optimiser, the gradient.
+const COPIES: usize = 4;
 
 /// Everything a run computes with.
 pub struct Trainer {
@@ -75,10 +79,13 @@ pub struct Step {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
+    #[serde(deserialize_with = "range::amount")]
     pub loss: f64,
     /// Share that was classified rightly, 0 to 1.
+    #[serde(deserialize_with = "range::share")]
     pub accuracy: f64,
     /// Examples looked at.
+    #[serde(deserialize_with = "range::count")]
     pub examples: usize,
 }
 
@@ -109,6 +116,18 @@ impl State {
     }
 }
 
+/// Refuses parameters with numbers that are none: whatever is computed with them says nothing.
+pub(crate) fn refuse_not_finite(params: &Params<f32>) -> Result<()> {
+    let broken = params.iter().find_map(|(name, value)| {
+        let number = value.data().iter().find(|number| !number.is_finite());
+        Some((name, number?))
+    });
+    broken.map_or(Ok(()), |(name, number)| {
+        let message = format!("the weights are not finite: `{name}` holds {number}");
+        Err(Error::failure(message))
+    })
+}
+
 /// The model of a configuration as it is before training, for documents of this encoding; from here on, this process
 /// computes with its product.
 pub(crate) fn model(
@@ -116,31 +135,24 @@ pub(crate) fn model(
     encoding: &Encoding,
     classes: usize,
 ) -> Result<(Model<f32>, Params<f32>)> {
-    let sizes = ModelConfig {
-        pooling: match config.protocol {
-            Protocol::Clean => Pooling::Mean,
-            Protocol::Paper => Pooling::Padded,
-        },
-        dropout: config.dropout,
-        pad: config.pad,
-        embedding_std: config.embedding_std,
-        sincos2d: config.sincos2d,
-        ..ModelConfig::new(
-            encoding.vocabulary,
-            config.position_rows(),
-            classes,
-            config.task.documents(),
-        )
-    };
-    sizes.validate()?;
-    product::choose(&config.product)?;
-    let entry = attention::find::<f32>(&config.attn)?;
-    let method = entry.method(&attention::Options {
-        features: config.features,
-        dropout: config.dropout,
-        released: config.protocol == Protocol::Paper,
-    });
-    Ok(Model::new(sizes, method, Seed(config.seed)))
+    let sizes = Sizes::of(config, encoding, classes)?;
+    sizes.refuse_too_large(1, 1, 1)?;
+    product::choose(config.product)?;
+    let method = sizes.method();
+    Ok(Model::new(sizes.model, method, Seed(config.seed)))
+}
+
+/// Refuses at once a configuration whose training does not fit into the memory there is, while its data are still to
+/// be read.
+pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
+    let encoding = config.task.encoding(config.black());
+    let classes = config.task.classes(true).len();
+    let sizes = Sizes::of(config, &encoding, classes)?;
+    // Those of a trainer; two sums of groups for each thread that works on one; a state for a checkpoint, three, and
+    // its bytes.
+    let working = threads.min(config.groups).min(config.batch);
+    let sums = (2 * working).min(config.groups).min(config.batch);
+    sizes.refuse_too_large(COPIES + sums + 6, working, 1)
 }
 
 impl Trainer {
@@ -148,6 +160,9 @@ impl Trainer {
     pub fn new(config: &Config, data: impl Into<Arc<Dataset>>, threads: usize) -> Result<Trainer> {
         let data = data.into();
         let seed = Seed(config.seed);
+        let sizes = Sizes::of(config, &data.encoding, data.classes.len())?;
+        let working = threads.min(config.groups).min(config.batch);
+        sizes.refuse_too_large(COPIES, working, sizes.longest(&data))?;
         let (model, params) = model(config, &data.encoding, data.classes.len())?;
         let cycled = config.protocol == Protocol::Paper;
         Ok(Trainer {
@@ -223,7 +238,7 @@ impl Trainer {
     ///
     /// # Errors
     /// If the loss or the gradient is not finite: the step, the example and the operator that
-    /// broke.
+    /// broke. If the optimiser refuses the gradient: the step, the parameter and the number. Nothing has changed then.
     pub fn step(&mut self, step: usize) -> Result<Step> {
         let profiled = self.profile.is_some();
         let start = Instant::now();
@@ -273,18 +288,24 @@ impl Trainer {
         let outcomes = || in_order.iter().map(|&(_, outcome)| outcome);
         let count = batch.len() as f64;
         let loss = outcomes().map(|outcome| outcome.loss).sum::<f64>() / count;
-        let squares: f64 = self.gradient.iter().map(|sum| sum.norm().powi(2)).sum();
-        if !(loss.is_finite() && squares.is_finite()) {
-            return Err(self.learner.broken(step, &batch));
+        if !loss.is_finite() {
+            return Err(self.learner.broken(step, share, &batch));
         }
+        let squares: f64 = self.gradient.iter().map(|sum| sum.norm().powi(2)).sum();
         alone.lap(Part::Sums);
         let learning_rate = self.schedule.rate(step);
-        self.optimiser.step(
+        let updated = self.optimiser.step(
             &mut self.learner.params,
             &self.gradient,
             learning_rate,
             self.schedule.beta1(step),
         );
+        if let Err(refused) = updated {
+            return Err(match squares.is_finite() {
+                true => Error::from(refused).hint(DIVERGED),
+                false => self.learner.broken(step, share, &batch),
+            });
+        }
         alone.lap(Part::Optimiser);
         if let Some(profile) = &mut self.profile {
             let mut work = Work::default();
@@ -391,4 +412,43 @@ impl Drop for Trainer {
 /// Where the draws of an evaluation come from, each example's at its id.
 pub(crate) fn evaluation(seed: Seed, split: &str) -> Stream {
     seed.stream("evaluation").stream(split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench_step::{Lengths, data};
+    use crate::config::Budget;
+    use crate::task::Task;
+
+    fn trainer(scale: f32) -> Trainer {
+        let config = Config {
+            batch: 2,
+            max_len: 20,
+            ..Task::Text.preset(Budget::Smoke)
+        };
+        let mut trainer = Trainer::new(&config, data(&config, Lengths::Full), 1).unwrap();
+        let params = trainer.params_mut();
+        let last = |(name, _): (&str, _)| name == "seq_classifer.mlpblock.2.weight";
+        let last = params.iter().position(last).unwrap();
+        for weight in params.values_mut()[last].data_mut() {
+            *weight *= scale;
+        }
+        trainer
+    }
+
+    /// In f64 the norm of such a gradient is finite, and so is the loss.
+    #[test]
+    fn a_gradient_that_the_optimiser_cannot_hold_stops_the_step_and_changes_nothing() {
+        trainer(1.0).step(0).unwrap();
+        let mut trainer = trainer(1e22);
+        let before = serde_json::to_string(&trainer.state()).unwrap();
+        let error = trainer.step(0).unwrap_err().to_string();
+        let start = "error: step 1: the gradient of model.embeddings.word_embeddings.weight holds ";
+        assert!(error.starts_with(start), "{error}");
+        let (_, end) = error.split_at(start.len());
+        let expected = "expected sizes below sqrt(f32::MAX), whose squares are finite\nhint: a lower --learning-rate";
+        assert!(end.contains(expected), "{error}");
+        assert!(serde_json::to_string(&trainer.state()).unwrap() == before);
+    }
 }

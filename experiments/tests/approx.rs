@@ -117,6 +117,9 @@ fn exact_methods_are_exact_and_vmean_has_no_gradient_of_queries() {
     for method in ["skein", "nystrom", "informer"] {
         assert!(first_number(&full, method) < 1e-5, "{full}");
     }
+    assert_eq!(full.matches(")*\n").count(), 2 * 3, "{full}");
+    let mark = "\n  *: d reaches n, so that this is exact attention\n";
+    assert!(full.contains(mark) && !text.contains("*"), "{full}{text}");
 }
 
 /// Every start of the Text model has a large mean of values, which Linformer's mixtures lose.
@@ -211,7 +214,9 @@ fn the_weights_of_a_run_are_read() {
     for place in ["train/neg", "train/pos", "test/neg", "test/pos"] {
         let folder = Path::new(&texts).join(place);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("1.txt"), place.repeat(10)).unwrap();
+        for i in 0..20 {
+            fs::write(folder.join(format!("{i}.txt")), place.repeat(10 + i)).unwrap();
+        }
     }
     let config = path("run/config.toml");
     let written = fs::read_to_string(&config).unwrap();
@@ -221,7 +226,14 @@ fn the_weights_of_a_run_are_read() {
         let output = run(&[&small[..], &["--run", &run_folder], more].concat());
         [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
     };
-    let [other, said] = told(&[]);
+    // These are not what the run has learnt from.
+    let [nothing, said] = told(&[]);
+    assert_eq!(nothing, "");
+    assert!(
+        said.contains("error: the data are not those of the run: SHA-256 "),
+        "{said}"
+    );
+    let [other, said] = told(&["--data", &texts]);
     assert!(said.starts_with("data: ") && said.lines().next().unwrap().contains(&texts));
     assert_ne!(other, of_run);
     let [same, said] = told(&["--data", "builtin"]);
@@ -402,6 +414,40 @@ fn a_folder_that_cannot_be_made_is_refused_at_once() {
         error.starts_with("error: cannot make ") && error.contains("file/x: "),
         "{error}"
     );
+}
+
+#[test]
+fn files_by_others_are_replaced_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = |more| {
+        let flags = "--input gauss --n 16 --d 4 --trials 2 --attn vmean --out";
+        flags
+            .split(' ')
+            .chain([out])
+            .chain(more)
+            .collect::<Vec<&str>>()
+    };
+    for _ in 0..2 {
+        printed(&args(None)); // What it has written itself is.
+    }
+    for name in ["approx.csv", "approx.svg"] {
+        let file = folder.path().join(name);
+        let own = fs::read(&file).unwrap();
+        fs::write(&file, "mine").unwrap();
+        let output = run(&args(None));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        assert!(
+            told.contains(" exists and is not by exp_approx: "),
+            "{told}"
+        );
+        assert!(told.contains("hint: --overwrite replaces it"), "{told}");
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        printed(&args(Some("--overwrite")));
+        assert_eq!(fs::read(&file).unwrap(), own);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]

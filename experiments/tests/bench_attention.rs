@@ -1,7 +1,7 @@
 //! `bench_attention` as a process: what it prints and writes, and how it refuses.
 
 use crate::stopped::first_kept;
-use ops::attention::names;
+use ops::attention::{names, registry};
 use std::fs;
 use std::process::{Command, Output};
 
@@ -41,8 +41,32 @@ fn every_method_has_a_row_a_record_and_a_place_in_the_legend() {
         assert_eq!(csv.matches(&format!(",{name},")).count(), 2);
         assert_eq!(svg.matches(&format!(">{name}<")).count(), 1);
     }
+    // Eight blocks of 2 tokens are not all seen, so that no method is exact.
+    assert!(!text.contains('*'), "{text}");
     // Fewer tokens first, whatever the order of the list.
     assert!(text.find("n = 33") < text.find("n = 64"));
+}
+
+#[test]
+fn methods_that_leave_nothing_out_are_marked() {
+    let output = bench_attention(&["--n", "33", "--features", "33", "--trials", "1"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let marked = text.lines().filter(|line| line.ends_with('*'));
+    let marked: Vec<&str> = marked.filter_map(|line| line.split(' ').next()).collect();
+    let expected: Vec<&str> = registry::<f32>()
+        .iter()
+        .filter(|entry| entry.laws.exact_at_full_budget)
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(marked, expected, "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n*: the features reach n, so that this is exact attention\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -53,6 +77,40 @@ fn who_stops_it_keeps_the_numbers_of_tokens_that_were_measured() {
     command.args(flags.split(' ')).arg(folder.path());
     let csv = first_kept(&mut command, &folder.path().join("attention.csv"));
     assert!(csv.contains(",16,softmax,") && csv.lines().count() == 2);
+}
+
+#[test]
+fn files_by_others_are_replaced_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = |more| {
+        let flags = "--n 16 --attn vmean --features 4 --trials 1 --out";
+        flags
+            .split(' ')
+            .chain([out])
+            .chain(more)
+            .collect::<Vec<&str>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(bench_attention(&args(None)).status.code(), Some(0));
+    }
+    for name in ["attention.csv", "attention.svg"] {
+        let file = folder.path().join(name);
+        fs::write(&file, "mine").unwrap();
+        let output = bench_attention(&args(None));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        assert!(
+            told.contains(" exists and is not by bench_attention: "),
+            "{told}"
+        );
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        assert_eq!(
+            bench_attention(&args(Some("--overwrite"))).status.code(),
+            Some(0)
+        );
+        assert_ne!(fs::read(&file).unwrap(), b"mine");
+    }
 }
 
 #[test]

@@ -271,7 +271,7 @@ fn a_file_that_is_no_case_fails_alone() {
         ("a-cut", "not a safetensors file, or a damaged one: "),
         ("b-empty", "not a safetensors file, or a damaged one: "),
         ("c-text", "not a safetensors file, or a damaged one: "),
-        ("d-folder", "cannot read it: "),
+        ("d-folder", "cannot read "),
         (
             "e-foreign",
             "no reference case: its metadata do not say `attn`",
@@ -323,6 +323,89 @@ fn a_file_that_is_no_case_fails_alone() {
         "20 runs of 20 cases: 1 passed, 19 failed, 0 not registered"
     );
     assert_eq!((output.status.code(), lines.next()), (Some(1), None));
+}
+
+/// Each would end the process if it were allocated.
+#[test]
+fn a_case_whose_sizes_do_not_fit_fails_alone() {
+    let folder = TempDir::new().unwrap();
+    let place = |name: &str| folder.path().join(name).with_extension("safetensors");
+    let huge = || "1000000000000".to_string();
+    let of_a_model = "the metadata are of a model with ";
+    let mut expected = Vec::new();
+    for (setting, why) in [
+        ("classes", of_a_model),
+        (
+            "d",
+            "linformer with 1000000000000 features and 48 tokens needs ",
+        ),
+        ("dim", "skein with 4 features and 48 tokens needs "),
+        ("hidden", of_a_model),
+        ("layers", of_a_model),
+        (
+            "length",
+            "skein with 4 features and 1000000000000 tokens needs ",
+        ),
+        ("vocab", of_a_model),
+    ] {
+        let mut case = Editable::model();
+        case.settings.insert(setting.into(), huge());
+        if setting == "d" {
+            case.settings.insert("attn".into(), "linformer".into());
+        }
+        case.write(&place(setting));
+        let methods = if setting == "d" { 2 } else { 1 };
+        expected.extend(vec![(setting, why); methods]);
+    }
+    let skein = || Editable::operator("skein_full_n64");
+    let mut case = skein();
+    case.settings.insert("attn".into(), "bigbird".into());
+    case.settings.insert("block".into(), u64::MAX.to_string());
+    case.write(&place("w-block"));
+    expected.push((
+        "w-block",
+        "4 times 18446744073709551615 is no number of features",
+    ));
+    let mut case = skein();
+    case.settings.insert("attn".into(), "nystrom".into());
+    case.settings.insert("landmarks".into(), "0".into());
+    case.write(&place("x-no-landmarks"));
+    expected.push((
+        "x-no-landmarks",
+        "the sizes of the case leave the method no feature",
+    ));
+    let mut case = skein();
+    let q = case.tensors.get_mut("q").unwrap();
+    (q.1, q.2) = (vec![1_000_000_000_000, 0], Vec::new());
+    case.write(&place("y-empty-q"));
+    expected.push((
+        "y-empty-q",
+        "q has shape [1000000000000, 0], expected [n, p], none of them 0",
+    ));
+    // Nothing but a length.
+    fs::File::create(place("z-long"))
+        .unwrap()
+        .set_len(1 << 43)
+        .unwrap();
+    let long = format!("{} needs 8.80 TB of memory", place("z-long").display());
+    expected.push(("z-long", &long));
+    skein().write(&place("zz-good"));
+
+    let output = conformance(&[], folder.path());
+    let printed = text(&output.stdout);
+    let mut lines = printed.lines().skip(2);
+    for (name, why) in expected {
+        let (line, below) = (lines.next().unwrap(), lines.next().unwrap());
+        assert!(line.starts_with(name) && line.ends_with("  FAIL"), "{line}");
+        let why = why.replace("linformer", line.split_whitespace().nth(1).unwrap());
+        assert!(below.starts_with(&format!("    {why}")), "{name}: {below}");
+    }
+    let line = lines.next().unwrap();
+    assert!(
+        line.starts_with("zz-good") && line.ends_with("  ok"),
+        "{line}"
+    );
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

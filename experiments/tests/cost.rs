@@ -2,7 +2,9 @@
 
 use crate::stopped::first_kept;
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 fn exp_cost(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_exp_cost"))
@@ -83,6 +85,53 @@ fn a_text_by_somebody_else_is_not_replaced() {
     fs::write(folder.path().join("scale.md"), "").unwrap();
     let output = exp_cost(&["--scale", "--out", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
+
+    // When it is asked for, it is; but not all that may stand in the place of a file.
+    let args = [&args[..], &["--overwrite"]].concat();
+    assert_eq!(exp_cost(&args).status.code(), Some(0));
+    assert!(fs::read_to_string(&markdown).unwrap().contains("vmean"));
+    let csv = folder.path().join("cost.csv");
+    fs::remove_file(&csv).unwrap();
+    fs::create_dir(&csv).unwrap();
+    let output = exp_cost(&args);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("cost.csv is a folder: expected"), "{told}");
+}
+
+/// It and the process of its cell: nobody is left that measures.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_stops_it_with_its_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_exp_cost"));
+    // The second cell takes minutes.
+    command.args(["--scale", "--attn", "vmean", "--seconds", "1000", "--out"]);
+    command.arg(folder.path());
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let cells = format!("/proc/{0}/task/{0}/children", child.id());
+    let cell = loop {
+        let cells = fs::read_to_string(&cells).unwrap();
+        if let Some(cell) = cells.split_whitespace().next() {
+            break cell.to_string();
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let kill = |signal: &str, id: &str| {
+        let killed = Command::new("kill")
+            .args([signal, id])
+            .stderr(Stdio::null())
+            .status();
+        killed.unwrap().success()
+    };
+    // Not before it listens: the cell is begun after that.
+    assert!(kill("-TERM", &child.id().to_string()));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!kill("-0", &cell), "the cell goes on");
 }
 
 /// Linformer's projections do not fit into the memory that this process may have.

@@ -614,6 +614,66 @@ fn of_an_archive_the_members_that_are_wanted_come_and_no_others() {
     assert_eq!(files, ["0_1.txt", "0_9.txt", "0_1.txt", "0_9.txt"]);
 }
 
+/// Long names as GNU and pax write them, what is said about all files, and what macOS leaves; what would change the
+/// contents is refused by its name, and the archive is not called damaged.
+#[test]
+fn archives_of_all_kinds_are_unpacked_or_refused_by_their_kind() {
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let typed = |tar: &mut tar::Builder<_>, kind: u8, name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::new(kind));
+        header.set_size(content.len() as u64);
+        header.set_path(name).unwrap();
+        header.set_cksum();
+        tar.append(&header, content).unwrap();
+    };
+    let deep = format!("{}/reviews", "deep".repeat(40));
+    typed(&mut tar, b'g', "pax_global_header", b"18 comment=of git\n");
+    typed(&mut tar, b'0', "reviews/train/neg/._0_1.txt", b"Mac OS X");
+    typed(
+        &mut tar,
+        b'0',
+        "__MACOSX/reviews/train/neg/0_1.txt",
+        b"Mac OS X",
+    );
+    for (place, content) in &MEMBERS[..5] {
+        let place = place.strip_prefix("release/reviews/").unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        match place.contains("neg") {
+            true => tar
+                .append_data(&mut header, format!("{deep}/{place}"), *content)
+                .unwrap(),
+            false => {
+                let path = format!("{deep}/{place}");
+                tar.append_pax_extensions([("mtime", &b"1.5"[..]), ("path", path.as_bytes())])
+                    .unwrap();
+                typed(&mut tar, b'0', "cut", content);
+            }
+        }
+    }
+    let files = unpacked(tar.into_inner().unwrap().finish().unwrap()).unwrap();
+    assert_eq!(files, ["0_1.txt", "0_9.txt", "0_1.txt", "0_9.txt"]);
+
+    for (kind, says, words) in [
+        (b'S', &b""[..], "a sparse file"),
+        (b'x', b"22 GNU.sparse.major=1\n", "a sparse file"),
+        (
+            b'g',
+            b"10 size=1\n",
+            "a pax header gives all files one name or size",
+        ),
+    ] {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        typed(&mut tar, kind, "reviews/train/neg/0_1.txt", says);
+        let error = unpacked(tar.into_inner().unwrap().finish().unwrap()).unwrap_err();
+        assert!(
+            error.contains(words) && !error.contains("damaged"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn an_archive_that_is_damaged_or_not_as_expected_leaves_no_folder() {
     let missing = unpacked(archive(&MEMBERS[1..])).unwrap_err();
@@ -781,6 +841,13 @@ fn pictures_are_read_inside_their_archive() {
     let place = fetch(&get, Task::Image).place;
     let data = image::load(&place, Black::Kept).unwrap();
     assert_eq!(data.train.examples.len(), 45_000);
+    // All are the same, which is said, and changes no split.
+    let copies = "pictures with a copy in a later split: 50000 (none removed)";
+    assert!(
+        data.notes.iter().any(|note| note == copies),
+        "{:?}",
+        data.notes
+    );
 }
 
 fn append(tar: &mut tar::Builder<GzEncoder<Vec<u8>>>, name: &str, content: &[u8]) {
@@ -1023,6 +1090,87 @@ fn made_sets_are_shown_and_replaced_only_when_asked() {
     let [_, stderr] = refuse(root.path(), "make text --out mine --overwrite", 2);
     assert!(stderr.contains("there is no made.toml in it"), "{stderr}");
     assert_eq!(names(&root.path().join("mine")), ["letter.txt"]);
+}
+
+#[test]
+fn a_made_set_is_replaced_without_a_file_of_anybody_else() {
+    let root = tempfile::tempdir().unwrap();
+    let set = root.path().join("set");
+    let make = "--out set --overwrite";
+    // Each takes the place of the one before.
+    for (task, count, foreign) in [
+        ("listops", "20,5,5", "mine.txt"),
+        ("text", "60,20", "train/neg/00060.txt"),
+        ("text", "70,30", "train/notes"),
+        ("retrieval", "5,5,5", "basic_train.tsv"),
+        (
+            "pathfinder",
+            "8,1,1",
+            "curv_contour_length_14/imgs/0/sample_0.png.txt",
+        ),
+        (
+            "pathfinder --settings easy",
+            "8,1,1",
+            "curv_baseline/imgs/1",
+        ),
+        ("listops", "5,20,5", "test"),
+    ] {
+        let make = format!("make {task} --count {count} {make}");
+        succeed(root.path(), &make);
+        let verified = task.split(' ').next().unwrap();
+        succeed(root.path(), &format!("verify {verified} set"));
+        let is_folder = !foreign.contains('.') || foreign.ends_with("imgs/1");
+        match is_folder {
+            true => fs::create_dir(set.join(foreign)).unwrap(),
+            false => fs::write(set.join(foreign), "mine").unwrap(),
+        }
+        let before = names(&set);
+        let [_, stderr] = refuse(root.path(), &make, 2);
+        let expected = format!("{foreign} is no file of the set in it");
+        assert!(stderr.contains(&expected), "{stderr}");
+        assert_eq!(names(&set), before);
+        match is_folder {
+            true => fs::remove_dir(set.join(foreign)).unwrap(),
+            false => fs::remove_file(set.join(foreign)).unwrap(),
+        }
+    }
+    let expected = [
+        "basic_test.tsv",
+        "basic_train.tsv",
+        "basic_val.tsv",
+        "made.toml",
+    ];
+    assert_eq!(names(&set), expected);
+
+    // What a killed process has left, at any moment, is replaced.
+    for gone in [&expected[..0], &expected[..1], &expected[..3]] {
+        for name in gone {
+            fs::remove_file(set.join(name)).unwrap();
+        }
+        fs::create_dir_all(set.join(".made.tmp/basic_val.tsv.part")).unwrap();
+        succeed(root.path(), &format!("make listops --count 5,5,5 {make}"));
+        assert_eq!(names(&set), expected);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_made_set_behind_a_link_is_replaced_there() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("disk")).unwrap();
+    std::os::unix::fs::symlink("disk", root.path().join("set")).unwrap();
+    // An empty folder will do.
+    for task in ["retrieval", "listops"] {
+        succeed(
+            root.path(),
+            &format!("make {task} --count 5,5,5 --out set --overwrite"),
+        );
+        assert!(root.path().join("set").is_symlink());
+        succeed(root.path(), &format!("verify {task} disk"));
+    }
+    fs::remove_dir_all(root.path().join("disk")).unwrap();
+    let [_, stderr] = refuse(root.path(), "make listops --out set --overwrite", 2);
+    assert!(stderr.contains("it is no folder"), "{stderr}");
 }
 
 #[test]

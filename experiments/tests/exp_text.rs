@@ -258,13 +258,44 @@ fn a_run_keeps_its_product() {
 }
 
 #[test]
+fn a_run_says_where_nothing_is_sketched() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, flags: &str| {
+        let out = folder.path().join(name);
+        let told = stderr(&succeed(new_run(&out, flags)));
+        let result = fs::read(out.join("result.json")).unwrap();
+        let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+        let notes = told.lines().filter(|line| line.starts_with("note: "));
+        let note = notes.map(String::from).collect::<Vec<_>>().join("; ");
+        let exact = result["exact_examples"].as_u64();
+        (note, exact, result["lengths"]["examples"].as_u64().unwrap())
+    };
+    let (note, exact, all) = run("whole", "--features 64");
+    let expected = "note:   nothing is sketched: n <= features (longest example 64 tokens), so that this is exact attention";
+    assert_eq!((note.as_str(), exact), (expected, Some(all)));
+    let (note, exact, all) = run("part", "--features 40");
+    let some = exact.unwrap();
+    assert!(0 < some && some < all, "{some} of {all}");
+    let expected = format!("note:   features reach n in {some} of {all} examples (");
+    assert!(
+        note.starts_with(&expected) && note.ends_with("%): these are exact"),
+        "{note}"
+    );
+    assert_eq!(run("none", "--features 2"), (String::new(), Some(0), all));
+    for attn in ["vmean", "softmax"] {
+        let (note, exact, _) = run(attn, &format!("--features 64 --attn {attn}"));
+        assert_eq!((note.as_str(), exact), ("", None), "{attn}");
+    }
+}
+
+#[test]
 fn a_run_tells_what_it_does_and_what_came_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let output = succeed(new_run(&out, "--threads 2"));
     let told = stderr(&output);
     let expected = [
-        "config: text, skein, features 256, seed 42, protocol clean, budget smoke",
+        "config: text, skein, features 32, seed 42, protocol clean, budget smoke",
         "        steps 12, batch 5, max-len 64, learning rate 0.003, warm-up 4",
         "data:   texts at ",
         "run:    ",
@@ -275,8 +306,21 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
     for start in expected {
         assert!(rest.any(|line| line.starts_with(start)), "{start}: {told}");
     }
+    // To a pipe, the longest line is one.
+    let rule = "        protocol clean: dev = the texts of train whose SHA-256, first 8 bytes, is 0 modulo 10; train ";
+    assert!(told.contains(rule), "{told}");
     let answer = stdout(&output);
-    let rows: Vec<&str> = answer.lines().map(|line| line[..15].trim()).collect();
+    let (table, next) = answer.split_once("next, for example:\n").unwrap();
+    let commands: Vec<&str> = next.lines().collect();
+    assert_eq!(commands.len(), 3, "{next}");
+    for (command, program) in commands.iter().zip(["evaluate", "predict", "table"]) {
+        let folder = format!(" {}", out.display());
+        assert!(
+            command.contains(program) && command.ends_with(&folder),
+            "{command}"
+        );
+    }
+    let rows: Vec<&str> = table.lines().map(|line| line[..15].trim()).collect();
     let expected = [
         "data",
         "model",
@@ -285,6 +329,7 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
         "majority class",
         "time",
         "run folder",
+        "report",
     ];
     assert_eq!(rows, expected);
     // The texts are easy: what trains, learns them.
@@ -371,6 +416,26 @@ fn a_run_that_is_stopped_and_resumed_has_the_bytes_of_one_that_was_not() {
 }
 
 #[test]
+fn a_run_cannot_stop_after_a_step_that_is_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(new_run(&run, "--stop-after 7"));
+    let all = || {
+        names(&run)
+            .into_iter()
+            .map(|name| fs::read(run.join(name)).unwrap())
+    };
+    let before: Vec<_> = all().collect();
+    let error = refuse(resume(&run, "--stop-after 6"), 2);
+    let expected = "--stop-after 6: the run in ";
+    assert!(error.contains(expected), "{error}");
+    assert!(error.contains(" is at step 7 already"), "{error}");
+    assert!(all().eq(before));
+    // That it is there is no mistake.
+    succeed(resume(&run, "--stop-after 7"));
+}
+
+#[test]
 fn an_interrupted_or_killed_run_continues_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let flags = "--steps 200 --eval-every 25 --lr 1e-3";
@@ -407,6 +472,73 @@ fn an_interrupted_or_killed_run_continues_to_the_same_bytes() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(interruptions > 0, "{signal}: always too late");
         assert_same_run(&whole, &run);
+    }
+}
+
+#[test]
+fn an_evaluation_that_is_interrupted_comes_again_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    // A tenth of these are the dev split, more than are judged between two looks at signals.
+    let table = |from: usize, to: usize| -> String {
+        let text = |i: usize| format!("{i} is {}\t{}\n", ["odd", "even"][i % 2], i % 2);
+        "Source\tTarget\n".to_string() + &(from..to).map(text).collect::<String>()
+    };
+    fs::write(folder.path().join("train.tsv"), table(0, 6_000)).unwrap();
+    fs::write(folder.path().join("test.tsv"), table(6_000, 6_400)).unwrap();
+    let flags = format!(
+        "--attn vmean --eval-examples 0 --test-examples 0 --data {}",
+        folder.path().display()
+    );
+    let (whole, run) = (folder.path().join("whole"), folder.path().join("run"));
+    succeed(new_run(&whole, &flags));
+    let mut child = new_run(&run, &flags).spawn().unwrap();
+    let mut interrupted = Vec::new();
+    // The lines of steps and evaluations so far: after 3 steps, 4 lines and 3 steps, and so on comes an evaluation.
+    for count in [3, 7, 11, 15, 16] {
+        if !wait_for_lines(&mut child, &run, count) {
+            break;
+        }
+        for signal in ["-TERM", "-TERM"] {
+            send(signal, &child);
+        }
+        let output = child.wait_with_output().unwrap();
+        if output.status.code() == Some(0) {
+            child = exp_text().arg("--list").spawn().unwrap(); // It was too late.
+            break;
+        }
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(130), "{told}");
+        assert!(told.contains("interrupted after step "), "{told}");
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let last: serde_json::Value =
+            serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+        let step = last["step"].as_u64().unwrap();
+        assert!(run.join(format!("checkpoint-{step}.bin")).exists());
+        if step.is_multiple_of(3) && last["dev"].is_null() {
+            interrupted.push(step);
+        }
+        child = resume(&run, "").spawn().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!interrupted.is_empty(), "always too late");
+    assert_same_run(&whole, &run);
+
+    // A checkpoint of before the evaluation, beside the lines of after it: killed before the next checkpoint.
+    let again = folder.path().join("again");
+    let mut child = new_run(&again, &flags).spawn().unwrap();
+    assert!(wait_for_lines(&mut child, &again, 3));
+    send("-TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    if again.join("checkpoint-3.bin").exists() && lines(&again) == 3 {
+        let before = fs::read(again.join("checkpoint-3.bin")).unwrap();
+        succeed(resume(&again, "--stop-after 3"));
+        assert_eq!(lines(&again), 4);
+        assert_ne!(fs::read(again.join("checkpoint-3.bin")).unwrap(), before);
+        fs::write(again.join("checkpoint-3.bin"), before).unwrap();
+        fs::remove_file(again.join("best.bin")).unwrap();
+        succeed(resume(&again, ""));
+        assert_same_run(&whole, &again);
     }
 }
 
@@ -661,6 +793,37 @@ fn an_existing_run_is_replaced_only_when_asked() {
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
     assert!(config.contains("attn = \"vmean\""), "{config}");
     assert!(!run.join("checkpoint-1.bin").exists());
+
+    let error = refuse(new_run(&run, ""), 2);
+    let expected = "hint: --overwrite replaces the run in it, which has ended";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn a_run_is_replaced_where_it_is_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    succeed(new_run(&path("run"), ""));
+    let before = names(&path("run"));
+    // There is no room for the first checkpoint of the new one.
+    let error = refuse(limited(&new_run(&path("run"), "--overwrite"), 100), 1);
+    assert!(
+        error.contains("checkpoint-0.bin: File too large"),
+        "{error}"
+    );
+    assert_eq!(names(&path("run")), before);
+
+    std::os::unix::fs::symlink("run", path("link")).unwrap();
+    succeed(new_run(&path("link"), "--overwrite --stop-after 1"));
+    assert!(path("link").is_symlink());
+    assert!(path("run/checkpoint-1.bin").exists() && !path("run/result.json").exists());
+
+    // What is refused is refused before the data are read.
+    fs::write(path("run/notes.txt"), "mine").unwrap();
+    let output = new_run(&path("link"), "--overwrite").output().unwrap();
+    let told = stderr(&output);
+    assert!(told.starts_with("error: cannot overwrite "), "{told}");
+    assert!(path("run/checkpoint-1.bin").exists());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod exp_text;
 mod explain;
 mod losses;
 mod methods;
+mod old_runs;
 mod readme;
 mod report;
 mod stopped;

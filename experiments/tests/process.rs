@@ -20,8 +20,9 @@ const SETTINGS: [&str; 3] = ["CHILD_FOLDER", "CHILD_STEPS", "CHILD_PAUSE"];
 
 /// As the folder of a child's run: the child is to choose a name.
 const UNNAMED: &str = "unnamed";
-/// The files of a run that has no checkpoint yet.
-const NEW_RUN: [&str; 4] = [
+/// The files of a run before its first step.
+const NEW_RUN: [&str; 5] = [
+    "checkpoint-0.bin",
     "config.toml",
     "environment.toml",
     "metrics.jsonl",
@@ -41,7 +42,9 @@ fn main() -> ExitCode {
     an_existing_folder_exits_with_2();
     a_run_without_a_name_takes_the_next_free_one();
     one_signal_finishes_the_step_and_writes_a_checkpoint();
-    a_second_signal_stops_at_once();
+    only_a_second_ctrl_c_stops_at_once();
+    signals_that_are_no_ctrl_c_may_come_again();
+    a_run_outlives_its_terminal_where_that_was_asked_for();
     a_limit_on_file_sizes_is_an_error_of_the_write();
     println!("process: all as expected");
     ExitCode::SUCCESS
@@ -56,7 +59,7 @@ fn child(folder: &Path, steps: usize, pause: u64) -> Result<ExitCode> {
     let interrupt = Interrupt::install()?;
     let config = Config::resolve(Task::Text, &Flags::default())?;
     let out = Some(folder).filter(|folder| *folder != Path::new(UNNAMED));
-    let mut run = Run::create(&config, out, false, 1)?;
+    let mut run = Run::create(&config, out, false, 1, &Loss { loss: 0.5 })?;
     let mut progress = Progress::new(steps, 0);
     for step in 1..=steps {
         std::thread::sleep(Duration::from_millis(pause));
@@ -187,7 +190,7 @@ fn a_run_without_a_name_takes_the_next_free_one() {
 }
 
 fn one_signal_finishes_the_step_and_writes_a_checkpoint() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP", "-USR1", "-USR2", "-XCPU"] {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         let child = command(&run, 100_000, 2).spawn().unwrap();
@@ -207,20 +210,52 @@ fn one_signal_finishes_the_step_and_writes_a_checkpoint() {
     }
 }
 
-fn a_second_signal_stops_at_once() {
+fn only_a_second_ctrl_c_stops_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let a_minute = 60_000;
     let mut child = command(&run, 2, a_minute).spawn().unwrap();
-    wait_until(|| run.join("timings.jsonl").exists());
+    wait_until(|| run.join("checkpoint-0.bin").exists());
+    // Nothing but the second Ctrl-C, and not one that comes at the same moment as the first.
+    send("-TERM", &child);
     send("-INT", &child);
-    // Two at the same moment would be one.
     std::thread::sleep(Duration::from_millis(100));
+    assert!(child.try_wait().unwrap().is_none());
     send("-INT", &child);
     wait_until(|| child.try_wait().unwrap().is_some());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert_eq!(names(&run), NEW_RUN);
+}
+
+fn signals_that_are_no_ctrl_c_may_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let child = command(&run, 100, 500).spawn().unwrap();
+    wait_until(|| run.join("checkpoint-0.bin").exists());
+    // As Slurm sends them; the shell is faster than a process for each.
+    let signals = "for s in TERM TERM USR1 USR1 HUP HUP INT TERM; do kill -$s $0; done";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", signals, &child.id().to_string()]);
+    assert!(shell.status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(run.join("checkpoint-1.bin").exists(), "{:?}", names(&run));
+}
+
+fn a_run_outlives_its_terminal_where_that_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    // What nohup does.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP && exec \"$0\""]);
+    shell.arg(std::env::current_exe().unwrap());
+    let child = with_settings(shell, &run, 20, 20).spawn().unwrap();
+    wait_until(|| run.join("checkpoint-0.bin").exists());
+    send("-HUP", &child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(run.join("result.json").exists());
 }
 
 fn a_limit_on_file_sizes_is_an_error_of_the_write() {

@@ -272,6 +272,187 @@ fn several_runs_are_compared_in_one_page() {
     assert!(all.contains(">seed<") && !all.contains(">dropout<"));
 }
 
+/// The rows of a page's table of what differs: names of the columns, then a run each.
+fn differing(html: &str) -> Vec<Vec<String>> {
+    let (_, differ) = html.split_once("Settings that differ").unwrap();
+    let (differ, _) = differ.split_once("Settings of all").unwrap();
+    let cells = |row: &str| -> Vec<String> {
+        let cells = row.split("</td>").flat_map(|cell| cell.split("</th>"));
+        let cells = cells.filter_map(|cell| Some(cell.rsplit_once('>')?.1.to_string()));
+        cells.filter(|cell| !cell.trim().is_empty()).collect()
+    };
+    let rows = differ.split("</tr>").map(cells);
+    rows.filter(|row| !row.is_empty()).collect()
+}
+
+#[test]
+fn what_runs_were_computed_from_and_by_is_among_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    copy(ended(), &one);
+    copy(ended(), &other);
+    let out = folder.path().join("both.html");
+    let compared = || {
+        succeed(&report(&[&one, &other, Path::new("--out"), &out]));
+        let html = page(&out);
+        assert_well_formed(&html);
+        html
+    };
+    let html = compared();
+    assert!(
+        html.contains("Settings that differ</h2>\n<p class=\"soft\">None.</p>"),
+        "{html}"
+    );
+    let environment: toml::Table = page(&one.join("environment.toml")).parse().unwrap();
+    let start = &environment["start"][0];
+    let result: serde_json::Value = serde_json::from_str(&page(&one.join("result.json"))).unwrap();
+    for (name, value, other_value) in [
+        ("code", start["code"].as_str(), "0123456789abcdef"),
+        ("product", start["product"].as_str(), "another"),
+        ("kernel path", start["kernel"].as_str(), "another"),
+        (
+            "SHA-256 of the data",
+            result["data_sha256"].as_str(),
+            "another",
+        ),
+    ] {
+        let value = value.unwrap();
+        assert!(
+            html.contains(&format!("<span>{name}</span> <span>{value}</span>")),
+            "{name}"
+        );
+        let files = ["environment.toml", "result.json", "data.json"];
+        let before = files.map(|file| page(&other.join(file)));
+        for (file, text) in files.iter().zip(&before) {
+            let quoted = |value: &str| format!("\"{value}\"");
+            let text = text.replace(&quoted(value), &quoted(other_value));
+            fs::write(other.join(file), text).unwrap();
+        }
+        let expected = [["run", name], ["one", value], ["other", other_value]];
+        assert_eq!(differing(&compared()), expected);
+        // Before its end, too.
+        fs::remove_file(other.join("result.json")).unwrap();
+        assert_eq!(differing(&compared()), expected);
+        for (file, text) in files.iter().zip(&before) {
+            fs::write(other.join(file), text).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_grid_is_all_runs_below_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let grid = folder.path().join("grid");
+    for name in ["b", "a", "deeper/c"] {
+        copy(ended(), &grid.join(name));
+    }
+    fs::create_dir_all(grid.join(".locks/d")).unwrap();
+    let out = folder.path().join("grid.html");
+    succeed(&report(&[&grid, &grid.join("a"), Path::new("--out"), &out]));
+    let html = page(&out);
+    assert_well_formed(&html);
+    assert!(html.contains("<h1>3 runs compared</h1>"));
+    let places = ["a", "b", "c"].map(|name| html.find(&format!("<td class=\"text\">{name}</td>")));
+    assert!(places.is_sorted() && places[0].is_some(), "{places:?}");
+
+    // One run below is that run.
+    let single = folder.path().join("single");
+    copy(ended(), &single.join("run"));
+    fs::remove_file(single.join("run/report.html")).unwrap();
+    succeed(&report(&[&single]));
+    assert!(page(&single.join("run/report.html")).contains("<h1>Text with skein</h1>"));
+}
+
+#[test]
+fn runs_that_are_kept_for_their_outcome_are_compared() {
+    let sweep = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sweep");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("sweep.html");
+    succeed(&report(&[&sweep, Path::new("--out"), &out]));
+    let html = page(&out);
+    assert_well_formed(&html);
+    assert_alone(&html);
+    assert!(html.contains("<h1>30 runs compared</h1>"));
+    assert!(html.contains("No metrics.jsonl, so no curves: listops-linformer-s1, "));
+    let accuracy = "<td class=\"text\">listops-linformer-s1</td><td class=\"text\">linformer</td>\
+                    <td class=\"n\">36.15%</td><td class=\"n\">1.6415</td><td class=\"n\">37.40%</td>";
+    assert!(html.contains(accuracy), "{html}");
+    let unknown = "<span>code</span> <span>unknown</span>";
+    assert!(html.contains(unknown), "{html}");
+
+    let run = folder.path().join("run");
+    copy(&sweep.join("text-skein-s1"), &run);
+    fs::remove_file(run.join("environment.toml")).unwrap();
+    succeed(&report(&[&run]));
+    let html = page(&run.join("report.html"));
+    assert_well_formed(&html);
+    assert!(html.contains("metrics.jsonl is not there: the run was kept for its outcome."));
+}
+
+#[test]
+fn numbers_that_no_run_has_written_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(ended(), &run);
+    let share = "expected a share from 0 to 1";
+    let amount = "expected a finite number from 0 on";
+    let count = "expected a count from 1 to 2^32";
+    for (file, name, wrong, expected) in [
+        ("metrics.jsonl", "\"accuracy\":", "37.5", share),
+        ("metrics.jsonl", "\"loss\":", "-1", amount),
+        (
+            "metrics.jsonl",
+            "\"gradient_norm\":",
+            "1e999",
+            "number out of range",
+        ),
+        ("metrics.jsonl", "\"dev\":{\"loss\":", "-1", amount),
+        ("metrics.jsonl", "\"parameters\":", "-1", amount),
+        ("timings.jsonl", "\"tokens_per_second\":", "-1", amount),
+        ("operators.json", "\"wall_ms\": ", "-1", amount),
+        ("data.json", "\"examples\": [\n    ", "0", count),
+        ("result.json", "\"accuracy\": ", "37.5", share),
+    ] {
+        let before = page(&run.join(file));
+        let (start, rest) = before.split_once(name).expect(name);
+        let end = rest.find([',', '}', '\n']).unwrap();
+        fs::write(
+            run.join(file),
+            format!("{start}{name}{wrong}{}", &rest[end..]),
+        )
+        .unwrap();
+        let told = refused(&report(&[&run]), 1);
+        assert!(told.contains(file) && told.contains(expected), "{told}");
+        fs::write(run.join(file), before).unwrap();
+    }
+    succeed(&report(&[&run]));
+}
+
+#[test]
+fn a_run_that_sketched_nothing_is_called_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    copy(ended(), &one);
+    copy(ended(), &other);
+    let path = other.join("result.json");
+    let mut result: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(result["exact_examples"], 0);
+    result["exact_examples"] = result["lengths"]["examples"].clone();
+    fs::write(&path, result.to_string()).unwrap();
+    let out = folder.path().join("both.html");
+    succeed(&report(&[&one, &other, Path::new("--out"), &out]));
+    let html = page(&out);
+    for method in [">skein</td>", ">skein (exact)</td>"] {
+        assert_eq!(html.matches(method).count(), 1, "{method}");
+    }
+    assert!(html.contains("Exact: nothing was sketched"));
+    for (run, part) in [(&one, false), (&other, true)] {
+        succeed(&report(&[run]));
+        let html = page(&run.join("report.html"));
+        assert_eq!(html.contains("in 100.00% of the examples"), part);
+    }
+}
+
 #[test]
 fn help_fits_eighty_columns() {
     let output = report(&[Path::new("--help")]);
@@ -296,6 +477,17 @@ fn what_is_no_run_and_what_is_no_report_is_refused() {
         "{told}"
     );
     assert_eq!(page(&thesis), "years of work");
+    let flags = [
+        ended(),
+        Path::new("--out"),
+        &thesis,
+        Path::new("--overwrite"),
+    ];
+    succeed(&report(&flags));
+    assert_well_formed(&page(&thesis));
+    let lost = folder.path().join("missing/page.html");
+    let told = refused(&report(&[ended(), Path::new("--out"), &lost]), 1);
+    assert!(told.contains("cannot write "), "{told}");
     refused(&report(&[]), 2);
 
     let run = folder.path().join("run");

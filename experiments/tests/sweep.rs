@@ -48,7 +48,7 @@ impl Place {
         let every = steps / 4;
         let flags = format!(
             "--budget smoke --steps {steps} --batch 4 --warmup 4 --eval-every {every} --eval-examples 8 \
-             --test-examples 8 --max-len 64 --groups 2 --threads 1 --data"
+             --test-examples 8 --max-len 64 --features 8 --groups 2 --threads 1 --data"
         );
         let mut flags: Vec<String> = flags.split_whitespace().map(String::from).collect();
         flags.push(self.texts().to_str().unwrap().into());
@@ -222,6 +222,101 @@ fn shards_have_every_cell_once() {
 }
 
 #[test]
+fn a_plan_shows_features_beside_the_lengths_of_the_data() {
+    let place = Place::new();
+    let list = |features: &str| {
+        let mut command = place.sweep(12);
+        command.args(["--list", "--methods", "vmean,skein,softmax-nodrop,bigbird"]);
+        command.args(["--seeds", "1", "--set", features]);
+        succeed(command)
+    };
+    let below = list("text.features=8");
+    assert!(
+        below.contains("\n  features 8, learning rate 0.001, data /"),
+        "{below}"
+    );
+    let lengths = "\n  tokens of all 50 examples:\n    shortest 14, first quartile ";
+    assert!(
+        below.contains(lengths) && below.contains(", longest 64\n"),
+        "{below}"
+    );
+    for cell in [
+        "vmean-s1           new\n",
+        "skein-s1           new\n",
+        "bigbird-s1         new\n",
+    ] {
+        assert!(below.contains(cell), "{cell}: {below}");
+    }
+    let above = list("text.features=64");
+    for cell in ["vmean-s1           new\n", "softmax-nodrop-s1  new\n"] {
+        assert!(above.contains(cell), "{cell}: {above}");
+    }
+    for cell in ["skein-s1 ", "bigbird-s1 "] {
+        let line = above.lines().find(|line| line.contains(cell)).unwrap();
+        assert!(
+            line.contains("new  features 64 >= first quartile "),
+            "{above}"
+        );
+        assert!(line.ends_with(", exact in 100%"), "{above}");
+    }
+    // Data that are not there.
+    fs::remove_dir_all(place.texts()).unwrap();
+    let gone = list("text.features=8");
+    assert!(gone.contains("\n  lengths not known: "), "{gone}");
+}
+
+#[test]
+fn ablations_that_sketch_nothing_are_refused() {
+    let place = Place::new();
+    let sweep = |flags: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        command.args("--preset ablation --tasks text --seeds 1 --out".split(' '));
+        command.arg(place.grid()).args(place.settings(4));
+        command.args(flags.split_whitespace()).output().unwrap()
+    };
+    for flags in ["--set text.features=64", "--set text.features=64 --list"] {
+        let output = sweep(flags);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        let expected = "error: text-skein-s1: 64 features leave nothing to sketch, the longest example has 64 tokens: \
+                        expected fewer than its first quartile, ";
+        assert!(told.starts_with(expected), "{told}");
+        assert!(
+            told.contains("\nhint: lower --features, as with --set text.features="),
+            "{told}"
+        );
+        assert!(!place.grid().exists());
+    }
+    // Part of the examples is no reason, and the other methods have no features.
+    let listed = stdout(&sweep("--set text.features=40 --list"));
+    assert!(
+        listed.contains("text-skein-s1 ") && listed.contains(", exact in "),
+        "{listed}"
+    );
+    let output = sweep("--set text.features=64 --methods softmax,softmax-nodrop --list");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+/// The first trees are enough to know the lengths of all.
+#[test]
+fn the_ablations_of_built_in_data_sketch_all_of_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+    command.args("--preset ablation --tasks listops --data builtin --seeds 1 --list".split(' '));
+    let list = succeed(command);
+    let lengths = "\n  features 16, learning rate 0.001, data builtin\n  tokens of the first 2,000 train \
+                   examples:\n    shortest 51, first quartile 8";
+    assert!(list.contains(lengths), "{list}");
+    assert_eq!(list.matches("  new\n").count(), 10, "{list}");
+    // Its budget drops nothing.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+    command.args("--preset ablation --tasks pathfinder --data builtin --seeds 1 --list".split(' '));
+    let list = succeed(command);
+    let same = "pathfinder-softmax-s1            new  dropout is 0: the same as softmax-nodrop\n";
+    assert!(list.contains(same), "{list}");
+    assert_eq!(list.matches("  new\n").count(), 9, "{list}");
+}
+
+#[test]
 fn processes_share_a_grid() {
     let place = Place::new();
     let children: Vec<Child> = (0..3).map(|_| place.sweep(60).spawn().unwrap()).collect();
@@ -350,6 +445,160 @@ fn a_cell_that_fails_stops_no_other_and_is_tried_again() {
         stdout(&output)
     );
     assert!(!place.grid().join("text-vmean-s1").exists());
+}
+
+/// The cells of which a run has begun or ended are of the data that they were begun on, wherever these are now.
+#[test]
+fn other_data_are_refused_before_anything_is_trained() {
+    let place = Place::new();
+    let shard = |number: &str| {
+        let mut command = place.sweep(12);
+        command.args(["--shard", number]);
+        command
+    };
+    succeed(shard("1/4"));
+    let text = place.texts().join("train/pos/1.txt");
+    let before = fs::read(&text).unwrap();
+    let list = || {
+        let mut command = place.sweep(12);
+        command.arg("--list");
+        command
+    };
+    let refused = |mut command: Command, expected: &str| {
+        let output = command.output().unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert_eq!(stdout(&output), "");
+        let error = told.lines().find(|line| line.starts_with("error: "));
+        let error = error.unwrap_or_else(|| panic!("{told}"));
+        assert!(
+            error.contains(expected) && error.contains("grid/text-vmean-s1"),
+            "{told}"
+        );
+        assert!(told.contains("\nhint: "), "{told}");
+        assert!(!told.contains("[1/4]"), "{told}");
+    };
+    let result = fs::read(place.grid().join("text-vmean-s1/result.json")).unwrap();
+    for state in ["ended", "begun"] {
+        fs::write(&text, "other").unwrap();
+        let changed = "the data have changed since this run began: SHA-256 ";
+        refused(place.sweep(12), changed);
+        refused(list(), changed);
+        assert_eq!(fs::read_dir(place.grid()).unwrap().count(), 2); // The run, and the locks.
+        fs::write(&text, &before).unwrap();
+
+        let away = place.0.path().join("away");
+        fs::rename(place.texts(), &away).unwrap();
+        refused(place.sweep(12), "texts");
+        refused(list(), "texts");
+        // Where they are makes no difference.
+        let mut moved = place.sweep(12);
+        moved.arg("--list").arg("--set");
+        moved.arg(format!("text.data={}", away.display()));
+        let expected = match state {
+            "ended" => "1  text-vmean-s1  ended, ",
+            _ => "1  text-vmean-s1  step 12 of 12\n",
+        };
+        let listed = succeed(moved);
+        assert!(listed.contains(expected), "{listed}");
+        fs::rename(&away, place.texts()).unwrap();
+        let _ = fs::remove_file(place.grid().join("text-vmean-s1/result.json"));
+    }
+    // The result of another run is no end of this one.
+    let path = place.grid().join("text-vmean-s1/result.json");
+    let result = String::from_utf8(result).unwrap();
+    fs::write(&path, result.replace("\"seed\": 1,", "\"seed\": 2,")).unwrap();
+    refused(
+        list(),
+        "result.json is of text vmean with seed 2, expected text vmean with seed 1",
+    );
+    fs::write(&path, &result).unwrap();
+
+    // Data are loaded once for what was there and what is trained.
+    let output = place.sweep(12).output().unwrap();
+    assert_eq!(ended_now(&stdout(&output)), 3);
+    assert_eq!(stderr(&output).matches("data:   ").count(), 1);
+    assert!(!stderr(&output).contains("note:"), "{}", stderr(&output));
+    place.check_runs(12);
+}
+
+/// What is built in may be made otherwise by another version.
+#[test]
+fn other_built_in_data_are_refused() {
+    let place = Place::new();
+    let sweep = |flags: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let cell = "--tasks listops --methods vmean --seeds 1 --budget smoke --steps 1 --warmup 0 --data builtin \
+                    --batch 2 --eval-examples 2 --test-examples 2 --max-len 16 --out";
+        command.args(cell.split_whitespace()).arg(place.grid());
+        command.args(flags.split_whitespace());
+        command
+    };
+    succeed(sweep(""));
+    assert_eq!(ended_now(&succeed(sweep(""))), 0);
+    let path = place.grid().join("listops-vmean-s1/result.json");
+    let result: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let sha256 = result["data_sha256"].as_str().unwrap();
+    let other = "0".repeat(64);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(sha256, &other)).unwrap();
+    for flags in ["", "--list"] {
+        let output = sweep(flags).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = stderr(&output);
+        let expected = format!("SHA-256 {sha256}, expected {other}\n");
+        assert!(told.contains(&expected), "{told}");
+    }
+}
+
+#[test]
+fn a_grid_that_goes_on_with_other_code_says_so() {
+    let place = Place::new();
+    let mut one = place.sweep(12);
+    one.args(["--shard", "1/4"]);
+    succeed(one);
+    let run = place.grid().join("text-vmean-s1");
+    let read = |file: &str| fs::read_to_string(run.join(file)).unwrap();
+    let environment: toml::Table = read("environment.toml").parse().unwrap();
+    let code = environment["start"][0]["code"].as_str().unwrap();
+    for file in ["result.json", "environment.toml"] {
+        let other = read(file).replace(code, "0123456789abcdef");
+        fs::write(run.join(file), other).unwrap();
+    }
+    let mut other = place.sweep(12);
+    other.args(["--shard", "1/2"]);
+    let output = other.output().unwrap();
+    assert_eq!(ended_now(&stdout(&output)), 1);
+    let note = "note:   other code, another product or another kind of CPU has computed 1 of the runs so far:";
+    assert!(stderr(&output).contains(note), "{}", stderr(&output));
+}
+
+#[test]
+fn what_the_grid_does_not_take_from_a_file_is_said() {
+    let place = Place::new();
+    let file = place.0.path().join("c.toml");
+    fs::write(
+        &file,
+        "attn = \"skein\"\nseed = 42\nlearning_rate = 0.1\nbatch = 3\n",
+    )
+    .unwrap();
+    let told = |flags: &[&str]| {
+        let mut command = place.sweep(12);
+        command.args(["--list", "--config"]).arg(&file).args(flags);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let start = format!("note:   not taken from {}: ", file.display());
+    let both = "attn (--methods has those of the grid), seed (--seeds has those of the grid)";
+    assert_eq!(told(&[]), format!("{start}{both}\n"));
+    let rates = "learning_rate (--rates has those of the grid)";
+    assert_eq!(
+        told(&["--rates", "1e-3,1e-4"]),
+        format!("{start}{both}, {rates}\n")
+    );
+    fs::write(&file, "dropout = 0.2\n").unwrap();
+    assert_eq!(told(&[]), "");
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn write_run(
 ) -> PathBuf {
     let config = Config {
         attn: attn.into(),
+        features: 256,
         seed,
         data: "builtin".into(),
         ..task.preset(Budget::Quick)
@@ -53,7 +54,7 @@ fn write(run: &Path, config: &Config, accuracy: f64) {
         "best_dev": {"loss": 0.5, "accuracy": 0.7, "examples": 1000},
         "test": {"loss": 0.5, "accuracy": accuracy / 100.0, "examples": 5000},
         "majority_accuracy": 0.5,
-        "token_frequency_accuracy": 0.67 + 0.01 * config.seed as f64, // Of examples of its own.
+        "token_frequency_accuracy": 0.67 + 0.01 * (config.seed % 10) as f64, // Of examples of its own.
     });
     fs::write(run.join("result.json"), result.to_string()).unwrap();
 }
@@ -209,6 +210,65 @@ fn five_tasks_have_an_average_and_more_than_one_table() {
     assert!(!text.contains("Difference to"), "{text}");
 }
 
+/// What older results do not tell is not marked; what neither sketches nor could is not, either.
+#[test]
+fn methods_that_sketched_nothing_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_exact = |attn: &str, seed: u64, exact: Option<usize>| {
+        let run = write_run(
+            folder.path(),
+            Task::Text,
+            attn,
+            seed,
+            60.0 + seed as f64,
+            None,
+        );
+        let path = run.join("result.json");
+        let mut result: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        result["lengths"] = serde_json::json!({
+            "examples": 400, "shortest": 14, "first_quartile": 30, "median": 40, "longest": 64,
+        });
+        if let Some(exact) = exact {
+            result["exact_examples"] = exact.into();
+        }
+        fs::write(&path, result.to_string()).unwrap();
+    };
+    for seed in [1, 2] {
+        with_exact("softmax-nodrop", seed, None);
+        with_exact("skein", seed, Some(400));
+        with_exact("skein-uniform", seed, Some(48));
+    }
+    write_run(folder.path(), Task::Text, "nystrom", 1, 60.0, None);
+    write_run(folder.path(), Task::Text, "softmax", 1, 60.0, None);
+    write_run(folder.path(), Task::Pathfinder, "softmax", 1, 60.0, None);
+    let text = stdout(table(&[folder.path()], "--against softmax-nodrop"));
+    for row in [
+        "| softmax-nodrop  |  61.50 ± 0.71 (2) |",
+        "| nystrom         |         60.00 (1) |",
+        "| skein           | 61.50 ± 0.71 (2)* |",
+        "| skein-uniform   |  61.50 ± 0.71 (2) |",
+        "| skein         | +0.00 ± 0.00 (2)* |",
+    ] {
+        assert!(text.contains(row), "{row}\n{text}");
+    }
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for note in [
+        "* Nothing was sketched: the features leave nothing out of the longest example,",
+        "Text: skein-uniform is exact attention in 12.00% of the examples",
+        "Pathfinder: softmax: dropout is 0: the same as softmax-nodrop.",
+    ] {
+        assert!(flat.contains(note), "{note}\n{text}");
+    }
+    assert!(!flat.contains("Text: softmax: dropout"), "{text}");
+    let csv = stdout(table(&[folder.path()], "--format csv"));
+    let last: Vec<&str> = csv
+        .lines()
+        .map(|line| line.rsplit(',').next().unwrap())
+        .collect();
+    assert_eq!(last, ["exact", "", "", "", "1", "0.12", ""]);
+}
+
 #[test]
 fn runs_of_other_settings_have_a_column_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -236,6 +296,312 @@ fn runs_of_other_settings_have_a_column_of_their_own() {
             format!("{title} is not averaged with the others, of other settings: batch = {batch}");
         assert!(flat.contains(&note), "{text}");
     }
+}
+
+/// Alters the result of a run.
+fn alter(run: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = run.join("result.json");
+    let mut result = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut result);
+    fs::write(path, result.to_string()).unwrap();
+}
+
+/// Says that these have computed a run: code, product, kernel path.
+fn computed_by(run: &Path, computers: &[[&str; 3]]) {
+    let computer = |[code, product, kernel]: &[&str; 3]| serde_json::json!({"code": code, "product": product, "kernel": kernel});
+    alter(run, |result| {
+        result["computed_by"] = computers.iter().map(computer).collect();
+    });
+}
+
+const HERE: [&str; 3] = ["c0de", "matrixmultiply 0.3.11", "avx2"];
+
+#[test]
+fn runs_that_something_else_has_computed_are_not_averaged_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = [(1, 60.0), (2, 62.0)].map(|(seed, accuracy)| {
+        let run = write_run(folder.path(), Task::Text, "skein", seed, accuracy, None);
+        computed_by(&run, &[HERE]);
+        run
+    });
+    let flat = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed = flat(stdout(table(&[folder.path()], "")));
+    assert!(printed.contains("| 61.00 ± 1.41 (2) |"), "{printed}");
+    assert!(!printed.contains("differ"), "{printed}");
+
+    let sha = "0123456789abcdef0123456789abcdee";
+    let [code, product, kernel] = HERE;
+    let groups = |what: &str, here: &str, other: &str| {
+        let [a, b] = [&a, &b].map(|path| path.display());
+        format!("differ in {what}, expected the same: {what} {here} ({a}); {what} {other} ({b})")
+    };
+    for (what, here, other, computer) in [
+        ("code", code, "0dd", ["0dd", product, kernel]),
+        (
+            "product",
+            product,
+            "fixed-order",
+            [code, "fixed-order", kernel],
+        ),
+        ("kernel path", kernel, "avx512", [code, product, "avx512"]),
+        ("SHA-256 of the data", "sha of text", sha, HERE),
+    ] {
+        computed_by(&b, &[computer]);
+        if what.starts_with("SHA") {
+            alter(&b, |result| result["data_sha256"] = sha.into());
+        }
+        let told = refused(table(&[folder.path()], ""), 2);
+        let expected = format!(
+            "error: Text: runs of the same settings {}",
+            groups(what, here, other)
+        );
+        assert!(told.starts_with(&expected), "{told}");
+        assert!(
+            told.contains("average over all of them with --mix\n"),
+            "{told}"
+        );
+        let mixed = flat(stdout(table(&[folder.path()], "--mix")));
+        assert!(mixed.contains("| 61.00 ± 1.41 (2) |"), "{mixed}");
+        let what = format!("averaged over runs that differ in {what}, as --mix has it: ");
+        assert!(mixed.contains(&what), "{mixed}");
+    }
+    let csv = stdout(table(&[folder.path()], "--mix --format csv"));
+    let both = format!("sha of text + {sha},c0de,matrixmultiply 0.3.11,avx2\n");
+    assert!(csv.ends_with(&both), "{csv}");
+}
+
+#[test]
+fn a_mixture_has_every_run_and_pairs_of_one_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut there = Vec::new();
+    for (name, code, softmax, skein) in [("a", "aaaa", 60.0, 61.0), ("b", "bbbb", 70.0, 74.0)] {
+        for (attn, accuracy) in [("softmax", softmax), ("skein", skein)] {
+            let place = folder.path().join(name);
+            let run = write_run(&place, Task::Text, attn, 1, accuracy, None);
+            computed_by(&run, &[[code, HERE[1], HERE[2]]]);
+            there.push(run);
+        }
+    }
+    let told = refused(table(&[folder.path()], ""), 2);
+    for group in there.chunks(2) {
+        // By method in the order of the registry.
+        assert!(
+            told.contains(&format!("({} and 1 more)", group[0].display())),
+            "{told}"
+        );
+    }
+    let text = stdout(table(&[folder.path()], "--mix"));
+    assert!(text.contains("| 67.50 ± 9.19 (2) |"), "{text}");
+    // 1 and 4, not 14 and -9.
+    assert!(text.contains("| skein  | +2.50 ± 1.50 (2) |"), "{text}");
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!flat.contains("Left out"), "{text}");
+}
+
+#[test]
+fn what_computed_older_runs_is_unknown_and_not_that_of_newer_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    for (seed, seconds) in [(1, Some(0.25)), (2, None)] {
+        write_run(folder.path(), Task::Text, "skein", seed, 60.0, seconds);
+    }
+    stdout(table(&[folder.path()], ""));
+    let newer = write_run(folder.path(), Task::Text, "skein", 3, 60.0, None);
+    computed_by(&newer, &[HERE]);
+    let told = refused(table(&[folder.path()], ""), 2);
+    for part in [
+        "code unknown, product unknown, kernel path unknown (",
+        "code c0de, product matrixmultiply 0.3.11, kernel path avx2 (",
+        "with --mix; unknown is what older versions did not record",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    // Begun by one and ended by another, runs are of both.
+    for seed in 1..=3 {
+        let run = folder.path().join(format!("text-skein-s{seed}"));
+        let _ = fs::remove_file(run.join("environment.toml"));
+        computed_by(&run, &[["unknown"; 3], HERE]);
+    }
+    let text = stdout(table(&[folder.path()], ""));
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let note = "Text: begun and ended by different code, product or kernel path: ";
+    assert!(flat.contains(note), "{text}");
+    computed_by(&newer, &[HERE]);
+    let told = refused(table(&[folder.path()], ""), 2);
+    assert!(told.contains("kernel path unknown + avx2 ("), "{told}");
+}
+
+/// environment.toml and result.json say the same unless somebody has altered one.
+#[test]
+fn what_either_file_says_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in [1, 2] {
+        let run = write_run(folder.path(), Task::Text, "skein", seed, 60.0, Some(0.5));
+        computed_by(&run, &[HERE]);
+        let path = run.join("environment.toml");
+        let kernel = if seed == 1 { HERE[2] } else { "avx512" };
+        let facts = format!(
+            "cpu = \"a\"\ncode = \"{}\"\nproduct = \"{}\"\nkernel = \"{kernel}\"\n",
+            HERE[0], HERE[1]
+        );
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace("cpu = \"a\"\n", &facts)).unwrap();
+    }
+    let told = refused(table(&[folder.path()], ""), 2);
+    assert!(told.contains("kernel path avx2 + avx512 ("), "{told}");
+}
+
+#[test]
+fn there_is_no_average_of_tasks_that_different_code_has_computed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, task) in Task::ALL.into_iter().enumerate() {
+        let run = write_run(folder.path(), task, "skein", 1, 40.0 + i as f64, None);
+        computed_by(&run, &[HERE]);
+        if task == Task::Image {
+            computed_by(&run, &[["0dd", HERE[1], HERE[2]]]);
+        }
+    }
+    let text = stdout(table(&[folder.path()], ""));
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!text.contains("Avg"), "{text}");
+    let note = "The columns differ in code: Text, code c0de; ";
+    assert!(flat(&text).contains(note), "{text}");
+    assert!(flat(&text).contains("Image, code 0dd; there is no average of them without --mix"));
+    let text = stdout(table(&[folder.path()], "--mix"));
+    assert!(text.contains("Avg") && flat(&text).contains(note), "{text}");
+}
+
+#[test]
+fn built_in_data_and_files_are_different_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    write_run(folder.path(), Task::Text, "skein", 1, 60.0, None);
+    let run = write_run(folder.path(), Task::Text, "skein", 2, 70.0, None);
+    alter(&run, |result| {
+        result["builtin"] = false.into();
+        result["data_sha256"] = "other".into();
+    });
+    let text = stdout(table(&[folder.path()], ""));
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for note in [
+        "data = \"builtin\", SHA-256 of the data sha of text",
+        "data = \"files\", SHA-256 of the data other",
+    ] {
+        let note = format!("is not averaged with the others, of other settings: {note}");
+        assert!(flat.contains(&note), "{text}");
+    }
+}
+
+/// The results in this repository, of a version that kept less.
+#[test]
+fn the_table_of_the_readme_comes_out() {
+    let sweep = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sweep");
+    let text = stdout(table(&[&sweep], ""));
+    for row in [
+        "| softmax-nodrop  | 60.84 ± 0.71 (3) | 59.44 | 35.25 ± 1.71 (3) | 38.17 |",
+        "| skein-uniform   | 60.90 ± 0.84 (3) | 64.48 | 31.27 ± 1.10 (3) | 30.02 |",
+    ] {
+        assert!(text.contains(row), "{text}");
+    }
+    assert!(!text.contains("differ in"), "{text}");
+}
+
+#[test]
+fn numbers_that_no_run_has_written_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = write_run(folder.path(), Task::Text, "skein", 1, 60.0, Some(0.5));
+    let draw = |wrong: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+        let svg = folder.path().join("loss.svg");
+        command.arg(folder.path()).arg("--curves").arg(svg);
+        let told = refused(
+            command.output().unwrap(),
+            if wrong == "environment.toml" { 2 } else { 1 },
+        );
+        assert!(told.contains(&format!("text-skein-s1/{wrong}")), "{told}");
+        told
+    };
+    write_lines(&run, 0.7, 0.5);
+    stdout(table(&[folder.path()], ""));
+    let share = "expected a share from 0 to 1";
+    let amount = "expected a finite number from 0 on";
+    let count = "expected a count from 1 to 2^32";
+    for (file, right, wrong, expected) in [
+        (
+            "result.json",
+            "\"accuracy\":0.6,",
+            "\"accuracy\":37.5,",
+            share,
+        ),
+        ("result.json", "\"loss\":0.5", "\"loss\":-0.5", amount),
+        ("result.json", "\"examples\":5000", "\"examples\":0", count),
+        (
+            "result.json",
+            "\"majority_accuracy\":0.5",
+            "\"majority_accuracy\":50",
+            share,
+        ),
+        (
+            "result.json",
+            "\"token_frequency_accuracy\":0.68",
+            "\"token_frequency_accuracy\":68",
+            share,
+        ),
+        (
+            "result.json",
+            "\"parameters\":173954",
+            "\"parameters\":0",
+            count,
+        ),
+        (
+            "result.json",
+            "\"steps\":1000",
+            "\"steps\":700",
+            "expected one of the 700 that were done",
+        ),
+        (
+            "environment.toml",
+            "seconds = 100.0",
+            "seconds = -100.0",
+            amount,
+        ),
+        (
+            "environment.toml",
+            "seconds_per_step = 0.5",
+            "seconds_per_step = nan",
+            amount,
+        ),
+        (
+            "environment.toml",
+            "peak_mib = 90.5",
+            "peak_mib = -1.0",
+            amount,
+        ),
+        (
+            "metrics.jsonl",
+            "\"accuracy\":0.6,",
+            "\"accuracy\":6,",
+            share,
+        ),
+        (
+            "metrics.jsonl",
+            "\"dev\":{\"loss\":0.",
+            "\"dev\":{\"loss\":-0.",
+            amount,
+        ),
+        (
+            "timings.jsonl",
+            "\"seconds\":0.5",
+            "\"seconds\":-0.5",
+            amount,
+        ),
+    ] {
+        let before = fs::read_to_string(run.join(file)).unwrap();
+        assert!(before.contains(right), "{file}: {right}: {before}");
+        fs::write(run.join(file), before.replacen(right, wrong, 1)).unwrap();
+        let told = draw(file);
+        assert!(told.contains(expected), "{told}");
+        fs::write(run.join(file), before).unwrap();
+    }
+    stdout(table(&[folder.path()], ""));
 }
 
 #[test]
@@ -396,8 +762,43 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
         assert!(svg.contains(&format!(">{text}</text>")), "{text}: {svg}");
     }
     assert!(!svg.contains("paper, batch 96"), "{svg}");
+    // No line goes from one set of data to another.
+    for batch in [64, 96] {
+        alter(&grid.join(format!("{batch}-0.0001")), |result| {
+            result["data_sha256"] = "other".into();
+        });
+    }
+    let told = refused(draw("--sensitivity"), 2);
+    assert!(
+        told.contains("no runs differ in nothing but learning rate"),
+        "{told}"
+    );
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
     command.arg(&grid).args(["--sensitivity", "thesis.tex"]);
     assert!(refused(command.output().unwrap(), 2).contains("expected the name of an .svg file"));
+
+    // Nor a picture by somebody else, unless that was asked for.
+    fs::write(
+        &image,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\"></svg>",
+    )
+    .unwrap();
+    let told = refused(draw("--sensitivity"), 2);
+    assert!(told.contains("exists and is not by this program"), "{told}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+    command
+        .arg(&grid)
+        .arg("--sensitivity")
+        .arg(&image)
+        .arg("--overwrite");
+    stdout(command.output().unwrap());
+    assert!(
+        fs::read_to_string(&image)
+            .unwrap()
+            .contains("skein, batch 96")
+    );
+    command.arg("--curves").arg(&image);
+    let told = refused(command.output().unwrap(), 2);
+    assert!(told.contains("name the same file"), "{told}");
 }

@@ -1,8 +1,10 @@
 //! The five tasks as their users run them. What all have in common is tested through exp_text, in
 //! `exp_text.rs`.
 
-use experiments::config::Budget;
+use datasets::listops;
+use experiments::config::{Budget, Config};
 use experiments::task::Task;
+use experiments::trainer::Trainer;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -49,6 +51,41 @@ fn every_task_trains_on_what_is_built_in() {
             let share = result[name].as_f64().unwrap();
             assert_eq!((4.0 * share).fract(), 0.0, "{name}: {share}");
         }
+    }
+}
+
+/// As many features as tokens would make these three the same to the bit.
+#[test]
+fn methods_differ_from_the_first_step_of_the_quick_trees() {
+    let quick = Config {
+        data: "builtin".into(),
+        batch: 4,
+        ..Task::ListOps.preset(Budget::Quick)
+    };
+    let shape = listops::Shape {
+        train: 100,
+        dev: 1,
+        test: 1,
+        min_length: quick.max_len / 4,
+        max_length: quick.max_len,
+        ..listops::Shape::LRA
+    };
+    let data = listops::builtin(2022, &shape, datasets::Protocol::Clean).unwrap();
+    let losses = |attn: &str| -> Vec<f64> {
+        let config = Config {
+            attn: attn.into(),
+            ..quick.clone()
+        };
+        let mut trainer = Trainer::new(&config, data.clone(), 1).unwrap();
+        (0..3)
+            .map(|done| trainer.step(done).unwrap().loss)
+            .collect()
+    };
+    let [exact, skein, uniform] = ["softmax-nodrop", "skein", "skein-uniform"].map(losses);
+    for step in 0..3 {
+        let [exact, skein, uniform] = [&exact, &skein, &uniform].map(|losses| losses[step]);
+        let differ = exact != skein && exact != uniform && skein != uniform;
+        assert!(differ, "step {}: {exact} {skein} {uniform}", step + 1);
     }
 }
 

@@ -87,6 +87,37 @@ fn who_stops_it_keeps_the_inputs_that_were_measured() {
 }
 
 #[test]
+fn files_by_others_are_replaced_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = |more| {
+        let flags = "--input gauss --n 16 --d 4 --beta 1 --trials 4 --out";
+        flags
+            .split(' ')
+            .chain([out])
+            .chain(more)
+            .collect::<Vec<&str>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(run(&args(None)).status.code(), Some(0));
+    }
+    for name in ["proposition1.csv", "lemma1.csv", "theory.svg"] {
+        let file = folder.path().join(name);
+        fs::write(&file, "mine").unwrap();
+        let output = run(&args(None));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        assert!(
+            told.contains(" exists and is not by exp_theory: "),
+            "{told}"
+        );
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        assert_eq!(run(&args(Some("--overwrite"))).status.code(), Some(0));
+        assert_ne!(fs::read(&file).unwrap(), b"mine");
+    }
+}
+
+#[test]
 fn wrong_flags_say_what_was_expected() {
     let wrong = |args: &[&str]| {
         let output = run(args);
@@ -100,8 +131,11 @@ fn wrong_flags_say_what_was_expected() {
     for (args, expected) in [
         (["--input", "init"], "expected gauss or tokens"),
         (["--n", "1"], "expected a whole number from 2 to 8192"),
-        (["--beta", "0"], "expected a number above 0, at most 1"),
-        (["--delta", "0.5"], "expected a number between 0 and 0.5"),
+        (["--beta", "0"], "expected a number from 1e-6 to 1"),
+        (
+            ["--delta", "0.5"],
+            "expected a number from 1e-300 to below 0.5",
+        ),
         (["--delta", "0.1,0.2,0.3,0.4"], "expected three at most"),
         (["--trials", "1"], "expected a whole number from 2"),
     ] {

@@ -2,6 +2,7 @@
 //! wrong is said in a line.
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,11 +27,14 @@ fn printed(output: &Output) -> String {
     text(&output.stdout)
 }
 
-/// One line that says what was wrong, and one that says what to do.
+/// One line that says what was wrong, and one that says what to do; before them there may be a note.
 fn refused(output: &Output, code: i32) -> String {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{told}");
-    let lines: Vec<&str> = told.lines().collect();
+    let lines: Vec<&str> = told
+        .lines()
+        .filter(|line| !line.starts_with("note: "))
+        .collect();
     assert!(
         lines.len() == 2 && lines[0].starts_with("error: ") && lines[1].starts_with("hint: "),
         "{told}"
@@ -210,6 +214,101 @@ fn any_split_of_any_data_can_be_judged() {
     assert!(short.clone().all(|line| line.len() <= 80), "{page}");
 }
 
+/// Labels are numbers: what they mean is what the run has learnt.
+#[test]
+fn data_of_other_classes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(&runs().join("clean"), &run);
+    let path = run.join("data.json");
+    let written = fs::read_to_string(&path).unwrap();
+    let mut report: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(report["classes"], serde_json::json!(["neg", "pos"]));
+    let learnt = |report: &mut Value, classes: &[&str]| {
+        report["classes"] = serde_json::json!(classes);
+        fs::write(&path, report.to_string()).unwrap();
+    };
+    let texts = runs().join("texts");
+    let weights = run.join("weights.safetensors");
+    for classes in [
+        &["bad", "good"][..],
+        &["pos", "neg"],
+        &["neg", "so-so", "pos"],
+    ] {
+        learnt(&mut report, classes);
+        let expected = format!(
+            "the classes of the data are neg, pos; expected those that the model has learnt, {}\n",
+            classes.join(", ")
+        );
+        for flags in [
+            "".to_string(),
+            format!("--data {}", texts.display()),
+            format!("--weights {}", weights.display()),
+        ] {
+            let output = evaluate(&run, &flags);
+            assert_eq!(output.stdout, b"");
+            let told = refused(&output, 1);
+            assert!(told.contains(&expected), "{told}");
+        }
+    }
+    // Answers are named as they were learnt.
+    learnt(&mut report, &["bad", "good"]);
+    let labels = printed(&predict(&run, "", b"abc\n"));
+    assert!(
+        labels.contains("\tbad ") && labels.contains("\tgood "),
+        "{labels}"
+    );
+    // Nor does a run go on with other classes.
+    fs::remove_file(run.join("result.json")).unwrap();
+    let resume = ["--resume", run.to_str().unwrap()];
+    let resume = || {
+        command(env!("CARGO_BIN_EXE_exp_text"), &resume)
+            .output()
+            .unwrap()
+    };
+    let told = text(&resume().stderr);
+    assert!(
+        told.contains("expected those that the model has learnt, bad, good\n"),
+        "{told}"
+    );
+
+    // Older runs do not say theirs.
+    fs::remove_file(&path).unwrap();
+    let unknown = "note: unknown which classes the run has learnt: taken to be ";
+    for output in [evaluate(&run, "--json"), predict(&run, "", b"abc\n")] {
+        printed(&output);
+        let told = text(&output.stderr);
+        assert!(told.contains(&format!("{unknown}neg, pos\n")), "{told}");
+    }
+    printed(&resume());
+    assert_eq!(fs::read_to_string(&path).unwrap(), written);
+}
+
+/// What data a run has is known without its checkpoints, too.
+#[test]
+fn other_data_are_refused_without_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let [run, texts] = ["run", "texts"].map(|name| folder.path().join(name));
+    write_texts(&texts, ["nop", "abc"]);
+    train(&run, &texts, "clean");
+    for file in ["best.bin", "checkpoint-8.bin", "checkpoint-9.bin"] {
+        fs::remove_file(run.join(file)).unwrap();
+    }
+    let flags = format!(
+        "--json --weights {}",
+        run.join("weights.safetensors").display()
+    );
+    assert_same(&json(&evaluate(&run, &flags)), &result(&run)["test"]);
+    write_texts(&texts, ["xyz", "abc"]);
+    let told = refused(&evaluate(&run, &flags), 1);
+    assert!(told.contains("the data are not those of the run"), "{told}");
+    fs::remove_file(run.join("data.json")).unwrap();
+    let output = evaluate(&run, &flags);
+    printed(&output);
+    let note = "note: without its checkpoints it is not known whether the data are the run's\n";
+    assert!(text(&output.stderr).contains(note));
+}
+
 /// A copy of a run, to be altered.
 fn copy(run: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
@@ -266,7 +365,10 @@ fn weights_of_another_model_or_data_of_another_run_are_refused() {
     )
     .unwrap();
     let told = refused(&evaluate(&run, "--weights last"), 1);
-    assert!(told.contains("the data are not those of the run"), "{told}");
+    assert!(
+        told.contains("the data have changed since this run began"),
+        "{told}"
+    );
     fs::remove_dir_all(&moved).unwrap();
     let told = refused(&evaluate(&run, "--weights last"), 1);
     assert!(
@@ -363,10 +465,115 @@ fn a_bad_line_is_named_after_the_answers_before_it() {
     assert_eq!(text(&output.stdout).lines().count(), 2);
     let told = refused(&output, 1);
     assert!(
-        told.starts_with("error: standard input, line 3: it is empty"),
+        told.starts_with("error: standard input, line 3: the line is empty"),
         "{told}"
     );
-    assert_eq!(printed(&predict(&run, "", b"")), "");
+    for (input, wrong) in [
+        (&b"abc\nde\0f\n"[..], "line 2: a NUL at byte 3"),
+        (
+            b"abc\nde\rf\n",
+            "line 2: \\r at byte 3, and no line break follows",
+        ),
+    ] {
+        let output = predict(&run, "", input);
+        assert_eq!(text(&output.stdout).lines().count(), 1);
+        let told = refused(&output, 1);
+        assert!(told.contains(wrong), "{told}");
+    }
+    for nothing in [&b""[..], b"\n\r\n", b"\xef\xbb\xbf"] {
+        assert_eq!(printed(&predict(&run, "", nothing)), "");
+    }
+}
+
+/// What comes through a pipe is answered although an empty line follows, which may be the last.
+#[test]
+fn a_mark_and_empty_lines_at_the_end_are_passed_over() {
+    use std::io::{BufRead, BufReader};
+    let run = runs().join("clean");
+    let plain = printed(&predict(&run, "--format csv", b"abc def\nnop\n"));
+    let around = b"\xef\xbb\xbfabc def\r\nnop\r\n\r\n\n";
+    assert_eq!(printed(&predict(&run, "--format csv", around)), plain);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.txt");
+    fs::write(&file, around).unwrap();
+    let path = file.to_str().unwrap();
+    let files = printed(&predict(&run, &format!("{path} {path}"), b""));
+    assert_eq!(files.lines().count(), 4);
+
+    let mut command = command(env!("CARGO_BIN_EXE_predict"), &[run.to_str().unwrap()]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"abc def\n\n").unwrap();
+    let mut answer = String::new();
+    let mut answers = BufReader::new(child.stdout.take().unwrap());
+    answers.read_line(&mut answer).unwrap();
+    assert!(answer.contains('\t'), "{answer}");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+/// Names that would move the cursor are shown as escapes, on every output.
+#[test]
+fn names_reach_the_terminal_escaped() {
+    let name = "\u{fc}\x1b[2J\n\u{202e}";
+    let shown = "\u{fc}\\x1b[2J\\n\\u{202e}";
+    let folder = tempfile::tempdir().unwrap();
+    let outer = folder.path().join(name);
+    fs::create_dir(&outer).unwrap();
+    let (run, texts) = (outer.join("run"), outer.join("texts"));
+    write_texts(&texts, ["nop qrs tuv", "abc nop def"]);
+    let flags =
+        "--budget smoke --steps 2 --warmup 1 --batch 2 --max-len 32 --attn vmean --eval-examples 2";
+    let mut args: Vec<&str> = flags.split_whitespace().collect();
+    args.extend(["--test-examples", "2", "--data", texts.to_str().unwrap()]);
+    args.extend(["--out", run.to_str().unwrap()]);
+    let trained = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    let file = outer.join("lines");
+    fs::write(&file, "abc\n").unwrap();
+    let [run, texts, file] = [&run, &texts, &file].map(|path| path.to_str().unwrap());
+    let call = |binary: &str, args: &[&str]| command(binary, args).output().unwrap();
+    let predict = env!("CARGO_BIN_EXE_predict");
+    let table = env!("CARGO_BIN_EXE_table");
+    let data = env!("CARGO_BIN_EXE_data");
+    for (output, code) in [
+        (trained, 0),
+        (call(env!("CARGO_BIN_EXE_evaluate"), &[run]), 0),
+        (call(predict, &[run, "--format", "csv", file]), 0),
+        (
+            call(
+                predict,
+                &[run, "--format", "csv", outer.join("none").to_str().unwrap()],
+            ),
+            1,
+        ),
+        (call(table, &[outer.to_str().unwrap()]), 0),
+        (call(table, &[texts]), 2),
+        (call(data, &["verify", "text", texts]), 0),
+        (call(data, &["show", "text", "--data", texts]), 0),
+        (call(data, &["verify", "listops", texts]), 1),
+        (call(env!("CARGO_BIN_EXE_report"), &[run]), 0),
+    ] {
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        let all = stdout + &stderr;
+        assert!(!all.contains(['\x1b', '\u{202e}']), "{all:?}");
+        assert!(all.contains(shown), "{all:?}");
+    }
+    // A program that reads JSON or TOML finds the name itself.
+    let config = printed(&call(
+        env!("CARGO_BIN_EXE_exp_text"),
+        &["--print-config", "--data", texts],
+    ));
+    assert!(!config.contains(['\x1b', '\u{202e}']), "{config:?}");
+    let config: toml::Table = config.parse().unwrap();
+    assert_eq!(config["data"].as_str(), Some(texts));
+    let output = call(predict, &[run, "--format", "jsonl", file]);
+    let line = printed(&output);
+    assert!(!line.contains(['\x1b', '\u{202e}']), "{line:?}");
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["input"], format!("{file}:1"));
 }
 
 #[test]
@@ -418,10 +625,24 @@ fn every_task_has_its_inputs() {
             .collect::<Vec<_>>()
     };
 
+    // What a model does not know that has learnt made data.
+    let noted = |output: Output, words: &str| {
+        let told = text(&output.stderr);
+        let note = told
+            .lines()
+            .find(|line| line.starts_with("note: this model has learnt "));
+        assert!(note.is_some_and(|note| note.contains(words)), "{told}");
+        output
+    };
+    let marked = |input: &[u8]| [b"\xef\xbb\xbf", input, b"\n\n"].concat();
+
     let listops = run("listops", env!("CARGO_BIN_EXE_exp_listops"));
     let input = b"[MAX 2 9 [MIN 4 7 ] 0 ]\n( ( ( [MAX 2 ) 9 ) ] )\n";
     let last = "--weights last";
-    assert_eq!(columns(&predict(&listops, last, input)), [11, 11]);
+    let output = noted(predict(&listops, last, input), "generated expressions");
+    assert_eq!(columns(&output), [11, 11]);
+    let around = printed(&predict(&listops, last, &marked(input)));
+    assert_eq!(around, printed(&output));
     let told = refused(&predict(&listops, last, b"[MAX 2 9 ]\n[MAX 2 ten ]\n"), 1);
     assert!(
         told.contains("standard input, line 2: byte 8: no word: \"ten\""),
@@ -431,10 +652,13 @@ fn every_task_has_its_inputs() {
     assert!(told.contains("best.bin is not there yet"), "{told}");
 
     let retrieval = run("retrieval", env!("CARGO_BIN_EXE_exp_retrieval"));
-    assert_eq!(
-        columns(&predict(&retrieval, last, b"one text\tb'an\\nother'\n")),
-        [3]
-    );
+    let input = b"b'an\\nother'\tone text\n";
+    let output = noted(predict(&retrieval, last, input), "made-up papers");
+    assert_eq!(columns(&output), [3]);
+    let around = printed(&predict(&retrieval, last, &marked(input)));
+    assert_eq!(around, printed(&output));
+    let told = refused(&predict(&retrieval, last, b"\"b'x'\"\ty\n"), 1);
+    assert!(told.contains("stands between quotes"), "{told}");
     let told = refused(&predict(&retrieval, last, b"one text\n"), 1);
     assert!(
         told.contains("line 1: 1 columns between tabs, expected 2"),
@@ -456,11 +680,14 @@ fn every_task_has_its_inputs() {
     };
     let image = run("image", env!("CARGO_BIN_EXE_exp_image"));
     let pathfinder = run("pathfinder", env!("CARGO_BIN_EXE_exp_pathfinder"));
-    for (run, count) in [(image, 11), (pathfinder, 3)] {
+    for (run, count, made) in [
+        (image, 11, "drawings"),
+        (pathfinder, 3, "generated pictures"),
+    ] {
         let [one, two] = [0, 1].map(|i| picture(i).display().to_string());
-        let files = predict(&run, &format!("{last} {one} {two}"), b"");
+        let files = noted(predict(&run, &format!("{last} {one} {two}"), b""), made);
         assert_eq!(columns(&files), [count, count]);
-        let piped = predict(&run, last, format!("{one}\n{two}\n").as_bytes());
+        let piped = predict(&run, last, &marked(format!("{one}\n{two}\n").as_bytes()));
         assert_eq!(text(&piped.stdout), text(&files.stdout));
         let dash = predict(
             &run,
@@ -497,4 +724,128 @@ fn help_fits_eighty_columns() {
             "{help}"
         );
     }
+}
+
+/// The bytes of a file of weights in which one number is another.
+fn with_number(weights: &[u8], number: f32) -> Vec<u8> {
+    let mut bytes = weights.to_vec();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+/// The checkpoint `path` with NaN for its first weight, and the checksum of that.
+fn break_checkpoint(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    // A header of 52 bytes; the step; two texts, each after its length; two lengths.
+    let length = |bytes: &[u8], at: usize| {
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize
+    };
+    let mut at = 52 + 8;
+    for _ in 0..2 {
+        at += 8 + length(&bytes, at);
+    }
+    at += 8 + 8;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let hash = Sha256::new()
+        .chain_update(&bytes[..20])
+        .chain_update(&bytes[52..]);
+    let hash = hash.finalize();
+    bytes[20..52].copy_from_slice(&hash);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_named_and_no_learning_rate_is_blamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = runs().join("clean");
+    let weights = fs::read(run.join("weights.safetensors")).unwrap();
+    for (number, expected) in [
+        (f32::NAN, "the weights are not finite: `"),
+        (f32::INFINITY, "` holds inf"),
+    ] {
+        let file = folder.path().join("broken.safetensors");
+        fs::write(&file, with_number(&weights, number)).unwrap();
+        let flags = format!("--weights {}", file.display());
+        for output in [evaluate(&run, &flags), predict(&run, &flags, b"abc nop\n")] {
+            let told = refused(&output, 1);
+            assert!(told.contains(expected), "{told}");
+            assert!(told.contains("hint: --weights names others"), "{told}");
+        }
+    }
+    let begun = folder.path().join("begun");
+    train_until(&begun, &runs().join("texts"), "clean", "5");
+    break_checkpoint(&begun.join("checkpoint-5.bin"));
+    let told = refused(&evaluate(&begun, "--weights last"), 1);
+    assert!(
+        told.contains("the last, after step 5: the weights are not finite"),
+        "{told}"
+    );
+    let before = fs::read(begun.join("metrics.jsonl")).unwrap();
+    let args = ["--resume", begun.to_str().unwrap()];
+    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    let told = text(&resumed.stderr);
+    assert!(
+        told.contains("begun: the weights are not finite: `"),
+        "{told}"
+    );
+    assert!(
+        told.contains("hint: remove the newest checkpoint"),
+        "{told}"
+    );
+    assert_eq!(fs::read(begun.join("metrics.jsonl")).unwrap(), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_gives_the_same_command_again() {
+    let run = runs().join("clean");
+    for (binary, stdin) in [
+        (env!("CARGO_BIN_EXE_evaluate"), Stdio::null()),
+        (
+            env!("CARGO_BIN_EXE_predict"),
+            fs::File::open(run.join("config.toml")).unwrap().into(),
+        ),
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = command(binary, &[run.to_str().unwrap()]);
+        let output = command.stdin(stdin).stdout(full).output().unwrap();
+        let told = text(&output.stderr);
+        let expected = "No space left on device (os error 28)\nhint: free some space, then give the same command again\n";
+        assert!(told.ends_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_setting_that_was_altered_in_a_run_is_not_to_be_given_by_a_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train_until(&run, &runs().join("texts"), "clean", "1");
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    fs::write(
+        run.join("config.toml"),
+        config.replace("batch = 4", "batch = 0"),
+    )
+    .unwrap();
+    let args = ["--resume", run.to_str().unwrap()];
+    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    for output in [evaluate(&run, ""), resumed] {
+        let told = refused(&output, 2);
+        assert!(told.contains("batch = 0: expected at least 1"), "{told}");
+        assert!(told.contains("hint: config.toml was altered"), "{told}");
+    }
+    fs::write(run.join("config.toml"), config).unwrap();
+    fs::remove_file(run.join("timings.jsonl")).unwrap();
+    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
+        .output()
+        .unwrap();
+    let told = text(&resumed.stderr);
+    assert!(
+        told.contains("hint: the folder of the run has lost it"),
+        "{told}"
+    );
 }

@@ -10,7 +10,11 @@
 //!
 //! β₁ may change from step to step (a cycled momentum, see [`crate::schedule`]); the correction 1 - β₁ᵗ then uses the
 //! current one, as PyTorch does. Everything that is the same for all numbers is computed in f64 and rounded once.
+//!
+//! A gradient whose square is not finite (in f32 one of 1.8e19 and more) would make v infinite, for good: its parameter
+//! would never move again, and no loss would tell. Such a step is refused before anything changes.
 
+use engine::lanes::fold;
 use engine::{Params, Real, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +54,11 @@ struct Factors<T> {
 }
 
 engine::lanes! {
+    /// Whether v can take the square of every number.
+    fn squares_are_finite<T>(g: &[T]) -> bool {
+        fold(g, true, |a, b| a & b, |g| (g * g).is_finite())
+    }
+
     fn update<T>(f: Factors<T>, g: &[T], m: &mut [T], v: &mut [T], theta: &mut [T]) {
         for (((theta, &g), m), v) in theta.iter_mut().zip(g).zip(m).zip(v) {
             *m = f.beta1.mul_add(*m, f.rest1 * g);
@@ -86,10 +95,19 @@ impl<T: Real> AdamW<T> {
 
     /// One step along the summed gradients, at a rate and a β₁ of this step.
     ///
+    /// # Errors
+    /// If a gradient or the rate is too large for `T`: then neither the state nor a parameter has changed.
+    ///
     /// # Panics
     /// If the state or the gradients do not fit the parameters.
     #[track_caller]
-    pub fn step(&mut self, params: &mut Params<T>, grads: &[Tensor<T>], rate: f64, beta1: f64) {
+    pub fn step(
+        &mut self,
+        params: &mut Params<T>,
+        grads: &[Tensor<T>],
+        rate: f64,
+        beta1: f64,
+    ) -> Result<(), StepError> {
         assert!(
             self.fits(params),
             "AdamW: this state belongs to other parameters"
@@ -108,8 +126,8 @@ impl<T: Real> AdamW<T> {
                 grad.shape()
             );
         }
-        self.step += 1;
-        let t = self.step as f64;
+        let step = self.step + 1;
+        let t = step as f64;
         let factors = Factors {
             keep: T::of(1.0 - rate * self.weight_decay),
             beta1: T::of(beta1),
@@ -120,7 +138,31 @@ impl<T: Real> AdamW<T> {
             epsilon: T::of(EPSILON),
             rate: T::of(rate / (1.0 - libm::pow(beta1, t))),
         };
+        if !factors.rate.is_finite() {
+            return Err(StepError::Rate {
+                step,
+                rate,
+                precision: T::NAME,
+            });
+        }
         let frozen = params.frozen().to_vec();
+        let trained = params.iter().zip(grads).zip(&frozen);
+        for ((name, _), grad) in trained
+            .filter(|(_, frozen)| !**frozen)
+            .map(|(both, _)| both)
+        {
+            if !squares_are_finite(grad.data()) {
+                let too_large = |g: &&T| !(**g * **g).is_finite();
+                let value = grad.data().iter().find(too_large);
+                return Err(StepError::Gradient {
+                    step,
+                    parameter: name.to_string(),
+                    value: value.map_or(f64::NAN, |g| g.f64()),
+                    precision: T::NAME,
+                });
+            }
+        }
+        self.step = step;
         let state = self.first.iter_mut().zip(&mut self.second).zip(frozen);
         for ((value, grad), ((m, v), frozen)) in
             params.values_mut().iter_mut().zip(grads).zip(state)
@@ -129,8 +171,62 @@ impl<T: Real> AdamW<T> {
                 update(factors, grad.data(), m, v, value.data_mut());
             }
         }
+        Ok(())
     }
 }
+
+/// A step that was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepError {
+    /// A gradient that is not finite, or whose square is not.
+    Gradient {
+        /// Counted from 1.
+        step: u64,
+        /// Whose gradient.
+        parameter: String,
+        /// The first such number in it.
+        value: f64,
+        /// What it was computed in.
+        precision: &'static str,
+    },
+    /// A rate that is not finite with its correction, r / (1 - β₁ᵗ).
+    Rate {
+        /// Counted from 1.
+        step: u64,
+        /// r.
+        rate: f64,
+        /// What it was to be used in.
+        precision: &'static str,
+    },
+}
+
+impl std::fmt::Display for StepError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StepError::Gradient {
+                step,
+                parameter,
+                value,
+                precision,
+            } => write!(
+                f,
+                "step {step}: the gradient of {parameter} holds {value:e}, expected sizes below \
+                 sqrt({precision}::MAX), whose squares are finite"
+            ),
+            StepError::Rate {
+                step,
+                rate,
+                precision,
+            } => write!(
+                f,
+                "step {step}: the learning rate is {rate:e}, expected one that is finite in {precision} when it is \
+                 divided by 1 - beta1^{step}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StepError {}
 
 #[cfg(test)]
 mod tests {
@@ -162,7 +258,7 @@ mod tests {
         ];
         for ((grad, rate, beta1), want) in steps.into_iter().zip(want) {
             let grads = [Tensor::from_slice(1, 3, &grad)];
-            adamw.step(&mut params, &grads, rate, beta1);
+            adamw.step(&mut params, &grads, rate, beta1).unwrap();
             for (&got, want) in params.values()[0].data().iter().zip(want) {
                 // Measured: 2.3e-16.
                 assert!((got - want).abs() <= 4e-16 * want.abs(), "{got} {want}");
@@ -182,7 +278,7 @@ mod tests {
                 let mut adamw = AdamW::new(&params, 0.01);
                 for step in 1..=5 {
                     let beta1 = 0.95 - 0.01 * f64::from(step);
-                    adamw.step(&mut params, &[normal()], 0.01, beta1);
+                    adamw.step(&mut params, &[normal()], 0.01, beta1).unwrap();
                 }
                 let data = params.values()[0].data();
                 data.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
@@ -201,13 +297,13 @@ mod tests {
         };
         let mut params = one(&[0.5, -1.0, 2.0]);
         let mut adamw = AdamW::new(&params, 0.01);
-        adamw.step(&mut params, &grads(0), 0.01, 0.9);
+        adamw.step(&mut params, &grads(0), 0.01, 0.9).unwrap();
         let text = serde_json::to_string(&adamw).unwrap();
         let mut again: AdamW<f64> = serde_json::from_str(&text).unwrap();
         let mut params_again = params.clone();
         assert!(again.fits(&params) && !again.fits(&one(&[1.0])));
-        adamw.step(&mut params, &grads(1), 0.01, 0.9);
-        again.step(&mut params_again, &grads(1), 0.01, 0.9);
+        adamw.step(&mut params, &grads(1), 0.01, 0.9).unwrap();
+        again.step(&mut params_again, &grads(1), 0.01, 0.9).unwrap();
         assert_eq!(params.values()[0].data(), params_again.values()[0].data());
         assert_eq!(adamw, again);
     }
@@ -218,15 +314,64 @@ mod tests {
         let fixed = params.add("fixed", Tensor::scalar(3.0));
         params.freeze(fixed);
         let grads = [Tensor::from_slice(1, 2, &[0.5, 0.0]), Tensor::scalar(0.0)];
-        AdamW::new(&params, 0.1).step(&mut params, &grads, 0.1, 0.9);
+        let mut adamw = AdamW::new(&params, 0.1);
+        adamw.step(&mut params, &grads, 0.1, 0.9).unwrap();
         assert!(params.values()[0].row(0)[1] < 2.0, "decayed");
         assert_eq!(params[fixed].item(), 3.0);
+    }
+
+    #[test]
+    fn what_v_cannot_hold_is_refused_and_changes_nothing() {
+        let mut params = Params::<f32>::default();
+        params.add("first", Tensor::scalar(1.0));
+        params.add("w", Tensor::from_slice(1, 70, &[1.0; 70]));
+        let fixed = params.add("fixed", Tensor::scalar(1.0));
+        params.freeze(fixed);
+        let mut adamw = AdamW::new(&params, 0.1);
+        let grads = |g: f32| {
+            let mut of_w = Tensor::filled(1, 70, 0.5);
+            of_w.data_mut()[67] = g;
+            [Tensor::scalar(1.0), of_w, Tensor::scalar(0.0)]
+        };
+        adamw.step(&mut params, &grads(0.5), 0.1, 0.9).unwrap();
+        let (before, then) = (adamw.clone(), params.clone());
+        let values = |params: &Params<f32>| {
+            let values = params.values().iter();
+            values.flat_map(|v| v.data().to_vec()).collect::<Vec<_>>()
+        };
+        for g in [1.85e19, -f32::MAX, f32::INFINITY, f32::NAN] {
+            let refused = adamw.step(&mut params, &grads(g), 0.1, 0.9).unwrap_err();
+            let want = format!(
+                "step 2: the gradient of w holds {:e}, expected sizes below sqrt(f32::MAX), whose squares are finite",
+                f64::from(g)
+            );
+            assert_eq!(refused.to_string(), want);
+            assert_eq!(adamw, before);
+            assert_eq!(values(&params), values(&then));
+        }
+        let refused = adamw.step(&mut params, &grads(0.5), 1e38, 0.9);
+        let told = refused.unwrap_err().to_string();
+        assert!(
+            told.starts_with("step 2: the learning rate is 1e38, expected one"),
+            "{told}"
+        );
+        assert_eq!(adamw, before);
+
+        // The largest that there may be: however long it comes, the parameter moves, and comes back.
+        let most = 1.84e19;
+        for step in 0..20_000 {
+            let g = if step < 10_000 { most } else { -most };
+            adamw.step(&mut params, &grads(g), 0.1, 0.9).unwrap();
+            let v = adamw.second[1][67];
+            assert!(v.is_finite() && v > 0.0, "step {step}: {v}");
+        }
+        assert!((params.values()[1].data()[67]).abs() < 1e4);
     }
 
     #[test]
     #[should_panic(expected = "AdamW: w is (1, 2), its gradient (2, 1)")]
     fn a_gradient_of_another_shape() {
         let mut params = one(&[1.0, 2.0]);
-        AdamW::new(&params, 0.0).step(&mut params, &[Tensor::zeros(2, 1)], 0.1, 0.9);
+        let _ = AdamW::new(&params, 0.0).step(&mut params, &[Tensor::zeros(2, 1)], 0.1, 0.9);
     }
 }

@@ -25,6 +25,44 @@ pub struct Model<T: Real> {
 }
 
 impl<T: Real> Model<T> {
+    /// How many numbers the parameters of such a model are, before any of them is made. A float, since sizes that come
+    /// from outside may multiply to more than an integer holds.
+    pub fn numbers(config: &ModelConfig, method: &dyn Attention<T>) -> f64 {
+        let [
+            vocabulary,
+            positions,
+            dim,
+            hidden,
+            head_hidden,
+            layers,
+            classes,
+        ] = [
+            config.vocabulary,
+            config.positions,
+            config.dim,
+            config.hidden,
+            config.head_hidden,
+            config.layers,
+            config.classes,
+        ]
+        .map(|size| size as f64);
+        let linear = |inputs: f64, outputs: f64| inputs * outputs + outputs;
+        let own = method.shapes(config.layer_shape());
+        let own: f64 = own
+            .iter()
+            .map(|(_, [rows, cols])| *rows as f64 * *cols as f64)
+            .sum();
+        let norm = 2.0 * dim;
+        let layer =
+            2.0 * norm + 4.0 * linear(dim, dim) + own + linear(dim, hidden) + linear(hidden, dim);
+        let features = match config.documents {
+            1 => dim,
+            _ => 4.0 * dim,
+        };
+        let head = linear(features, head_hidden) + linear(head_hidden, classes);
+        (vocabulary + positions) * dim + layers * layer + norm + head
+    }
+
     /// A model around an attention method, and its parameters at their start.
     ///
     /// # Panics

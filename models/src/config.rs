@@ -1,5 +1,8 @@
 //! The sizes of a model.
 
+use ops::Dropout;
+use ops::attention::LayerShape;
+
 /// What the pooled vector of a document is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
@@ -51,6 +54,17 @@ impl ModelConfig {
     /// The largest rate of dropout: what is kept is divided by one minus the rate.
     pub const MOST_DROPOUT: f64 = 0.99;
 
+    /// Whether a model can have this rate of dropout: none, or one that drops something and keeps something.
+    pub fn takes_dropout(rate: f64) -> bool {
+        rate == 0.0 || (Dropout::LEAST..=Self::MOST_DROPOUT).contains(&rate)
+    }
+
+    /// Whether the tables of a model can have this standard deviation at their start: of a smaller one f32 would lose
+    /// the numbers.
+    pub fn takes_embedding_std(std: f64) -> bool {
+        (f64::from(f32::MIN_POSITIVE)..=10.0).contains(&std)
+    }
+
     /// The paper's sizes for all tasks (two layers, two heads of 32 columns) with mean pooling.
     pub fn new(vocabulary: usize, positions: usize, classes: usize, documents: usize) -> Self {
         ModelConfig {
@@ -68,6 +82,15 @@ impl ModelConfig {
             pad: false,
             embedding_std: ModelConfig::EMBEDDING_STD,
             sincos2d: false,
+        }
+    }
+
+    /// What the attention of a layer has to know.
+    pub(crate) fn layer_shape(&self) -> LayerShape {
+        LayerShape {
+            positions: self.positions,
+            heads: self.heads,
+            head_width: self.head_width(),
         }
     }
 
@@ -116,9 +139,9 @@ impl ModelConfig {
                 self.documents
             ));
         }
-        if !(self.embedding_std > 0.0 && self.embedding_std <= 10.0) {
+        if !Self::takes_embedding_std(self.embedding_std) {
             return wrong(format!(
-                "embedding_std is {}, expected a positive number up to 10",
+                "embedding_std is {:?}, expected a positive number of f32 up to 10",
                 self.embedding_std
             ));
         }
@@ -129,11 +152,12 @@ impl ModelConfig {
                 self.positions, self.dim
             ));
         }
-        if !(0.0..=ModelConfig::MOST_DROPOUT).contains(&self.dropout) {
+        if !Self::takes_dropout(self.dropout) {
             return wrong(format!(
-                "dropout is {}, expected a rate from 0 to {}",
+                "dropout is {:?}, expected 0 or a rate from {:e} to {}",
                 self.dropout,
-                ModelConfig::MOST_DROPOUT
+                Dropout::LEAST,
+                Self::MOST_DROPOUT
             ));
         }
         Ok(())
@@ -173,12 +197,23 @@ mod tests {
         assert!(message(|c| c.classes = 0).contains("classes is 0"));
         assert!(message(|c| c.heads = 3).contains("dim 64 does not divide into 3 heads"));
         assert!(message(|c| c.documents = 3).contains("documents is 3"));
-        assert!(message(|c| c.embedding_std = 0.0).contains("embedding_std is 0"));
+        for std in [0.0, 1e-300, 1e-45, 11.0, f64::NAN] {
+            let wrong = ModelConfig {
+                embedding_std: std,
+                ..right.clone()
+            };
+            let told = wrong.validate().unwrap_err().to_string();
+            assert!(
+                told.contains(&format!("embedding_std is {std:?}")),
+                "{told}"
+            );
+        }
         let message_of_sincos2d = message(|c| (c.sincos2d, c.positions) = (true, 2048));
         assert!(message_of_sincos2d.contains("sincos2d with 2048 positions"));
         let message_of_sincos2d = message(|c| (c.sincos2d, c.dim) = (true, 66));
         assert!(message_of_sincos2d.contains("of 66 columns"));
         assert!(message(|c| c.dropout = 1.0).contains("dropout is 1"));
+        assert!(message(|c| c.dropout = 1e-300).contains("dropout is 1e-300, expected 0 or"));
         assert!(message(|c| c.dropout = f64::NAN).contains("dropout is NaN"));
     }
 }

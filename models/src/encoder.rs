@@ -14,7 +14,7 @@
 
 use engine::{Bound, Draws, ParamId, Real, Stream, Var};
 use ops::Dropout;
-use ops::attention::{Attention, Inputs, LayerShape, Place};
+use ops::attention::{Attention, Inputs, Place};
 
 use crate::config::ModelConfig;
 use crate::document::Document;
@@ -119,11 +119,7 @@ impl Layer {
         method: &dyn Attention<T>,
     ) -> Layer {
         let dim = config.dim;
-        let shape = LayerShape {
-            positions: config.positions,
-            heads: config.heads,
-            head_width: config.head_width(),
-        };
+        let shape = config.layer_shape();
         let attention = format!("{name}.mha.attn");
         Layer {
             norm1: start.norm(&format!("{name}.norm1"), dim),

@@ -35,7 +35,7 @@
 //!     assert!((loss.item() - 0.69).abs() < 0.2); // about ln 2: it has seen nothing yet
 //!     bound.accumulate(tape.backward(&loss), &mut sums);
 //! }
-//! adamw.step(&mut params, &sums, schedule.rate(0), schedule.beta1(0));
+//! adamw.step(&mut params, &sums, schedule.rate(0), schedule.beta1(0)).unwrap();
 //! ```
 
 pub mod adamw;
@@ -47,7 +47,7 @@ mod parts;
 pub mod schedule;
 pub mod weights;
 
-pub use adamw::AdamW;
+pub use adamw::{AdamW, StepError};
 pub use classifier::{Model, predicted};
 pub use config::{ConfigError, ModelConfig, Pooling};
 pub use document::Document;

@@ -88,6 +88,13 @@ pub fn load_safetensors<T: Real>(params: &mut Params<T>, bytes: &[u8]) -> Result
                 });
             }
         };
+        if let Some(place) = numbers.iter().position(|x| !x.is_finite()) {
+            return Err(WeightsError::Number {
+                name: name.to_string(),
+                place,
+                precision: T::NAME,
+            });
+        }
         loaded.push(Tensor::from_slice(value.rows(), value.cols(), &numbers));
     }
     for (value, loaded) in params.values_mut().iter_mut().zip(loaded) {
@@ -130,6 +137,15 @@ pub enum WeightsError {
         /// The type met.
         got: String,
     },
+    /// A number is not finite, or not in the model's precision.
+    Number {
+        /// The parameter.
+        name: String,
+        /// Which of its numbers, from 0.
+        place: usize,
+        /// The precision.
+        precision: &'static str,
+    },
 }
 
 impl std::fmt::Display for WeightsError {
@@ -170,6 +186,14 @@ impl std::fmt::Display for WeightsError {
             WeightsError::Type { name, got } => {
                 write!(f, "{name} holds {got} numbers, expected F32 or F64")
             }
+            WeightsError::Number {
+                name,
+                place,
+                precision,
+            } => write!(
+                f,
+                "number {place} of {name} is not finite in {precision}: expected weights that are"
+            ),
         }
     }
 }
@@ -231,6 +255,31 @@ mod tests {
                 .collect::<Vec<_>>()
                 .iter())
         );
+    }
+
+    #[test]
+    fn numbers_that_the_model_cannot_hold_are_refused() {
+        for (number, refused) in [
+            (1e300, true),
+            (f64::NAN, true),
+            (f64::from(f32::MAX), false),
+        ] {
+            let mut wide = params::<f64>(1.0);
+            wide.values_mut()[1].data_mut()[4] = number;
+            let bytes = to_safetensors(&wide);
+            let mut single = params::<f32>(2.0);
+            let before = data(&single);
+            match load_safetensors(&mut single, &bytes) {
+                Ok(()) => assert!(!refused, "{number}"),
+                Err(error) => {
+                    assert!(refused, "{number}");
+                    let told =
+                        "number 4 of a.W.weight is not finite in f32: expected weights that are";
+                    assert_eq!(error.to_string(), told);
+                    assert_eq!(data(&single), before);
+                }
+            }
+        }
     }
 
     #[test]

@@ -332,12 +332,14 @@ fn ten_steps_of_training_learn_four_examples() {
             bound.accumulate(tape.backward_from(&loss, Tensor::scalar(0.25)), &mut sums);
         }
         losses.push(loss_sum);
-        adamw.step(
-            &mut params,
-            &sums,
-            schedule.rate(step),
-            schedule.beta1(step),
-        );
+        adamw
+            .step(
+                &mut params,
+                &sums,
+                schedule.rate(step),
+                schedule.beta1(step),
+            )
+            .unwrap();
     }
     assert!(losses[9] < 0.5 * losses[0], "{losses:?}");
 }

@@ -2,13 +2,13 @@
 
 use engine::{Params, Real, Seed, Stream, Tensor, Var};
 use models::{Model, ModelConfig};
-use ops::attention::{Attention, Inputs, LayerShape, find};
+use ops::attention::{Attention, Inputs, LayerShape, Options, find, registry};
 
 fn start<T: Real>(config: ModelConfig, attn: &str) -> Params<T> {
-    let options = ops::attention::Options {
+    let options = Options {
         features: 256,
         dropout: 0.1,
-        ..ops::attention::Options::default()
+        ..Options::default()
     };
     let method = find::<T>(attn).unwrap().method(&options);
     Model::new(config, method, Seed(42)).1
@@ -40,6 +40,38 @@ fn counts_of_the_five_tasks() {
             assert_eq!(start::<f32>(config, attn).count(), count, "{task} {attn}");
         }
     }
+}
+
+#[test]
+fn their_number_is_known_before_they_are_made() {
+    for entry in registry::<f32>() {
+        for (released, documents, layers) in [(false, 1, 2), (true, 2, 1), (false, 2, 0)] {
+            let options = Options {
+                features: 6,
+                released,
+                ..Options::default()
+            };
+            let config = ModelConfig {
+                documents,
+                head_hidden: 24,
+                ..small(layers)
+            };
+            let known = Model::numbers(&config, &*entry.method(&options));
+            let (_, params) = Model::new(config, entry.method(&options), Seed(1));
+            assert_eq!(known, params.count() as f64, "{}", entry.name);
+        }
+    }
+    let options = Options {
+        features: usize::MAX,
+        ..Options::default()
+    };
+    let method = find::<f32>("linformer").unwrap().method(&options);
+    let config = ModelConfig {
+        vocabulary: usize::MAX,
+        ..small(usize::MAX)
+    };
+    let known = Model::numbers(&config, &*method);
+    assert!(known > 1e40 && known.is_finite(), "{known}");
 }
 
 #[test]

@@ -169,12 +169,14 @@ fn errors<T: Real>(bytes: &[u8], steps: usize, moved: f64) -> [f64; 2] {
         for (step, want) in case.numbers(expected).into_iter().enumerate().take(steps) {
             let (loss, sums, _) = run(&params);
             training = training.max(error(&[loss], &[want]));
-            adamw.step(
-                &mut params,
-                &sums,
-                schedule.rate(step),
-                schedule.beta1(step),
-            );
+            adamw
+                .step(
+                    &mut params,
+                    &sums,
+                    schedule.rate(step),
+                    schedule.beta1(step),
+                )
+                .unwrap();
         }
     }
     [forward, training]

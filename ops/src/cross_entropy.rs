@@ -4,6 +4,7 @@ use engine::check::{Case, check, normal};
 use engine::{Real, Tensor, Var};
 
 /// loss = -ln p_label with p = softmax(logits): (1, classes) to (1, 1). No exponential overflows, whatever the logits.
+/// It is no number unless all logits are finite: one of minus infinity at another class would leave no trace in it.
 ///
 /// # Panics
 /// If `label` is not below the number of classes.
@@ -27,7 +28,10 @@ fn node<'t, T: Real>(logits: &Var<'t, T>, label: usize) -> Var<'t, T> {
     for p in p.data_mut() {
         *p /= sum;
     }
-    let loss = sum.ln() - (x[label] - largest);
+    let loss = match x.iter().all(|x| x.is_finite()) {
+        true => sum.ln() - (x[label] - largest),
+        false => T::of(f64::NAN),
+    };
     let (tape, p) = (logits.tape(), logits.tape().save(&p));
     tape.record(
         "cross_entropy",
@@ -98,6 +102,16 @@ mod tests {
         let (loss, gradient) = loss_and_gradient(&[-3e38f32, -3e38], 0);
         assert!((loss - std::f64::consts::LN_2).abs() < 1e-7);
         assert_eq!(gradient, [-0.5, 0.5]);
+    }
+
+    #[test]
+    fn an_infinite_logit_is_no_finite_loss_whatever_its_class() {
+        let infinity = f32::INFINITY;
+        for logits in [[0.0, -infinity], [-infinity, 0.0], [0.0, infinity]] {
+            assert!(loss_and_gradient(&logits, 0).0.is_nan(), "{logits:?}");
+        }
+        // What f32 cannot hold.
+        assert_eq!(loss_and_gradient(&[3e38f32, -3e38], 1).0, f64::INFINITY);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Dropout {
 }
 
 impl Dropout {
+    /// The smallest rate that drops anything: lower ones are rounded to 0.
+    pub const LEAST: f64 = 0.5 / STEPS as f64;
+
     /// The mask that belongs to `key`; take it from [`Stream::key`].
     ///
     /// # Panics
@@ -372,6 +375,12 @@ mod tests {
         let x = tape.leaf("x", Tensor::scalar(1f32));
         dropout(x, None);
         assert_eq!(tape.records().len(), 1);
+    }
+
+    #[test]
+    fn the_least_rate_is_the_first_that_drops() {
+        assert_eq!(Dropout::new(Dropout::LEAST, 0).dropped, 1);
+        assert_eq!(Dropout::new(Dropout::LEAST.next_down(), 0).dropped, 0);
     }
 
     #[test]

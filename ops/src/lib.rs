@@ -60,3 +60,9 @@ pub fn cases() -> Vec<Case> {
     cases.extend(attention::suite::cases());
     cases
 }
+
+/// The Rust code of these documents is a test: the files of `examples`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/adding-a-method.md")]
+#[doc = include_str!("../../docs/gradients.md")]
+struct Documents;

@@ -1,8 +1,8 @@
 //! From a row a token to one row an example.
 
 use engine::check::{Case, check, normal};
-use engine::lanes::add_up;
-use engine::{Real, Tensor, Var};
+use engine::lanes::{self, add_up};
+use engine::{MatRef, Real, Tensor, Var};
 
 /// y = (the sum of the rows of x) / `divisor`: (n, c) to (1, c). With `divisor` = n that is the mean over the tokens;
 /// with the padded length it is the released code's pooling, which shrinks short inputs.
@@ -36,6 +36,24 @@ fn node<'t, T: Real>(x: &Var<'t, T>, divisor: usize) -> Var<'t, T> {
             }
         }
         [dx]
+    })
+}
+
+/// The rows of matrices (n, c) less the mean of all their rows: for what depends on differences of rows alone, whose
+/// digits are lost where all rows lie far from zero together.
+pub(crate) fn centred<T: Real, const N: usize>(x: [MatRef<'_, T>; N]) -> [Tensor<T>; N] {
+    let mut mean = vec![T::ZERO; x[0].cols()];
+    for x in x {
+        add_up(x, &mut mean);
+    }
+    let count: usize = x.iter().map(MatRef::rows).sum();
+    lanes::scale(T::ONE / T::of(count as f64), &mut mean);
+    x.map(|x| {
+        let mut x = Tensor::from_view(x);
+        for i in 0..x.rows() {
+            lanes::subtract(&mean, x.row_mut(i));
+        }
+        x
     })
 }
 

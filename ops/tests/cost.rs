@@ -159,7 +159,14 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
 #[test]
 fn multiply_adds_are_those_of_the_formulas() {
     for entry in registry::<f32>() {
-        for (n, features, p) in [(2048, 64, 32), (2048, 32, 32), (1000, 100, 16)] {
+        // The last with more features than tokens.
+        let sizes = [
+            (2048, 64, 32),
+            (2048, 32, 32),
+            (1000, 100, 16),
+            (200, 900, 16),
+        ];
+        for (n, features, p) in sizes {
             let by = Product::Matrixmultiply;
             let got = spend(entry.name, by, n, features, 1, p).multiply_adds as f64;
             let options = Options {
@@ -172,6 +179,38 @@ fn multiply_adds_are_those_of_the_formulas() {
             assert!(
                 (got - want).abs() <= 0.04 * want,
                 "{name}, n {n}, d {features}, p {p}: {got}, by its formula {want}"
+            );
+        }
+    }
+}
+
+/// What a method allocates is known before it does: features far beyond the tokens are as many as these to methods
+/// that sample tokens, and real sizes to others.
+#[test]
+fn bytes_of_many_features_are_those_of_the_formulas() {
+    let p = 16;
+    for entry in registry::<f32>() {
+        let name = entry.name;
+        for (n, features) in [(128, 600), (2000, 300)] {
+            // What is small beside the matrices of d features comes and goes there.
+            if n > features && name != "nystrom" {
+                continue;
+            }
+            // From d to 2 d, so that what does not depend on d does not count.
+            let got =
+                |features| spend(name, Product::Matrixmultiply, n, features, 1, p).peak as f64;
+            let got = got(2 * features) - got(features);
+            let want = |features| {
+                let options = Options {
+                    features,
+                    ..Options::default()
+                };
+                (entry.cost)(&options, n as f64, p as f64).bytes
+            };
+            let want = want(2 * features) - want(features);
+            assert!(
+                (got - want).abs() <= 0.35 * want,
+                "{name}, n {n}, d {features}: {got}, by its formula {want}"
             );
         }
     }

@@ -231,6 +231,36 @@ fn released_bigbird_has_one_plan_within_1024_tokens_of_the_padded_length() {
     }
 }
 
+/// Released forms count padding, and are exact for fewer tokens.
+#[test]
+fn what_says_that_its_features_reach_an_example_is_exact_there() {
+    let padded = 64;
+    for name in ["bigbird", "nystrom", "informer", "informer-mask", "skein"] {
+        for d in [4, 16, 24, 64] {
+            let method = build::<f64>(name, d, true);
+            let longest = (1..=padded).rfind(|&n| method.reaches(n, padded));
+            let expected = match (name, d) {
+                ("bigbird", 4) => Some(3),
+                // Blocks of 4 and of 6: three of 16 and of 11. Of four blocks all are seen.
+                ("bigbird", 16) => Some(12),
+                ("bigbird", 24) => Some(18),
+                ("nystrom", 4..64) => None,
+                // The factor ⌈d / ln 64⌉ times 5.
+                ("informer", 4) => Some(5),
+                ("informer", 16) => Some(20),
+                ("informer", 24) => Some(30),
+                _ => Some(d),
+            };
+            assert_eq!(longest, expected, "{name}, {d} features");
+            for n in (1..=padded).filter(|&n| method.reaches(n, padded)) {
+                let x = example(stream("reached").at(n), n);
+                let got = run(&*method, &x, padded, stream("draws"));
+                assert_close(&got.output, &exact(&x), &format!("{name}, d {d}, n = {n}"));
+            }
+        }
+    }
+}
+
 /// FAVOR+ with its factor m^-½, x̃ = scale x; `joint` takes the maximum of the keys over both heads.
 fn performer(x: &[Tensor<f64>; 3], w: [Rows; 2], scale: f64, joint: bool) -> [Rows; 2] {
     let scaled = |x: &[f64]| x.iter().map(|x| x * scale).collect::<Vec<f64>>();

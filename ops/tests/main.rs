@@ -4,6 +4,7 @@ mod dense;
 mod dense_projected;
 mod dense_random;
 mod elementary;
+mod far_from_zero;
 mod plain;
 mod spread;
 mod suite;

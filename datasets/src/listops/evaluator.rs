@@ -6,7 +6,7 @@
 //! with the arguments so far, and either a value or the bracket `]`.
 
 use super::{CLOSE, DIGIT, MAX, MED, MIN, SUM};
-use crate::file::quoted;
+use crate::shown::quoted;
 
 /// What stands on the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]

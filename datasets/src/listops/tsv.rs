@@ -1,16 +1,17 @@
 //! The benchmark's files of ListOps: `basic_{train,val,test}.tsv`.
 //!
 //! The first line is `Source<TAB>Target`; each other line is an expression as printed (`evaluator.rs` tells how) and
-//! its value as one digit. Lines end in LF or in CRLF (Python's `csv.writer` writes CRLF, and so does [`write()`]). No
-//! field is quoted. A byte order mark before the header and empty lines at the end are passed over. A line has 256 KiB
-//! at most, so that a file that is something else cannot fill the memory.
+//! its value as one digit. Lines are those of `lines.rs` (Python's `csv.writer` ends them in CRLF, and so does
+//! [`write()`]), and have 256 KiB at most, so that a file that is something else cannot fill the memory. No field is
+//! quoted, since none holds what `csv.writer` quotes: a quote is no word of an expression.
 
 use super::evaluator::evaluate;
 use super::{CLOSE, DIGIT, OPERATORS, Tree};
-use crate::DataError;
-use crate::file::{self, quoted};
+use crate::lines::{Fault, Line, Lines};
+use crate::shown::quoted;
+use crate::{DataError, file};
 use rayon::prelude::*;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 const HEADER: &[u8] = b"Source\tTarget";
@@ -18,7 +19,7 @@ const HEADER: &[u8] = b"Source\tTarget";
 const LONGEST: usize = 1 << 18;
 /// Bytes of lines that are gathered and then read in parallel.
 const CHUNK: usize = 4 << 20;
-/// The most lines of these: the result kept for an empty line is larger than the line.
+/// The most lines of these: the result kept for a short line is larger than the line.
 const LINES: usize = 1 << 14;
 
 const EXPECTED: &str =
@@ -112,84 +113,61 @@ pub(super) fn read(path: &Path, mut take: impl FnMut(Row)) -> Result<(), DataErr
         io::ErrorKind::NotFound => DataError::new(path, "there is no such file", EXPECTED, AGAIN),
         _ => unreadable(e),
     })?;
-    let mut input = BufReader::with_capacity(1 << 16, open);
+    let mut lines = Lines::new(open, LONGEST);
+    let failed = |fault: Fault| fault.at(path, EXPECTED, AGAIN);
 
-    let mut header = Vec::new();
-    next(&mut input, &mut header).map_err(unreadable)?;
-    if header.is_empty() {
-        return Err(DataError::new(path, "the file is empty", EXPECTED, AGAIN));
-    }
-    if stripped(header.strip_prefix(file::MARK).unwrap_or(&header)) != HEADER {
-        let header = quoted(&header);
-        return Err(wrong(1, &format!("the header is {header}")));
+    match lines.next().map_err(failed)? {
+        None => return Err(DataError::new(path, "the file is empty", EXPECTED, AGAIN)),
+        Some(Line { bytes: HEADER, .. }) => {}
+        Some(Line { number, bytes }) => {
+            let header = quoted(bytes);
+            return Err(wrong(number, &format!("the header is {header}")));
+        }
     }
 
-    let (mut line, mut ended) = (1, false);
-    // The first of the empty lines that may be at the end.
-    let mut empty = None;
     let mut bytes: Vec<u8> = Vec::new();
-    let mut ends: Vec<usize> = Vec::new();
-    while !ended {
+    // The number of each of these lines, and where it ends.
+    let mut ends: Vec<(usize, usize)> = Vec::new();
+    loop {
         bytes.clear();
         ends.clear();
+        let mut more = Ok(true);
         while bytes.len() < CHUNK && ends.len() < LINES {
-            let before = bytes.len();
-            next(&mut input, &mut bytes).map_err(unreadable)?;
-            if bytes.len() == before {
-                ended = true;
-                break;
-            }
-            ends.push(bytes.len());
-            if bytes.len() - before > LONGEST {
-                break; // Refused below, after the lines before it.
+            match lines.next() {
+                Ok(Some(line)) => {
+                    bytes.extend_from_slice(line.bytes);
+                    ends.push((line.number, bytes.len()));
+                }
+                end => {
+                    more = end.map(|_| false);
+                    break;
+                }
             }
         }
-        let rows: Vec<Result<Option<Row>, String>> = (0..ends.len())
+        let rows: Vec<Result<Row, String>> = (0..ends.len())
             .into_par_iter()
             .map(|i| {
-                let start = i.checked_sub(1).map_or(0, |before| ends[before]);
-                row(&bytes[start..ends[i]], line + 1 + i)
+                let start = i.checked_sub(1).map_or(0, |before| ends[before].1);
+                let (number, end) = ends[i];
+                row(&bytes[start..end], number)
             })
             .collect();
-        for row in rows {
-            line += 1;
-            match (row, empty) {
-                (Ok(None), _) => empty = empty.or(Some(line)),
-                (_, Some(empty)) => return Err(wrong(empty, "the line is empty")),
-                (Ok(Some(row)), None) => take(row),
-                (Err(what), None) => return Err(wrong(line, &what)),
-            }
+        for (row, (number, _)) in rows.into_iter().zip(&ends) {
+            take(row.map_err(|what| wrong(*number, &what))?);
+        }
+        // What is wrong with the next line is told after what is wrong with those before it.
+        if !more.map_err(failed)? {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
-/// Appends the next line with its end, of which no more than a byte over [`LONGEST`] is read.
-fn next(file: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    file.by_ref()
-        .take(LONGEST as u64 + 1)
-        .read_until(b'\n', bytes)
-}
-
-/// The line without its end.
-fn stripped(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// What stands in a line; `None` if it is empty.
-fn row(line: &[u8], number: usize) -> Result<Option<Row>, String> {
-    if line.len() > LONGEST {
-        return Err(format!("more than {LONGEST} bytes long"));
-    }
-    let text = stripped(line);
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let mut fields = text.split(|&byte| byte == b'\t');
+/// What stands in a line.
+fn row(line: &[u8], number: usize) -> Result<Row, String> {
+    let mut fields = line.split(|&byte| byte == b'\t');
     let (source, target, more) = (fields.next(), fields.next(), fields.count());
     let (Some(source), Some(target), 0) = (source, target, more) else {
-        let found = text.iter().filter(|&&byte| byte == b'\t').count() + 1;
+        let found = line.iter().filter(|&&byte| byte == b'\t').count() + 1;
         return Err(format!("columns: {found}, not 2"));
     };
     let &[target @ b'0'..=b'9'] = target else {
@@ -198,14 +176,14 @@ fn row(line: &[u8], number: usize) -> Result<Option<Row>, String> {
     };
     let (codes, value) =
         evaluate(source).map_err(|(column, what)| format!("byte {column}: {what}"))?;
-    Ok(Some(Row {
+    Ok(Row {
         line: number,
         tree: Tree {
             codes: codes.into(),
             value,
         },
         target: target - b'0',
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@
 
 use super::paddle::{LENGTH, MARGIN};
 use super::{SIDE, Settings};
-use crate::file::{self, quoted};
+use crate::file::{self, did_you_mean};
+use crate::lines::{Fault, Line, Lines};
+use crate::shown::{self, quoted};
 use crate::{DataError, picture};
 use rayon::prelude::*;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 /// Folders of the benchmark's three difficulties.
@@ -30,7 +32,7 @@ const NAME: usize = 255;
 /// No file of metadata is larger; those of the benchmark have 61 kB.
 const METADATA: u64 = 4 << 20;
 /// Pictures of a batch, as in the benchmark.
-pub(super) const BATCH: usize = 1000;
+pub const BATCH: usize = 1000;
 
 const LAYOUT: &str = "a folder such as curv_contour_length_14, with imgs and metadata in it";
 pub(super) const GET: &str =
@@ -67,15 +69,16 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf, DataError> {
     match &here(path)[..] {
         [] => {
             let inner = here(&path.join("pathfinder32"));
-            let hint = inner
-                .last()
-                .map_or(GET.into(), |hard| format!("did you mean {hard:?}?"));
+            let hint = inner.last().map_or(GET.into(), |hard| did_you_mean(hard));
             wrong("there is no folder metadata in it", hint)
         }
         [only] => Ok(only.clone()),
         [.., hard] => wrong(
             "there is more than one difficulty in it",
-            format!("did you mean {hard:?}, which the benchmark's tables are about?"),
+            format!(
+                "{} The benchmark's tables are about that one",
+                did_you_mean(hard)
+            ),
         ),
     }
 }
@@ -84,13 +87,8 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf, DataError> {
 pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
     let expected = "files metadata/0.npy, metadata/1.npy and so on";
     let metadata = folder.join("metadata");
-    let listed =
-        fs::read_dir(&metadata).map_err(|e| DataError::unreadable(&metadata, expected, e))?;
     let mut batches = Vec::new();
-    for entry in listed {
-        let file = entry
-            .map_err(|e| DataError::unreadable(&metadata, expected, e))?
-            .path();
+    for file in file::list(&metadata, expected)? {
         let name = file.file_name().and_then(|name| name.to_str());
         let number = name.and_then(|name| name.strip_suffix(".npy")?.parse::<u64>().ok());
         batches.extend(number.map(|number| Batch { number, file }));
@@ -107,7 +105,10 @@ pub(crate) fn batches(folder: &Path) -> Result<Vec<Batch>, DataError> {
         let name = one.file.file_name().unwrap_or_default();
         return Err(DataError::new(
             &other.file,
-            format!("this is batch {number}, and so is {name:?} beside it"),
+            format!(
+                "this is batch {number}, and so is {} beside it",
+                shown::quoted_name(name)
+            ),
             expected,
             "remove one of the two, if they name the same pictures, or give it a number of its own",
         ));
@@ -127,41 +128,23 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
         let expected = format!("a batch of about {BATCH} lines, {METADATA} bytes at most");
         return Err(DataError::new(path, problem, expected, AGAIN));
     }
-    let mut input = BufReader::new(open.take(METADATA));
-    let (mut rows, mut line) = (Vec::new(), Vec::with_capacity(LINE));
-    for number in 1.. {
-        line.clear();
-        input
-            .by_ref()
-            .take(LINE as u64 + 1)
-            .read_until(b'\n', &mut line)
-            .map_err(unreadable)?;
-        if line.is_empty() {
-            break;
-        }
+    let mut lines = Lines::new(open.take(METADATA), LINE);
+    let failed = |fault: Fault| fault.at(path, &expected, AGAIN);
+    if lines.begins_with(b"\x93NUMPY").map_err(failed)? {
+        return Err(DataError::new(
+            path,
+            "line 1: this is a binary numpy array",
+            "text, as the benchmark has it in spite of the file's name",
+            "write its rows as lines of words between spaces",
+        ));
+    }
+    let mut rows = Vec::new();
+    while let Some(Line { number, bytes }) = lines.next_or_empty().map_err(failed)? {
         let wrong = |problem: String| {
             let problem = format!("line {number} {problem}");
             DataError::new(path, problem, expected.clone(), AGAIN)
         };
-        if number == 1 && line.starts_with(b"\x93NUMPY") {
-            return Err(DataError::new(
-                path,
-                "line 1: this is a binary numpy array",
-                "text, as the benchmark has it in spite of the file's name",
-                "write its rows as lines of words between spaces",
-            ));
-        }
-        if line.len() > LINE {
-            return Err(wrong(format!("is longer than {LINE} bytes")));
-        }
-        let text = match number {
-            1 => line.strip_prefix(file::MARK).unwrap_or(&line),
-            _ => &line,
-        };
-        if let Some(place) = text.iter().position(|&b| b == 0) {
-            return Err(wrong(format!("has a NUL as its byte {}", place + 1)));
-        }
-        let Ok(text) = std::str::from_utf8(text) else {
+        let Ok(text) = std::str::from_utf8(bytes) else {
             return Err(wrong("is not UTF-8".into()));
         };
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -201,11 +184,19 @@ pub(crate) fn rows(folder: &Path, batch: &Batch) -> Result<Vec<Row>, DataError> 
 pub(crate) fn image(batch: &Batch, row: &Row) -> Result<Option<Box<[u8]>>, DataError> {
     let picture = picture::read(&row.file, &[png::ColorType::Grayscale]).map_err(|mut error| {
         // The name may be what is wrong.
-        let name = batch.file.file_name().unwrap_or_default().display();
+        let name = shown::name(batch.file.file_name().unwrap_or_default());
         error.problem += &format!("; line {} of metadata/{name} names it", row.line);
         error
     })?;
     Ok(picture.map(|picture| picture.values))
+}
+
+/// The folder of pictures with targets of so many dashes.
+pub(super) fn name(contour_length: usize) -> String {
+    match contour_length {
+        6 => DIFFICULTIES[0].to_string(),
+        length => format!("curv_contour_length_{length}"),
+    }
 }
 
 /// A picture as a PNG.
@@ -226,10 +217,7 @@ pub(super) fn write(
     count: usize,
     picture: &(dyn Fn(usize) -> (usize, Box<[u8]>) + Sync),
 ) -> Result<PathBuf, DataError> {
-    let name = match settings.contour_length {
-        6 => DIFFICULTIES[0].to_string(),
-        length => format!("curv_contour_length_{length}"),
-    };
+    let name = settings.folder();
     let (part, whole) = (parent.join(format!("{name}.part")), parent.join(&name));
     let expected = "a folder that can be written to, with room for about 4 kB a picture";
     file::refuse_existing(&whole)?;

@@ -1,11 +1,12 @@
 //! One line of the benchmark's five-column TSV, and the bytes literals in it.
 //!
-//! Called by `retrieval.rs` and `verify.rs`. A byte order mark and empty lines at the end of a file are passed over.
-//! Whatever else stands in a file, it is one error with the line, and no more than one line is held.
+//! Called by `retrieval.rs` and `verify.rs`. Whatever stands in a file, it is one error with the line (`lines.rs`).
+//! Quotes around a text are part of it, but for those around a bytes literal, which no text begins with: then the table
+//! is one of Python's `csv.writer`, whose quotes nobody takes off here.
 
-use crate::DataError;
-use crate::file::{self, quoted};
-use std::io::{BufRead, BufReader, Read};
+use crate::lines::{Line, Lines};
+use crate::shown::quoted;
+use crate::{DataError, file};
 use std::path::Path;
 
 /// The longest line taken, in bytes; those of the benchmark are a hundred times shorter.
@@ -29,50 +30,16 @@ pub(crate) struct Row {
 
 /// Calls `each` with every line of the file `path`.
 pub(crate) fn rows(path: &Path, each: &mut dyn FnMut(Row)) -> Result<(), DataError> {
-    let failed = |problem: String| DataError::new(path, problem, COLUMNS, AGAIN);
     let open = file::open(path).map_err(|e| DataError::unreadable(path, COLUMNS, e))?;
-    let mut bytes = BufReader::with_capacity(1 << 16, open);
-    let mut line = Vec::new();
-    // The first of the empty lines that may be at the end.
-    let mut empty = None;
-    for number in 1.. {
-        line.clear();
-        let mut limited = (&mut bytes).take(LONGEST as u64 + 1);
-        let read = limited
-            .read_until(b'\n', &mut line)
-            .map_err(|e| failed(format!("line {number} cannot be read")).caused_by(e))?;
-        if read == 0 {
-            break;
-        }
-        if read > LONGEST {
-            return Err(failed(format!(
-                "line {number} is over {LONGEST} bytes long"
-            )));
-        }
-        let ended = line.strip_suffix(b"\n").unwrap_or(&line);
-        let ended = ended.strip_suffix(b"\r").unwrap_or(ended);
-        let ended = match number {
-            1 => ended.strip_prefix(file::MARK).unwrap_or(ended),
-            _ => ended,
-        };
-        if ended.is_empty() {
-            empty = empty.or(Some(number));
-            continue;
-        }
-        if let Some(empty) = empty {
-            return Err(failed(format!("line {empty}: the line is empty")));
-        }
-        match parse(ended) {
-            Ok(row) => each(row),
-            Err(wrong) => {
-                return Err(DataError::new(
-                    path,
-                    format!("line {number}: {}", wrong.problem),
-                    wrong.expected,
-                    AGAIN,
-                ));
-            }
-        }
+    let mut lines = Lines::new(open, LONGEST);
+    while let Some(Line { number, bytes }) = lines
+        .next()
+        .map_err(|fault| fault.at(path, COLUMNS, AGAIN))?
+    {
+        each(parse(bytes).map_err(|wrong| {
+            let problem = format!("line {number}: {}", wrong.problem);
+            DataError::new(path, problem, wrong.expected, AGAIN)
+        })?);
     }
     Ok(())
 }
@@ -112,13 +79,6 @@ impl Wrong {
 }
 
 fn parse(line: &[u8]) -> Result<Row, Wrong> {
-    if let Some(place) = line.iter().position(|&b| b == 0) {
-        let problem = format!("a NUL byte at byte {} of the line", place + 1);
-        return Err(Wrong::new(
-            problem,
-            "text; a bytes literal writes NUL as \\x00",
-        ));
-    }
     let mut columns = line.split(|&b| b == b'\t');
     let five: [Option<&[u8]>; 5] = std::array::from_fn(|_| columns.next());
     let [
@@ -189,6 +149,13 @@ pub(super) fn literal(text: &[u8]) -> Vec<u8> {
 fn decode(text: &[u8]) -> Result<(Vec<u8>, bool), Wrong> {
     let quote = match text {
         [b'b', quote @ (b'\'' | b'"'), ..] => *quote,
+        [b'"', b'b', b'\'' | b'"', .., b'"'] => {
+            let expected = "b'...' alone: quotes mean nothing in these tables";
+            return Err(Wrong::new(
+                "a bytes literal stands between quotes",
+                expected,
+            ));
+        }
         _ => return Ok((text.to_vec(), false)),
     };
     let expected = "a bytes literal of Python, b'...'";
@@ -312,6 +279,8 @@ mod tests {
                 "5 more bytes after the bytes literal, which ends at byte 4",
             ),
             ("b'caf\u{e9}'", "byte 6 of the bytes literal is not ASCII"),
+            ("\"b'a'\"", "stands between quotes"),
+            ("\"b\"\"it's\"\"\"", "stands between quotes"),
             (r"b'\x4'", "byte 3: \\x without two digits"),
             (r"b'abc\xg0'", "byte 6: \\x without two digits"),
             ("b'\\\u{e9}'", "is not ASCII"),
@@ -348,7 +317,10 @@ mod tests {
             (b"2.0\tA\tB\tx\ty", "the label is \"2.0\""),
             (b"1.0 \tA\tB\tx\ty", "the label is \"1.0 \""),
             (b"nan\tA\tB\tx\ty", "the label is \"nan\""),
-            (b"1.0\tA\tB\tx\0\ty", "a NUL byte at byte 10"),
+            (
+                b"1.0\tA\tB\tx\t\"b\"\"it's\"\"\"",
+                "column 5: a bytes literal stands between quotes",
+            ),
             (b"1.0\t\tB\tx\ty", "the id in column 2 is \"\""),
             (b"1.0\tA\t\xff\tx\ty", "the id in column 3 is \"\\xff\""),
             (b"1.0\tA\tB\tx\tb'y", "column 5: the bytes literal has no"),

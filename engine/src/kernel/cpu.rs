@@ -97,6 +97,18 @@ impl Product {
             .filter(|product| product.is_available())
     }
 
+    /// The instructions that its `f32` is computed with on this machine, the only thing whose rounding depends on the kind
+    /// of CPU: "avx512", "avx2", "avx", "neon" or "portable". The loops of [`mod@crate::lanes`] follow the CPU too, with
+    /// the same bits everywhere.
+    pub fn instructions(self) -> &'static str {
+        match (self, level()) {
+            (Product::Matrixmultiply, _) => matrixmultiply_instructions(),
+            (Product::FixedOrder, Level::Avx512) => "avx512",
+            (Product::FixedOrder, Level::Avx2) => "avx2",
+            (Product::FixedOrder, Level::Portable) => "portable",
+        }
+    }
+
     /// Computes with it from now on, on all threads of this process.
     ///
     /// # Errors
@@ -132,6 +144,36 @@ impl Product {
         INSTEAD.set(before);
         result
     }
+}
+
+/// What matrixmultiply finds, which does not say it: the conditions of its `sgemm_kernel.rs`, in their order.
+fn matrixmultiply_instructions() -> &'static str {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        if allowed("avx512f") && is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        let fused = allowed("fma") && is_x86_feature_detected!("fma");
+        if fused && allowed("avx2") && is_x86_feature_detected!("avx2") {
+            return "avx2";
+        }
+        if allowed("avx") && is_x86_feature_detected!("avx") {
+            return "avx";
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    if allowed("neon") && std::arch::is_aarch64_feature_detected!("neon") {
+        return "neon";
+    }
+    "portable"
+}
+
+/// Whether matrixmultiply was built with leave to use these instructions: all of them, unless MMTEST_FEATURE, which it
+/// reads then, lists some.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
+fn allowed(feature: &str) -> bool {
+    let listed = option_env!("MMTEST_FEATURE").unwrap_or("");
+    listed.is_empty() || listed.split(',').any(|one| one == feature)
 }
 
 /// Why a product cannot be had.

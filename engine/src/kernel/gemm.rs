@@ -365,6 +365,7 @@ pub fn gemm<T: Real>(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>, beta: T, c: M
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::Product;
 
     #[test]
     fn product_of_heads_and_transposes_equals_the_plain_loop() {
@@ -382,6 +383,25 @@ mod tests {
                     1.0
                 };
                 assert!((c[i * 8 + j] - want).abs() < 1e-12, "({i}, {j})");
+            }
+        }
+    }
+
+    /// Whether multiply-adds are fused is seen in the sum: (1 + 2^-12)² - 1 without its last bit, if its square is
+    /// rounded first.
+    #[test]
+    fn the_product_says_what_it_multiplies_with() {
+        let x = 1.0 + 2.0f32.powi(-12);
+        for product in Product::available() {
+            let mut y = [0.0];
+            let (a, b) = ([1.0, x], [-1.0, x]);
+            let (a, b) = (MatRef::new(&a, 1, 2), MatRef::new(&b, 2, 1));
+            product.within(|| gemm(1.0, a, b, 0.0, MatMut::new(&mut y, 1, 1)));
+            let unfused = 2.0f32.powi(-11);
+            match product.instructions() {
+                "avx512" | "avx2" | "neon" => assert_eq!(y, [unfused + 2.0f32.powi(-24)]),
+                "avx" | "portable" => assert_eq!(y, [unfused]),
+                other => panic!("{other}"),
             }
         }
     }

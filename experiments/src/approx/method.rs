@@ -1,5 +1,8 @@
 //! What is compared: registered methods at a budget d, and estimators of this experiment alone.
 
+use super::input::WIDTH;
+use crate::error::Result;
+use crate::flags::method;
 use engine::{Draws, Tensor, Var};
 use ops::attention::attend::Attend;
 use ops::attention::softmax::Softmax;
@@ -104,8 +107,8 @@ impl Method {
     ///
     /// # Errors
     /// If there is none; the message lists those there are.
-    pub(super) fn registered(name: &str) -> Result<Method, ops::attention::UnknownMethod> {
-        find::<f32>(name)?;
+    pub(super) fn registered(name: &str) -> Result<Method> {
+        method(name)?;
         Ok(Method {
             name: name.to_string(),
             kind: Kind::Registered {
@@ -116,20 +119,40 @@ impl Method {
         })
     }
 
+    /// The bytes that one head of n tokens takes at least.
+    pub(super) fn bytes(&self, n: usize, d: usize) -> f64 {
+        match &self.kind {
+            Kind::Registered { name, .. } => {
+                let entry = find::<f32>(name).expect("looked up when the flags were read");
+                entry.bytes(&self.options(d), n, WIDTH)
+            }
+            // Every column of S has one entry, or a row has; y and W.
+            Kind::Sketch(_) => (8 * n * WIDTH) as f64,
+        }
+    }
+
+    fn options(&self, d: usize) -> Options {
+        match self.kind {
+            Kind::Registered {
+                released, halved, ..
+            } => Options {
+                features: if halved { (d / 2).max(1) } else { d },
+                released,
+                ..Options::default()
+            },
+            Kind::Sketch(_) => Options {
+                features: d,
+                ..Options::default()
+            },
+        }
+    }
+
     /// The method with d features.
     pub(super) fn build(&self, d: usize) -> Box<dyn Attention<f32>> {
         match &self.kind {
-            Kind::Registered {
-                name,
-                released,
-                halved,
-            } => {
+            Kind::Registered { name, .. } => {
                 let entry = find::<f32>(name).expect("looked up when the flags were read");
-                entry.method(&Options {
-                    features: if *halved { (d / 2).max(1) } else { d },
-                    released: *released,
-                    ..Options::default()
-                })
+                entry.method(&self.options(d))
             }
             Kind::Sketch(law) => Box::new(Sketched {
                 law: law.clone(),

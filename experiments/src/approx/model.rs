@@ -9,17 +9,18 @@
 use super::input::Head;
 use crate::config::{self, Budget, Config};
 use crate::error::{Error, Result};
+use crate::experiment::fingerprint;
 use crate::product::ProductFlag;
 use crate::task::Task;
 use crate::trained::{Trained, Weights};
-use crate::trainer;
+use crate::trainer::{self, refuse_not_finite};
+use crate::whole_file;
 use datasets::Dataset;
 use engine::{Draws, Params, Stream, Tape, Tensor, Var};
 use models::{Document, Model, ModelConfig, load_safetensors};
 use ops::attention::softmax::Softmax;
 use ops::attention::{Attention, Inputs, LayerShape, Options, Reads, find};
 use safetensors::SafeTensors;
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -91,12 +92,23 @@ impl Reader {
     }
 
     /// With the weights of the run in `folder`: those of its test, or before there are any, those
-    /// that a test would be about now.
-    pub(super) fn load_run(&mut self, folder: &Path, product: &ProductFlag) -> Result<()> {
+    /// that a test would be about now. If the texts are to be its `own`, others are refused.
+    pub(super) fn load_run(
+        &mut self,
+        folder: &Path,
+        own: bool,
+        product: &ProductFlag,
+    ) -> Result<()> {
         of_run(folder)?;
         let run = Trained::open(folder)?;
         let mut config = run.config.clone();
         product.over(&mut config);
+        if own {
+            // Here texts are not cut as the run cuts them.
+            let texts = Task::Text.load(&config).map_err(Error::data)?;
+            run.refuse_other_data(&fingerprint(&texts))?;
+        }
+        run.refuse_other_classes(&self.texts)?;
         let classes = self.texts.classes.len();
         let (model, mut params) =
             trainer::model(&config, &Task::Text.encoding(config.black()), classes)?;
@@ -121,7 +133,7 @@ impl Reader {
 
     /// With the weights in a file, and exact attention between the layers.
     pub(super) fn load_weights(&mut self, file: &Path) -> Result<()> {
-        let bytes = fs::read(file).map_err(|cause| Error::file("cannot read", file, &cause))?;
+        let bytes = whole_file::read(file)?;
         let place = file.display().to_string();
         let wrong = |message: String| Error::failure(message).at(&place);
         let bytes = without_own(&bytes).map_err(wrong)?;
@@ -130,12 +142,27 @@ impl Reader {
             .validate()
             .map_err(|error| wrong(error.to_string()))?;
         let between = Between::Exact;
+        // Sizes of empty tensors are no numbers in the file.
+        let numbers = Model::numbers(&config, &*between.build());
+        if numbers > bytes.len() as f64 {
+            return Err(wrong(format!(
+                "weights of another model: their shapes are of {numbers:.0} numbers, more than there are"
+            )));
+        }
         let (_, mut params) = Model::new(config.clone(), between.build(), engine::Seed(0));
         load_safetensors(&mut params, &bytes).map_err(|error| wrong(error.to_string()))?;
+        refuse_not_finite(&params).map_err(|error| error.at(&place).hint("name another file"))?;
         if self.texts.encoding.vocabulary > config.vocabulary {
             return Err(wrong(format!(
                 "a model of {} words, texts need {}",
                 config.vocabulary, self.texts.encoding.vocabulary
+            )));
+        }
+        if self.texts.classes.len() != config.classes {
+            return Err(wrong(format!(
+                "a model of {} classes, texts have {}",
+                config.classes,
+                self.texts.classes.len()
             )));
         }
         self.model = Some(TrainedModel {
@@ -224,6 +251,10 @@ impl Attention<f32> for Watched {
             queries: true,
             keys: true,
         }
+    }
+
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        self.inner.shapes(shape)
     }
 
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<f32>)> {

@@ -51,6 +51,15 @@ impl<'a> Case<'a> {
             .map_err(|error| format!("{name} is {text:?} in the metadata: {error}"))
     }
 
+    /// How many numbers the tensors hold whose names begin with `prefix`.
+    pub(super) fn held(&self, prefix: &str) -> usize {
+        let tensors = self.file.iter();
+        tensors
+            .filter(|(name, _)| name.starts_with(prefix))
+            .map(|(_, tensor)| tensor.shape().iter().product::<usize>())
+            .sum()
+    }
+
     pub(super) fn shape(&self, name: &str) -> Result<Vec<usize>, String> {
         Ok(self.tensor(name, None)?.0)
     }

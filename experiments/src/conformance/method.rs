@@ -1,7 +1,9 @@
 //! The registered methods that a case is about, and the options it gives them.
 
 use super::case::Case;
-use ops::attention::Options;
+use crate::memory::lacking;
+use engine::Real;
+use ops::attention::{Attention, Options, find};
 
 /// A method under which a case is run.
 pub(super) struct Method {
@@ -45,12 +47,39 @@ pub(super) fn methods(case: &Case<'_>) -> Result<Vec<Method>, String> {
         .collect())
 }
 
+/// The method of a case in `T`, if one head of its sizes fits into memory: n tokens, p columns.
+pub(super) fn build<T: Real>(
+    case: &Case<'_>,
+    method: &Method,
+    [n, p]: [usize; 2],
+) -> Result<Box<dyn Attention<T>>, String> {
+    let options = options(case)?;
+    if options.features == 0 {
+        return Err("the sizes of the case leave the method no feature".to_string());
+    }
+    let entry = find::<T>(&method.name).map_err(|error| error.to_string())?;
+    // Bytes are reckoned for f32.
+    let bytes = entry.bytes(&options, n, p) * size_of::<T>() as f64 / size_of::<f32>() as f64;
+    let what = format!(
+        "{} with {} features and {n} tokens",
+        method.name, options.features
+    );
+    match lacking(&what, bytes) {
+        None => Ok(entry.method(&options)),
+        Some(message) => Err(message),
+    }
+}
+
 /// The options of a case: what `--features` has to be for the sizes of its draws.
-pub(super) fn options(case: &Case<'_>) -> Result<Options, String> {
+fn options(case: &Case<'_>) -> Result<Options, String> {
     let size = |tensor: &str, axis: usize| {
         let shape = case.shape(tensor)?;
         let size = shape.get(axis).copied();
         size.ok_or_else(|| format!("{tensor} has shape {shape:?}: too few dimensions"))
+    };
+    let times = |factor: usize, size: usize| {
+        let product = size.checked_mul(factor);
+        product.ok_or_else(|| format!("{factor} times {size} is no number of features"))
     };
     let features = match case.text("attn")? {
         _ if case.is_model() => case.setting("d")?,
@@ -62,9 +91,9 @@ pub(super) fn options(case: &Case<'_>) -> Result<Options, String> {
         "nystrom" => case.setting("landmarks")?,
         "informer" => case.setting("u")?,
         // Blocks and chunks are a quarter of the budget, Skyformer's samples half of it.
-        "bigbird" => 4 * case.setting::<usize>("block")?,
-        "reformer" => 4 * case.setting::<usize>("chunk")?,
-        "skyformer" => 2 * size("sampled", 0)?,
+        "bigbird" => times(4, case.setting("block")?)?,
+        "reformer" => times(4, case.setting("chunk")?)?,
+        "skyformer" => times(2, size("sampled", 0)?)?,
         _ => size("q", 0)?,
     };
     Ok(Options {

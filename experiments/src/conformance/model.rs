@@ -6,10 +6,9 @@
 
 use super::case::Case;
 use super::error::{Comparison, Kind, Measure, norm};
-use super::method::{Method, options};
+use super::method::{Method, build};
 use engine::{Draw, Draws, GradientSums, Params, Real, Seed, Tape, Tensor};
 use models::{AdamW, Document, Model, ModelConfig, OneCycle, Pooling, load_safetensors};
-use ops::attention::find;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of training that are compared in f32: later ones have left the path of f64.
@@ -32,8 +31,14 @@ struct Batch<T: Real> {
 /// Runs the case in `T`.
 pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Measure>, String> {
     let config = config(case)?;
-    let attention = find::<T>(&method.name).map_err(|error| error.to_string())?;
-    let attention = attention.method(&options(case)?);
+    let attention = build::<T>(case, method, [config.positions, config.head_width()])?;
+    // Its parameters come from the file. Not less than all of them: of a few that are missing the names are told below.
+    let (numbers, held) = (Model::numbers(&config, &*attention), case.held("param."));
+    if numbers > 2.0 * held as f64 {
+        return Err(format!(
+            "the metadata are of a model with {numbers:.0} parameters, param.* hold {held}"
+        ));
+    }
     let (model, mut params) = Model::new(config, attention, Seed(0));
     load_safetensors(&mut params, &case.extract("param.")?)
         .map_err(|error| format!("param.*: {error}"))?;
@@ -97,7 +102,9 @@ fn train<T: Real>(
         let batch = run(model, &params, rows)?;
         pairs.push((batch.loss.f64(), want));
         let (rate, beta1) = (schedule.rate(step), schedule.beta1(step));
-        adamw.step(&mut params, &batch.gradients, rate, beta1);
+        adamw
+            .step(&mut params, &batch.gradients, rate, beta1)
+            .map_err(|error| error.to_string())?;
     }
     comparison.sequence(losses, pairs);
     if double && !cycled {

@@ -7,9 +7,9 @@
 
 use super::case::Case;
 use super::error::{Comparison, Kind, Measure, norm};
-use super::method::{Method, options};
+use super::method::{Method, build};
 use engine::{Draw, Draws, Real, Seed, Tape, Var};
-use ops::attention::{Inputs, LayerShape, Place, find};
+use ops::attention::{Inputs, LayerShape, Place};
 use std::collections::BTreeMap;
 
 /// The inputs of every method.
@@ -19,14 +19,16 @@ const NOTED: &str = "probabilities";
 
 /// Runs the case in `T`.
 pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Measure>, String> {
-    let attention = find::<T>(&method.name).map_err(|error| error.to_string())?;
-    let attention = attention.method(&options(case)?);
-    let [n, p] = case.shape("q")?[..] else {
-        return Err(format!(
-            "q has shape {:?}, expected [n, p]",
-            case.shape("q")?
-        ));
+    let shape = case.shape("q")?;
+    let (n, p) = match shape[..] {
+        [n, p] if n > 0 && p > 0 => (n, p),
+        _ => {
+            return Err(format!(
+                "q has shape {shape:?}, expected [n, p], none of them 0"
+            ));
+        }
     };
+    let attention = build::<T>(case, method, [n, p])?;
     let head = |name: &str| case.matrix::<T>(name, (n, p));
 
     let tape = Tape::new();
@@ -39,14 +41,14 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
         heads: 1,
         head_width: p,
     };
-    // Their values come from the file; those drawn here only tell names and shapes.
-    for (own, value) in attention.parameters(shape, Seed(0).stream("replaced")) {
+    // Their values come from the file.
+    for (own, [rows, cols]) in attention.shapes(shape) {
         let names = case.names();
         let name = names.iter().find(|name| name.eq_ignore_ascii_case(own));
         let name = name.ok_or_else(|| format!("tensor {own}, a parameter of it, is missing"))?;
         leaves.push((
             name.to_string(),
-            tape.leaf("parameter", case.matrix(name, value.shape())?),
+            tape.leaf("parameter", case.matrix(name, (rows, cols))?),
         ));
     }
     let draws = draws(case, method, &leaves)?;

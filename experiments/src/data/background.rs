@@ -1,12 +1,13 @@
 //! Work in a thread of its own, for what may be long without a look at whether somebody has asked to stop: waiting for
 //! the network, reading all there is, writing a set. Whoever stops leaves it behind; it ends with the process.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
-/// Between two looks whether somebody has asked to stop.
-pub(super) const GLANCE: Duration = Duration::from_millis(50);
+/// Between two looks whether there is something new, or somebody has asked to stop. It is slept, and no clock is asked
+/// whether it is over: one that goes back would not say so.
+pub(super) const GLANCE: Duration = Duration::from_millis(5);
 
 /// What comes next of work in the background.
 pub(super) enum Next<T> {
@@ -39,10 +40,10 @@ pub(super) fn begin_one<T: Send + 'static>(
 /// Waits for the next.
 pub(super) fn next<T>(from: &Receiver<T>, stop: &dyn Fn() -> bool) -> Next<T> {
     while !stop() {
-        match from.recv_timeout(GLANCE) {
+        match from.try_recv() {
             Ok(next) => return Next::Came(next),
-            Err(RecvTimeoutError::Disconnected) => return Next::Ended,
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(TryRecvError::Disconnected) => return Next::Ended,
+            Err(TryRecvError::Empty) => thread::sleep(GLANCE),
         }
     }
     Next::Stopped

@@ -13,19 +13,21 @@
 //! Without a checksum, all bytes of a file are of one address. The one that what is here came from
 //! is tried first, and goes on with it; any other begins again, once it has answered.
 
-use super::background::{self, Next};
+use super::background::{self, GLANCE, Next};
 use super::gauge::Gauge;
 use super::manifest::Archive;
-use crate::error::{Error, Result};
+use crate::error::{Error, FULL, Result};
 use crate::output::{hex, tell};
 use crate::whole_file;
+use datasets::shown;
 use indicatif::DecimalBytes;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use ureq::http::{HeaderMap, HeaderName, StatusCode};
 use ureq::{Agent, ResponseExt};
@@ -109,7 +111,7 @@ impl Download<'_> {
                         here => format!(
                             "stopped: {} are in {}; the same command goes on from there",
                             DecimalBytes(here),
-                            part.display()
+                            shown::name(&part)
                         ),
                     });
                     self.remove_empty(&file, &part)?;
@@ -201,9 +203,11 @@ impl Download<'_> {
 
     /// Waits; true if it was told to stop.
     fn wait(&self, pause: Duration) -> bool {
-        let start = Instant::now();
-        while start.elapsed() < pause && !(self.stop)() {
-            std::thread::sleep(Duration::from_millis(50).min(pause));
+        let mut left = pause;
+        while !left.is_zero() && !(self.stop)() {
+            let nap = left.min(GLANCE);
+            thread::sleep(nap);
+            left -= nap;
         }
         (self.stop)()
     }
@@ -331,11 +335,7 @@ impl Download<'_> {
         let most = total.unwrap_or(self.most());
         let failed = |cause: io::Error| {
             let hint = "free some space; the same command then goes on from there";
-            let error = Error::file("cannot write", &part, &cause);
-            match cause.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error.hint(hint),
-                _ => error,
-            }
+            Error::file("cannot write", &part, &cause).hint_if(FULL, hint)
         };
         file.seek(SeekFrom::Start(here)).map_err(failed)?;
         let mut body = response.into_body().into_reader();

@@ -1,10 +1,11 @@
 //! How far a download, a checksum or an unpacking has come: a bar on a terminal, else a plain line
 //! now and then. Both go to standard error.
 
+use crate::clock::Pause;
 use crate::output::tell;
-use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use crate::status_line::StatusLine;
+use indicatif::{DecimalBytes, ProgressBar};
+use std::time::Duration;
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -14,32 +15,28 @@ pub(super) struct Gauge {
     /// A bar that is hidden prints plain lines.
     bar: ProgressBar,
     what: String,
-    spoken: Option<Instant>,
+    /// Since it last said something.
+    pause: Option<Pause>,
 }
 
 impl Gauge {
     /// `what` is done or read, such as "checking reviews.tar.gz"; how many bytes that are, if it is
     /// known.
     pub(super) fn new(what: String, bytes: Option<u64>) -> Self {
-        let target = match io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        Self::on(target, what, bytes)
+        Self::on(StatusLine::stderr(), what, bytes)
     }
 
-    fn on(target: ProgressDrawTarget, what: String, bytes: Option<u64>) -> Self {
+    fn on(line: Option<StatusLine>, what: String, bytes: Option<u64>) -> Self {
         let template = match bytes {
             Some(_) => {
                 "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
             }
             None => "{msg} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}",
         };
-        let style = ProgressStyle::with_template(template).expect("a valid template");
-        let bar = ProgressBar::with_draw_target(bytes, target).with_style(style);
+        let bar = StatusLine::bar(line.as_ref(), bytes, template);
         bar.set_message(what.clone());
-        let spoken = None;
-        Self { bar, what, spoken }
+        let pause = None;
+        Self { bar, what, pause }
     }
 
     /// Counts from here when it tells how fast it goes; `bytes` if their number has become known.
@@ -54,7 +51,7 @@ impl Gauge {
     /// Shows that `done` bytes are done.
     pub(super) fn set(&mut self, done: u64) {
         self.bar.set_position(done);
-        if !self.bar.is_hidden() || self.spoken.is_some_and(|at| at.elapsed() < PAUSE) {
+        if !self.bar.is_hidden() || !self.pause.as_mut().is_none_or(Pause::is_over) {
             return;
         }
         let shown = DecimalBytes(done);
@@ -66,7 +63,7 @@ impl Gauge {
             }
             None => tell(&format!("{}: {shown}", self.what)),
         }
-        self.spoken = Some(Instant::now());
+        self.pause = Some(Pause::new(PAUSE));
     }
 
     /// Prints a line that stays.
@@ -84,14 +81,13 @@ impl Drop for Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use indicatif::InMemoryTerm;
+    use crate::status_line::tests::Screen;
 
     #[test]
-    fn the_bar_fits_eighty_columns() {
-        let screen = InMemoryTerm::new(5, 80);
-        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+    fn the_bar_fits_eighty_columns_and_is_cut_below() {
+        let (screen, line) = Screen::new(80);
         let what = "cifar-10-binary.tar.gz".to_string();
-        let mut gauge = Gauge::on(target, what, Some(170_052_171));
+        let mut gauge = Gauge::on(Some(line), what, Some(170_052_171));
         gauge.begin(100_000_000, None);
         gauge.set(123_456_789);
         gauge.bar.force_draw();
@@ -99,6 +95,9 @@ mod tests {
         assert_eq!(shown.lines().count(), 1, "{shown}");
         assert!(shown.contains("123.46 MB/170.05 MB"), "{shown}");
         assert!(shown.ends_with(" left"), "{shown}");
+        screen.narrow(20);
+        gauge.bar.force_draw();
+        assert_eq!(screen.contents(), "cifar-10-binary.tar");
         drop(gauge);
         assert_eq!(screen.contents(), "");
     }

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::output::tell;
 use crate::task::Task;
 use crate::whole_file;
+use datasets::shown;
 use datasets::verify::Report;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -137,10 +138,10 @@ impl Get {
         }
         whole_file::rename(&unverified, &place)
             .map_err(|cause| Error::file("cannot create", &place, &cause))?;
-        let [before, now] = [&unverified, &place].map(|path| path.display().to_string());
+        let [before, now] = [&unverified, &place].map(shown::name);
         tell(&format!(
             "{now} is unpacked; {} is kept for other tasks, and may be removed",
-            path.display()
+            shown::name(path)
         ));
         Ok(fetched.map(|Fetched { mut report, .. }| {
             report.title = report.title.replace(&before, &now);

@@ -1,12 +1,12 @@
 //! `data make`: sets made by this program, in the layout of the published ones, for other programs
 //! or for `--data`.
 //!
-//! A set appears whole: it is written under a temporary name beside its own, and renamed. With it
-//! goes `made.toml` ([`MADE`]), which says what it is, so that nobody takes it for the published one;
-//! only a folder that has one is replaced by `--overwrite`.
+//! With a set goes `made.toml` ([`MADE`]), which says what it is, so that nobody takes it for the published one; only a
+//! folder that has one, and no file of anybody else, is replaced by `--overwrite` ([`made`](super::made)).
 
 use super::background::{self, GLANCE, Next};
-use super::{refuse_existing, refuse_full_disk, remove};
+use super::made::Place;
+use super::{refuse_full_disk, remove};
 use crate::error::{Error, Result};
 use crate::flags::{parse_seed, whole};
 use crate::interrupt::{INTERRUPTED, Interrupt};
@@ -15,19 +15,18 @@ use crate::task::Task;
 use crate::whole_file;
 use datasets::listops::{self, Shape};
 use datasets::pathfinder::{self, Settings};
-use datasets::{Dataset, MADE, Protocol, Split, retrieval, text};
-use serde::Serialize;
+use datasets::{Dataset, MADE, Protocol, Split, retrieval, shown, text};
+use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::TryRecvError;
+use std::thread;
 
 /// A few times the largest part of a published set; more is a mistake of typing.
 const MOST: usize = 1_000_000;
-/// For the work to end when its folder has gone.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// For the work to end when its folder has gone: so many looks whether it has, about a second.
+const LOOKS: usize = 200;
 /// The pictures of Pathfinder if no others are asked for.
 const SETTINGS: &str = "lra";
 
@@ -65,14 +64,14 @@ pub(super) struct Flags {
 }
 
 /// What `made.toml` says.
-#[derive(Serialize)]
-struct Record<'a> {
-    task: Task,
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) task: Task,
     seed: u64,
-    count: &'a [usize],
+    pub(super) count: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    settings: Option<&'a str>,
-    program: &'a str,
+    pub(super) settings: Option<String>,
+    program: String,
 }
 
 pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
@@ -81,25 +80,13 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     let settings = settings(flags)?;
     let default = || PathBuf::from(format!("made/{}-s{}", task.name(), flags.seed));
     let folder = flags.out.clone().unwrap_or_else(default);
-    let name = folder.file_name().ok_or_else(|| {
-        Error::usage(format!(
-            "{}: expected the name of a folder",
-            folder.display()
-        ))
-        .hint("--out FOLDER names it")
-    })?;
-    refuse_existing(&folder, flags.overwrite)?;
-    if flags.overwrite {
-        refuse_foreign(&folder)?;
-    }
-    refuse_full_disk(task, bytes(task, &count), &existing(&folder)?, "--out")?;
-    let temporary = folder.with_file_name(format!(".{}.tmp", name.display()));
-    let cannot = |doing: &str, path: &Path, cause: io::Error| {
-        Error::file(&format!("cannot {doing}"), path, &cause)
-    };
+    let place = Place::find(&folder, flags.overwrite)?;
+    refuse_full_disk(task, bytes(task, &count), &place.nearest()?, "--out")?;
+    let temporary = place.temporary.clone();
     let interrupt = Interrupt::install()?;
     remove(&temporary)?;
-    fs::create_dir_all(&temporary).map_err(|cause| cannot("create", &temporary, cause))?;
+    fs::create_dir_all(&temporary)
+        .map_err(|cause| Error::file("cannot create", &temporary, &cause))?;
     let filled = background::begin_one({
         let (folder, seed, count) = (temporary.clone(), flags.seed, count.clone());
         move || fill(task, &folder, seed, &settings, &count)
@@ -109,12 +96,12 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
         Next::Ended => panic!("the work on {} has panicked", temporary.display()),
         Next::Stopped => {
             // It ends with its folder, or soon after; what it writes meanwhile would stay.
-            let since = Instant::now();
-            while since.elapsed() < PATIENCE {
+            for _ in 0..LOOKS {
                 let _ = remove(&temporary);
-                if let Ok(_) | Err(RecvTimeoutError::Disconnected) = filled.recv_timeout(GLANCE) {
+                if !matches!(filled.try_recv(), Err(TryRecvError::Empty)) {
                     break;
                 }
+                thread::sleep(GLANCE);
             }
             remove(&temporary)?;
             return Ok(ExitCode::from(INTERRUPTED));
@@ -124,28 +111,22 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
         let record = Record {
             task,
             seed: flags.seed,
-            count: &count,
+            count: count.clone(),
             settings: (task == Task::Pathfinder)
-                .then(|| flags.settings.as_deref().unwrap_or(SETTINGS)),
-            program: concat!("skein-lab ", env!("CARGO_PKG_VERSION"), ", data make"),
+                .then(|| flags.settings.as_deref().unwrap_or(SETTINGS).to_string()),
+            program: concat!("skein-lab ", env!("CARGO_PKG_VERSION"), ", data make").to_string(),
         };
         let record = toml::to_string(&record)?;
         whole_file::write(&temporary.join(MADE), &[record.as_bytes()])
     });
-    let renamed = written.and_then(|()| {
-        if flags.overwrite {
-            remove(&folder)?;
-        }
-        whole_file::rename(&temporary, &folder).map_err(|cause| cannot("create", &folder, cause))
-    });
-    if let Err(error) = renamed {
+    if let Err(error) = written.and_then(|()| place.take()) {
         let _ = remove(&temporary); // What went wrong first is the error worth telling.
         return Err(error);
     }
     let numbers: Vec<String> = count.iter().map(usize::to_string).collect();
     answer(&format!(
         "{}: {} examples of {}, seed {}\n",
-        folder.display(),
+        shown::name(&folder),
         numbers.join(" + "),
         task.name(),
         flags.seed
@@ -203,15 +184,6 @@ fn bytes(task: Task, count: &[usize]) -> u64 {
     count.iter().map(|&n| n as u64 * of_one).sum()
 }
 
-/// The nearest folder above a new one that is there.
-fn existing(folder: &Path) -> Result<PathBuf> {
-    let absolute =
-        std::path::absolute(folder).map_err(|cause| Error::file("cannot find", folder, &cause))?;
-    let mut above = absolute.ancestors().skip(1);
-    let found = above.find(|folder| folder.is_dir());
-    Ok(found.unwrap_or(Path::new(".")).to_path_buf())
-}
-
 /// How pictures of Pathfinder are drawn.
 fn settings(flags: &Flags) -> Result<Settings> {
     if flags.settings.is_some() && flags.task != Task::Pathfinder {
@@ -219,7 +191,11 @@ fn settings(flags: &Flags) -> Result<Settings> {
         return Err(Error::usage(message).hint("leave it out; pathfinder has"));
     }
     let name = flags.settings.as_deref().unwrap_or(SETTINGS);
-    Settings::named(name).map_err(|message| Error::usage(message).hint("see data make --help"))
+    Settings::named(name).map_err(|message| {
+        let known = Settings::NAMED.map(|(known, _)| known);
+        let error = Error::usage(message).hint("see data make --help");
+        error.did_you_mean(name, known)
+    })
 }
 
 /// Writes the set into an empty folder.
@@ -268,19 +244,6 @@ fn write_texts(folder: &Path, data: &Dataset, split: &Split, count: usize) -> Re
     Ok(())
 }
 
-/// Refuses to replace what this program has not made.
-fn refuse_foreign(folder: &Path) -> Result<()> {
-    let empty = || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
-    if folder.join(MADE).is_file() || folder.symlink_metadata().is_err() || empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "cannot overwrite {}: there is no {MADE} in it, so data make has not made it",
-        folder.display()
-    );
-    Err(Error::usage(message).hint("choose another --out"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,7 +251,8 @@ mod tests {
     #[test]
     fn a_set_that_does_not_fit_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        let above = existing(&root.path().join("made/new/set")).unwrap();
+        let place = Place::find(&root.path().join("made/new/set"), false).unwrap();
+        let above = place.nearest().unwrap();
         assert_eq!(above, root.path());
         assert_eq!(bytes(Task::Retrieval, &[1000, 10, 10]), 612_000);
         let needed = bytes(Task::ListOps, &[1 << 50, 1, 1]);

@@ -1,22 +1,20 @@
 //! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as
 //! characters or as a PNG.
 
-use super::{cached, refuse_existing};
+use super::cached;
 use crate::config::{Budget, Config};
 use crate::error::{Error, Result};
 use crate::flags::whole;
-use crate::output::answer;
+use crate::out_file::OutFile;
+use crate::output::{COLUMNS, answer};
 use crate::task::{BUILTIN, Task};
-use crate::whole_file;
-use datasets::{Dataset, Example, image, listops, pathfinder};
+use datasets::{Dataset, Example, image, listops, pathfinder, shown};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Lines of a text that are shown.
 const LINES: usize = 4;
-/// Columns of what is not written to a terminal.
-const COLUMNS: usize = 80;
 /// From black to white.
 const GREYS: &[u8; 10] = b" .:-=+*#%@";
 
@@ -58,28 +56,30 @@ pub(super) struct Flags {
 pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
     let task = flags.task;
     let pictures = task.has_pictures();
-    if let Some(out) = &flags.out {
-        if !pictures {
-            let message = format!("--out draws pictures; {} has none", task.name());
-            return Err(Error::usage(message).hint("image and pathfinder have"));
-        }
-        refuse_existing(out, flags.overwrite)?;
+    if flags.out.is_some() && !pictures {
+        let message = format!("--out draws pictures; {} has none", task.name());
+        return Err(Error::usage(message).hint("image and pathfinder have"));
     }
+    let out = match &flags.out {
+        Some(out) if out.file_name().is_none() => {
+            let message = format!("--out {}: expected the name of a file", out.display());
+            return Err(Error::usage(message).hint("such as --out pictures.png"));
+        }
+        // Nothing in a PNG says whose it is.
+        Some(out) => Some((out, OutFile::new(out, flags.overwrite, None)?)),
+        None => None,
+    };
     let data = load(flags)?;
     let split = match flags.split.as_str() {
         "train" => &data.train,
         "dev" => &data.dev,
         _ => &data.test,
     };
-    if let Some(out) = &flags.out {
-        if out.file_name().is_none() {
-            let message = format!("--out {}: expected the name of a file", out.display());
-            return Err(Error::usage(message).hint("such as --out pictures.png"));
-        }
+    if let Some((out, file)) = out {
         let columns = flags.count.unwrap_or(8);
         let sheet = image::contact_sheet(split, &data.classes, columns)?;
-        whole_file::write(out, &[&sheet])?;
-        let mut text = format!("{}: {}\n", out.display(), data.name);
+        file.write(&sheet)?;
+        let mut text = format!("{}: {}\n", shown::name(out), data.name);
         for (row, class) in data.classes.iter().enumerate() {
             let _ = writeln!(text, "  row {}: {class}", row + 1); // A string takes all.
         }
@@ -154,29 +154,12 @@ fn describe(task: Task, example: &Example, width: usize) -> String {
                 text,
                 "{start}{} bytes\n{}",
                 document.len(),
-                lines(&printable(document), width)
+                lines(&shown::bytes(document), width)
             ),
         };
         text.truncate(text.trim_end_matches('\n').len());
     }
     text.push('\n');
-    text
-}
-
-/// A text in one line: what is no printable character as its escape.
-fn printable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            match letter {
-                '\'' | '"' | '\\' => text.push(letter),
-                _ => text.extend(letter.escape_debug()),
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
     text
 }
 
@@ -220,13 +203,6 @@ fn picture(pixels: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_no_text_is_shown_as_escapes() {
-        let text = b"caf\xc3\xa9 \"x\" \\ \x1b[31m\t\n\xff\x00\xe2\x80\xae";
-        let shown = "caf\u{e9} \"x\" \\ \\u{1b}[31m\\t\\n\\xff\\0\\u{202e}";
-        assert_eq!(printable(text), shown);
-    }
 
     #[test]
     fn texts_are_cut_at_the_width() {

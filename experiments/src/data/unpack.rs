@@ -3,14 +3,15 @@
 //!
 //! What an archive says is not trusted: only plain files are taken, no link; the path of a member
 //! is matched by its last names against patterns, and is written where the pattern says, so that no
-//! member can lead out of the folder; sizes and numbers have bounds. The folder is whole when all
-//! members are in it and gzip's checksum has been reached; else it is removed.
+//! member can lead out of the folder; sizes and numbers have bounds. Which forms of archives are
+//! read, `datasets::archive` says. The folder is whole when all members are in it and gzip's
+//! checksum has been reached; else it is removed.
 
 use super::gauge::Gauge;
 use super::manifest::{Set, is_plain};
 use super::remove;
 use crate::error::{Error, Result};
-use flate2::read::MultiGzDecoder;
+use datasets::archive::{self, Member};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -84,10 +85,9 @@ fn members(
         read: 0,
         stop,
     };
-    let unpacked = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, watched));
+    let unpacked = archive::unzipped(BufReader::with_capacity(1 << 16, watched));
     // One byte more than is allowed, to tell an archive that is too large from one that ends there.
     let limit = bytes.saturating_mul(EXPANSION).saturating_add(1 << 20);
-    let mut archive = tar::Archive::new(unpacked.take(limit));
     let patterns: Vec<Vec<&str>> = set
         .files
         .iter()
@@ -101,17 +101,18 @@ fn members(
         .collect();
     let mut found = vec![0usize; patterns.len()];
     let mut room = set.unpacked_bytes.saturating_mul(2);
-    // `raw`: no header can ask for memory, and a link has no contents.
-    for entry in archive.entries().map_err(Fault::Damaged)?.raw(true) {
-        let mut entry = entry.map_err(Fault::Damaged)?;
-        let plain = entry.header().entry_type().is_file();
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let Some((pattern, steps)) = member(&patterns, &name).filter(|_| plain) else {
-            continue;
+    let broken = |_, cause: io::Error| match cause.kind() {
+        io::ErrorKind::Unsupported => Fault::Other(failed(cause.to_string())),
+        _ => Fault::Damaged(cause),
+    };
+    let take = |mut file: Member<'_>| {
+        let name = String::from_utf8_lossy(file.path).into_owned();
+        let Some((pattern, steps)) = member(&patterns, &name).filter(|_| !file.is_link) else {
+            return Ok(());
         };
         found[pattern] += 1;
         room = room
-            .checked_sub(entry.size())
+            .checked_sub(file.size)
             .filter(|_| found.iter().sum::<usize>() <= MEMBERS)
             .ok_or_else(|| failed(format!("there is far more in it than expected ({name})")))?;
         let target: PathBuf = folder.join(steps.join("/"));
@@ -121,14 +122,14 @@ fn members(
             io::ErrorKind::AlreadyExists => failed(format!("{name} is in it twice")),
             _ => Error::file("cannot write", &target, &cause),
         })?;
-        copy(&mut entry, &mut out, &target)?;
-    }
+        copy(&mut file.contents, &mut out, &target)
+    };
+    let mut rest = archive::members(unpacked.take(limit), broken, take)?;
     if let Some(missing) = found.iter().position(|&count| count == 0) {
         let pattern = patterns[missing].join("/");
         return Err(failed(format!("there is no {pattern} in it")).into());
     }
     // What follows the last member; at its end, gzip compares its checksum.
-    let mut rest = archive.into_inner();
     io::copy(&mut rest, &mut io::sink()).map_err(Fault::Damaged)?;
     match rest.limit() {
         0 => Err(failed(format!("it holds more than {limit} bytes")).into()),

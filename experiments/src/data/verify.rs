@@ -1,7 +1,7 @@
 //! `data verify`: one page about data on the disk (`datasets::verify`), and an exit code.
 
 use crate::error::{Error, Result};
-use crate::output::answer;
+use crate::output::{answer, fitted};
 use crate::task::Task;
 use datasets::verify::{self, Report};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,10 @@ pub(super) const HELP: &str = "\
 Exit code 0: a run can use the data; of listops, a single file, however small,
 and a folder without basic_train.tsv pass as parts. 1: they cannot be read,
 leave a split empty (under protocol clean), or contradict themselves (every
-Target of listops is computed anew, and lines with a wrong one are named), or,
-with --published, they are not the published ones.";
+Target of listops is computed anew, and lines with a wrong one are named;
+pathfinder may name a picture twice, or show it under both labels), or, with
+--published, they are not the published ones. A run refuses what leaves a split
+empty, and says what contradicts itself in its notes.";
 
 /// The flags of `verify`.
 #[derive(clap::Args, Debug)]
@@ -31,7 +33,7 @@ pub(super) struct Flags {
 
 pub(super) fn verify(flags: &Flags) -> Result<ExitCode> {
     let report = report(flags.task, &flags.path)?;
-    answer(&report.to_string())?;
+    answer(&fitted(&report.to_string()))?;
     let wrong = match (report.faults.len(), report.differences.len()) {
         (0, 0) => return Ok(ExitCode::SUCCESS),
         (0, _) if !flags.published => return Ok(ExitCode::SUCCESS),

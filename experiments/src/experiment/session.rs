@@ -1,18 +1,20 @@
 //! A run under way: steps, evaluations and checkpoints, then the test.
 
 use super::outcome::Outcome;
-use super::start::{EarlyStopping, checkpoint, other_best};
+use super::start::{EarlyStopping, Opened, checkpoint, other_best};
 use super::{Data, End};
+use crate::clock::{Pause, a_second};
 use crate::config::{Config, Protocol};
 use crate::error::Result;
 use crate::events::Events;
 use crate::interrupt::Interrupt;
 use crate::memory;
-use crate::output::tell;
+use crate::output::{shell_word, tell};
 use crate::progress::Progress;
 use crate::report;
 use crate::run::{Run, Timing};
-use crate::trainer::{Evaluation, Norms, State, Step, Trainer};
+use crate::trainer::{DIVERGED, Evaluation, Norms, State, Step, Trainer};
+use datasets::Split;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -23,9 +25,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 
 /// An evaluation as metrics.jsonl has it.
 #[derive(Serialize)]
-struct Dev {
+struct Dev<'a> {
     dev: Evaluation,
-    norms: Vec<Norms>,
+    norms: &'a [Norms],
 }
 
 /// What TensorBoard is shown of an evaluation.
@@ -50,7 +52,10 @@ pub(super) struct Session<'a> {
     run: Run,
     events: Option<Events>,
     progress: Progress,
+    done: usize,
     watch: EarlyStopping,
+    /// An evaluation comes before the next step, with this.
+    due: Option<Vec<Norms>>,
     began: Instant,
     spent: Spent,
 }
@@ -64,22 +69,25 @@ struct Spent {
 }
 
 impl<'a> Session<'a> {
-    /// That goes on after `done` steps.
+    /// That goes on from where a run is.
     pub(super) fn new(
         config: &'a Config,
         data: &'a Data,
-        run: Run,
+        opened: Opened,
         events: Option<Events>,
-        done: usize,
-        watch: EarlyStopping,
     ) -> Self {
+        let mut progress = Progress::new(config.steps, opened.done);
+        let best = opened.watch.best;
+        progress.evaluated(None, best.map(|(step, dev)| (step, dev.loss)));
         Self {
             config,
             data,
-            run,
+            run: opened.run,
             events,
-            progress: Progress::new(config.steps, done),
-            watch,
+            progress,
+            done: opened.done,
+            watch: opened.watch,
+            due: opened.due,
             began: Instant::now(),
             spent: Spent::default(),
         }
@@ -89,46 +97,59 @@ impl<'a> Session<'a> {
     pub(super) fn train(
         &mut self,
         trainer: &mut Trainer,
-        mut done: usize,
         stop_after: Option<usize>,
         interrupt: &Interrupt,
     ) -> Result<Stopped> {
         let config = self.config;
-        let mut saved = Instant::now();
-        if interrupt.requested() {
-            // While the run was opened, at a checkpoint.
-            return Ok(Stopped::Interrupted(done));
-        }
-        while done < config.steps && !self.watch.stopped {
-            if stop_after.is_some_and(|stop| done >= stop) {
-                self.save(trainer, done)?;
-                return Ok(Stopped::Paused(done));
+        let mut pause = Pause::new(CHECKPOINT_EVERY);
+        let mut saved = true; // The run has just been opened, at a checkpoint.
+        loop {
+            let done = self.done;
+            if interrupt.requested() {
+                if !saved {
+                    self.save(trainer)?;
+                }
+                return Ok(Stopped::Interrupted(done));
             }
-            let start = Instant::now();
-            let step = trainer.step(done)?;
-            done += 1;
-            self.log(done, step, start.elapsed())?;
-            if done.is_multiple_of(config.eval_every) || done == config.steps {
-                let better = self.evaluate(trainer, done, interrupt)?;
-                self.save(trainer, done)?;
-                saved = Instant::now();
+            if let Some(norms) = self.due.take() {
+                let Some(better) = self.evaluate(trainer, &norms, interrupt)? else {
+                    self.due = Some(norms); // Somebody has asked to stop.
+                    continue;
+                };
+                self.save(trainer)?;
+                (saved, pause) = (true, Pause::new(CHECKPOINT_EVERY));
                 if better {
                     // In this order: see `mend_best`.
                     self.run.save_best(done, &trainer.state())?;
                 }
-            } else if saved.elapsed() >= CHECKPOINT_EVERY {
-                self.save(trainer, done)?;
-                saved = Instant::now();
+                continue;
             }
-            if interrupt.requested() {
-                self.save(trainer, done)?;
-                return Ok(Stopped::Interrupted(done));
+            if done == config.steps || self.watch.stopped {
+                return Ok(Stopped::AtTheEnd(done));
+            }
+            if stop_after.is_some_and(|stop| done >= stop) {
+                if !saved {
+                    self.save(trainer)?;
+                }
+                return Ok(Stopped::Paused(done));
+            }
+            let start = Instant::now();
+            let step = trainer.step(done)?;
+            self.done += 1;
+            saved = false;
+            self.log(step, start.elapsed())?;
+            if self.done.is_multiple_of(config.eval_every) || self.done == config.steps {
+                self.due = Some(trainer.norms());
+            }
+            if pause.is_over() {
+                self.save(trainer)?;
+                (saved, pause) = (true, Pause::new(CHECKPOINT_EVERY));
             }
         }
-        Ok(Stopped::AtTheEnd(done))
     }
 
-    fn log(&mut self, done: usize, step: Step, took: Duration) -> Result<()> {
+    fn log(&mut self, step: Step, took: Duration) -> Result<()> {
+        let done = self.done;
         self.spent.steps += 1;
         self.spent.tokens += step.tokens;
         self.spent.time += took;
@@ -149,7 +170,7 @@ impl<'a> Session<'a> {
             done,
             &Timing {
                 seconds,
-                tokens_per_second: step.tokens as f64 / seconds,
+                tokens_per_second: a_second(step.tokens as f64, seconds),
                 peak_mib: memory::peak(),
             },
         )
@@ -163,28 +184,48 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn save(&mut self, trainer: &Trainer, done: usize) -> Result<()> {
-        let checkpoint = checkpoint(self.config, &self.data.sha256, trainer, &self.watch);
-        self.run.save(done, &checkpoint)
+    fn save(&mut self, trainer: &Trainer) -> Result<()> {
+        let due = self.due.as_deref();
+        let checkpoint = checkpoint(self.config, &self.data.sha256, trainer, &self.watch, due);
+        self.run.save(self.done, &checkpoint)
     }
 
-    /// The dev split: logs it and notices when patience ends. True if no loss was lower.
-    fn evaluate(&mut self, trainer: &Trainer, done: usize, interrupt: &Interrupt) -> Result<bool> {
-        let config = self.config;
-        let progress = &mut self.progress;
-        let mut told = false;
-        let dev = trainer.evaluate(&trainer.data().dev, config.eval_examples, |seen, all| {
-            progress.examples("dev", seen, all);
-            if interrupt.requested() && !told {
-                progress.note("stopping after this evaluation; once more stops at once");
-                told = true;
+    /// Loss and accuracy on a split; none if somebody has asked to stop.
+    fn judge(
+        &mut self,
+        trainer: &Trainer,
+        split: &Split,
+        count: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Evaluation>> {
+        let judged = trainer.evaluate(split, count, |seen, all| {
+            self.progress.examples(split.name, seen, all);
+            match interrupt.requested() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             }
-            ControlFlow::Continue(())
         });
-        let dev = dev
-            .map_err(|error| error.at(&format!("step {done}")))?
-            .expect("it never breaks off");
-        let norms = trainer.norms();
+        judged.map_err(|error| error.hint(DIVERGED))
+    }
+
+    /// The dev split: logs it and notices when patience ends. True if no loss was lower; none if somebody has asked to
+    /// stop.
+    fn evaluate(
+        &mut self,
+        trainer: &Trainer,
+        norms: &[Norms],
+        interrupt: &Interrupt,
+    ) -> Result<Option<bool>> {
+        let (config, done) = (self.config, self.done);
+        let dev = self.judge(
+            trainer,
+            &trainer.data().dev,
+            config.eval_examples,
+            interrupt,
+        );
+        let Some(dev) = dev.map_err(|error| error.at(&format!("step {done}")))? else {
+            return Ok(None);
+        };
         let layers = norms.iter().flat_map(|norms| {
             [
                 (format!("parameters/{}", norms.layer), norms.parameters),
@@ -202,6 +243,8 @@ impl<'a> Session<'a> {
             self.watch.waited += 1;
             self.watch.stopped = config.patience > 0 && self.watch.waited >= config.patience;
         }
+        let best = self.watch.best.map(|(step, dev)| (step, dev.loss));
+        self.progress.evaluated(Some(dev.loss), best);
         let mark = if better { "  (best)" } else { "" };
         self.progress.note(&format!(
             "step {done}: dev loss {:.4}, accuracy {:.2}% of {} examples{mark}",
@@ -215,7 +258,7 @@ impl<'a> Session<'a> {
                 "no lower dev loss in {waited} evaluations: training stops here"
             ));
         }
-        Ok(better)
+        Ok(Some(better))
     }
 
     /// The test split, with the weights of the protocol; then weights.safetensors and result.json.
@@ -235,14 +278,12 @@ impl<'a> Session<'a> {
             trainer.restore(state)?;
             tested_weights_of_step = best;
         }
-        let progress = &mut self.progress;
-        let test = trainer.evaluate(&trainer.data().test, config.test_examples, |seen, all| {
-            progress.examples("test", seen, all);
-            match interrupt.requested() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
+        let test = self.judge(
+            trainer,
+            &trainer.data().test,
+            config.test_examples,
+            interrupt,
+        );
         let step = format!("step {tested_weights_of_step}");
         let Some(test) = test.map_err(|error| error.at(&step))? else {
             return Ok(self.interrupted(steps));
@@ -259,6 +300,7 @@ impl<'a> Session<'a> {
             data: data.name.clone(),
             builtin: data.builtin,
             data_sha256: self.data.sha256.clone(),
+            computed_by: self.run.computed_by()?,
             parameters: trainer.params().count(),
             steps,
             tested_weights_of_step,
@@ -266,6 +308,8 @@ impl<'a> Session<'a> {
             test,
             majority_accuracy: baseline.majority,
             token_frequency_accuracy: baseline.logistic,
+            lengths: Some(self.data.sizes.lengths()),
+            exact_examples: self.data.sizes.reach(config)?.map(|reach| reach.exact),
         };
         self.run.write(
             "weights.safetensors",
@@ -286,23 +330,27 @@ impl<'a> Session<'a> {
         }
         let end = End::Finished {
             folder: self.run.folder().to_path_buf(),
-            table: outcome.table(&self.time(), self.run.folder()),
+            table: outcome.table(&self.time(steps), self.run.folder()),
             test,
         };
         self.progress.finish();
         Ok(end)
     }
 
-    /// What this process has taken, as it is printed.
-    fn time(&self) -> String {
+    /// What this process has taken, as it is printed: all of the run, or what is after the step at which it was resumed.
+    fn time(&self, steps: usize) -> String {
         let whole = self.began.elapsed().as_secs();
-        let mut time = format!("{} min {:02} s in all", whole / 60, whole % 60);
-        if self.spent.steps > 0 {
-            time += &format!(
-                "; {} steps at {} tokens a second",
-                self.spent.steps,
-                HumanCount((self.spent.tokens as f64 / self.spent.time.as_secs_f64()) as u64)
-            );
+        let of = match steps - self.spent.steps {
+            0 => "in all".to_string(),
+            before => format!("since step {before}"),
+        };
+        let mut time = format!("{} min {:02} s {of}", whole / 60, whole % 60);
+        let Spent { steps, tokens, .. } = self.spent;
+        if steps > 0 {
+            time += &format!("; {steps} steps");
+        }
+        if let Some(rate) = a_second(tokens as f64, self.spent.time.as_secs_f64()) {
+            time += &format!(" at {} tokens a second", HumanCount(rate as u64));
         }
         time
     }
@@ -313,7 +361,7 @@ impl<'a> Session<'a> {
 
     /// The end of a process, not of the run.
     pub(super) fn leave(mut self, how: &str, steps: usize, end: End) -> End {
-        let folder = self.run.folder().display();
+        let folder = shell_word(self.run.folder());
         self.progress.note(&format!(
             "{how} after step {steps} of {}; go on with --resume {folder}",
             self.config.steps

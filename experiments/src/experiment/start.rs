@@ -1,11 +1,11 @@
 //! Where a run begins: new, or at a checkpoint that fits its settings and data.
 
 use crate::config::{Config, Protocol};
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::trainer::{Evaluation, State, Trainer};
-use serde::{Deserialize, Serialize};
-use std::fs;
+use crate::trainer::{Evaluation, Norms, State, Trainer, refuse_not_finite};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 /// Where a run begins.
@@ -29,6 +29,17 @@ pub(crate) struct Checkpoint {
     pub(crate) data: String,
     pub(crate) trainer: State,
     pub(super) watch: EarlyStopping,
+    /// In a checkpoint after whose step an evaluation is due: what that needs of the step, whose gradient is gone when
+    /// the run goes on. Others end here, as older ones do.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "if_there")]
+    pub(super) due: Option<Vec<Norms>>,
+}
+
+/// The last field of a checkpoint; whether there was one before its end, the reader of the file checks.
+fn if_there<'de, D: Deserializer<'de>>(
+    checkpoint: D,
+) -> std::result::Result<Option<Vec<Norms>>, D::Error> {
+    Ok(Option::deserialize(checkpoint).unwrap_or_default())
 }
 
 impl Checkpoint {
@@ -49,47 +60,65 @@ pub(super) struct EarlyStopping {
     pub(super) stopped: bool,
 }
 
-/// A new run, or the continued one: its folder, the steps behind it, and what is known of its
-/// evaluations.
+/// A run that can go on.
+pub(super) struct Opened {
+    pub(super) run: Run,
+    /// The steps behind it.
+    pub(super) done: usize,
+    pub(super) watch: EarlyStopping,
+    /// See [`Checkpoint::due`].
+    pub(super) due: Option<Vec<Norms>>,
+}
+
+/// A new run, or the continued one.
 pub(super) fn open(
     config: &Config,
     start: Start,
     threads: usize,
     data_sha256: &str,
     trainer: &mut Trainer,
-) -> Result<(Run, usize, EarlyStopping)> {
+) -> Result<Opened> {
     let folder = match start {
         Start::Resumed(folder) => folder,
         Start::New { out, overwrite } => {
-            let mut run = Run::create(config, out, overwrite, threads)?;
             let watch = EarlyStopping::default();
-            let first = checkpoint(config, data_sha256, trainer, &watch);
-            run.save(0, &first).inspect_err(|_| {
-                // Without a checkpoint nothing can go on from it.
-                let _ = fs::remove_dir_all(run.folder());
-            })?;
-            return Ok((run, 0, watch));
+            let first = checkpoint(config, data_sha256, trainer, &watch, None);
+            let run = Run::create(config, out, overwrite, threads, &first)?;
+            return Ok(Opened {
+                run,
+                done: 0,
+                watch,
+                due: None,
+            });
         }
     };
     let accept = |checkpoint: Checkpoint| {
         refuse_other_config(config, &checkpoint.config)?;
         if checkpoint.data != data_sha256 {
-            let message = format!(
-                "the data have changed since this run began: SHA-256 {data_sha256}, expected {}",
-                checkpoint.data
-            );
-            return Err(Error::failure(message).hint("restore them, or start a new run"));
+            let hashes = [data_sha256, &checkpoint.data];
+            return Err(other_data(config, folder, hashes, "start a new run"));
         }
         trainer.restore(checkpoint.trainer)?;
-        Ok(checkpoint.watch)
+        refuse_not_finite(trainer.params()).map_err(|error| {
+            let hint =
+                "remove the newest checkpoint to go on from the one before, or start the run again";
+            error.at(&folder.display().to_string()).hint(hint)
+        })?;
+        let is_due = checkpoint.due.is_some();
+        Ok(((checkpoint.watch, checkpoint.due), is_due))
     };
-    let (run, done, watch) = Run::resume(folder, config, threads, accept)?;
+    let (run, done, (watch, due)) = Run::resume(folder, config, threads, accept)?;
     if Config::of_run(folder)?.data != config.data {
         // The next start finds them there, too.
         run.write("config.toml", config.to_toml().as_bytes())?;
     }
     mend_best(config, &run, done, &watch, trainer)?;
-    Ok((run, done, watch))
+    Ok(Opened {
+        run,
+        done,
+        watch,
+        due,
+    })
 }
 
 pub(super) fn checkpoint(
@@ -97,13 +126,37 @@ pub(super) fn checkpoint(
     data: &str,
     trainer: &Trainer,
     watch: &EarlyStopping,
+    due: Option<&[Norms]>,
 ) -> Checkpoint {
     Checkpoint {
         config: config.to_toml(),
         data: data.to_string(),
         trainer: trainer.state(),
         watch: watch.clone(),
+        due: due.map(<[Norms]>::to_vec),
     }
+}
+
+/// Of a run whose data are no more what they were: their SHA-256, found and expected; `instead` is what else can be
+/// done.
+pub(crate) fn other_data(
+    config: &Config,
+    folder: &Path,
+    [found, expected]: [&str; 2],
+    instead: &str,
+) -> Error {
+    let (which, hint) = match config.data_folder() {
+        Some(_) => ("the data", format!("restore them, or {instead}")),
+        None => {
+            let begun_by = environment::begun_by(&folder.join("environment.toml"));
+            let before = begun_by.unwrap_or_else(|| "the version that began the run".into());
+            let hint = format!("{before} makes those of the run; or {instead}");
+            ("the built-in data", hint)
+        }
+    };
+    let message =
+        format!("{which} have changed since this run began: SHA-256 {found}, expected {expected}");
+    Error::failure(message).hint(hint)
 }
 
 /// Data may move, and their content is checked; no other setting may differ from `begun`, that of
@@ -111,7 +164,8 @@ pub(super) fn checkpoint(
 pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
     // Read and not compared as text: what is older than a setting has no line of it.
     let begun: Config = toml::from_str(begun).map_err(|error| {
-        let message = format!("the checkpoint's configuration: {}", error.message());
+        let message = error.message().replace('\n', " ");
+        let message = format!("the checkpoint's configuration: {message}");
         Error::failure(message).hint("another version of this program may have written it")
     })?;
     match other_setting(config, &begun) {
@@ -181,6 +235,32 @@ mod tests {
     use super::*;
     use crate::config::Budget;
     use crate::task::Task;
+    use std::fs;
+
+    #[test]
+    fn other_built_in_data_are_told_from_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = include_bytes!("../../tests/old_runs/0.1.0/stopped/environment.toml");
+        fs::write(folder.path().join("environment.toml"), old).unwrap();
+        let told = |data: &str| {
+            let config = Config {
+                data: data.into(),
+                ..Task::ListOps.preset(Budget::Smoke)
+            };
+            other_data(&config, folder.path(), ["one", "two"], "start a new run").to_string()
+        };
+        assert_eq!(
+            told("builtin"),
+            "error: the built-in data have changed since this run began: SHA-256 one, expected two\n\
+             hint: version 0.1.0 (commit 11b92c8e15f23864f3f88dbab8c116e774f64ba8) makes those of the run; or start a \
+             new run"
+        );
+        assert_eq!(
+            told("/trees"),
+            "error: the data have changed since this run began: SHA-256 one, expected two\n\
+             hint: restore them, or start a new run"
+        );
+    }
 
     #[test]
     fn a_run_older_than_a_setting_goes_on() {

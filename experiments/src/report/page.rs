@@ -5,7 +5,7 @@ use super::curve::{self, MOST_POINTS};
 use super::record::{Record, Step};
 use crate::chart::{Chart, Point, Scale, Series, escaped, figure};
 use crate::config::Config;
-use crate::environment::Took;
+use crate::environment::{Computer, Took};
 use crate::experiment::Outcome;
 use crate::output::percent;
 use crate::trainer::{Evaluation, Operators};
@@ -159,6 +159,9 @@ pub(super) fn one(run: &Record) -> String {
     if run.timings.is_none() {
         remark += " timings.jsonl is not there: what the steps took is not known.";
     }
+    if !run.has_metrics {
+        remark = "metrics.jsonl is not there: the run was kept for its outcome.".into();
+    }
     page.remark(&remark);
 
     let charts = norms(run);
@@ -225,6 +228,16 @@ fn outcome(page: &mut Page, run: &Record) {
     ];
     if let Some(dev) = result.best_dev {
         rows.push(("best on dev".to_string(), evaluation(&dev)));
+    }
+    if let Some(part) = result.exact().filter(|&part| part > 0.0) {
+        let value = format!(
+            "in {} of the examples, of which nothing is sketched",
+            percent(part)
+        );
+        rows.push(("exact attention".to_string(), value));
+    }
+    for (name, value) in Computer::facts(&run.computed_by) {
+        rows.push((name.to_string(), value));
     }
     rows.push(("parameters".to_string(), thousands(result.parameters)));
     rows.push(("steps".to_string(), thousands(result.steps)));
@@ -355,7 +368,9 @@ fn norms(run: &Record) -> Vec<Chart> {
 }
 
 fn operators(page: &mut Page, measured: &Operators) {
+    // Where a clock stood, nothing took any time.
     let total: f64 = measured.operators.iter().map(|o| o.milliseconds()).sum();
+    let total = total.max(f64::MIN_POSITIVE);
     let most = measured.operators.iter().map(|o| o.milliseconds());
     let most = most.fold(0.0, f64::max);
     page.put(
@@ -434,6 +449,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
         "s/step",
     ];
     let absent = || "–".to_string();
+    let exact = |result: Option<&Outcome>| result.and_then(Outcome::exact) == Some(1.0);
     let rows: Vec<Vec<String>> = runs
         .iter()
         .zip(names)
@@ -442,9 +458,10 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
             let of = |show: &dyn Fn(&Outcome) -> String| result.map_or_else(absent, show);
             let best = run.evaluations.iter().map(|(_, dev)| dev.dev);
             let best = best.min_by(|a, b| a.loss.total_cmp(&b.loss));
+            let best = best.or(result.and_then(|result| result.best_dev));
             vec![
                 name.clone(),
-                run.config.attn.clone(),
+                run.config.attn.clone() + if exact(result) { " (exact)" } else { "" },
                 of(&|result| percent(result.test.accuracy)),
                 of(&|result| format!("{:.4}", result.test.loss)),
                 best.map_or_else(absent, |dev| percent(dev.accuracy)),
@@ -461,17 +478,26 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
     page.remark(
         "A dash: the run has not ended. Best dev: accuracy of the evaluation with the lowest loss. s/step: the median.",
     );
-    let untimed: Vec<&str> = runs
-        .iter()
-        .zip(names)
-        .filter(|(run, _)| run.timings.is_none())
-        .map(|(_, name)| name.as_str())
-        .collect();
-    if !untimed.is_empty() {
-        page.remark(&format!(
-            "No timings.jsonl, so no time a step and no curve over time: {}.",
-            untimed.join(", ")
-        ));
+    if runs.iter().any(|run| exact(run.result.as_ref())) {
+        page.remark(
+            "Exact: nothing was sketched, since the features leave nothing out of the longest example: this is exact \
+             attention under another name.",
+        );
+    }
+    let without = |lacks: fn(&Record) -> bool, what: &str| {
+        let lacking = runs.iter().zip(names).filter(|(run, _)| lacks(run));
+        let lacking: Vec<&str> = lacking.map(|(_, name)| name.as_str()).collect();
+        (!lacking.is_empty()).then(|| format!("{what}: {}.", lacking.join(", ")))
+    };
+    let remarks = [
+        without(
+            |run| run.timings.is_none(),
+            "No timings.jsonl, so no time a step and no curve over time",
+        ),
+        without(|run| !run.has_metrics, "No metrics.jsonl, so no curves"),
+    ];
+    for remark in remarks.iter().flatten() {
+        page.remark(remark);
     }
 
     page.section("Curves");
@@ -529,7 +555,7 @@ pub(super) fn several(runs: &[Record], names: &[String]) -> String {
     ));
 
     page.section("Settings that differ");
-    let all: Vec<Vec<(String, String)>> = runs.iter().map(|run| settings(&run.config)).collect();
+    let all: Vec<Vec<(String, String)>> = runs.iter().map(settings_and_origin).collect();
     let differ: Vec<usize> = (0..all[0].len())
         .filter(|&place| all.iter().any(|one| one[place] != all[0][place]))
         .collect();
@@ -581,6 +607,17 @@ fn over_time(run: &Record, name: &str, unit: f64) -> Series {
     }
 }
 
+/// Every setting, then what the run was computed from and by.
+fn settings_and_origin(run: &Record) -> Vec<(String, String)> {
+    let mut rows = settings(&run.config);
+    let data = run.data_sha256().unwrap_or("unknown");
+    rows.push(("SHA-256 of the data".to_string(), data.to_string()));
+    for (name, value) in Computer::facts(&run.computed_by) {
+        rows.push((name.to_string(), value));
+    }
+    rows
+}
+
 /// Every setting as config.toml has it.
 fn settings(config: &Config) -> Vec<(String, String)> {
     let table = config.to_toml().parse::<toml::Table>().unwrap_or_default();
@@ -617,10 +654,12 @@ fn state(run: &Record) -> String {
 fn time(took: &Took) -> String {
     let whole = took.seconds.round() as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    let rate = took.tokens_per_second.map_or(String::new(), |rate| {
+        format!(", {} tokens a second", thousands(rate as usize))
+    });
     format!(
-        "{hours} h {minutes:02} min {seconds:02} s, {:.3} s a step (median), {} tokens a second",
-        took.seconds_per_step,
-        thousands(took.tokens_per_second as usize)
+        "{hours} h {minutes:02} min {seconds:02} s, {:.3} s a step (median){rate}",
+        took.seconds_per_step
     )
 }
 

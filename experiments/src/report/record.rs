@@ -1,13 +1,14 @@
 //! What the folder of a run says, read without the data or the model: by whoever makes a page of it.
 
 use crate::config::{Config, read_toml};
-use crate::environment::Took;
-use crate::error::{Error, Result};
+use crate::environment::{Computer, Took};
+use crate::error::{Error, MISSING, Result};
 use crate::experiment::Outcome;
+use crate::range;
 use crate::run::Timing;
 use crate::trainer::{Evaluation, Norms, Operators};
-use datasets::Dataset;
-use serde::de::DeserializeOwned;
+use datasets::{Dataset, shown};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub(crate) struct DataReport {
     pub(crate) sha256: String,
     pub(crate) classes: Vec<String>,
     /// Examples of train, dev and test.
+    #[serde(deserialize_with = "range::counts")]
     pub(crate) examples: [usize; 3],
     pub(crate) notes: Vec<String>,
 }
@@ -35,6 +37,25 @@ impl DataReport {
             notes: data.notes.clone(),
         }
     }
+
+    /// That of the run in `folder`; none if an older program began it.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
+        json(&folder.join("data.json"))
+    }
+
+    /// Labels are numbers: a model has learnt which class each is, and can say nothing of others.
+    pub(crate) fn refuse_other_classes(&self, data: &Dataset) -> Result<()> {
+        if self.classes == data.classes {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: the classes of the data are {}; expected those that the model has learnt, {}",
+            data.name,
+            data.classes.join(", "),
+            self.classes.join(", ")
+        );
+        Err(Error::failure(message).hint("name data of these classes with --data PATH"))
+    }
 }
 
 /// A run, as far as it has come.
@@ -43,6 +64,9 @@ pub(super) struct Record {
     pub(super) config: Config,
     /// An entry for its start and every time it was resumed.
     pub(super) starts: Vec<toml::Table>,
+    pub(super) computed_by: Vec<Computer>,
+    /// Whether metrics.jsonl is there: a run may be kept for its outcome.
+    pub(super) has_metrics: bool,
     pub(super) steps: Vec<Step>,
     pub(super) evaluations: Vec<(usize, Dev)>,
     /// None where timings.jsonl is not there: a run may be kept for its numbers, without its clock.
@@ -58,9 +82,13 @@ pub(super) struct Record {
 #[derive(Deserialize, Clone, Copy)]
 pub(super) struct Step {
     pub(super) step: usize,
+    #[serde(deserialize_with = "range::amount")]
     pub(super) loss: f64,
+    #[serde(deserialize_with = "range::share")]
     pub(super) accuracy: f64,
+    #[serde(deserialize_with = "range::amount")]
     pub(super) learning_rate: f64,
+    #[serde(deserialize_with = "range::amount")]
     pub(super) gradient_norm: f64,
 }
 
@@ -72,6 +100,9 @@ pub(super) struct Dev {
     pub(super) norms: Vec<Norms>,
 }
 
+/// What to do about a file that is not there.
+const RESTORE: &str = "the folder of the run has lost it: restore it, or leave that run out";
+
 impl Record {
     /// The run in `folder`.
     pub(super) fn read(folder: &Path) -> Result<Record> {
@@ -80,35 +111,56 @@ impl Record {
             start: Vec<toml::Table>,
         }
         let config = Config::of_run(folder)?;
-        let environment: Environment = read_toml(&folder.join("environment.toml"))?;
+        let path = folder.join("environment.toml");
+        let environment: Option<Environment> = match path.exists() {
+            true => Some(read_toml(&path)?),
+            false => None,
+        };
+        let result = Outcome::read(folder)?;
+        if let Some(result) = &result {
+            result.refuse_other_run(&config, folder)?;
+        }
+        let computed_by = result.as_ref().map(|result| &result.computed_by[..]);
+        let computed_by = Computer::of_run(computed_by, &path)?;
         let (mut steps, mut evaluations) = (Vec::new(), Vec::new());
-        lines(&folder.join("metrics.jsonl"), |step, line| {
-            // Which of the two a line is, its fields say.
-            match serde_json::from_str::<Dev>(line) {
-                Ok(dev) => evaluations.push((step, dev)),
-                Err(_) => steps.push(serde_json::from_str(line)?),
-            }
-            Ok(())
-        })?;
+        let path = folder.join("metrics.jsonl");
+        let has_metrics = path.exists();
+        if has_metrics {
+            lines(&path, |line, text| {
+                match line.dev {
+                    Some(_) => evaluations.push((line.step, serde_json::from_str(text)?)),
+                    None => steps.push(serde_json::from_str(text)?),
+                }
+                Ok(())
+            })?;
+        }
         let path = folder.join("timings.jsonl");
         let mut timings = path.exists().then(Vec::new);
         if let Some(timings) = &mut timings {
-            lines(&path, |step, line| {
-                timings.push((step, serde_json::from_str(line)?));
+            lines(&path, |line, text| {
+                timings.push((line.step, serde_json::from_str(text)?));
                 Ok(())
             })?;
         }
         Ok(Record {
             config,
-            starts: environment.start,
+            starts: environment.map_or(Vec::new(), |environment| environment.start),
+            computed_by,
+            has_metrics,
             steps,
             evaluations,
             timings,
-            result: Outcome::read(folder)?,
-            data: json(&folder.join("data.json"))?,
+            result,
+            data: DataReport::read(folder)?,
             operators: json(&folder.join("operators.json"))?,
             folder: folder.to_path_buf(),
         })
+    }
+
+    /// SHA-256 of its data, where that is known.
+    pub(super) fn data_sha256(&self) -> Option<&str> {
+        let ended = self.result.as_ref().map(|result| &*result.data_sha256);
+        ended.or(self.data.as_ref().map(|data| &*data.sha256))
     }
 
     /// What its steps took, as far as that is known.
@@ -119,7 +171,10 @@ impl Record {
 
     /// Steps done.
     pub(super) fn done(&self) -> usize {
-        self.steps.last().map_or(0, |step| step.step)
+        match (&self.result, self.steps.last()) {
+            (Some(result), None) => result.steps,
+            (_, last) => last.map_or(0, |step| step.step),
+        }
     }
 
     /// A number of every step.
@@ -134,27 +189,30 @@ impl Record {
     pub(super) fn name(&self) -> String {
         let absolute = std::path::absolute(&self.folder).unwrap_or_default();
         let name = absolute.file_name().unwrap_or(self.folder.as_os_str());
-        name.display().to_string()
+        shown::name(name)
     }
 }
 
-/// Hands each whole line of a file of JSON lines, with its step, to `take`. What a killed process, or one that is
-/// writing, has left of a last line is no line.
+/// What tells lines apart: only those of evaluations have a `dev`.
+#[derive(Deserialize)]
+struct Line {
+    step: usize,
+    dev: Option<IgnoredAny>,
+}
+
+/// Hands each whole line of a file of JSON lines to `take`. What a killed process, or one that is writing, has left of
+/// a last line is no line.
 fn lines(
     path: &Path,
-    mut take: impl FnMut(usize, &str) -> std::result::Result<(), serde_json::Error>,
+    mut take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
 ) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Line {
-        step: usize,
-    }
-    let text =
-        fs::read_to_string(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    let text = fs::read_to_string(path)
+        .map_err(|cause| Error::file("cannot read", path, &cause).hint_if(MISSING, RESTORE))?;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let Some(line) = line.strip_suffix('\n') else {
             break;
         };
-        let read = serde_json::from_str::<Line>(line).and_then(|Line { step }| take(step, line));
+        let read = serde_json::from_str::<Line>(line).and_then(|read| take(read, line));
         read.map_err(|error| {
             let place = format!("{}:{}", path.display(), number + 1);
             Error::failure(format!("{place}: expected a line of the run: {error}"))
@@ -172,7 +230,9 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let bytes = fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
     let read = serde_json::from_slice(&bytes);
     read.map(Some).map_err(|error| {
-        Error::failure(format!("{}: {error}", path.display()))
-            .hint("the file was altered, or is of another version of this program")
+        Error::failure(format!("{}: {error}", path.display())).hint(
+            "the file was altered, or is of another version of this program: restore it, or move it \
+             away",
+        )
     })
 }

@@ -1,8 +1,9 @@
 //! The cells of a grid, from the command line.
 
 use crate::config::{Config, read_toml};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::flags::{Settings, distinct, parse_number, parse_seed, parse_threads};
+use crate::output::tell;
 use crate::paper;
 use crate::task::Task;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
@@ -11,6 +12,8 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// More take years; and lists of more entries than this take long to be compared with themselves.
+const MOST_RUNS: usize = 100_000;
 /// What to do about a wrong flag.
 const HINT: &str = "--help lists the flags";
 
@@ -67,7 +70,7 @@ pub(super) struct SweepFlags {
     /// Only the cells I, I + K, I + 2K, ... of the list, for the Ith of K machines
     #[arg(long, value_name = "I/K", value_parser = parse_shard, help_heading = "Run")]
     pub(super) shard: Option<Shard>,
-    /// Print the cells and how far they are, and stop
+    /// Print the cells, how far they are and how long their data, and stop
     #[arg(long, help_heading = "Run")]
     pub(super) list: bool,
     /// Threads that share the work; the results do not depend on it [default: all cores]
@@ -119,6 +122,23 @@ struct Axes {
     batches: Vec<usize>,
 }
 
+impl Axes {
+    /// A plan holds every run, and a grid is for people to wait for.
+    fn refuse_too_many(&self) -> Result<()> {
+        let count = |list: usize| list.max(1) as f64;
+        let runs = count(self.tasks.len())
+            * count(self.methods.len())
+            * count(self.seeds.len())
+            * count(self.rates.len())
+            * count(self.batches.len());
+        if runs <= MOST_RUNS as f64 {
+            return Ok(());
+        }
+        let message = format!("a grid of {runs:.0} runs: expected at most {MOST_RUNS}");
+        Err(Error::usage(message).hint("shorter lists, or several grids"))
+    }
+}
+
 /// A run of the grid.
 pub(super) struct Cell {
     /// Of its folder within the grid.
@@ -126,10 +146,68 @@ pub(super) struct Cell {
     pub(super) config: Config,
 }
 
+impl Axes {
+    /// Settings of a run are those of its task.
+    fn refuse_other_task(&self, file: &Settings, path: &Path) -> Result<()> {
+        let Some(task) = file.task else {
+            return Ok(());
+        };
+        if self.tasks == [task] {
+            return Ok(());
+        }
+        let tasks: Vec<&str> = self.tasks.iter().map(|task| task.name()).collect();
+        let message = format!(
+            "--config {}: the configuration is of the task {}: expected {}",
+            path.display(),
+            task.name(),
+            match tasks[..] {
+                [one] => one.to_string(),
+                _ => format!("none, since the grid has {}", tasks.join(", ")),
+            }
+        );
+        Err(Error::usage(message).hint(format!(
+            "sweep --tasks {}, or remove the line `task` if its settings are meant for these",
+            task.name()
+        )))
+    }
+
+    /// What is compared does not come from a file, such as the config.toml of a run, and that is said.
+    fn tell_of_axes(&self, file: &Settings, path: &Path) {
+        let said: Vec<String> = [
+            (file.attn.is_some(), "attn", "--methods"),
+            (file.seed.is_some(), "seed", "--seeds"),
+            (
+                file.learning_rate.is_some() && !self.rates.is_empty(),
+                "learning_rate",
+                "--rates",
+            ),
+            (
+                file.batch.is_some() && !self.batches.is_empty(),
+                "batch",
+                "--batches",
+            ),
+        ]
+        .into_iter()
+        .filter(|(is_there, ..)| *is_there)
+        .map(|(_, setting, flag)| format!("{setting} ({flag} has those of the grid)"))
+        .collect();
+        if !said.is_empty() {
+            let said = said.join(", ");
+            tell(&format!(
+                "note:   not taken from {}: {said}",
+                path.display()
+            ));
+        }
+    }
+}
+
 impl Preset {
     fn axes(self) -> Axes {
+        // `softmax` drops probabilities, and no other of these does: `softmax-nodrop` differs from skein by sketching
+        // alone.
         let ablation = [
             "softmax",
+            "softmax-nodrop",
             "skein",
             "skein-uniform",
             "skein-nonorm",
@@ -214,6 +292,8 @@ impl SweepFlags {
         fn given<X: PartialEq + Clone>(flag: &[X], preset: Vec<X>) -> Vec<X> {
             match flag {
                 [] => preset,
+                // Refused anyway.
+                _ if flag.len() > MOST_RUNS => flag.to_vec(),
                 _ => distinct(flag.iter().cloned()),
             }
         }
@@ -249,7 +329,12 @@ impl SweepFlags {
     pub(super) fn plan(&self) -> Result<Vec<Cell>> {
         let axes = self.axes()?;
         let file: Settings = match &self.config {
-            Some(file) => read_toml(file)?,
+            Some(path) => {
+                let file = read_toml(path)?;
+                axes.refuse_other_task(&file, path)?;
+                axes.tell_of_axes(&file, path);
+                file
+            }
             None => Settings::default(),
         };
         // Without a list, the one value of the settings, whose place the name does not mention.
@@ -267,6 +352,7 @@ impl SweepFlags {
             );
             return Err(Error::usage(message).hint("see --tasks"));
         }
+        axes.refuse_too_many()?;
         let mut cells = Vec::new();
         for &task in &axes.tasks {
             let of_task = self.set_of(task)?;
@@ -326,9 +412,16 @@ impl SweepFlags {
             }
         }
         Settings::deserialize(table).map_err(|error| {
-            let message = error.message().replace('`', "");
-            wrong(format!(": {message}")).hint("exp_text --print-config shows the settings")
+            let message = error.message().replace('`', "").replace('\n', " ");
+            wrong(format!(": {message}"))
+                .hint("exp_text --print-config shows the settings")
+                .meant_in(error.message())
         })
+    }
+
+    /// Whether cells are compared for what their sketches do, so that one without a sketch is a mistake.
+    pub(super) fn compares_sketches(&self) -> bool {
+        self.preset == Some(Preset::Ablation)
     }
 
     pub(super) fn folder(&self) -> PathBuf {
@@ -355,8 +448,10 @@ fn parse_set(text: &str) -> std::result::Result<Set, String> {
     let (place, value) = text.split_once('=').ok_or_else(expected)?;
     let (task, setting) = place.split_once('.').ok_or_else(expected)?;
     let task = Task::from_str(task, false).map_err(|_| {
-        let names: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
-        format!("expected one of {} before the dot", names.join(", "))
+        let names = Task::ALL.map(Task::name);
+        let meant = nearest(task, names).map(|name| format!("; did you mean {name}?"));
+        let meant = meant.unwrap_or_default();
+        format!("expected one of {} before the dot{meant}", names.join(", "))
     })?;
     // A number or true or false as TOML has them; whatever is none of these is a word.
     let table = toml::from_str::<toml::Table>(&format!("value = {value}"));
@@ -447,6 +542,10 @@ mod tests {
         let expected = ["text-skein-b64-s3", "text-skein-b128-s3"];
         assert_eq!(names("--preset sensitivity --seeds 3 --lr 3e-4"), expected);
         assert_eq!(names("--preset table1").len(), 5 * 17 * 3);
+        let ablation = names("--preset ablation");
+        assert_eq!(ablation.len(), 5 * 10 * 3);
+        let expected = ["text-softmax-s1", "text-softmax-nodrop-s1", "text-skein-s1"];
+        assert_eq!(ablation[..3], expected);
     }
 
     #[test]
@@ -456,7 +555,7 @@ mod tests {
         // The config.toml of a run will do: what is an axis is not taken from it.
         fs::write(
             &file,
-            "task = \"image\"\nseed = 9\nattn = \"skein\"\nsteps = 50\nbatch = 3\ngroups = 2\n",
+            "seed = 9\nattn = \"skein\"\nsteps = 50\nbatch = 3\ngroups = 2\n",
         )
         .unwrap();
         let cells = plan(&format!(
@@ -487,6 +586,40 @@ mod tests {
             ..Task::ListOps.preset(Budget::Smoke)
         };
         assert_eq!(*listops, expected);
+    }
+
+    #[test]
+    fn a_file_of_another_task_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        let run = "task = \"text\"\nattn = \"skein\"\nseed = 42\nsteps = 777\nbatch = 3\n";
+        fs::write(&file, run).unwrap();
+        let with = |tasks: &str| {
+            format!(
+                "--tasks {tasks} --methods vmean --config {}",
+                file.display()
+            )
+        };
+        for (tasks, expected) in [
+            ("listops", "expected listops\n"),
+            (
+                "listops,image",
+                "expected none, since the grid has listops, image\n",
+            ),
+            (
+                "text,image",
+                "expected none, since the grid has text, image\n",
+            ),
+        ] {
+            let told = error(&with(tasks));
+            let expected = format!("c.toml: the configuration is of the task text: {expected}");
+            assert!(told.contains(&expected), "{told}");
+            assert!(told.contains("hint: sweep --tasks text"), "{told}");
+        }
+        let cells = plan(&with("text"));
+        let config = &cells[0].config;
+        assert_eq!((config.steps, config.batch), (777, 3));
+        assert_eq!((config.attn.as_str(), config.seed), ("vmean", 1));
     }
 
     #[test]

@@ -3,23 +3,35 @@
 use super::plan::Cell;
 use crate::checkpoint;
 use crate::config::{Config, read_toml};
+use crate::environment::Computer;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Data, End, Outcome, Sitting, Start};
 use crate::interrupt::Interrupt;
 use crate::output::tell;
+use crate::report::DataReport;
 use crate::run::beyond_beginnings;
+use datasets::shown;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How far a cell is.
 pub(super) enum State {
     New,
-    /// With a checkpoint after this many steps.
-    Begun(usize),
-    /// With this accuracy on the test split.
-    Ended(f64),
+    /// With a checkpoint after this many steps, on data of this SHA-256 if that was recorded.
+    Begun(usize, Option<String>),
+    Ended(Box<Outcome>),
+}
+
+impl State {
+    /// SHA-256 of the data of the run, as far as it is known.
+    fn data_sha256(&self) -> Option<&str> {
+        match self {
+            State::New => None,
+            State::Begun(_, sha256) => sha256.as_deref(),
+            State::Ended(outcome) => Some(&outcome.data_sha256),
+        }
+    }
 }
 
 /// What became of a cell when it was its turn.
@@ -39,6 +51,8 @@ pub(super) struct Work<'a> {
     tensorboard: bool,
     /// Those of the last cell, with its configuration; or why there are none.
     data: Option<(Config, Result<Data>)>,
+    /// The SHA-256 of all that have been loaded.
+    known: Vec<(Config, String)>,
 }
 
 impl<'a> Work<'a> {
@@ -48,6 +62,71 @@ impl<'a> Work<'a> {
             threads,
             tensorboard,
             data: None,
+            known: Vec::new(),
+        }
+    }
+
+    /// Refuses a grid of which a run has begun or ended on other data than its cell has now, or whose data cannot be
+    /// read. Data without such runs are not loaded, others once.
+    pub(super) fn refuse_other_data<'c>(
+        &mut self,
+        cells: impl IntoIterator<Item = (&'c Cell, &'c State)>,
+    ) -> Result<()> {
+        for (cell, state) in cells {
+            self.refuse_other(cell, state)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_other(&mut self, cell: &Cell, state: &State) -> Result<()> {
+        let Some(begun) = state.data_sha256() else {
+            return Ok(());
+        };
+        let known = self.known.iter();
+        let known = known.clone().find(|(of, _)| of.same_data(&cell.config));
+        let folder = self.grid.join(&cell.name);
+        let place = shown::name(&folder).to_string();
+        let sha256 = match known {
+            Some((_, sha256)) => sha256.clone(),
+            None => match self.data_of(&cell.config) {
+                Ok(data) => data.sha256.clone(),
+                Err(error) => return Err(error.at(&place)),
+            },
+        };
+        match sha256 == *begun {
+            true => Ok(()),
+            false => {
+                let hashes = [&sha256, begun];
+                let error =
+                    experiment::other_data(&cell.config, &folder, hashes, "give another --out");
+                Err(error.at(&place))
+            }
+        }
+    }
+
+    /// A grid that goes on with another program is one that `table` does not average.
+    pub(super) fn tell_of_other_code<'c>(
+        &self,
+        cells: impl IntoIterator<Item = (&'c Cell, &'c State)>,
+    ) {
+        let mut others = 0;
+        for (cell, state) in cells {
+            let result = match state {
+                State::New => continue,
+                State::Begun(..) => None,
+                State::Ended(outcome) => Some(&outcome.computed_by[..]),
+            };
+            let environment = self.grid.join(&cell.name).join("environment.toml");
+            // What is wrong with that file is said when it is the cell's turn.
+            let by = Computer::of_run(result, &environment);
+            let here = Computer::here(cell.config.product);
+            others += usize::from(by.is_ok_and(|by| by != [here]));
+        }
+        if others > 0 {
+            tell(&format!(
+                "note:   other code, another product or another kind of CPU has computed {others} of the runs \
+                 so far:\n        `table` averages those of this program with them only if --mix is given"
+            ));
         }
     }
 
@@ -59,22 +138,33 @@ impl<'a> Work<'a> {
         all: usize,
         interrupt: &Interrupt,
     ) -> Result<Turn> {
-        if let State::Ended(_) = cell.state(self.grid)? {
+        let state = cell.state(self.grid)?;
+        if let State::Ended(_) = state {
+            self.refuse_other(cell, &state)?; // Another process may have ended it since.
             return Ok(Turn::Before);
         }
         let Some(_lock) = Lock::take(self.grid, &cell.name)? else {
             return Ok(Turn::Elsewhere);
         };
         let folder = self.grid.join(&cell.name);
+        let mut since = String::new();
         // Now nobody else changes it.
-        let start = match cell.state(self.grid)? {
-            State::Ended(_) => return Ok(Turn::Before),
-            State::Begun(_) => Start::Resumed(&folder),
+        let state = cell.state(self.grid)?;
+        let start = match state {
+            State::Ended(_) => {
+                self.refuse_other(cell, &state)?;
+                return Ok(Turn::Before);
+            }
+            State::Begun(step, _) => {
+                since = format!(" since step {step}");
+                Start::Resumed(&folder)
+            }
             State::New => {
-                clear(&folder)?;
+                refuse_other(&folder)?;
+                // In place of what a process has left that was killed before its first checkpoint.
                 Start::New {
                     out: Some(&folder),
-                    overwrite: false,
+                    overwrite: true,
                 }
             }
         };
@@ -95,7 +185,7 @@ impl<'a> Work<'a> {
             End::Finished { test, .. } => {
                 let seconds = began.elapsed().as_secs();
                 tell(&format!(
-                    "{}: test accuracy {:.2}% of {} examples, {} min {:02} s",
+                    "{}: test accuracy {:.2}% of {} examples, {} min {:02} s{since}",
                     cell.name,
                     100.0 * test.accuracy,
                     test.examples,
@@ -110,21 +200,15 @@ impl<'a> Work<'a> {
 
     /// The data of a cell: those of the one before, if they are the same.
     fn data_of(&mut self, config: &Config) -> Result<&Data> {
-        // All settings that loading looks at.
-        let of = |c: &Config| {
-            let data = c.data.clone();
-            (c.task, data, c.protocol, c.budget, c.max_len, c.skip_black)
-        };
-        if self
-            .data
-            .as_ref()
-            .is_none_or(|(last, _)| of(last) != of(config))
-        {
+        let last = self.data.as_ref();
+        if last.is_none_or(|(last, _)| !last.same_data(config)) {
             // First the old ones go.
             self.data = None;
             let data = Data::load(config);
             if let Ok(data) = &data {
                 data.introduce(config.task);
+                self.known.retain(|(known, _)| !known.same_data(config));
+                self.known.push((config.clone(), data.sha256.clone()));
             }
             self.data = Some((config.clone(), data));
         }
@@ -159,29 +243,30 @@ impl Cell {
                 .at(&folder.display().to_string())
                 .hint("give the grid's settings again, or another --out"));
         }
-        Ok(match (ended, begun) {
-            (Some(ended), _) => State::Ended(ended.test.accuracy),
-            (None, step) => State::Begun(step.unwrap_or(0)),
-        })
+        match ended {
+            Some(ended) => {
+                ended.refuse_other_run(&begun_with, &folder)?;
+                Ok(State::Ended(Box::new(ended)))
+            }
+            None => {
+                let data = DataReport::read(&folder).ok().flatten();
+                let step = begun.unwrap_or(0);
+                Ok(State::Begun(step, data.map(|data| data.sha256)))
+            }
+        }
     }
 }
 
-/// Removes what a process has left that was killed before its first checkpoint. Whoever calls it
-/// holds the lock of the cell.
-fn clear(folder: &Path) -> Result<()> {
-    match beyond_beginnings(folder) {
-        Ok(None) => {}
-        Ok(Some(name)) => {
-            let message = format!(
-                "{} is not the folder of a run: it holds {name}",
-                folder.display()
-            );
-            return Err(Error::usage(message).hint("move it away, or choose another --out"));
-        }
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(Error::file("cannot read", folder, &cause)),
-    }
-    fs::remove_dir_all(folder).map_err(|cause| Error::file("cannot remove", folder, &cause))
+/// Refuses a folder in which there is more than a process has left that was killed before its first checkpoint.
+fn refuse_other(folder: &Path) -> Result<()> {
+    let Some(name) = beyond_beginnings(folder)? else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} is not the folder of a run: it holds {name}",
+        folder.display()
+    );
+    Err(Error::usage(message).hint("move it away, or choose another --out"))
 }
 
 /// The right to work on a cell. It ends with its holder, also when that is killed; the file stays,

@@ -4,12 +4,13 @@
 use super::{Column, Run, rank};
 use crate::chart::{Chart, Point, Scale, Series, svg};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, MISSING, Result};
 use crate::flags::distinct;
 use crate::paper;
 use crate::run::timings;
 use crate::statistics::{mean, standard_error};
 use crate::trainer::Evaluation;
+use datasets::shown;
 use serde::Deserialize;
 use std::fs;
 
@@ -34,7 +35,7 @@ pub(super) fn curves(columns: &[Column], remarks: &mut Vec<String>) -> Result<St
             let has_no_time = |curve: &Vec<Loss>| curve.iter().any(|loss| loss.seconds.is_none());
             for (run, curve) in runs.iter().zip(&curves) {
                 if has_no_time(curve) {
-                    untimed.push(run.folder.display().to_string());
+                    untimed.push(shown::name(&run.folder));
                 }
             }
             let line = |curves: &[&Vec<Loss>], x: fn(&Loss) -> Option<f64>| {
@@ -104,8 +105,10 @@ fn losses(run: &Run) -> Result<Vec<Loss>> {
         dev: Option<Evaluation>,
     }
     let path = run.folder.join("metrics.jsonl");
-    let text =
-        fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
+    let text = fs::read_to_string(&path).map_err(|cause| {
+        let hint = "the folder of the run has lost it: restore it, or leave that run out";
+        Error::file("cannot read", &path, &cause).hint_if(MISSING, hint)
+    })?;
     let until = timings(&run.folder)?.map(|timings| {
         let mut sum = 0.0;
         let sums = timings.iter().map(|timing| {
@@ -139,11 +142,12 @@ fn losses(run: &Run) -> Result<Vec<Loss>> {
 }
 
 /// Figure 3: test accuracy and training time against the learning rate, a line for every method and
-/// batch; two panels for all runs that agree in everything else.
+/// batch; two panels for all runs that agree in everything else, in data and what computed them, too, unless a mixture
+/// is asked for.
 ///
 /// # Errors
 /// If no two runs differ in learning rate only.
-pub(super) fn sensitivity(columns: &[Column]) -> Result<String> {
+pub(super) fn sensitivity(columns: &[Column], mix: bool) -> Result<String> {
     let but_for_both = |column: &Column| {
         let run = column.runs.first()?;
         let neutral = Config {
@@ -151,7 +155,7 @@ pub(super) fn sensitivity(columns: &[Column]) -> Result<String> {
             batch: 1,
             ..run.common()
         };
-        Some(neutral.to_toml())
+        Some((neutral.to_toml(), (!mix).then(|| run.origin())))
     };
     let mut charts = Vec::new();
     for group in distinct(columns.iter().map(but_for_both)) {

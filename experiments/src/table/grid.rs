@@ -1,25 +1,11 @@
 //! Text for a terminal of 80 columns: tables and paragraphs.
 
+use crate::output::{COLUMNS, broken};
 use std::fmt::Write;
 
-/// Columns of a terminal, beyond which a table is cut in two.
-const WIDTH: usize = 80;
-
-/// A paragraph in lines of at most 80 columns, words that are longer apart.
-pub(super) fn wrapped(text: &str) -> String {
-    let mut lines = String::new();
-    let mut length = 0;
-    for word in text.split_whitespace() {
-        let width = word.chars().count();
-        if length > 0 {
-            let fits = length + 1 + width <= WIDTH;
-            lines.push(if fits { ' ' } else { '\n' });
-            length = if fits { length + 1 } else { 0 };
-        }
-        lines += word;
-        length += width;
-    }
-    lines + "\n\n"
+/// A paragraph in lines of at most 80 columns; words that are longer stay whole.
+pub(super) fn paragraph(text: &str) -> String {
+    broken(text, COLUMNS, 0) + "\n\n"
 }
 
 /// A table as text: a column of methods, then columns that belong together in groups.
@@ -50,11 +36,11 @@ impl Grid {
     /// Columns, beside the first, of tables that are no wider than a terminal.
     pub(super) fn parts(&self) -> Vec<Vec<usize>> {
         let mut parts: Vec<Vec<usize>> = vec![Vec::new()];
-        let mut width = WIDTH;
+        let mut width = COLUMNS;
         let columns: Vec<usize> = (1..self.header.len()).collect();
         for group in columns.chunks(self.group) {
             let wide: usize = group.iter().map(|&c| self.width(c) + 3).sum();
-            if width + wide > WIDTH {
+            if width + wide > COLUMNS {
                 width = self.width(0) + 4;
                 parts.push(Vec::new());
             }

@@ -117,11 +117,16 @@ pub(super) fn tables(flags: &Flags, blocks: &[Block]) -> String {
     text
 }
 
+/// The first line of proposition1.csv.
+pub(super) const PROPOSITION: &str = "input,scale,n,columns,beta,d,trials,error,error_se,\
+                                      expectation_bound,delta,quantile,bound,violations\n";
+/// The first line of lemma1.csv.
+pub(super) const LEMMA: &str = "input,scale,n,d,trials,beta,beta_se,beta_least,at_least_promised,c,kappa,\
+                                delta,required,required_at_most_c,relative\n";
+
 /// A line for every law, d and delta; errors are squared Frobenius norms over ||B||_F² ||V||_F².
 pub(super) fn proposition_csv(flags: &Flags, blocks: &[Block]) -> String {
-    let mut text = "input,scale,n,columns,beta,d,trials,error,error_se,expectation_bound,\
-                    delta,quantile,bound,violations\n"
-        .to_string();
+    let mut text = PROPOSITION.to_string();
     for block in blocks {
         for row in &block.propositions {
             for bound in &row.bounds {
@@ -148,9 +153,7 @@ pub(super) fn proposition_csv(flags: &Flags, blocks: &[Block]) -> String {
 
 /// A line for every d and delta.
 pub(super) fn lemma_csv(flags: &Flags, blocks: &[Block]) -> String {
-    let mut text = "input,scale,n,d,trials,beta,beta_se,beta_least,at_least_promised,c,kappa,\
-                    delta,required,required_at_most_c,relative\n"
-        .to_string();
+    let mut text = LEMMA.to_string();
     for block in blocks {
         let n = block.setting.n;
         for row in &block.lemmas {

@@ -36,8 +36,8 @@ pub(crate) fn documents(example: &Example, encoding: &Encoding) -> Vec<Document>
     (0..example.documents.len()).map(document).collect()
 }
 
-/// What to do about a loss that is not finite.
-const HINT: &str = "a lower --learning-rate or a longer --warmup";
+/// What to do about a training run whose loss is not finite, or a gradient that is too large.
+pub(crate) const DIVERGED: &str = "a lower --learning-rate or a longer --warmup";
 
 fn infinite(norm: Option<f64>) -> bool {
     norm.is_some_and(|norm| !norm.is_finite())
@@ -98,7 +98,8 @@ impl Learner {
         }
     }
 
-    /// Judges the examples of a broken evaluation again, on tapes with norms, to tell where it broke.
+    /// Judges the examples of a broken evaluation again, on tapes with norms, to tell where it broke. What to do about it
+    /// depends on what is evaluated.
     pub(super) fn broken_evaluation(
         &self,
         split: &Split,
@@ -115,22 +116,20 @@ impl Learner {
                     "the {name} loss is not finite; in {name} example {} the value of `{}` is the \
                      first that is not ({})",
                     example.id, node.name, node.location
-                ))
-                .hint(HINT);
+                ));
             }
         }
         Error::failure(format!(
             "the sum of the {name} losses is not finite, though each is"
         ))
-        .hint(HINT)
     }
 
     /// Runs the batch of a broken step again, on tapes with norms, to tell where it broke.
-    pub(super) fn broken(&self, step: usize, batch: &[Place]) -> Error {
+    pub(super) fn broken(&self, step: usize, share: f32, batch: &[Place]) -> Error {
         for &place in batch {
             let tape = Tape::traced();
             let sums = &mut self.params.zeros();
-            self.visit(place, 1.0, &tape, sums, &mut Stopwatch::new(false));
+            self.visit(place, share, &tape, sums, &mut Stopwatch::new(false));
             let records = tape.records();
             let forward = records.iter().find(|node| infinite(node.value_norm));
             let backward = records
@@ -149,13 +148,13 @@ impl Learner {
                      the {part} of `{}` is the first that is not ({})",
                     node.name, node.location
                 ))
-                .hint(HINT);
+                .hint(DIVERGED);
             }
         }
         let step = step + 1;
         Error::failure(format!(
             "step {step}: the sum of the gradients is not finite, though each example's is"
         ))
-        .hint(HINT)
+        .hint(DIVERGED)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::learner::Learner;
 use crate::profile::Stopwatch;
+use crate::range;
 use datasets::loader::Place;
 use engine::{GradientSums, Params, Record, Tape};
 use serde::{Deserialize, Serialize};
@@ -16,17 +17,21 @@ pub(crate) struct Norms {
     /// What the names of its parameters begin with.
     pub(crate) layer: String,
     /// Of its parameters.
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) parameters: f64,
     /// Of the gradient of the latest step.
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) gradient: f64,
 }
 
 /// operators.json: where the time of a few training examples goes.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) struct Operators {
+    #[serde(deserialize_with = "range::count")]
     pub(crate) examples: usize,
     pub(crate) tokens: usize,
     /// Of all of it, on one thread.
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) wall_ms: f64,
     /// The slowest first.
     pub(crate) operators: Vec<Operator>,
@@ -37,7 +42,9 @@ pub(crate) struct Operators {
 pub(crate) struct Operator {
     pub(crate) name: String,
     pub(crate) calls: usize,
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) forward_ms: f64,
+    #[serde(deserialize_with = "range::amount")]
     pub(crate) backward_ms: f64,
 }
 

@@ -145,6 +145,19 @@ fn seen<'a, T: Real>(
 }
 
 impl<T: Real> Attention<T> for BigBird {
+    /// Seven blocks, fewer features than tokens: a block sees itself, its neighbours, the first, the last, and three.
+    fn reaches(&self, n: usize, padded_length: usize) -> bool {
+        let blocks = self.blocks(n, padded_length);
+        let candidates = self.candidates(blocks, padded_length);
+        let with_rows = n.div_ceil(self.block);
+        (0..with_rows).all(|i| {
+            let seen = seen_anyway(i, blocks);
+            let seen = |j: usize| seen.contains(&(j as u32));
+            let all_drawn = (0..candidates).filter(|&j| !seen(j)).count() <= self.random;
+            (0..with_rows).all(|j| seen(j) || (j < candidates && all_drawn))
+        })
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
@@ -232,7 +245,10 @@ pub fn entry<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             // The first and the last block see all keys, their neighbours 7 blocks, the rest 8.
             let b = (options.features / 4).max(1) as f64;
-            let pairs = 2.0 * b * n + 2.0 * b * 7.0 * b + (n - 4.0 * b) * 8.0 * b;
+            let pairs = match n <= 7.0 * b {
+                true => n * n,
+                false => 2.0 * b * n + 2.0 * b * 7.0 * b + (n - 4.0 * b) * 8.0 * b,
+            };
             Cost::new(2.0 * pairs.min(n * n) * p, 4.0 * n * p + n)
         },
         build: |options| {

@@ -55,7 +55,9 @@ impl Budget {
     /// Sampled dots, and the two products of the exact rows.
     fn cost(self, options: &Options, n: f64, p: f64) -> Cost {
         let u = self.of(options.features, n as usize, n as usize) as f64;
-        Cost::new(3.0 * n * u * p, 4.0 * n * p + 2.0 * n)
+        // Forward holds y and the sampled keys, backward four matrices of its size.
+        let numbers = (n * p + n * u).max(4.0 * n * p + 2.0 * n);
+        Cost::new(3.0 * n * u * p, numbers)
     }
 }
 
@@ -140,6 +142,12 @@ impl Informer {
 }
 
 impl<T: Real> Attention<T> for Informer {
+    fn reaches(&self, n: usize, padded_length: usize) -> bool {
+        self.budget
+            .of(self.features, n, self.length(n, padded_length))
+            == n
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let (n, width) = x.v.shape();

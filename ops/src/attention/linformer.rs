@@ -137,6 +137,11 @@ fn projection_gradient<T: Real, const N: usize>(
 }
 
 impl<T: Real> Attention<T> for Linformer {
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        let rows = shape.heads.saturating_mul(self.features);
+        vec![("e", [rows, shape.positions])]
+    }
+
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
         let mut generator = stream.stream("e").generator();
         let rows = shape.heads * self.features;
@@ -258,7 +263,8 @@ pub fn entry<T: Real>() -> Entry<T> {
         time: "n d p",
         cost: |options, n, p| {
             let r = options.features as f64;
-            Cost::new(4.0 * n * r * p, 4.0 * n * p + n * r) // dE is as large as E
+            // Mixtures with their gradients; dE is as large as E.
+            Cost::new(4.0 * n * r * p, 4.0 * n * p + 4.0 * r * p + n * r)
         },
         build: |options| {
             Box::new(Linformer {
@@ -280,7 +286,7 @@ pub fn entry_fixed<T: Real>() -> Entry<T> {
         time: "n d p",
         cost: |options, n, p| {
             let r = options.features as f64;
-            Cost::new(4.0 * n * r * p, 4.0 * n * p)
+            Cost::new(4.0 * n * r * p, 4.0 * n * p + 4.0 * r * p)
         },
         build: |options| {
             let meant = 1.0 / (options.features as f64).sqrt();

@@ -140,6 +140,12 @@ pub trait Attention<T: Real>: Send + Sync {
         }
     }
 
+    /// The names and shapes of [`Attention::parameters`]: how large they will be, before anything is.
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        let _ = shape;
+        Vec::new()
+    }
+
     /// Its own learned parameters for one layer, by name below the layer's attention, at their initial values.
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
         let _ = (shape, stream);
@@ -150,6 +156,13 @@ pub trait Attention<T: Real>: Send + Sync {
     /// kept with its weights: no parents of its node, left alone by the optimiser.
     fn trains(&self) -> bool {
         true
+    }
+
+    /// Whether the features reach an example of `n` tokens: nothing of it is left out, whatever is drawn, and the
+    /// output is that of softmax attention. Never without the law [`Laws::exact_at_full_budget`].
+    fn reaches(&self, n: usize, padded_length: usize) -> bool {
+        let _ = (n, padded_length);
+        false
     }
 
     /// The output (n, heads p).
@@ -193,7 +206,8 @@ impl Default for Options {
 pub struct Laws {
     /// Every output row is a weighted mean of value rows: equal values come out as they are.
     pub rows_sum_to_one: bool,
-    /// With as many features as tokens it equals softmax attention.
+    /// With as many features as tokens it equals softmax attention, and says so ([`Attention::reaches`]). Not of
+    /// softmax itself, which has no features.
     pub exact_at_full_budget: bool,
     /// Memory of forward and backward grows like n.
     pub linear_memory: bool,
@@ -210,7 +224,7 @@ pub struct Cost {
     /// two to three times as many.
     pub multiply_adds: f64,
     /// The most bytes of f32 that forward and backward hold at once besides q, k, v and dy and
-    /// tiles of a fixed size.
+    /// tiles of a fixed size. Also right in size where d is far above n.
     pub bytes: f64,
 }
 
@@ -257,6 +271,19 @@ impl<T: Real> Entry<T> {
             options.dropout
         );
         (self.build)(options)
+    }
+
+    /// The bytes of f32 that one head of n tokens and p columns takes, forward and backward: those of its cost, and its
+    /// own parameters with their gradient.
+    pub fn bytes(&self, options: &Options, n: usize, p: usize) -> f64 {
+        let shapes = self.method(options).shapes(LayerShape {
+            positions: n,
+            heads: 1,
+            head_width: p,
+        });
+        let size = |[rows, cols]: [usize; 2]| rows as f64 * cols as f64;
+        let own: f64 = shapes.iter().map(|(_, shape)| size(*shape)).sum();
+        (self.cost)(options, n as f64, p as f64).bytes + 8.0 * own
     }
 }
 

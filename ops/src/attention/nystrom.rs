@@ -113,15 +113,19 @@ fn means_backward<T: Real>(landmarks: &[Landmark], dmeans: &Tensor<T>, mut dx: M
 }
 
 impl<T: Real> Attention<T> for Nystrom {
-    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
-        let (n, cols) = x.v.shape();
-        let m = self.landmarks;
+    fn reaches(&self, n: usize, padded_length: usize) -> bool {
         let rows = if self.padded_landmarks {
-            x.padded_length
+            padded_length
         } else {
             n
         };
-        if m >= rows {
+        rows <= self.landmarks
+    }
+
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+        let (n, cols) = x.v.shape();
+        let m = self.landmarks;
+        if Attention::<T>::reaches(self, n, x.padded_length) {
             return Softmax { dropout: 0.0 }.forward(x);
         }
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
@@ -243,8 +247,11 @@ pub fn entry<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             // Four products with n rows; 24 of the iteration, A times I, and what is small.
             let m = options.features as f64;
+            if m >= n {
+                return Softmax::cost(n, p);
+            }
             let small = 25.0 * m.powi(3) + 2.0 * m * m * p;
-            Cost::new(4.0 * n * m * p + small, 4.0 * n * p + n + 31.0 * m * m)
+            Cost::new(4.0 * n * m * p + small, 4.0 * n * p + n + 21.0 * m * m)
         },
         build: |options| {
             Box::new(Nystrom {

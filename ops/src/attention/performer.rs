@@ -404,6 +404,11 @@ impl Performer {
 }
 
 impl<T: Real> Attention<T> for Performer {
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        let w = ("w", [self.features, shape.head_width]);
+        self.fixed.then_some(w).into_iter().collect()
+    }
+
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
         if !self.fixed {
             return Vec::new();
@@ -543,9 +548,11 @@ pub fn entry<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             // The products with W are computed twice: for the maxima, then for the features.
             let d = options.features as f64;
+            // W, A and dA; two tiles with all features.
+            let of_features = d * (3.0 * p + 2.0 * n.min(TILE_ROWS as f64));
             Cost::new(
                 4.0 * n * d * p + 2.0 * n * d * (p + 1.0),
-                4.0 * n * p + 2.0 * n,
+                4.0 * n * p + 2.0 * n + of_features,
             )
         },
         build: |options| {

@@ -358,6 +358,8 @@ pub fn entry<T: Real>() -> Entry<T> {
             // buckets.
             let c = (options.features as f64 / 4.0).max(1.0);
             let buckets = (2.0 * n / c).max(2.0).log2().floor().exp2();
+            // With a chunk for all tokens they see each other once a round.
+            let c = c.min(n / 2.0);
             Cost::new(8.0 * n * c * p + n * p * buckets, 7.3 * n * p)
         },
         build: |options| {

@@ -10,7 +10,7 @@
 //!    k_j / √p).
 //! 5. *Pilot reutilisation*: the rows J of the output are the exact ones.
 //!
-//! Step 4 is softmax attention over one more key. Since the mean of q_i · k_j is q_i · k̄ with k̄
+//! Step 4 is softmax attention over one more key (docs/paper.md 2.13). Since the mean of q_i · k_j is q_i · k̄ with k̄
 //! the mean sampled key, the n - d keys that are not sampled contribute (n - d) g_i = exp(q_i · k̄
 //! / √p + ln(n - d)) to the normaliser and g_i sum_{j ∉ J'} v_j to the numerator. So
 //!
@@ -31,6 +31,7 @@ use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
 use crate::gather::{add_to_rows, gather_rows, others, scatter_add_rows, sum_rows};
+use crate::pooling::centred;
 use crate::sample::{uniform, weighted};
 
 /// How columns are chosen.
@@ -96,6 +97,17 @@ struct Selected<T: Real> {
 impl Skein {
     fn has_extra_key(&self, n: usize, d: usize) -> bool {
         self.normalisation == Normalisation::Adaptive && d < n
+    }
+
+    /// The keys less their mean, for `Normalisation::Exact`. Probabilities do not depend on what all keys have in
+    /// common, and nor does the sampled part of them; but dq is a sum over the sampled keys less a sum over all, of
+    /// which that is the larger part where keys lie far from zero.
+    fn centred<T: Real>(&self, k: MatRef<'_, T>) -> Option<Tensor<T>> {
+        let exact = self.normalisation == Normalisation::Exact;
+        exact.then(|| {
+            let [k] = centred([k]);
+            k
+        })
     }
 
     /// Steps 1 and 5, and the sums of step 2. Draws pilots and gives those that stand in the output, with their
@@ -217,6 +229,8 @@ impl Skein {
     fn head<T: Real>(&self, x: &Inputs<'_, '_, T>, h: usize, y: &mut Tensor<T>) -> Head<T> {
         let range = x.head(h);
         let [q, k, v] = [x.q(), x.k(), x.v].map(|x| x.value().cols_in(range.clone())); // (n, p)
+        let centred = self.centred(k);
+        let k = centred.as_ref().map_or(k, Tensor::view);
         let mut y = y.view_mut().cols_in(range.clone());
 
         let (pilots, pilots_lse, energies) = self.pilots(x, h, [q, k, v], y.reborrow());
@@ -271,6 +285,8 @@ impl Skein {
     ) {
         let range = || head.range.clone();
         let [q, k, v, y, dy] = [q, k, v, y, dy].map(|x| x.cols_in(range())); // (n, p)
+        let centred = self.centred(k);
+        let k = centred.as_ref().map_or(k, Tensor::view);
         let [mut dq, mut dk, mut dv] = [dq, dk, dv].map(|x| x.view_mut().cols_in(range()));
 
         // y_J = softmax(q_J Kᵀ) V
@@ -349,6 +365,10 @@ lanes! {
 }
 
 impl<T: Real> Attention<T> for Skein {
+    fn reaches(&self, n: usize, _: usize) -> bool {
+        n <= self.features
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let mut y = Tensor::stale(x.v.rows(), x.v.cols());
@@ -428,9 +448,9 @@ impl Skein {
         let keys = if adaptive { d + 1.0 } else { d };
         let sums = if exact { n } else { 0.0 };
         let products = of_pilots * pilots * n + others * (2.0 * keys + sums);
-        // Forward holds y, `Exact` one more of its size, and for the energies the tile of 64 pilots with all keys;
+        // Forward holds y, `Exact` two more of its size, and for the energies the tile of 64 pilots with all keys;
         // backward holds four.
-        let matrices = if exact { 3.0 } else { 2.0 };
+        let matrices = if exact { 4.0 } else { 2.0 };
         let tile = if by_energy { 114.0 } else { 0.0 };
         let forward = matrices * n * p + tile * n;
         Cost::new(products * p, forward.max(4.0 * n * p + 2.0 * n))

@@ -277,7 +277,7 @@ pub fn entry<T: Real>() -> Entry<T> {
         cost: |options, n, p| {
             let s = options.features as f64 / 2.0;
             let small = 25.0 * s.powi(3) + 2.0 * s * s * p;
-            Cost::new(4.0 * n * s * p + small, 4.0 * n * p + 31.0 * s * s)
+            Cost::new(4.0 * n * s * p + small, 5.0 * n * p + 20.0 * s * s)
         },
         build: |options| {
             Box::new(Skyformer {

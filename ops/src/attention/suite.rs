@@ -185,6 +185,27 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f64::max)
     };
+    let shape = LayerShape {
+        positions: 7,
+        heads: HEADS,
+        head_width: WIDTH,
+    };
+    for released in [false, true] {
+        let method = entry.method(&Options {
+            features: FEATURES,
+            released,
+            ..Options::default()
+        });
+        let values = method.parameters(shape, stream.stream("shapes"));
+        let shapes = values
+            .iter()
+            .map(|(name, value)| (*name, value.shape().into()));
+        assert!(
+            shapes.eq(method.shapes(shape)),
+            "{name}: its parameters are {values:?}, said to be {:?}",
+            method.shapes(shape)
+        );
+    }
     for n in LENGTHS {
         let x = example(stream.at(n), n);
         let first = run(&*build(FEATURES), &x, stream).output;
@@ -213,13 +234,26 @@ pub fn laws(entry: &Entry<f64>, stream: Stream) {
                 "{name}: rows do not sum to one at n = {n}: off by {error:e}"
             );
         }
-        if entry.laws.exact_at_full_budget {
-            let exact = run(&super::softmax::Softmax { dropout: 0.0 }, &x, stream).output;
-            let full = run(&*build(n.max(FEATURES)), &x, stream).output;
-            let error = difference(&full, &exact);
+        let exact = run(&super::softmax::Softmax { dropout: 0.0 }, &x, stream).output;
+        for d in [FEATURES, n.max(FEATURES)] {
+            let method = build(d);
+            let reaches = method.reaches(n, n);
+            if !entry.laws.exact_at_full_budget {
+                assert!(
+                    !reaches,
+                    "{name}: {d} features reach n = {n}, but no law says so"
+                );
+                continue;
+            }
             assert!(
+                reaches || n > d,
+                "{name}: {d} features do not reach n = {n}"
+            );
+            let error = difference(&run(&*method, &x, stream).output, &exact);
+            assert_eq!(
                 error < 1e-12,
-                "{name}: not exact at full budget, n = {n}: off by {error:e}"
+                reaches,
+                "{name}: {d} features reach n = {n}: {reaches}, but it is off by {error:e}"
             );
         }
     }

@@ -1,8 +1,8 @@
 //! A sum over n terms estimated from d of them, with weights that may carry a gradient.
 //!
 //! For indices i_1 .. i_d drawn with replacement by probabilities p, the sum of
-//! f_{i_k} / (d p_{i_k}) is unbiased for the sum of all f_i (Drineas, Kannan, Mahoney 2006; SPEC
-//! 1.2). The sampled f and p come from wherever the caller computes them, usually
+//! f_{i_k} / (d p_{i_k}) is unbiased for the sum of all f_i (Drineas, Kannan, Mahoney 2006;
+//! docs/paper.md 1.4). The sampled f and p come from wherever the caller computes them, usually
 //! [`gather()`](crate::gather()) of all.
 //!
 //! What its gradient is worth, as the tests show by enumerating every draw: in f it is unbiased. In

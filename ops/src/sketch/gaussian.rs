@@ -1,7 +1,7 @@
 //! Gaussian sketches: S_ij independent, N(0, 1/d).
 //!
 //! E[S_ik S_jk] = [i = j] / d, and d columns add up to I. The oblivious Johnson-Lindenstrauss
-//! guarantee of SPEC 1.2 (Definition 3.2) holds for d = O(log(1/delta) / epsilon²). There is no
+//! guarantee (Definition 3.2, docs/paper.md 1.5) holds for d = O(log(1/delta) / epsilon²). There is no
 //! structure to use: S is held, n d numbers, and a product costs n d c multiply-adds.
 
 use super::{Sketch, assert_count};

@@ -1,4 +1,5 @@
-//! Sketching: a random S (n, d) with E[S Sᵀ] = I, put into a product in the place of I (SPEC 1.2).
+//! Sketching: a random S (n, d) with E[S Sᵀ] = I, put into a product in the place of I
+//! (docs/paper.md 1.2).
 //!
 //! [`Family`] says which law S has, as a value; [`Family::draw`] draws one; what comes back is a
 //! [`Sketch`], constant from then on, that is applied to matrices from either side. Where S has

@@ -1,4 +1,4 @@
-//! Approximate matrix multiplication: B S Sᵀ V in the place of B V (SPEC 1.2, 1.5).
+//! Approximate matrix multiplication: B S Sᵀ V in the place of B V (docs/paper.md 1.2, 1.7).
 //!
 //! For sub-sampling with replacement by p_i >= beta ||B^(i)|| ||V_(i)|| / sum of the same,
 //! Proposition 1 bounds ||B V - B S Sᵀ V||_F² by eta² ||B||_F² ||V||_F² / (beta d) with probability

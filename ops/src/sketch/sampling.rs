@@ -1,5 +1,5 @@
-//! Sub-sampling: every column of S has one entry, at the row that was drawn (SPEC 1.2, Definition
-//! 3.1; Drineas, Kannan and Mahoney 2006).
+//! Sub-sampling: every column of S has one entry, at the row that was drawn (docs/paper.md 1.4,
+//! Definition 3.1; Drineas, Kannan and Mahoney 2006).
 //!
 //! B S Sᵀ V is then a sum over d columns of B and rows of V, each over how likely it was:
 //! E[S Sᵀ] = I asks for weight² = 1 / E[how often i comes].
