@@ -1,7 +1,7 @@
 //! Tells `environment.rs` what the program is built from: the hash of its code, the git commit, the compiler, the version
 //! of matrixmultiply. Whatever cannot be found out, as the commit in a source archive without git, is "unknown".
 
-#[path = "src/environment/source.rs"]
+#[path = "src/run/environment/source.rs"]
 mod source;
 
 use std::path::Path;

@@ -6,7 +6,7 @@
 //! `parts/`.
 
 use engine::cpu::Product;
-use experiments::conformance::{Counts, files, run};
+use experiments::commands::conformance::{Counts, files, run};
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::fs;

@@ -3,8 +3,8 @@
 
 use datasets::verify::Report;
 use datasets::{Black, Protocol, image, text};
-use experiments::data::{Fetched, Get, Manifest};
-use experiments::task::Task;
+use experiments::commands::data::{Fetched, Get, Manifest};
+use experiments::settings::task::Task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use md5::{Digest, Md5};

@@ -3,9 +3,9 @@
 
 use datasets::{Dataset, Encoding, Example, Split};
 use engine::Seed;
-use experiments::config::{Budget, Config, Protocol};
-use experiments::task::Task;
-use experiments::trainer::Trainer;
+use experiments::settings::config::{Budget, Config, Protocol};
+use experiments::settings::task::Task;
+use experiments::train::trainer::Trainer;
 use ops::attention::names;
 use std::ops::ControlFlow;
 

@@ -2,13 +2,15 @@
 //!
 //! The child is this program again, with a folder in its environment: the loop of a training run, without training.
 
-use experiments::config::Config;
-use experiments::error::{self, Result};
-use experiments::flags::Flags;
-use experiments::interrupt::{INTERRUPTED, Interrupt};
-use experiments::progress::Progress;
-use experiments::run::Run;
-use experiments::task::Task;
+use experiments::commands::data::found;
+use experiments::run::folder::Run;
+use experiments::settings::config::Config;
+use experiments::settings::flags::Flags;
+use experiments::settings::task::Task;
+use experiments::terminal::error::Result;
+use experiments::terminal::interrupt::{INTERRUPTED, Interrupt};
+use experiments::terminal::output::exit;
+use experiments::terminal::progress::Progress;
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
@@ -31,7 +33,7 @@ const NEW_RUN: [&str; 5] = [
 
 fn main() -> ExitCode {
     if let [Ok(folder), Ok(steps), Ok(pause)] = SETTINGS.map(std::env::var) {
-        return error::exit(child(
+        return exit(child(
             Path::new(&folder),
             steps.parse().unwrap(),
             pause.parse().unwrap(),
@@ -57,7 +59,7 @@ struct Loss {
 
 fn child(folder: &Path, steps: usize, pause: u64) -> Result<ExitCode> {
     let interrupt = Interrupt::install()?;
-    let config = Config::resolve(Task::Text, &Flags::default())?;
+    let config = found(Config::resolve(Task::Text, &Flags::default())?)?;
     let out = Some(folder).filter(|folder| *folder != Path::new(UNNAMED));
     let mut run = Run::create(&config, out, false, 1, &Loss { loss: 0.5 })?;
     let mut progress = Progress::new(steps, 0);

@@ -2,9 +2,9 @@
 //! `exp_text.rs`.
 
 use datasets::listops;
-use experiments::config::{Budget, Config};
-use experiments::task::Task;
-use experiments::trainer::Trainer;
+use experiments::settings::config::{Budget, Config};
+use experiments::settings::task::Task;
+use experiments::train::trainer::Trainer;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

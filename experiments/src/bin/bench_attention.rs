@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::bench_attention::main()
+    experiments::commands::bench_attention::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::bench_step::main()
+    experiments::commands::bench_step::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::conformance::main()
+    experiments::commands::conformance::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::evaluate::main()
+    experiments::commands::evaluate::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::approx::main()
+    experiments::commands::approx::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::cost::main()
+    experiments::commands::cost::main()
 }

@@ -5,10 +5,10 @@
 //!
 //! `cargo run --release --bin exp_image -- --attn skein --data builtin`
 
-use experiments::experiment;
-use experiments::task::Task;
+use experiments::commands::train;
+use experiments::settings::task::Task;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiment::main(Task::Image)
+    train::main(Task::Image)
 }

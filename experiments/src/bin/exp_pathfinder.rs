@@ -7,10 +7,10 @@
 //!
 //! `cargo run --release --bin exp_pathfinder -- --attn skein --data builtin`
 
-use experiments::experiment;
-use experiments::task::Task;
+use experiments::commands::train;
+use experiments::settings::task::Task;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiment::main(Task::Pathfinder)
+    train::main(Task::Pathfinder)
 }

@@ -6,10 +6,10 @@
 //!
 //! `cargo run --release --bin exp_retrieval -- --attn skein --data builtin`
 
-use experiments::experiment;
-use experiments::task::Task;
+use experiments::commands::train;
+use experiments::settings::task::Task;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiment::main(Task::Retrieval)
+    train::main(Task::Retrieval)
 }

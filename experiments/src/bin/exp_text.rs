@@ -5,10 +5,10 @@
 //!
 //! `cargo run --release --bin exp_text -- --attn skein --data builtin`
 
-use experiments::experiment;
-use experiments::task::Task;
+use experiments::commands::train;
+use experiments::settings::task::Task;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiment::main(Task::Text)
+    train::main(Task::Text)
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::theory::main()
+    experiments::commands::theory::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::explain::main()
+    experiments::commands::explain::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::predict::main()
+    experiments::commands::predict::main()
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::report::main()
+    experiments::commands::report::main()
 }

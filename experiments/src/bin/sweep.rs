@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    experiments::sweep::main()
+    experiments::commands::sweep::main()
 }

@@ -1,0 +1,253 @@
+//! Reference cases: does every method compute what an independent program computed, values and
+//! gradients?
+//!
+//! A case is a safetensors file: inputs, frozen random draws and expected numbers in f64, its
+//! settings in the metadata. Read in this order:
+//!
+//! 1. here: a folder of cases, a line for each, the count at the end;
+//! 2. `case`: one file;
+//! 3. `method`: the registered methods that a case is about, and their options;
+//! 4. `operator`: one head of one attention; `model`: a whole model and forty steps of training;
+//! 5. `error`: how far a tensor is off.
+//!
+//! A damaged or foreign file, a missing tensor, sizes beyond memory and a panic of the method are failures of their
+//! case; the others still run. Nothing expected is skipped because a file lacks it.
+
+mod case;
+mod error;
+mod method;
+mod model;
+mod operator;
+
+use crate::files::whole_file;
+use crate::settings::flags::command_line;
+use crate::settings::product::{self, ProductFlag};
+use crate::terminal::error::{Error, Result};
+use crate::terminal::output::exit;
+use case::Case;
+use clap::Parser;
+use datasets::shown;
+use error::Measure;
+use method::Method;
+use ops::attention;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fmt, fs};
+
+/// Compares the registered methods with the reference cases of a folder
+#[derive(Parser, Debug)]
+#[command(name = "conformance", version, after_help = COLUMNS, max_term_width = 80)]
+struct Flags {
+    /// Fail too when a case is about a method that is not registered
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    product: ProductFlag,
+    /// Folder of the cases, *.safetensors
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+/// Below the flags in the help text.
+const COLUMNS: &str = "\
+Prints a line for every case and method: the largest error among the outputs
+(out), among the gradients (grad) and, for whole models, along forty steps of
+training (train), computed in f64 and in f32. Errors are relative to the
+expected tensor. Below a line that fails stands every tensor that is off. Exit
+code 1 if anything failed.";
+
+/// What came of a case under one method.
+enum Outcome {
+    Measured(Vec<Measure>),
+    NotRegistered,
+    /// It could not be computed, or not be compared.
+    Broken(String),
+}
+
+/// How many runs, one a case and method, ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Files.
+    pub cases: usize,
+    /// Every error within its tolerance.
+    pub passed: usize,
+    /// At least one error above its tolerance, or nothing that could be compared.
+    pub failed: usize,
+    /// The method is not in the registry.
+    pub not_registered: usize,
+}
+
+impl Counts {
+    /// With `all`, a method that is not registered is a failure too.
+    fn exit_code(self, all: bool) -> ExitCode {
+        match self.failed > 0 || (all && self.not_registered > 0) {
+            true => ExitCode::FAILURE,
+            false => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (passed, failed, missing) = (self.passed, self.failed, self.not_registered);
+        let (runs, cases) = (passed + failed + missing, self.cases);
+        write!(f, "{runs} runs of {cases} cases: ")?;
+        write!(
+            f,
+            "{passed} passed, {failed} failed, {missing} not registered"
+        )
+    }
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(command_line().and_then(|flags| conformance(&flags)))
+}
+
+fn conformance(flags: &Flags) -> Result<ExitCode> {
+    product::choose(flags.product.get())?;
+    let files = files(&flags.folder)?;
+    match run(&files, &mut io::stdout().lock()) {
+        Ok(counts) => Ok(counts.exit_code(flags.all)),
+        // The reader of a pipe has seen enough; nobody can say that all cases pass.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::FAILURE),
+        Err(error) => Err(Error::failure(format!("cannot print: {error}"))),
+    }
+}
+
+/// The cases of a folder, in the order of their names.
+///
+/// # Errors
+/// If the folder cannot be read, or has none.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = |error: io::Error| Error::file("cannot read the folder", folder, &error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        if path.extension().is_some_and(|kind| kind == "safetensors") {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        let message = format!("no reference case in {}", folder.display());
+        return Err(Error::failure(message).hint("expected files called *.safetensors"));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Runs the cases in `files` and writes a line for each, the counts last.
+///
+/// # Errors
+/// If `out` cannot be written; whatever is wrong with a case is part of its line.
+pub fn run(files: &[PathBuf], out: &mut impl Write) -> io::Result<Counts> {
+    let width = files.iter().map(|file| name(file).chars().count()).max();
+    let width = width.unwrap_or(0).max("case".len());
+    let mut counts = Counts {
+        cases: files.len(),
+        ..Counts::default()
+    };
+    let frames = ["-------- f64 -------", "-------- f32 -------"];
+    writeln!(out, "{:width$}  {:16} {}", "", "", frames.join(" "))?;
+    let titles = "    out   grad  train".repeat(2);
+    writeln!(out, "{:width$}  {:16}{titles}", "case", "method")?;
+    for file in files {
+        for (method, outcome) in outcomes(file) {
+            write!(out, "{:width$}  {method:16}", name(file))?;
+            write_outcome(out, &outcome, &mut counts)?;
+        }
+    }
+    writeln!(out, "{counts}")?;
+    Ok(counts)
+}
+
+/// The rest of a line, and below it what was off.
+fn write_outcome(out: &mut impl Write, outcome: &Outcome, counts: &mut Counts) -> io::Result<()> {
+    match outcome {
+        Outcome::NotRegistered => {
+            counts.not_registered += 1;
+            writeln!(out, "  not registered")
+        }
+        Outcome::Broken(why) => {
+            counts.failed += 1;
+            let why = shown::name(why.replace('\n', " "));
+            writeln!(out, "{:42}  FAIL\n    {why}", "")
+        }
+        Outcome::Measured(measures) => {
+            for cell in error::cells(measures) {
+                write!(out, "{cell:>7}")?;
+            }
+            let off: Vec<&Measure> = measures
+                .iter()
+                .filter(|measure| !measure.passes())
+                .collect();
+            if off.is_empty() {
+                counts.passed += 1;
+                return writeln!(out, "  ok");
+            }
+            counts.failed += 1;
+            writeln!(out, "  FAIL")?;
+            off.iter()
+                .try_for_each(|measure| writeln!(out, "    {measure}"))
+        }
+    }
+}
+
+/// The name of a case: its file's, without folder and ending.
+fn name(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default();
+    shown::name(stem)
+}
+
+/// What comes of a case under every method it is about.
+fn outcomes(file: &Path) -> Vec<(String, Outcome)> {
+    let broken = |why: String| vec![("-".to_string(), Outcome::Broken(why))];
+    let bytes = match whole_file::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let why = error.to_string();
+            return broken(why.trim_start_matches("error: ").to_string());
+        }
+    };
+    let case = Case::read(&bytes);
+    let methods = case.and_then(|case| Ok((method::methods(&case)?, case)));
+    match methods {
+        Err(why) => broken(why),
+        Ok((methods, case)) => methods
+            .into_iter()
+            .map(|method| (method.name.clone(), outcome(&case, &method)))
+            .collect(),
+    }
+}
+
+fn outcome(case: &Case<'_>, method: &Method) -> Outcome {
+    let measures = || {
+        let (check64, check32) = match case.is_model() {
+            true => (model::check::<f64> as Check, model::check::<f32> as Check),
+            false => (
+                operator::check::<f64> as Check,
+                operator::check::<f32> as Check,
+            ),
+        };
+        let mut measures = check64(case, method)?;
+        measures.extend(check32(case, method)?);
+        Ok(measures)
+    };
+    if attention::find::<f64>(&method.name).is_err() {
+        return Outcome::NotRegistered;
+    }
+    // A damaged case may hold indices that no method survives, and a method may have its faults.
+    match catch_unwind(AssertUnwindSafe(measures)) {
+        Ok(Ok(measures)) => Outcome::Measured(measures),
+        Ok(Err(why)) => Outcome::Broken(why),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Outcome::Broken(format!("panicked: {}", text.unwrap_or("no message")))
+        }
+    }
+}
+
+type Check = fn(&Case<'_>, &Method) -> std::result::Result<Vec<Measure>, String>;

@@ -1,0 +1,227 @@
+//! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as
+//! characters or as a PNG.
+
+use super::found;
+use crate::files::out_file::OutFile;
+use crate::settings::config::{Budget, Config};
+use crate::settings::flags::whole;
+use crate::settings::task::{BUILTIN, Task};
+use crate::terminal::error::{Error, Result};
+use crate::terminal::output::{COLUMNS, answer};
+use crate::train::data;
+use datasets::{Dataset, Example, image, listops, pathfinder, shown};
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Lines of a text that are shown.
+const LINES: usize = 4;
+/// From black to white.
+const GREYS: &[u8; 10] = b" .:-=+*#%@";
+
+/// Below the flags.
+pub(super) const HELP: &str = "\
+Texts are cut to four lines; control characters and bytes that are no text are
+shown as escapes. Pictures are drawn in characters, or with --out as a PNG.";
+
+/// The flags of `show`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Flags {
+    /// Whose data: text, listops, retrieval, pathfinder or image
+    #[arg(value_name = "TASK", hide_possible_values = true)]
+    task: Task,
+    /// builtin; the path of a data set; or auto: what `data get` has put into the
+    /// cache, else builtin
+    #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
+    data: String,
+    /// How many examples; with --out, how many of each class [default: 3; 8]
+    #[arg(long, value_name = "N", value_parser = whole(1..=1000))]
+    count: Option<usize>,
+    /// Of which split: train, dev or test
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "train",
+        hide_possible_values = true,
+        value_parser = ["train", "dev", "test"]
+    )]
+    split: String,
+    /// Draw pictures as a PNG, a row a class
+    #[arg(long, value_name = "FILE.png")]
+    out: Option<PathBuf>,
+    /// Replace that file
+    #[arg(long)]
+    overwrite: bool,
+}
+
+pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
+    let task = flags.task;
+    let pictures = task.has_pictures();
+    if flags.out.is_some() && !pictures {
+        let message = format!("--out draws pictures; {} has none", task.name());
+        return Err(Error::usage(message).hint("image and pathfinder have"));
+    }
+    let out = match &flags.out {
+        Some(out) if out.file_name().is_none() => {
+            let message = format!("--out {}: expected the name of a file", out.display());
+            return Err(Error::usage(message).hint("such as --out pictures.png"));
+        }
+        // Nothing in a PNG says whose it is.
+        Some(out) => Some((out, OutFile::new(out, flags.overwrite, None)?)),
+        None => None,
+    };
+    let data = load(flags)?;
+    let split = match flags.split.as_str() {
+        "train" => &data.train,
+        "dev" => &data.dev,
+        _ => &data.test,
+    };
+    if let Some((out, file)) = out {
+        let columns = flags.count.unwrap_or(8);
+        let sheet = image::contact_sheet(split, &data.classes, columns)?;
+        file.write(&sheet)?;
+        let mut text = format!("{}: {}\n", shown::name(out), data.name);
+        for (row, class) in data.classes.iter().enumerate() {
+            let _ = writeln!(text, "  row {}: {class}", row + 1); // A string takes all.
+        }
+        answer(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let width = match terminal_size::terminal_size() {
+        Some((width, _)) => usize::from(width.0).max(20),
+        None => COLUMNS,
+    };
+    let mut text = format!("{}\n", data.name);
+    let count = flags.count.unwrap_or(3).min(split.examples.len());
+    for number in 0..count {
+        // From all over the split: files are often in the order of their labels.
+        let example = &split.examples[number * split.examples.len() / count];
+        let _ = write!(
+            text,
+            "\n{} {}, {}",
+            split.name, example.id, data.classes[example.label]
+        );
+        text.push_str(&describe(task, example, width));
+    }
+    answer(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The data as a run would have them, as long as they are; built-in ListOps is short, to be
+/// readable.
+fn load(flags: &Flags) -> Result<Dataset> {
+    let task = flags.task;
+    let quick = task.preset(Budget::Quick);
+    let config = found(Config {
+        data: flags.data.clone(),
+        max_len: *task.lengths().end(),
+        ..quick.clone()
+    })?;
+    let short = task == Task::ListOps && config.data == "builtin";
+    let config = Config {
+        max_len: if short { quick.max_len } else { config.max_len },
+        ..config
+    };
+    if task == Task::Pathfinder && config.data == "builtin" {
+        // The first of the 107,000 that a quick run has.
+        let each = flags.count.unwrap_or(8);
+        let few = pathfinder::few(BUILTIN, &pathfinder::Settings::EASY, each, config.black());
+        return few.map_err(Error::data);
+    }
+    data::load(&config).map_err(Error::data)
+}
+
+/// What follows the label: sizes, and what the documents say.
+fn describe(task: Task, example: &Example, width: usize) -> String {
+    let mut text = String::new();
+    for (number, document) in example.documents.iter().enumerate() {
+        let start = if number == 0 { ": " } else { "\nand " };
+        let _ = match task {
+            Task::Image | Task::Pathfinder => writeln!(text, "\n{}", picture(document)),
+            Task::ListOps => writeln!(
+                text,
+                "{start}{} words\n{}",
+                document.len(),
+                lines(&listops::words(document), width)
+            ),
+            Task::Text | Task::Retrieval => writeln!(
+                text,
+                "{start}{} bytes\n{}",
+                document.len(),
+                lines(&shown::bytes(document), width)
+            ),
+        };
+        text.truncate(text.trim_end_matches('\n').len());
+    }
+    text.push('\n');
+    text
+}
+
+/// The first lines of a text, cut at the width of the screen.
+fn lines(text: &str, width: usize) -> String {
+    let room = width - 2;
+    let mut letters = text.chars().peekable();
+    let mut shown = Vec::new();
+    for number in 1..=LINES {
+        let line: String = letters.by_ref().take(room).collect();
+        if line.is_empty() {
+            break;
+        }
+        match number == LINES && letters.peek().is_some() {
+            true => {
+                let cut: String = line.chars().take(room - 3).collect();
+                shown.push(format!("  {cut}..."));
+            }
+            false => shown.push(format!("  {line}")),
+        }
+    }
+    shown.join("\n")
+}
+
+/// A picture in characters, two rows of pixels a line: letters are about twice as high as they are
+/// wide.
+fn picture(pixels: &[u8]) -> String {
+    let side = image::SIDE;
+    let mut lines = Vec::new();
+    for rows in pixels.chunks_exact(2 * side) {
+        let grey = |column: usize| {
+            let sum = usize::from(rows[column]) + usize::from(rows[side + column]);
+            char::from(GREYS[sum * (GREYS.len() - 1) / 510])
+        };
+        let line: String = (0..side).map(grey).collect();
+        lines.push(format!("  |{line}|"));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_the_width() {
+        assert_eq!(lines("abc", 20), "  abc");
+        let long = lines(&"x".repeat(1000), 20);
+        assert_eq!(long.lines().count(), LINES);
+        assert!(long.lines().all(|line| line.len() == 20), "{long}");
+        assert!(long.ends_with("xxx..."));
+        let exact = lines(&"x".repeat(18 * LINES), 20);
+        assert!(exact.ends_with("xxxx") && exact.lines().count() == LINES);
+    }
+
+    #[test]
+    fn pictures_have_half_as_many_lines_as_rows() {
+        let mut pixels = vec![0; image::PIXELS];
+        pixels[..64].fill(255);
+        let shown = picture(&pixels);
+        assert_eq!(shown.lines().count(), 16);
+        assert_eq!(
+            shown.lines().next().unwrap(),
+            format!("  |{}|", "@".repeat(32))
+        );
+        assert_eq!(
+            shown.lines().last().unwrap(),
+            format!("  |{}|", " ".repeat(32))
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! What a tape tells about itself: one tiny example through the real model, forward and backward, a
+//! line for every node.
+
+use crate::machine::memory::refuse_more;
+use crate::settings::flags::{command_line, method, whole};
+use crate::settings::product::{self, ProductFlag};
+use crate::terminal::error::Result;
+use crate::terminal::output::answer;
+use crate::terminal::output::exit;
+use clap::Parser;
+use engine::{Draws, Params, Record, Seed, Tape};
+use models::{Document, Model, ModelConfig};
+use ops::attention::Options;
+use std::path::{MAIN_SEPARATOR_STR, Path};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What the example says, over and over, until it is long enough.
+const TEXT: &[u8] =
+    b"Every gradient stands in one file, at once below what it is the gradient of. ";
+/// The rate of dropout of the paper's models.
+const DROPOUT: f64 = 0.1;
+/// More tokens than this are no tiny example.
+const MOST: usize = 16384;
+/// Below the flags in the help text.
+const COLUMNS: &str = "\
+Prints the parameters, then every operator in the order of the forward pass:
+its parents, the bytes it saves for backward, microseconds forward and
+backward, the Euclidean norms of its value y and of the gradient dy that reached
+it, and where it and its gradient are written.";
+
+/// Shows the tape of one tiny training step of the Text model, node by node
+#[derive(Parser, Debug)]
+#[command(name = "explain", version, after_help = COLUMNS, max_term_width = 80)]
+struct Flags {
+    /// Attention method; an unknown name lists them
+    #[arg(long, value_name = "NAME")]
+    attn: String,
+    /// Features: how many keys, rows or projections the method may use
+    #[arg(long, value_name = "N", default_value = "16", value_parser = whole(1..=MOST))]
+    features: usize,
+    /// Tokens of the example
+    #[arg(long, value_name = "N", default_value = "64", value_parser = whole(1..=MOST))]
+    tokens: usize,
+    /// Seed of the parameters, draws and dropout
+    #[arg(long, value_name = "N", default_value = "42")]
+    seed: u64,
+    #[command(flatten)]
+    product: ProductFlag,
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(command_line().and_then(|flags| explain(&flags)))
+}
+
+fn explain(flags: &Flags) -> Result<ExitCode> {
+    product::choose(flags.product.get())?;
+    let entry = method(&flags.attn)?;
+    let options = Options {
+        features: flags.features,
+        dropout: DROPOUT,
+        ..Options::default()
+    };
+    let method = entry.method(&options);
+    let config = ModelConfig {
+        dropout: DROPOUT,
+        ..ModelConfig::new(512, flags.tokens.next_power_of_two(), 2, 1)
+    };
+    // The parameters, their gradient, and one head at work.
+    let numbers = Model::numbers(&config, &*method);
+    let bytes = 8.0 * numbers + entry.bytes(&options, flags.tokens, config.head_width());
+    let what = format!(
+        "{} with {} features and {} tokens",
+        entry.name, flags.features, flags.tokens
+    );
+    refuse_more(&what, bytes, "smaller --features or --tokens take less")?;
+    let seed = Seed(flags.seed);
+    let (model, params) = Model::new(config, method, seed);
+    let tokens = TEXT.iter().cycle().take(flags.tokens);
+    let document = [Document::text(
+        tokens.map(|&byte| u32::from(byte) + 1).collect(),
+    )];
+
+    // Twice: the first pass pays for fresh memory, the second is what a step of training sees.
+    let pass = |tape: &Tape<f32>| {
+        let bound = params.bind(tape);
+        let draws = Draws::live(seed.stream("draws"));
+        let loss = model.loss(&bound, &document, 1, &draws, Some(seed.stream("dropout")));
+        tape.backward(&loss);
+        loss.item()
+    };
+    pass(&Tape::new());
+    let tape = Tape::traced();
+    let loss = pass(&tape);
+
+    let mut text = format!(
+        "{}: {}\n{} tokens, {} features, seed {}, dropout {DROPOUT}, f32: loss {loss:.4}\n\n",
+        entry.name, entry.about, flags.tokens, flags.features, flags.seed,
+    );
+    text.push_str(&describe(&tape.records(), &params));
+    answer(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The records of a tape as two tables: the parameters bound to it, which come first, and all other
+/// nodes; and their totals.
+fn describe(records: &[Record], params: &Params<f32>) -> String {
+    let (leaves, nodes) = records.split_at(params.values().len());
+    let norm = |norm: Option<f64>| norm.map_or("-".to_string(), number);
+    let shape = |record: &Record| format!("{}x{}", record.shape.0, record.shape.1);
+
+    let title = ["#", "shape", "|y|", "|dy|", "parameter"].map(str::to_string);
+    let mut rows = vec![title.to_vec()];
+    for (i, (leaf, (name, _))) in leaves.iter().zip(params.iter()).enumerate() {
+        rows.push(vec![
+            i.to_string(),
+            shape(leaf),
+            norm(leaf.value_norm),
+            norm(leaf.gradient_norm),
+            name.to_string(),
+        ]);
+    }
+    let mut text = table(&rows, "rrrrl");
+    text.push('\n');
+
+    let title = [
+        "#",
+        "operator",
+        "shape",
+        "parents",
+        "saved",
+        "fwd",
+        "bwd",
+        "|y|",
+        "|dy|",
+        "its gradient is written at",
+    ];
+    let mut rows = vec![title.map(str::to_string).to_vec()];
+    for (i, node) in nodes.iter().enumerate() {
+        let parents: Vec<String> = node.parents.iter().map(usize::to_string).collect();
+        rows.push(vec![
+            (leaves.len() + i).to_string(),
+            node.name.to_string(),
+            shape(node),
+            parents.join(" "),
+            bytes(node.saved_bytes),
+            micros(node.forward),
+            micros(node.backward),
+            norm(node.value_norm),
+            norm(node.gradient_norm),
+            format!(
+                "{}:{}",
+                in_workspace(node.location.file()),
+                node.location.line()
+            ),
+        ]);
+    }
+    let sum = |part: fn(&Record) -> Duration| micros(nodes.iter().map(part).sum());
+    let mut total = vec![String::new(); rows[0].len()];
+    total[1] = format!("{} nodes", nodes.len());
+    total[4] = bytes(nodes.iter().map(|node| node.saved_bytes).sum());
+    total[5] = sum(|node| node.forward);
+    total[6] = sum(|node| node.backward);
+    total[9] = format!("total ({} parameters)", params.count());
+    rows.push(total);
+    text.push_str(&table(&rows, "rlrlrrrrrl"));
+    text
+}
+
+/// Rows of cells as lines, every column as wide as it has to be; `align` has l or r for each.
+fn table(rows: &[Vec<String>], align: &str) -> String {
+    let widths: Vec<usize> = (0..align.len())
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).zip(align.chars());
+        let cells: Vec<String> = cells
+            .map(|((cell, &width), align)| match align {
+                'r' => format!("{cell:>width$}"),
+                _ => format!("{cell:width$}"),
+            })
+            .collect();
+        text.push_str(cells.join(" ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Three digits that matter.
+fn number(x: f64) -> String {
+    match x {
+        0.0 => "0".to_string(),
+        0.1..1.0 => format!("{x:.3}"),
+        1.0..10.0 => format!("{x:.2}"),
+        10.0..100.0 => format!("{x:.1}"),
+        100.0..10_000.0 => format!("{x:.0}"),
+        x => format!("{x:.1e}"),
+    }
+}
+
+fn bytes(bytes: usize) -> String {
+    match bytes {
+        0..10_000 => bytes.to_string(),
+        10_000..10_240_000 => format!("{}K", bytes / 1024),
+        _ => format!("{}M", bytes / 1024 / 1024),
+    }
+}
+
+/// Four places at most, on a slow machine too.
+fn micros(time: Duration) -> String {
+    match time.as_secs_f64() * 1e6 {
+        few @ ..9.95 => format!("{few:.1}"),
+        many @ ..9999.5 => format!("{many:.0}"),
+        many => format!("{:.0}ms", many / 1e3),
+    }
+}
+
+/// The path of a source file from the root of the workspace, wherever it was compiled.
+fn in_workspace(file: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let path = Path::new(file);
+    let path = root
+        .and_then(|root| path.strip_prefix(root).ok())
+        .unwrap_or(path);
+    path.to_string_lossy().replace(MAIN_SEPARATOR_STR, "/")
+}

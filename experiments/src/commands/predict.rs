@@ -1,0 +1,451 @@
+//! Texts or pictures in, labels and probabilities out, a line each.
+//!
+//! Reads files, or a pipe as it fills: what can be had without waiting is judged together, on all threads, and printed
+//! at once. Example i, counted from 0 over all inputs, has the draws that evaluation gives the example whose id is i:
+//! the files of a test split whose ids begin at 0 (those of Text do, those of ListOps and Pathfinder run on from train
+//! and dev) get here what they got in the run's test.
+
+use crate::run::data_report::DataReport;
+use crate::settings::config::Config;
+use crate::settings::flags::{command_line, parse_threads, threads};
+use crate::settings::product::ProductFlag;
+use crate::settings::task::Task;
+use crate::terminal::error::{Error, Result};
+use crate::terminal::output::exit;
+use crate::terminal::output::{csv_field, json, offer, tell};
+use crate::train::trained::{Trained, Weights};
+use crate::train::trainer::{documents, evaluation, model};
+use clap::Parser;
+use datasets::lines::{Fault, Line, Lines};
+use datasets::{Encoding, Example, image, listops, pathfinder, retrieval, shown};
+use engine::{Draws, Params, Seed, Tape};
+use models::Model;
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Examples that are judged together at most.
+const TOGETHER: usize = 256;
+/// Bytes of the longest line; the benchmark's are a hundred times shorter.
+const LONGEST: usize = 16 << 20;
+/// What `-` is called where it is named.
+const STDIN: &str = "standard input";
+
+/// Below the flags.
+const HELP: &str = "\
+A line of input is one example:
+  text                a text
+  listops             an expression, [MAX 2 9 [MIN 4 7 ] 0 ], with parentheses as
+                      in the benchmark's files or without
+  retrieval           two texts with a tab between them
+  image, pathfinder   the path of a PNG of 32 x 32 pixels
+Inputs that are longer than the run's max_len are cut, as in training. A method
+that draws at random draws by the number of the line, over all files: in
+another order the same lines meet other draws (other pilots and columns of
+skein), so that probabilities change, and labels that are close to another may.
+Lines end in LF or CRLF; a byte order mark and empty lines at the end are passed
+over, as in training. A line of output is the label, then every class with its
+probability, between tabs.
+
+  head -3 reviews.txt | predict runs/text-skein-s42";
+
+/// Predicts labels with the model of a run
+#[derive(Parser, Debug)]
+#[command(name = "predict", version, after_help = HELP, max_term_width = 80)]
+struct Flags {
+    /// Folder of the run, such as runs/text-skein-s42
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Files of lines, - for standard input; for image and pathfinder, pictures
+    /// [default: standard input]
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Each file is one text, with its line breaks (text only)
+    #[arg(long)]
+    whole: bool,
+    /// plain; csv: a table with a header; jsonl: a JSON object a line
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_enum,
+        default_value = "plain",
+        hide_possible_values = true
+    )]
+    format: Format,
+    /// best, last, or the path of a .safetensors file [default: those of the test]
+    #[arg(long, value_name = "best|last|FILE", value_parser = Weights::parse)]
+    weights: Option<Weights>,
+    /// Threads that share the work; the results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    product: ProductFlag,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Format {
+    Plain,
+    Csv,
+    Jsonl,
+}
+
+/// A model that is not trained any more.
+struct Predictor {
+    config: Config,
+    encoding: Encoding,
+    classes: Vec<String>,
+    model: Model<f32>,
+    params: Params<f32>,
+    threads: rayon::ThreadPool,
+    format: Format,
+    /// Examples so far.
+    seen: usize,
+}
+
+/// What an example consists of.
+type Documents = Vec<Box<[u8]>>;
+
+/// An input, or what is wrong with it, and the name it is printed under.
+type Input = (String, Result<Documents>);
+
+/// One line of JSON.
+#[derive(Serialize)]
+struct Answer<'a> {
+    input: &'a str,
+    label: &'a str,
+    probabilities: Probabilities<'a>,
+}
+
+/// An object of names and numbers, in the order of labels.
+struct Probabilities<'a>(&'a [String], &'a [f64]);
+
+impl Serialize for Probabilities<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().zip(self.1))
+    }
+}
+
+/// The `main` of the binary.
+pub fn main() -> ExitCode {
+    exit(command_line().and_then(|flags| predict(&flags)))
+}
+
+fn predict(flags: &Flags) -> Result<ExitCode> {
+    let run = Trained::open(&flags.run)?;
+    let mut config = run.config.clone();
+    flags.product.over(&mut config);
+    let task = config.task;
+    if flags.whole && task != Task::Text {
+        let message = format!("--whole: this is a run of {}, expected text", task.name());
+        return Err(Error::usage(message).hint("--help says what the inputs of a task are"));
+    }
+    if has_learnt_made_data(&flags.run, &config) {
+        tell(&format!("note: this model has learnt {}", made_up(task)));
+    }
+    let encoding = task.encoding(config.black());
+    let classes = run.classes();
+    let (model, mut params) = model(&config, &encoding, classes.len())?;
+    run.load(flags.weights.as_ref(), &mut params)?;
+    let mut predictor = Predictor {
+        config,
+        encoding,
+        classes,
+        model,
+        params,
+        threads: rayon::ThreadPoolBuilder::new()
+            .num_threads(threads(flags.threads))
+            .build()?,
+        format: flags.format,
+        seen: 0,
+    };
+    if let Format::Csv = flags.format {
+        let names: Vec<String> = predictor
+            .classes
+            .iter()
+            .map(|name| csv_field(name))
+            .collect();
+        offer(&format!("input,label,{}\n", names.join(",")))?;
+    }
+    let from_stdin = [PathBuf::from("-")];
+    let files = match flags.files.is_empty() {
+        true => &from_stdin[..],
+        false => &flags.files,
+    };
+    let is_stdin = |path: &Path| path == Path::new("-");
+    if task.has_pictures() {
+        // Pictures that are named here are judged together; standard input names others.
+        for files in files.chunk_by(|one, next| !is_stdin(one) && !is_stdin(next)) {
+            let go_on = match is_stdin(&files[0]) {
+                true => predictor.lines(io::stdin(), STDIN, true),
+                false => predictor.pictures(files),
+            };
+            if !go_on? {
+                break;
+            }
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    for path in files {
+        let stdin = is_stdin(path);
+        let source: Box<dyn Read> = match stdin {
+            true => Box::new(io::stdin()),
+            false => Box::new(
+                File::open(path).map_err(|cause| Error::file("cannot read", path, &cause))?,
+            ),
+        };
+        let name = match stdin {
+            true => STDIN.to_string(),
+            false => path.display().to_string(),
+        };
+        let go_on = match flags.whole {
+            true => predictor.whole(source, &name),
+            false => predictor.lines(source, &name, stdin),
+        };
+        if !go_on? {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether this program has made the data of the run in `folder`.
+fn has_learnt_made_data(folder: &Path, config: &Config) -> bool {
+    match DataReport::read(folder) {
+        Ok(Some(data)) => data.builtin,
+        // An older run; and whatever is wrong with that file, the model is sound.
+        _ => config.data_folder().is_none(),
+    }
+}
+
+/// What data that this program has made teach, and what they do not.
+fn made_up(task: Task) -> &'static str {
+    match task {
+        Task::Text => "made-up reviews: it knows their grammar, not English",
+        Task::ListOps => {
+            "generated expressions: longer, shorter or deeper ones than those are new to it"
+        }
+        Task::Retrieval => {
+            "made-up papers, related if they agree in a field: it knows no papers and citations"
+        }
+        Task::Pathfinder => {
+            "generated pictures: other lengths of paths, other clutter and brightness are new to it"
+        }
+        Task::Image => {
+            "drawings of ten shapes: it sees one of these in every picture, and no photograph"
+        }
+    }
+}
+
+impl Predictor {
+    /// Files that are a picture each. False if nobody reads the answers any more.
+    fn pictures(&mut self, files: &[PathBuf]) -> Result<bool> {
+        let task = self.config.task;
+        let picture = |path: &PathBuf| (path.display().to_string(), picture(task, path));
+        for files in files.chunks(TOGETHER) {
+            if !self.answer(files.iter().map(picture).collect())? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A source as one text. False if nobody reads the answers any more.
+    fn whole(&mut self, source: impl Read, name: &str) -> Result<bool> {
+        let mut text = Vec::new();
+        let mut limited = source.take(LONGEST as u64 + 1);
+        limited
+            .read_to_end(&mut text)
+            .map_err(|cause| Error::file("cannot read", Path::new(name), &cause))?;
+        let document = self.documents(&text).map_err(|error| error.at(name));
+        self.answer(vec![(name.to_string(), document)])
+    }
+
+    /// A source line by line. False if nobody reads the answers any more.
+    fn lines(&mut self, source: impl Read, name: &str, stdin: bool) -> Result<bool> {
+        let mut lines = Lines::new(source, LONGEST);
+        loop {
+            let mut inputs = Vec::new();
+            while inputs.is_empty() || (inputs.len() < TOGETHER && lines.is_ready()) {
+                let place = |number| match stdin {
+                    true => format!("{number}"),
+                    false => format!("{name}:{number}"),
+                };
+                let at = |error: Error, number| error.at(&format!("{name}, line {number}"));
+                let (input, documents) = match lines.next() {
+                    Ok(None) => break,
+                    Ok(Some(Line { number, bytes })) => {
+                        let documents = self.documents(bytes);
+                        (place(number), documents.map_err(|error| at(error, number)))
+                    }
+                    Err(Fault::Line(number, what)) => {
+                        (place(number), Err(at(self.wrong(what), number)))
+                    }
+                    Err(Fault::Unreadable(cause)) => {
+                        let error = Error::file("cannot read", Path::new(name), &cause);
+                        (name.to_string(), Err(error))
+                    }
+                };
+                let broken = documents.is_err();
+                inputs.push((input, documents));
+                if broken {
+                    break; // No line after it is looked at.
+                }
+            }
+            if inputs.is_empty() {
+                return Ok(true);
+            }
+            if !self.answer(inputs)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// An input that the task cannot take.
+    fn wrong(&self, what: String) -> Error {
+        let task = self.config.task.name();
+        Error::failure(what).hint(format!("predict --help says what {task} takes"))
+    }
+
+    /// The documents of an example.
+    fn documents(&self, line: &[u8]) -> Result<Documents> {
+        let Config {
+            task,
+            max_len,
+            protocol,
+            ..
+        } = self.config;
+        let wrong = |what: String| self.wrong(what);
+        if line.len() > LONGEST {
+            return Err(wrong(format!("more than {LONGEST} bytes")));
+        }
+        if line.is_empty() {
+            return Err(wrong("it is empty".to_string()));
+        }
+        match task {
+            Task::Text => Ok(vec![line[..line.len().min(max_len)].into()]),
+            Task::ListOps => {
+                let document = listops::document(line, max_len, protocol.into()).map_err(wrong)?;
+                Ok(vec![document])
+            }
+            Task::Retrieval => retrieval::documents(line, max_len).map_err(wrong),
+            Task::Pathfinder | Task::Image => match std::str::from_utf8(line) {
+                Ok(path) => picture(task, Path::new(path)),
+                Err(_) => Err(wrong("it is no path in UTF-8".to_string())),
+            },
+        }
+    }
+
+    /// Judges and prints. At the first input that is wrong, those before it have been answered. False if nobody reads
+    /// the answers any more.
+    fn answer(&mut self, inputs: Vec<Input>) -> Result<bool> {
+        let mut error = None;
+        let mut right = Vec::new();
+        for (name, documents) in inputs {
+            match documents {
+                Ok(documents) => right.push((name, documents)),
+                Err(wrong) => {
+                    error = Some(wrong);
+                    break;
+                }
+            }
+        }
+        let first = self.seen;
+        self.seen += right.len();
+        let judge = |(i, (_, documents)): (usize, &(String, Documents))| {
+            self.probabilities(first + i, documents)
+        };
+        let judged: Vec<Vec<f64>> = self.threads.install(|| {
+            let inputs = right.par_iter().enumerate().with_max_len(1);
+            inputs.map(judge).collect()
+        });
+        let mut text = String::new();
+        for ((name, _), probabilities) in right.iter().zip(judged) {
+            if !probabilities.iter().all(|p| p.is_finite()) {
+                let message = format!("{name}: the probabilities are not finite");
+                let hint = "the weights are too large; --weights names others";
+                error = Some(Error::failure(message).hint(hint));
+                break;
+            }
+            text.push_str(&self.line(name, &probabilities)?);
+        }
+        let go_on = offer(&text)?;
+        match error {
+            Some(error) if go_on => Err(error),
+            _ => Ok(go_on),
+        }
+    }
+
+    /// The probability of each class for example `id`.
+    fn probabilities(&self, id: usize, text: &[Box<[u8]>]) -> Vec<f64> {
+        let example = Example {
+            id,
+            label: 0, // Not looked at.
+            documents: text.to_vec(),
+        };
+        let stream = evaluation(Seed(self.config.seed), "test");
+        let tape = Tape::forward_only();
+        let bound = self.params.bind(&tape);
+        let draws = Draws::live(stream.at(id));
+        let documents = documents(&example, &self.encoding);
+        let logits = self.model.logits(&bound, &documents, &draws, None);
+        let logits: Vec<f64> = logits.value().data().iter().map(|&x| x.into()).collect();
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let parts: Vec<f64> = logits.iter().map(|x| (x - most).exp()).collect();
+        let sum: f64 = parts.iter().sum();
+        parts.iter().map(|part| part / sum).collect()
+    }
+
+    fn line(&self, input: &str, probabilities: &[f64]) -> Result<String> {
+        let best = (0..probabilities.len()).fold(0, |best, class| {
+            match probabilities[class] > probabilities[best] {
+                true => class,
+                false => best,
+            }
+        });
+        let label = &self.classes[best];
+        let mut text = String::new();
+        // A string takes all that is written.
+        match self.format {
+            Format::Plain => {
+                text.push_str(label);
+                for (name, p) in self.classes.iter().zip(probabilities) {
+                    let _ = write!(text, "\t{name} {p:.4}");
+                }
+            }
+            Format::Csv => {
+                let _ = write!(
+                    text,
+                    "{},{}",
+                    csv_field(&shown::name(input)),
+                    csv_field(label)
+                );
+                for p in probabilities {
+                    let _ = write!(text, ",{p:e}");
+                }
+            }
+            Format::Jsonl => {
+                let line = Answer {
+                    input,
+                    label,
+                    probabilities: Probabilities(&self.classes, probabilities),
+                };
+                return json(&line, false);
+            }
+        }
+        text.push('\n');
+        Ok(text)
+    }
+}
+
+/// The document of one picture.
+fn picture(task: Task, path: &Path) -> Result<Documents> {
+    let pixels = match task {
+        Task::Pathfinder => pathfinder::read_picture(path),
+        _ => image::read_picture(path),
+    };
+    Ok(vec![pixels.map_err(Error::data)?])
+}

@@ -1,0 +1,33 @@
+//! Small files, read whole into what they hold.
+
+use crate::terminal::error::{Error, Result};
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::path::Path;
+
+/// A TOML file as a `T`; what is wrong in it is said with its line.
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text =
+        fs::read_to_string(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    toml::from_str(&text).map_err(|error| {
+        let before = &text[..error.span().map_or(0, |span| span.start)];
+        let line = 1 + before.matches('\n').count();
+        let message = error.message().replace('\n', " ");
+        Error::usage(format!("{}:{line}: {message}", path.display())).meant_in(error.message())
+    })
+}
+
+/// A file of JSON, if it is there.
+pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    let read = serde_json::from_slice(&bytes);
+    read.map(Some).map_err(|error| {
+        Error::failure(format!("{}: {error}", path.display())).hint(
+            "the file was altered, or is of another version of this program: restore it, or move it \
+             away",
+        )
+    })
+}

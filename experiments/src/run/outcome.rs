@@ -1,0 +1,148 @@
+//! What has come of a run: its result.json.
+
+use crate::numbers::range;
+use crate::run::environment::Computer;
+use crate::run::measured::{Evaluation, Lengths};
+use crate::settings::config::{Config, Protocol};
+use crate::settings::task::Task;
+use crate::terminal::error::{Error, Result};
+use crate::terminal::output::percent;
+use datasets::shown;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// result.json.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) task: Task,
+    pub(crate) attn: String,
+    pub(crate) features: usize,
+    pub(crate) seed: u64,
+    pub(crate) protocol: Protocol,
+    /// The name of the data set.
+    pub(crate) data: String,
+    pub(crate) builtin: bool,
+    /// [`fingerprint`](super::fingerprint).
+    pub(crate) data_sha256: String,
+    /// In the order of the starts, each once; none in results that are older than the record.
+    #[serde(default)]
+    pub(crate) computed_by: Vec<Computer>,
+    /// Learned numbers.
+    #[serde(deserialize_with = "range::count")]
+    pub(crate) parameters: usize,
+    /// That were done.
+    #[serde(deserialize_with = "range::count")]
+    pub(crate) steps: usize,
+    pub(crate) tested_weights_of_step: usize,
+    pub(crate) best_dev: Option<Evaluation>,
+    pub(crate) test: Evaluation,
+    /// Of always answering the most frequent class of train, 0 to 1; on the examples of `test`, of which
+    /// older results took the whole split.
+    #[serde(deserialize_with = "range::share")]
+    pub(crate) majority_accuracy: f64,
+    /// Of a logistic regression on token frequencies, likewise.
+    #[serde(deserialize_with = "range::share")]
+    pub(crate) token_frequency_accuracy: f64,
+    /// Of train, dev and test together. Older results lack this and what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lengths: Option<Lengths>,
+    /// Examples of these that the features leave nothing out of, so that the method is exact attention there; none
+    /// where features have no say in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exact_examples: Option<usize>,
+}
+
+impl Outcome {
+    /// The part of the examples, 0 to 1, of which nothing was sketched; none where that is not known.
+    pub(crate) fn exact(&self) -> Option<f64> {
+        let all = self.lengths?.examples;
+        Some(self.exact_examples? as f64 / all as f64)
+    }
+
+    /// That of the run in `folder`; none if it has not ended.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("result.json");
+        let text = match fs::read(&path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|cause| Error::file("cannot read", &path, &cause))?,
+        };
+        let wrong = |what: String| {
+            let message = format!("{}: expected the outcome of a run: {what}", path.display());
+            Error::failure(message)
+                .hint("restore it, or leave that run out; another version may have written it")
+        };
+        let outcome: Self =
+            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        let (tested, steps) = (outcome.tested_weights_of_step, outcome.steps);
+        match tested <= steps {
+            true => Ok(Some(outcome)),
+            false => Err(wrong(format!(
+                "weights of step {tested} were tested: expected one of the {steps} that were done"
+            ))),
+        }
+    }
+
+    /// A result.json beside the config.toml of another run is nobody's.
+    pub(crate) fn refuse_other_run(&self, config: &Config, folder: &Path) -> Result<()> {
+        let said = (self.task, &self.attn, self.seed);
+        if said == (config.task, &config.attn, config.seed) {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: result.json is of {} {} with seed {}, expected {} {} with seed {} as in config.toml",
+            folder.display(),
+            self.task.name(),
+            self.attn,
+            self.seed,
+            config.task.name(),
+            config.attn,
+            config.seed
+        );
+        Err(Error::failure(message).hint("restore one of the two files"))
+    }
+
+    /// As it is printed, with the time that it took.
+    pub(crate) fn table(&self, time: &str, folder: &Path) -> String {
+        let tested = self.tested_weights_of_step;
+        let which = match tested == self.steps {
+            true => "the last".to_string(),
+            false => format!("of {}, lowest dev loss", self.steps),
+        };
+        let rows = [
+            ("data", self.data.clone()),
+            (
+                "model",
+                format!("{}, the weights after step {tested} ({which})", self.attn),
+            ),
+            (
+                "test accuracy",
+                format!(
+                    "{} of {} examples (loss {:.4})",
+                    percent(self.test.accuracy),
+                    self.test.examples,
+                    self.test.loss
+                ),
+            ),
+            (
+                "token frequency",
+                format!(
+                    "{} (logistic regression, same data)",
+                    percent(self.token_frequency_accuracy)
+                ),
+            ),
+            ("majority class", percent(self.majority_accuracy)),
+            ("time", time.to_string()),
+            ("run folder", shown::name(folder)),
+        ];
+        let report = folder.join("report.html");
+        let report = report
+            .exists()
+            .then(|| ("report", report.display().to_string()));
+        rows.iter()
+            .chain(&report)
+            .map(|(what, value)| format!("{what:15} {value}\n"))
+            .collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! Curves of few points out of runs of many steps: a page stays light however long the run was.
+
+/// Points of a curve that are drawn at most, but for the last.
+pub(crate) const MOST_POINTS: usize = 300;
+/// A running mean is over one of so many parts of the run,
+const PARTS: usize = 50;
+/// and over so many steps at least, in short runs over a tenth.
+const LEAST: usize = 20;
+
+/// Of how many points every last one is drawn.
+pub(crate) fn stride(count: usize) -> usize {
+    count.div_ceil(MOST_POINTS).max(1)
+}
+
+/// Over how many steps the mean is taken: no fewer than lie between two points, so that each step counts.
+pub(crate) fn window(count: usize) -> usize {
+    (count / PARTS)
+        .max(LEAST.min(count / 10))
+        .max(stride(count))
+}
+
+/// Running means of the values of steps, each with the last step it is over.
+pub(crate) fn smooth(values: &[(usize, f64)]) -> Vec<(usize, f64)> {
+    let window = window(values.len());
+    let mean = |last: usize| {
+        let part = &values[last.saturating_sub(window)..last];
+        let sum: f64 = part.iter().map(|(_, value)| value).sum();
+        (values[last - 1].0, sum / part.len() as f64)
+    };
+    ends(values.len()).map(mean).collect()
+}
+
+/// Every so many of the points, the last among them.
+pub(crate) fn thin(points: &[(usize, f64)]) -> Vec<(usize, f64)> {
+    ends(points.len()).map(|last| points[last - 1]).collect()
+}
+
+/// The numbers, from 1 to `count`, of the points that are drawn.
+fn ends(count: usize) -> impl Iterator<Item = usize> {
+    let stride = stride(count);
+    let first = (count + stride - 1) % stride + 1;
+    (first..=count).step_by(stride)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runs_have_few_points_and_short_ones_all() {
+        assert_eq!(smooth(&[]), []);
+        // Where the steps are, whatever is missing between them.
+        assert_eq!(smooth(&[(5, 1.0), (9, 3.0)]), [(5, 1.0), (9, 3.0)]);
+        let line: Vec<(usize, f64)> = (1..=50_000).map(|i| (i, i as f64)).collect();
+        let points = smooth(&line);
+        assert_eq!((points.len(), window(50_000)), (300, 1000));
+        assert_eq!(points.last(), Some(&(50_000, 49_500.5)));
+        let points: Vec<(usize, f64)> = (0..1001).map(|i| (50 * i, 0.0)).collect();
+        let thinned = thin(&points);
+        assert!(thinned.len() <= MOST_POINTS && thinned.last() == Some(&(50_000, 0.0)));
+    }
+
+    #[test]
+    fn every_step_counts() {
+        // A single spike of a run is in a mean, wherever it is.
+        for place in 0..1000 {
+            let mut values: Vec<(usize, f64)> = (1..=1000).map(|step| (step, 0.0)).collect();
+            values[place].1 = 1.0;
+            assert!(smooth(&values).iter().any(|(_, y)| *y > 0.0), "{place}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What a command says on a terminal or into a pipe, how it is stopped, how it fails.
+
+pub mod error;
+pub mod interrupt;
+pub mod output;
+pub mod progress;
+pub(crate) mod status_line;

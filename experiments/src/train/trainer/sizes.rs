@@ -1,0 +1,136 @@
+//! How large a model and its training are, before anything of that size is made.
+
+use crate::machine::memory::refuse_more;
+use crate::settings::config::{Config, Protocol};
+use crate::terminal::error::Result;
+use datasets::{Dataset, Encoding};
+use models::{Model, ModelConfig, Pooling};
+use ops::attention::{Attention, Entry, Options, find};
+
+/// The sizes of the model of a configuration.
+pub(super) struct Sizes {
+    pub(super) model: ModelConfig,
+    entry: Entry<f32>,
+    options: Options,
+}
+
+impl Sizes {
+    /// For documents of this encoding.
+    pub(super) fn of(config: &Config, encoding: &Encoding, classes: usize) -> Result<Sizes> {
+        let model = ModelConfig {
+            pooling: match config.protocol {
+                Protocol::Clean => Pooling::Mean,
+                Protocol::Paper => Pooling::Padded,
+            },
+            dropout: config.dropout,
+            pad: config.pad,
+            embedding_std: config.embedding_std,
+            sincos2d: config.sincos2d,
+            ..ModelConfig::new(
+                encoding.vocabulary,
+                config.position_rows(),
+                classes,
+                config.task.documents(),
+            )
+        };
+        model.validate()?;
+        let options = Options {
+            features: config.features,
+            dropout: config.dropout,
+            released: config.protocol == Protocol::Paper,
+        };
+        let entry = find::<f32>(&config.attn)?;
+        Ok(Sizes {
+            model,
+            entry,
+            options,
+        })
+    }
+
+    pub(super) fn method(&self) -> Box<dyn Attention<f32>> {
+        self.entry.method(&self.options)
+    }
+
+    /// Tokens of the longest example that such a model may meet in these data.
+    pub(super) fn longest(&self, data: &Dataset) -> usize {
+        if self.model.pad {
+            return self.model.positions;
+        }
+        let splits = [&data.train, &data.dev, &data.test].into_iter();
+        let examples = splits.flat_map(|split| &split.examples);
+        let tokens = examples.map(|example| example.len(&data.encoding));
+        tokens.max().unwrap_or(1)
+    }
+
+    /// Refuses what does not fit into the memory there is: `copies` of all parameters, and on each of `working` threads
+    /// an example of `tokens` tokens, forward and backward. That is a lower bound: what passes may still need more.
+    pub(super) fn refuse_too_large(
+        &self,
+        copies: usize,
+        working: usize,
+        tokens: usize,
+    ) -> Result<()> {
+        let numbers = Model::numbers(&self.model, &*self.method());
+        let bytes = copies as f64 * size_of::<f32>() as f64 * numbers
+            + working as f64 * self.bytes_of_example(tokens);
+        let (attn, features) = (self.entry.name, self.options.features);
+        let what = format!("{attn} with {features} features ({numbers:.0} parameters)");
+        let hint = "smaller --features, --groups, --max-len or --threads take less";
+        refuse_more(&what, bytes, hint)
+    }
+
+    /// What forward and backward of an example hold at least: what the tape saves of every layer, and one head of the
+    /// attention at work.
+    fn bytes_of_example(&self, tokens: usize) -> f64 {
+        let ModelConfig {
+            dim,
+            hidden,
+            layers,
+            ..
+        } = self.model;
+        let saved = layers as f64 * tokens as f64 * (4 * dim + hidden) as f64;
+        let width = self.model.head_width() as f64;
+        let attention = (self.entry.cost)(&self.options, tokens as f64, width);
+        size_of::<f32>() as f64 * saved + attention.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::config::Budget;
+    use crate::settings::task::Task;
+    use datasets::Black;
+    use engine::buffer::most_bytes;
+    use engine::{Draws, Seed, Tape};
+    use models::Document;
+    use ops::attention::registry;
+
+    #[test]
+    fn what_is_reckoned_for_an_example_is_held_and_not_much_less() {
+        let tokens = 300;
+        for entry in registry::<f32>() {
+            let config = Config {
+                attn: entry.name.into(),
+                features: 64,
+                max_len: tokens,
+                ..Task::Text.preset(Budget::Smoke)
+            };
+            let sizes = Sizes::of(&config, &Task::Text.encoding(Black::Kept), 2).unwrap();
+            let (model, params) = Model::new(sizes.model.clone(), sizes.method(), Seed(1));
+            let document = [Document::text(vec![7; tokens])];
+            let ((), held) = most_bytes(|| {
+                let tape = Tape::new();
+                let bound = params.bind(&tape);
+                let (draws, dropout) = (
+                    Draws::live(Seed(1).stream("draws")),
+                    Seed(1).stream("dropout"),
+                );
+                let loss = model.loss(&bound, &document, 1, &draws, Some(dropout));
+                tape.backward(&loss);
+            });
+            let share = sizes.bytes_of_example(tokens) / held as f64;
+            assert!((0.3..=1.0).contains(&share), "{}: {share}", entry.name);
+        }
+    }
+}
