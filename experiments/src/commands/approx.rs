@@ -24,11 +24,11 @@ pub(crate) mod spectral;
 pub(crate) mod trial;
 
 use crate::files::out_file::OutFile;
-use crate::machine::memory::refuse_more;
 use crate::numbers::statistics::Mean;
 use crate::settings::flags::{command_line, distinct, parse_threads, threads, whole};
 use crate::settings::product::{self, ProductFlag};
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
+use crate::terminal::error::refuse_more;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};

@@ -4,13 +4,14 @@
 //! optimiser are those of every experiment. Give the machine nothing else to do.
 
 use crate::machine::clock::a_second;
-use crate::machine::memory::{self, refuse_more};
+use crate::machine::memory;
 use crate::numbers::statistics::median;
 use crate::settings::config::{Budget, Config};
 use crate::settings::flags::{command_line, method, parse_threads, whole};
 use crate::settings::product::{self, ProductFlag};
 use crate::settings::task::Task;
 use crate::terminal::error::Result;
+use crate::terminal::error::refuse_more;
 use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
 use crate::train::profile::Profile;

@@ -1,10 +1,10 @@
 //! What a tape tells about itself: one tiny example through the real model, forward and backward, a
 //! line for every node.
 
-use crate::machine::memory::refuse_more;
 use crate::settings::flags::{command_line, method, whole};
 use crate::settings::product::{self, ProductFlag};
 use crate::terminal::error::Result;
+use crate::terminal::error::refuse_more;
 use crate::terminal::output::answer;
 use crate::terminal::output::exit;
 use clap::Parser;

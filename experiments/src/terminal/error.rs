@@ -2,6 +2,7 @@
 //! Every fallible function of this crate returns [`Result`]; `main` hands its outcome to [`exit`](super::output::exit). What is a mistake in
 //! the program itself panics instead.
 
+use crate::machine::memory::lacking;
 use datasets::{DataError, shown};
 use std::fmt;
 use std::io;
@@ -186,6 +187,14 @@ impl fmt::Display for Error {
     }
 }
 
+/// Refuses what takes more memory than there is: `what` needs so many bytes at least.
+pub(crate) fn refuse_more(what: &str, bytes: f64, hint: &str) -> Result<()> {
+    match lacking(what, bytes) {
+        None => Ok(()),
+        Some(message) => Err(Error::usage(message).hint(hint)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +261,14 @@ mod tests {
         }
         let usage = Error::usage("wrong").hint_if(FULL, "free some");
         assert_eq!(usage.to_string(), "error: wrong");
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_with_what_to_do() {
+        refuse_more("this", 1e6, "take less").unwrap();
+        let error = refuse_more("this", 1e30, "take less").unwrap_err();
+        let end = " that are free\nhint: take less";
+        assert!(error.to_string().ends_with(end), "{error}");
     }
 
     #[test]

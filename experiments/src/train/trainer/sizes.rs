@@ -1,8 +1,8 @@
 //! How large a model and its training are, before anything of that size is made.
 
-use crate::machine::memory::refuse_more;
 use crate::settings::config::{Config, Protocol};
 use crate::terminal::error::Result;
+use crate::terminal::error::refuse_more;
 use datasets::{Dataset, Encoding};
 use models::{Model, ModelConfig, Pooling};
 use ops::attention::{Attention, Entry, Options, find};
