@@ -232,7 +232,7 @@ impl Config {
                 self.task.name(),
                 task.name()
             );
-            return Err(Error::usage(message).hint(format!("run exp_{}", self.task.name())));
+            return Err(Error::usage(message).hint(format!("give it to skein {}", self.task.name())));
         }
         method(&self.attn)?;
         within("features", self.features, 1, LARGEST)?;
@@ -369,7 +369,7 @@ mod tests {
 
     /// Whatever is in the cache of the machine, without `--data` the data are built in.
     fn resolve(args: &[&str]) -> Result<Config> {
-        let mut flags = Flags::parse_from(Task::Text, [&["exp_text"], args].concat())?;
+        let mut flags = Flags::parse_from(Task::Text, &[&["text"], args].concat())?;
         if flags.resume.is_none() && flags.config.is_none() {
             flags.settings.data.get_or_insert("builtin".into());
         }
@@ -479,8 +479,8 @@ mod tests {
         };
         assert_eq!(resolve(&every).unwrap(), expected);
 
-        let args = ["exp_image", "--data=builtin", "--skip-black", "--sincos2d"];
-        let flags = Flags::parse_from(Task::Image, args).unwrap();
+        let args = ["image", "--data=builtin", "--skip-black", "--sincos2d"];
+        let flags = Flags::parse_from(Task::Image, &args).unwrap();
         let expected = Config {
             data: "builtin".into(),
             skip_black: true,

@@ -8,12 +8,12 @@ use crate::settings::config::{Budget, Config, Protocol};
 use crate::settings::product;
 use crate::settings::task::Task;
 use crate::terminal::error::{Error, Result};
+use crate::terminal::parse::{HINT, shared};
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use engine::cpu::Product;
 use ops::attention::{Entry, LayerShape, Options, find, names, registry};
 use serde::Deserialize;
-use std::ffi::OsString;
 use std::fmt::Write;
 use std::num::NonZero;
 use std::ops::RangeInclusive;
@@ -21,9 +21,6 @@ use std::path::PathBuf;
 
 /// More threads than any one machine has.
 const MOST_THREADS: usize = 1024;
-
-/// What to do about a wrong flag.
-const HINT: &str = "--help lists the flags";
 
 /// For which a layer is counted in the list of methods: those of Text at full length.
 const POSITIONS: usize = 4096;
@@ -42,7 +39,6 @@ const WITH_RESUME: [&str; 8] = [
 
 /// Trains one attention method on one task and tests it.
 #[derive(clap::Parser, Debug, Default)]
-#[command(max_term_width = 80)]
 pub struct Flags {
     /// Those that change a number of the run.
     #[command(flatten)]
@@ -101,7 +97,8 @@ pub struct Settings {
     /// Seed of every random number [default: 42]
     #[arg(long, value_name = "N", value_parser = parse_seed, help_heading = "What")]
     pub seed: Option<u64>,
-    /// `builtin`; the path of the data set; or auto: what `data get` has put into the
+    /// `builtin`; the path of the data set; or auto: what `skein data get` has put into
+    /// the
     /// cache, else builtin [default: auto]
     #[arg(long, value_name = "auto|builtin|PATH", help_heading = "What")]
     pub data: Option<String>,
@@ -115,7 +112,7 @@ pub struct Settings {
     )]
     pub protocol: Option<Protocol>,
 
-    /// smoke, quick or paper: exp_TASK --help has a table of them [default: quick]
+    /// smoke, quick or paper: skein TASK --help has a table of them [default: quick]
     #[arg(
         long,
         value_enum,
@@ -199,27 +196,15 @@ pub struct Settings {
 }
 
 impl Flags {
-    /// The flags of this process, for the binary `exp_<task>`; prints help or version and leaves if that is asked.
-    pub fn parse(task: Task) -> Result<Self> {
-        Self::parse_from(task, std::env::args_os())
-    }
-
-    pub(crate) fn parse_from(
-        task: Task,
-        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-    ) -> Result<Self> {
-        let mut command = Self::command_for(task);
-        let matches = match command.try_get_matches_from_mut(args) {
-            Ok(matches) => matches,
-            Err(help) if !help.use_stderr() => help.exit(),
-            Err(error) => return Err(Error::flags(&error, HINT)),
-        };
-        let flags = Self::from_arg_matches(&matches).map_err(|error| Error::flags(&error, HINT))?;
+    /// What was said, and that it fits together.
+    pub(crate) fn of(matches: &ArgMatches) -> Result<Self> {
+        let flags = Self::from_arg_matches(matches).map_err(|error| Error::flags(&error, HINT))?;
         if flags.resume.is_some() {
             let given = |arg: &&clap::Arg| {
                 matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
             };
             let fixed = |arg: &&clap::Arg| !WITH_RESUME.contains(&arg.get_id().as_str());
+            let command = Self::command();
             if let Some(arg) = command.get_arguments().filter(given).find(fixed) {
                 let flag = arg.get_long().expect("every flag has a long name");
                 let message = format!(
@@ -231,21 +216,21 @@ impl Flags {
         Ok(flags)
     }
 
-    fn command_for(task: Task) -> clap::Command {
-        Self::command()
-            .version(env!("CARGO_PKG_VERSION"))
-            .display_name(format!("exp_{}", task.name()))
-            .about(format!(
-                "Trains one attention method on {} and tests it",
-                task.about()
-            ))
+    /// The command that trains on this task.
+    pub(crate) fn command_for(task: Task) -> clap::Command {
+        let command = Self::augment_args(clap::Command::new(task.name()))
+            .about(format!("Trains on {}", task.about()))
             .after_help(format!("{}\n{}", budgets(task), costs()))
             .mut_args(|arg| {
-                // -1 is a wrong value, not an unknown flag.
-                let takes_value = arg.get_action().takes_values();
                 let unused = unused(task, arg.get_id().as_str());
-                arg.allow_negative_numbers(takes_value).hide(unused)
-            })
+                arg.hide(unused)
+            });
+        shared(command)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parse_from(task: Task, args: &[&str]) -> Result<Self> {
+        Self::of(&crate::terminal::parse::parse(Self::command_for(task), args)?)
     }
 
     /// How many threads to use: `--threads`, or as many as the machine offers.
@@ -302,7 +287,7 @@ pub fn methods() -> String {
 pub(crate) fn method(name: &str) -> Result<Entry<f32>> {
     find::<f32>(name).map_err(|error| {
         Error::usage(error.to_string())
-            .hint("exp_text --list says what each is")
+            .hint("skein text --list says what each is")
             .did_you_mean(name, names())
     })
 }
@@ -429,15 +414,6 @@ pub(crate) fn whole(
     }
 }
 
-/// What was said on the command line; help ends the program here.
-pub(crate) fn command_line<F: clap::Parser>() -> Result<F> {
-    match F::try_parse() {
-        Ok(flags) => Ok(flags),
-        Err(help) if !help.use_stderr() => help.exit(),
-        Err(error) => Err(Error::flags(&error, HINT)),
-    }
-}
-
 /// Each once, in the order of their first places.
 pub(crate) fn distinct<X: PartialEq>(all: impl IntoIterator<Item = X>) -> Vec<X> {
     let mut distinct = Vec::new();
@@ -454,7 +430,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Flags> {
-        Flags::parse_from(Task::Text, [&["exp_text"], args].concat())
+        Flags::parse_from(Task::Text, &[&["text"], args].concat())
     }
 
     fn error(args: &[&str]) -> String {
@@ -568,7 +544,7 @@ mod tests {
         }
     }
 
-    /// `sweep` has these flags as well, and no tables of these.
+    /// `skein sweep` has these flags as well, and no tables of these.
     #[test]
     fn no_setting_points_to_a_table_of_one_command() {
         let settings = <Settings as clap::Args>::augment_args(clap::Command::new("any"));
