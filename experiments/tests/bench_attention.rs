@@ -3,13 +3,10 @@
 use crate::stopped::first_kept;
 use ops::attention::{names, registry};
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn bench_attention(args: &[&str]) -> Output {
-    crate::skein("bench attention")
-        .args(args)
-        .output()
-        .unwrap()
+    crate::skein("bench attention").args(args).output().unwrap()
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! `skein bench step` as a process: one JSON line, and one line for a wrong flag.
 
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn bench_step(args: &[&str]) -> Output {
-    crate::skein("bench step")
-        .args(args)
-        .output()
-        .unwrap()
+    crate::skein("bench step").args(args).output().unwrap()
 }
 
 /// A step that takes no time.

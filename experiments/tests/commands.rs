@@ -41,7 +41,10 @@ fn all_commands_are_on_one_screen() {
     assert_eq!(list, printed(skein(&["--help"])));
     assert_eq!(list, printed(skein(&["help"])));
     assert!(list.lines().count() <= 24, "{list}");
-    assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
+    assert!(
+        list.lines().all(|line| line.chars().count() <= 80),
+        "{list}"
+    );
     let names = names();
     for name in ["text", "sweep", "diff", "data", "approx", "bench", "man"] {
         assert!(names.contains(&name.to_string()), "{names:?}");
@@ -56,19 +59,46 @@ fn all_commands_are_on_one_screen() {
 #[test]
 fn what_is_mistyped_is_one_error_and_a_hint() {
     for (args, expected) in [
-        (&["swep"][..], "unknown command `skein swep`: expected one of text, "),
+        (
+            &["swep"][..],
+            "unknown command `skein swep`: expected one of text, ",
+        ),
         (&["swep"], "hint: did you mean `sweep`? skein --help says"),
-        (&["exp_cost", "--scale"], "did you mean `cost`? skein --help"),
-        (&["bench"], "skein bench: which command? expected one of step, attention\n"),
-        (&["bench", "setp"], "did you mean `step`? skein bench --help says"),
+        (
+            &["exp_cost", "--scale"],
+            "did you mean `cost`? skein --help",
+        ),
+        (
+            &["bench"],
+            "skein bench: which command? expected one of step, attention\n",
+        ),
+        (
+            &["bench", "setp"],
+            "did you mean `step`? skein bench --help says",
+        ),
         (&["--attn", "skein"], "unexpected argument '--attn' found"),
-        (&["text", "--atn", "skein"], "a similar argument exists: '--attn'"),
+        (
+            &["text", "--atn", "skein"],
+            "a similar argument exists: '--attn'",
+        ),
         (&["table", "-1"], "unexpected argument '-1' found"),
-        (&["explain", "--n", "-1"], "invalid value '-1' for '--n <N>'"),
-        (&["diff", "one"], "required arguments were not provided: <OTHER>"),
-        (&["completions", "tcsh"], "invalid value 'tcsh' for '<SHELL>'"),
-        (&["man", "data", "gte"], "`skein data gte`: expected one of get, make, "),
-        (&["man", "data", "gte"], "did you mean `get`?"),
+        (
+            &["theory", "--trials", "-1"],
+            "invalid value '-1' for '--trials <N>'",
+        ),
+        (
+            &["diff", "one"],
+            "required arguments were not provided: <OTHER>",
+        ),
+        (
+            &["completions", "tcsh"],
+            "invalid value 'tcsh' for '<SHELL>'",
+        ),
+        (
+            &["man", "data", "gett"],
+            "`skein data gett`: expected one of get, make, ",
+        ),
+        (&["man", "data", "gett"], "did you mean `get`?"),
     ] {
         let told = refused(skein(args));
         assert!(told.contains(expected), "{args:?}: {told}");
@@ -80,7 +110,11 @@ fn completions_and_manual_pages_are_of_every_command() {
     let names = names();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = printed(skein(&["completions", shell]));
-        for name in names.iter().map(String::as_str).chain(["verify", "print-config"]) {
+        for name in names
+            .iter()
+            .map(String::as_str)
+            .chain(["verify", "print-config"])
+        {
             assert!(script.contains(name), "{shell}: {name}");
         }
     }
@@ -134,13 +168,19 @@ fn exp_text_is_skein_text() {
         let mut exp_text = Command::new(env!("CARGO_BIN_EXE_exp_text"));
         exp_text.args(args).output().unwrap()
     };
-    for flags in [&["--list"][..], &["--print-config", "--data", "builtin", "--seed", "7"]] {
+    for flags in [
+        &["--list"][..],
+        &["--print-config", "--data", "builtin", "--seed", "7"],
+    ] {
         let args = [&["text"], flags].concat();
         assert_eq!(printed(exp_text(flags)), printed(skein(&args)));
     }
     let help = printed(exp_text(&["--help"]));
     let of_skein = printed(skein(&["text", "--help"]));
-    assert_eq!(help.replace("Usage: exp_text ", "Usage: skein text "), of_skein);
+    assert_eq!(
+        help.replace("Usage: exp_text ", "Usage: skein text "),
+        of_skein
+    );
     let told = refused(exp_text(&["--steps", "many"]));
     assert_eq!(told, refused(skein(&["text", "--steps", "many"])));
 }

@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
 const MODEL: &str = "model_skein_single_mean_gaps.safetensors";

@@ -908,8 +908,14 @@ fn refuse(folder: &Path, args: &str, code: i32) -> [String; 2] {
 fn wrong_flags_are_one_error_and_a_hint() {
     let root = tempfile::tempdir().unwrap();
     for (args, expected) in [
-        ("", "skein data: which command? expected one of get, make, verify, show"),
-        ("fetch text", "unknown command `skein data fetch`: expected one of get,"),
+        (
+            "",
+            "skein data: which command? expected one of get, make, verify, show",
+        ),
+        (
+            "fetch text",
+            "unknown command `skein data fetch`: expected one of get,",
+        ),
         (
             "get speech",
             "invalid value 'speech' for '<TASK>' [possible values: text, listops, retrieval, pathfinder, image]",

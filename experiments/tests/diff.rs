@@ -20,7 +20,10 @@ fn folder() -> &'static Path {
             command.args("--budget smoke --data builtin --attn vmean".split(' '));
             command.args("--max-len 24 --steps 4 --warmup 1 --eval-every 2".split(' '));
             command.args("--eval-examples 4 --test-examples 4 --batch 2".split(' '));
-            command.args(flags.split(' ')).arg("--out").arg(folder.join(name));
+            command
+                .args(flags.split(' '))
+                .arg("--out")
+                .arg(folder.join(name));
             let output = command.output().unwrap();
             let told = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(0), "{told}");
@@ -78,7 +81,7 @@ fn another_seed_is_told_with_the_first_line_that_differs() {
         settings     different\n  - seed = 1\n  + seed = 2\n\
         data         the same\n";
     assert!(text.starts_with(start), "{text}");
-    let start = "\nnumbers      different from step 1 on, first in loss, ";
+    let start = "\nnumbers      different from step 1 on: accuracy, ";
     assert!(text.contains(start), "{text}");
     for (sign, run) in [('-', "one"), ('+', "other")] {
         let metrics = fs::read_to_string(folder().join(run).join("metrics.jsonl")).unwrap();
@@ -95,26 +98,43 @@ fn a_run_that_stopped_is_not_equal_to_one_that_went_on() {
         test         only - has ended\n";
     assert!(text.ends_with(end), "{text}");
     let text = printed(&diff("stopped", "stopped", &[]), 0);
-    assert!(text.ends_with("over 2 steps\ntest         neither has ended\n"), "{text}");
+    assert!(
+        text.ends_with("over 2 steps\ntest         neither has ended\n"),
+        "{text}"
+    );
 }
 
 #[test]
 fn the_last_bit_counts_and_what_explains_it_is_told() {
     let metrics = fs::read_to_string(folder().join("one/metrics.jsonl")).unwrap();
-    let third = metrics.lines().find(|line| line.starts_with("{\"step\":3,"));
+    let third = metrics
+        .lines()
+        .find(|line| line.starts_with("{\"step\":3,"));
     let rate = third.unwrap().split("\"gradient_norm\":").nth(1).unwrap();
     let rate: f64 = rate.split([',', '}']).next().unwrap().parse().unwrap();
     let next = f64::from_bits(rate.to_bits() + 1);
-    altered("bit", "metrics.jsonl", &format!("{rate:?}"), &format!("{next:?}"));
+    altered(
+        "bit",
+        "metrics.jsonl",
+        &format!("{rate:?}"),
+        &format!("{next:?}"),
+    );
     for flags in [&[][..], &["--numbers"]] {
         let text = printed(&diff("one", "bit", flags), 1);
-        let row = "numbers      different from step 3 on, first in gradient_norm\n";
+        let row = "numbers      different from step 3 on: gradient_norm\n";
         assert!(text.contains(row), "{text}");
     }
 
     let environment = fs::read_to_string(folder().join("one/environment.toml")).unwrap();
-    let product = environment.lines().find(|line| line.starts_with("product = "));
-    altered("product", "environment.toml", product.unwrap(), "product = \"another\"");
+    let product = environment
+        .lines()
+        .find(|line| line.starts_with("product = "));
+    altered(
+        "product",
+        "environment.toml",
+        product.unwrap(),
+        "product = \"another\"",
+    );
     let text = printed(&diff("one", "product", &[]), 1);
     assert!(text.contains("\nproduct      different\n"), "{text}");
     assert!(text.contains(" + another\n"), "{text}");
@@ -129,7 +149,10 @@ fn what_is_no_run_is_an_error_with_exit_code_2() {
         let output = diff("one", other, &[]);
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(output.stdout.is_empty() && told.starts_with("error: "), "{told}");
+        assert!(
+            output.stdout.is_empty() && told.starts_with("error: "),
+            "{told}"
+        );
         assert_eq!(told.lines().count(), 2, "{told}");
     }
 }

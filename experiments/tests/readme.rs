@@ -343,7 +343,9 @@ fn every_command_that_is_named_is_there() {
     let names = crate::commands::names();
     let mut count = 0;
     for (path, text) in documents() {
-        let text = text.replace('\n', " ").replace("cargo run --release --bin skein -- ", "`skein ");
+        let text = text
+            .replace('\n', " ")
+            .replace("cargo run --release --bin skein -- ", "`skein ");
         for rest in text.split("`skein ").skip(1) {
             let word = rest.split([' ', '`']).next().unwrap();
             let named = ["TASK", "COMMAND", "NAME"].contains(&word) || names.contains(&word.into());
@@ -351,10 +353,20 @@ fn every_command_that_is_named_is_there() {
             count += 1;
         }
         // Those of version 0.1.0, which the list of changes names.
-        let old = ["exp_approx", "exp_theory", "exp_cost", "bench_step", "bench_attention"];
+        let old = [
+            "exp_approx",
+            "exp_theory",
+            "exp_cost",
+            "bench_step",
+            "bench_attention",
+        ];
         if !path.ends_with("CHANGELOG.md") {
             for old in old {
-                assert!(!text.contains(&format!("`{old}")), "{}: {old}", path.display());
+                assert!(
+                    !text.contains(&format!("`{old}")),
+                    "{}: {old}",
+                    path.display()
+                );
             }
         }
     }

@@ -4,7 +4,7 @@ use experiments::settings::config::{Budget, Config};
 use experiments::settings::task::Task;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// A run that has ended, in `folder`/<task>-<attn>-s<seed>: accuracy in percent, seconds a step.
 fn write_run(

@@ -45,9 +45,7 @@ fn refused(output: &Output, code: i32) -> String {
 fn evaluate(run: &Path, flags: &str) -> Output {
     let mut args = vec![run.to_str().unwrap()];
     args.extend(flags.split_whitespace());
-    command("evaluate", &args)
-        .output()
-        .unwrap()
+    command("evaluate", &args).output().unwrap()
 }
 
 fn json(output: &Output) -> Value {
@@ -112,11 +110,7 @@ fn train_until(out: &Path, texts: &Path, protocol: &str, step: &str) {
     let paths = [texts.to_str().unwrap(), out.to_str().unwrap()];
     args.extend([protocol, "--data", paths[0], "--out", paths[1]]);
     args.extend(["--stop-after", step]);
-    printed(
-        &command("text", &args)
-            .output()
-            .unwrap(),
-    );
+    printed(&command("text", &args).output().unwrap());
 }
 
 fn result(run: &Path) -> Value {
@@ -261,11 +255,7 @@ fn data_of_other_classes_are_refused() {
     // Nor does a run go on with other classes.
     fs::remove_file(run.join("result.json")).unwrap();
     let resume = ["--resume", run.to_str().unwrap()];
-    let resume = || {
-        command("text", &resume)
-            .output()
-            .unwrap()
-    };
+    let resume = || command("text", &resume).output().unwrap();
     let told = text(&resume().stderr);
     assert!(
         told.contains("expected those that the model has learnt, bad, good\n"),
@@ -527,9 +517,7 @@ fn names_reach_the_terminal_escaped() {
     let mut args: Vec<&str> = flags.split_whitespace().collect();
     args.extend(["--test-examples", "2", "--data", texts.to_str().unwrap()]);
     args.extend(["--out", run.to_str().unwrap()]);
-    let trained = command("text", &args)
-        .output()
-        .unwrap();
+    let trained = command("text", &args).output().unwrap();
     let file = outer.join("lines");
     fs::write(&file, "abc\n").unwrap();
     let [run, texts, file] = [&run, &texts, &file].map(|path| path.to_str().unwrap());
@@ -559,10 +547,7 @@ fn names_reach_the_terminal_escaped() {
         assert!(all.contains(shown), "{all:?}");
     }
     // A program that reads JSON or TOML finds the name itself.
-    let config = printed(&call(
-        "text",
-        &["--print-config", "--data", texts],
-    ));
+    let config = printed(&call("text", &["--print-config", "--data", texts]));
     assert!(!config.contains(['\x1b', '\u{202e}']), "{config:?}");
     let config: toml::Table = config.parse().unwrap();
     assert_eq!(config["data"].as_str(), Some(texts));
@@ -766,9 +751,7 @@ fn weights_that_are_no_numbers_are_named_and_no_learning_rate_is_blamed() {
     );
     let before = fs::read(begun.join("metrics.jsonl")).unwrap();
     let args = ["--resume", begun.to_str().unwrap()];
-    let resumed = command("text", &args)
-        .output()
-        .unwrap();
+    let resumed = command("text", &args).output().unwrap();
     let told = text(&resumed.stderr);
     assert!(
         told.contains("begun: the weights are not finite: `"),
@@ -813,9 +796,7 @@ fn a_setting_that_was_altered_in_a_run_is_not_to_be_given_by_a_flag() {
     )
     .unwrap();
     let args = ["--resume", run.to_str().unwrap()];
-    let resumed = command("text", &args)
-        .output()
-        .unwrap();
+    let resumed = command("text", &args).output().unwrap();
     for output in [evaluate(&run, ""), resumed] {
         let told = refused(&output, 2);
         assert!(told.contains("batch = 0: expected at least 1"), "{told}");
@@ -823,9 +804,7 @@ fn a_setting_that_was_altered_in_a_run_is_not_to_be_given_by_a_flag() {
     }
     fs::write(run.join("config.toml"), config).unwrap();
     fs::remove_file(run.join("timings.jsonl")).unwrap();
-    let resumed = command("text", &args)
-        .output()
-        .unwrap();
+    let resumed = command("text", &args).output().unwrap();
     let told = text(&resumed.stderr);
     assert!(
         told.contains("hint: the folder of the run has lost it"),

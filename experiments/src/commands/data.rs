@@ -72,8 +72,14 @@ pub(super) fn command() -> Command {
         "Downloads, makes, verifies and shows the data of the tasks",
         vec![
             Command::new("get", "skein data get text", get),
-            Command::new("make", "skein data make listops", |flags| make::make(&flags)),
-            Command::new("verify", "skein data verify listops made/listops-s2022", |flags| verify::verify(&flags)),
+            Command::new("make", "skein data make listops", |flags| {
+                make::make(&flags)
+            }),
+            Command::new(
+                "verify",
+                "skein data verify listops made/listops-s2022",
+                |flags| verify::verify(&flags),
+            ),
             Command::new("show", "skein data show image", |flags| show::show(&flags)),
         ],
     )

@@ -118,7 +118,7 @@ impl Page {
             Some((one, other)) => {
                 let step = one.step.min(other.step);
                 let names = one.differs_in(other).join(", ");
-                let says = format!("different from step {step} on, first in {names}");
+                let says = format!("different from step {step} on: {names}");
                 self.row("numbers", &says, &[(one.text.clone(), other.text.clone())]);
             }
             None => {
@@ -170,7 +170,9 @@ impl Line {
     fn differs_in(&self, other: &Line) -> Vec<String> {
         let [one, other] = [self, other].map(Line::named);
         let names = distinct(one.keys().chain(other.keys()));
-        let differing = names.into_iter().filter(|name| one.get(*name) != other.get(*name));
+        let differing = names
+            .into_iter()
+            .filter(|name| one.get(*name) != other.get(*name));
         differing.cloned().collect()
     }
 

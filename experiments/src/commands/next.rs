@@ -81,8 +81,7 @@ mod tests {
     #[test]
     fn what_is_pasted_is_one_command_a_line() {
         let text = commands(Task::Image, Path::new("my runs/it's"), "skein");
-        let expected =
-            "next, for example:\n  skein evaluate 'my runs/it'\\''s'\n  skein table 'my runs/it'\\''s'\n";
+        let expected = "next, for example:\n  skein evaluate 'my runs/it'\\''s'\n  skein table 'my runs/it'\\''s'\n";
         assert_eq!(text, expected);
         let text = commands(Task::Retrieval, Path::new("r"), "skein");
         assert!(

@@ -232,7 +232,9 @@ impl Config {
                 self.task.name(),
                 task.name()
             );
-            return Err(Error::usage(message).hint(format!("give it to skein {}", self.task.name())));
+            return Err(
+                Error::usage(message).hint(format!("give it to skein {}", self.task.name()))
+            );
         }
         method(&self.attn)?;
         within("features", self.features, 1, LARGEST)?;

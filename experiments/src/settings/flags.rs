@@ -230,7 +230,10 @@ impl Flags {
 
     #[cfg(test)]
     pub(crate) fn parse_from(task: Task, args: &[&str]) -> Result<Self> {
-        Self::of(&crate::terminal::parse::parse(Self::command_for(task), args)?)
+        Self::of(&crate::terminal::parse::parse(
+            Self::command_for(task),
+            args,
+        )?)
     }
 
     /// How many threads to use: `--threads`, or as many as the machine offers.
@@ -547,7 +550,7 @@ mod tests {
     /// `skein sweep` has these flags as well, and no tables of these.
     #[test]
     fn no_setting_points_to_a_table_of_one_command() {
-        let settings = <Settings as clap::Args>::augment_args(clap::Command::new("any"));
+        let settings = <Settings as Args>::augment_args(clap::Command::new("any"));
         for arg in settings.get_arguments() {
             let help = arg.get_help().unwrap().to_string();
             assert!(!help.contains("below") && !help.contains("above"), "{help}");

@@ -115,8 +115,12 @@ fn own(folder: &Path) -> Result<Vec<String>> {
     }
     let text =
         fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
-    let record: Record = toml::from_str(&text)
-        .map_err(|error| cannot(format!("{MADE} is not by skein data make: {}", error.message())))?;
+    let record: Record = toml::from_str(&text).map_err(|error| {
+        cannot(format!(
+            "{MADE} is not by skein data make: {}",
+            error.message()
+        ))
+    })?;
     found.retain(|(name, _)| name != MADE);
     let names = found.iter().map(|(name, _)| name.clone()).collect();
     // Every entry with its path from the folder on.
