@@ -39,8 +39,8 @@ fn copy(version: &str, name: &str) -> (TempDir, PathBuf) {
 }
 
 /// What a command prints that ends well.
-fn printed(program: &str, run: &Path, flags: &[&str]) -> String {
-    let mut command = Command::new(program);
+fn printed(command: &str, run: &Path, flags: &[&str]) -> String {
+    let mut command = crate::skein(command);
     let output = command.arg(run).args(flags).stdin(Stdio::null()).output();
     let output = output.unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
