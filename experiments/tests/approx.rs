@@ -230,7 +230,7 @@ fn the_weights_of_a_run_are_read() {
     let [nothing, said] = told(&[]);
     assert_eq!(nothing, "");
     assert!(
-        said.contains("error: the data are not those of the run: SHA-256 "),
+        said.contains("error: the data have changed since this run began: SHA-256 "),
         "{said}"
     );
     let [other, said] = told(&["--data", &texts]);

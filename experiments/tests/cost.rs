@@ -134,18 +134,18 @@ fn a_signal_stops_it_with_its_cell() {
     assert!(!kill("-0", &cell), "the cell goes on");
 }
 
-/// Linformer's projections do not fit into the memory that this process may have.
+/// Linformer with many features takes longer than a process may compute here.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_cannot_be_measured_does_not_take_the_others_along() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new");
     let output = Command::new("sh")
-        .args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -t 8; exec \"$0\" \"$@\""])
         .arg(env!("CARGO_BIN_EXE_exp_cost"))
         .args(["--tasks", "image", "--attn", "linformer,vmean", "--out"])
         .arg(&out)
-        .args(["--features", "200000", "--batch", "1", "--seconds", "0"])
+        .args(["--features", "8000", "--batch", "1", "--seconds", "0"])
         .args(["--threads", "1"])
         .output()
         .unwrap();

@@ -140,7 +140,7 @@ fn the_methods_are_those_of_the_registry() {
             .unwrap()
             .trim_start_matches("../");
         assert!(
-            document(file).contains(&format!("name: \"{name}\"")),
+            document(file).contains(&format!("\"{name}\"")),
             "{name}, {file}"
         );
         assert!(

@@ -301,7 +301,10 @@ fn other_data_are_refused_without_checkpoints() {
     assert_same(&json(&evaluate(&run, &flags)), &result(&run)["test"]);
     write_texts(&texts, ["xyz", "abc"]);
     let told = refused(&evaluate(&run, &flags), 1);
-    assert!(told.contains("the data are not those of the run"), "{told}");
+    assert!(
+        told.contains("the data have changed since this run began"),
+        "{told}"
+    );
     fs::remove_file(run.join("data.json")).unwrap();
     let output = evaluate(&run, &flags);
     printed(&output);
@@ -761,8 +764,11 @@ fn weights_that_are_no_numbers_are_named_and_no_learning_rate_is_blamed() {
     let run = runs().join("clean");
     let weights = fs::read(run.join("weights.safetensors")).unwrap();
     for (number, expected) in [
-        (f32::NAN, "the weights are not finite: `"),
-        (f32::INFINITY, "` holds inf"),
+        (f32::NAN, " is not finite in f32: expected weights that are"),
+        (
+            f32::INFINITY,
+            " is not finite in f32: expected weights that are",
+        ),
     ] {
         let file = folder.path().join("broken.safetensors");
         fs::write(&file, with_number(&weights, number)).unwrap();

@@ -174,8 +174,10 @@ impl Trained {
                     self.refuse_other(&checkpoint)?;
                 }
                 let bytes = whole_file::read(path)?;
-                load_safetensors(params, &bytes)
-                    .map_err(|error| Error::from(error).at(&path.display().to_string()))?;
+                load_safetensors(params, &bytes).map_err(|error| {
+                    let error = Error::from(error).at(&path.display().to_string());
+                    error.hint("--weights names others: best, last or a file")
+                })?;
                 Ok(format!("those in {}", shown::name(path)))
             }
             Weights::Last => {
