@@ -4,7 +4,7 @@
 use datasets::verify::Report;
 use datasets::{Black, Protocol, image, text};
 use experiments::commands::data::{Fetched, Get, Manifest};
-use experiments::settings::task::Task;
+use experiments::settings::choices::Task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use md5::{Digest, Md5};

@@ -1,7 +1,7 @@
 //! table from outside, on folders of runs that are written here.
 
-use experiments::settings::config::{Budget, Config};
-use experiments::settings::task::Task;
+use experiments::settings::choices::{Budget, Task};
+use experiments::settings::config::Config;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -20,10 +20,10 @@ mod model;
 mod operator;
 
 use crate::files::whole_file;
-use crate::settings::flags::command_line;
 use crate::settings::product::{self, ProductFlag};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::exit;
+use crate::terminal::parse::command_line;
 use case::Case;
 use clap::Parser;
 use datasets::shown;

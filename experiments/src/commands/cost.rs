@@ -9,15 +9,15 @@
 use crate::commands::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
 use crate::commands::paper;
 use crate::files::out_file::OutFile;
-use crate::settings::config::{Budget, Config};
-use crate::settings::flags::{command_line, distinct, method, parse_threads, threads};
+use crate::settings::choices::{Budget, Task, method};
+use crate::settings::config::Config;
 use crate::settings::product::{self, ProductFlag};
-use crate::settings::task::Task;
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
+use crate::terminal::parse::{command_line, distinct, parse_threads, threads};
 use clap::Parser;
 use engine::cpu::Product;
 use ops::attention::{Entry, Options, find};

@@ -6,10 +6,11 @@ use super::next::next;
 use crate::commands::data::found;
 use crate::run::checkpoint;
 use crate::run::folder::Run;
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::flags::{self, Flags};
+use crate::settings::given::Flags;
+use crate::settings::help;
 use crate::settings::product;
-use crate::settings::task::Task;
 use crate::show::page;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
@@ -28,7 +29,7 @@ pub fn main(task: Task) -> ExitCode {
 fn experiment(task: Task) -> Result<ExitCode> {
     let flags = Flags::parse(task)?;
     if flags.list {
-        answer(&fitted(&flags::list()))?;
+        answer(&fitted(&help::list()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = found(Config::resolve(task, &flags)?)?;

@@ -164,8 +164,7 @@ fn introduction(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
     use crate::terminal::output::{COLUMNS, wrapped};
 
     /// What the README prints of a run, as a terminal of 80 columns has it.

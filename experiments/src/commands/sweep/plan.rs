@@ -3,11 +3,11 @@
 use crate::commands::data::found;
 use crate::commands::paper;
 use crate::files::read::read_toml;
-use crate::settings::config::Config;
-use crate::settings::flags::{Settings, distinct, parse_number, parse_seed, parse_threads};
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
+use crate::settings::config::{Config, Settings};
 use crate::terminal::error::{Error, Result, nearest};
 use crate::terminal::output::tell;
+use crate::terminal::parse::{distinct, parse_number, parse_seed, parse_threads};
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -478,7 +478,7 @@ fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
+    use crate::settings::choices::Budget;
     use std::fs;
 
     fn parse(args: &str) -> Result<SweepFlags> {

@@ -3,7 +3,8 @@
 use crate::run::environment;
 use crate::run::folder::Run;
 use crate::run::measured::{Evaluation, Norms};
-use crate::settings::config::{Config, Protocol};
+use crate::settings::choices::Protocol;
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::train::trainer::{State, Trainer, refuse_not_finite};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -234,8 +235,7 @@ pub(crate) fn other_best(held: usize, best: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
     use std::fs;
 
     #[test]

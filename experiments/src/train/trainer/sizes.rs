@@ -1,6 +1,7 @@
 //! How large a model and its training are, before anything of that size is made.
 
-use crate::settings::config::{Config, Protocol};
+use crate::settings::choices::Protocol;
+use crate::settings::config::Config;
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use datasets::{Dataset, Encoding};
@@ -98,8 +99,7 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
     use datasets::Black;
     use engine::buffer::most_bytes;
     use engine::{Draws, Seed, Tape};
