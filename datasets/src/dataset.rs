@@ -105,10 +105,10 @@ pub struct Dataset {
     pub notes: Vec<String>,
 }
 
-/// The file that `data make` writes beside a set, to tell it from the published one.
+/// The file that `skein data make` writes beside a set, to tell it from the published one.
 pub const MADE: &str = "made.toml";
 
-/// What the set `what` at `path` is called, and whether `data make` has made it; `path` is the set's folder, or a file
+/// What the set `what` at `path` is called, and whether `skein data make` has made it; `path` is the set's folder, or a file
 /// or folder in it.
 pub(crate) fn name(what: &str, path: &Path) -> (String, bool) {
     let made = |folder: &Path| folder.join(MADE).is_file();

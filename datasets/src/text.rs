@@ -75,7 +75,7 @@ pub(crate) fn refuse_empty(path: &Path, division: &Division) -> Result<(), DataE
     }
 }
 
-/// What the set at `path` is called, and whether `data make` has made it.
+/// What the set at `path` is called, and whether `skein data make` has made it.
 pub(crate) fn name(path: &Path) -> (String, bool) {
     let what = path.file_name().unwrap_or(OsStr::new("reviews"));
     dataset::name(&shown::name(what), path)

@@ -6,7 +6,7 @@
 //! a Target that is not the value of its expression, is said under "wrong", and so is, in the loader's words, what
 //! leaves one of the splits of [`Protocol::Clean`] without an example. All of it comes out of the loader's own code: it
 //! refuses the latter, and says the former in its notes. Parts of ListOps are verified as well ([`listops()`]). Called
-//! by `data verify`, and by whoever wants to know before training.
+//! by `skein data verify`, and by whoever wants to know before training.
 
 use crate::protocol::{Digest, Source, copies, digest, divide, half_report, in_both, text_digest};
 use crate::{DataError, Protocol, dataset, image, listops, pathfinder, retrieval, shown, text};
@@ -37,7 +37,7 @@ impl Report {
         self.differences.is_empty() && self.faults.is_empty()
     }
 
-    /// About a set of this name, which `data make` may have made.
+    /// About a set of this name, which `skein data make` may have made.
     fn new((title, made): (String, bool)) -> Self {
         let made = made.then(|| "made by data make".to_string());
         Report {

@@ -1,9 +1,9 @@
-"""The training step that `bench_step` times, in PyTorch on the CPU: the same model, examples and optimiser.
+"""The training step that `skein bench step` times, in PyTorch on the CPU: the same model, examples and optimiser.
 
     pip install torch numpy
     python torch_step.py --attn skein --n 4096 --batch 16 --lengths imdb
 
-Prints one JSON line with fields of `bench_step`. Run the two in turns on a machine that does nothing else.
+Prints one JSON line with fields of `skein bench step`. Run the two in turns on a machine that does nothing else.
 A batch is padded to n, as PyTorch programs do it; exact attention is PyTorch's own fused kernel, and skein is
 that kernel over the sampled keys and one more key, which stands for all others (ops/src/attention/skein.rs).
 """
@@ -108,7 +108,7 @@ def main():
     flags.add_argument("--seconds", type=float, default=20)
     parser, flags = flags, flags.parse_args()
     if flags.lengths == "imdb" and (flags.n, flags.batch) != (4096, len(REVIEWS)):
-        parser.error("--lengths imdb: only with --n 4096 --batch 16 has bench_step the same lengths")
+        parser.error("--lengths imdb: only with --n 4096 --batch 16 has skein bench step the same lengths")
     torch.set_num_threads(flags.threads)
     torch.manual_seed(42)
 

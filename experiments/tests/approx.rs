@@ -1,4 +1,4 @@
-//! `exp_approx`: the same numbers for any number of threads, known orders of methods, the tables of
+//! `skein approx`: the same numbers for any number of threads, known orders of methods, the tables of
 //! the released code, models as inputs, and wrong flags.
 
 use crate::stopped::first_kept;
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 const TINY: [&str; 8] = ["--n", "40", "--d", "4,16", "--trials", "3", "--scale", "1"];
 
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exp_approx"));
+    let mut command = crate::skein("approx");
     command.args(args);
     command
 }
@@ -265,7 +265,7 @@ fn the_weights_of_a_run_are_read() {
     fs::write(&config, other).unwrap();
     let message = refused(&["--run", &run_folder]);
     assert!(
-        message.contains("is a run of image") && message.contains("exp_text"),
+        message.contains("is a run of image") && message.contains("skein text"),
         "{message}"
     );
 }
@@ -439,7 +439,7 @@ fn files_by_others_are_replaced_only_when_asked() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
         assert!(
-            told.contains(" exists and is not by exp_approx: "),
+            told.contains(" exists and is not by skein approx: "),
             "{told}"
         );
         assert!(told.contains("hint: --overwrite replaces it"), "{told}");

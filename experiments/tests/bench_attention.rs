@@ -1,15 +1,12 @@
-//! `bench_attention` as a process: what it prints and writes, and how it refuses.
+//! `skein bench attention` as a process: what it prints and writes, and how it refuses.
 
 use crate::stopped::first_kept;
 use ops::attention::{names, registry};
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn bench_attention(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench_attention"))
-        .args(args)
-        .output()
-        .unwrap()
+    crate::skein("bench attention").args(args).output().unwrap()
 }
 
 #[test]
@@ -72,7 +69,7 @@ fn methods_that_leave_nothing_out_are_marked() {
 #[test]
 fn who_stops_it_keeps_the_numbers_of_tokens_that_were_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bench_attention"));
+    let mut command = crate::skein("bench attention");
     let flags = "--attn softmax --n 16,16384 --trials 3 --limit 1000 --out";
     command.args(flags.split(' ')).arg(folder.path());
     let csv = first_kept(&mut command, &folder.path().join("attention.csv"));
@@ -101,7 +98,7 @@ fn files_by_others_are_replaced_only_when_asked() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
         assert!(
-            told.contains(" exists and is not by bench_attention: "),
+            told.contains(" exists and is not by skein bench attention: "),
             "{told}"
         );
         assert_eq!(fs::read(&file).unwrap(), b"mine");

@@ -1,13 +1,10 @@
-//! `bench_step` as a process: one JSON line, and one line for a wrong flag.
+//! `skein bench step` as a process: one JSON line, and one line for a wrong flag.
 
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn bench_step(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench_step"))
-        .args(args)
-        .output()
-        .unwrap()
+    crate::skein("bench step").args(args).output().unwrap()
 }
 
 /// A step that takes no time.

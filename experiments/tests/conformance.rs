@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
 const MODEL: &str = "model_skein_single_mean_gaps.safetensors";
@@ -97,8 +97,7 @@ fn run_all(files: &[PathBuf]) -> (Counts, String) {
 }
 
 fn conformance(args: &[&str], folder: &Path) -> Output {
-    let program = env!("CARGO_BIN_EXE_conformance");
-    Command::new(program)
+    crate::skein("conformance")
         .args(args)
         .arg(folder)
         .output()
@@ -450,7 +449,7 @@ fn a_folder_that_is_missing_or_empty_is_an_error() {
 
 #[test]
 fn a_closed_pipe_is_no_panic() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_conformance"))
+    let mut child = crate::skein("conformance")
         .arg(reference())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

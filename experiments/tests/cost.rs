@@ -1,4 +1,4 @@
-//! `exp_cost` as a process: cells in processes of their own, its files, and how it refuses.
+//! `skein cost` as a process: cells in processes of their own, its files, and how it refuses.
 
 use crate::stopped::first_kept;
 use std::fs;
@@ -6,18 +6,15 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-fn exp_cost(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_exp_cost"))
-        .args(args)
-        .output()
-        .unwrap()
+fn cost(args: &[&str]) -> Output {
+    crate::skein("cost").args(args).output().unwrap()
 }
 
 #[test]
 fn a_task_is_a_table_a_csv_and_a_markdown() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new");
-    let output = exp_cost(&[
+    let output = cost(&[
         "--tasks",
         "image",
         "--attn",
@@ -52,7 +49,7 @@ fn a_task_is_a_table_a_csv_and_a_markdown() {
 #[test]
 fn who_stops_it_keeps_the_cells_that_were_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exp_cost"));
+    let mut command = crate::skein("cost");
     let flags = "--tasks image --attn vmean,softmax --batch 16 --seconds 0 --out";
     command.args(flags.split(' ')).arg(folder.path());
     let csv = first_kept(&mut command, &folder.path().join("cost.csv"));
@@ -67,15 +64,15 @@ fn a_text_by_somebody_else_is_not_replaced() {
     let markdown = folder.path().join("cost.md");
     // What it has made itself is.
     for _ in 0..2 {
-        assert_eq!(exp_cost(&args).status.code(), Some(0));
+        assert_eq!(cost(&args).status.code(), Some(0));
     }
     fs::write(&markdown, "# What training takes\n").unwrap();
     fs::remove_file(folder.path().join("cost.csv")).unwrap();
-    let output = exp_cost(&args);
+    let output = cost(&args);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     assert!(
-        told.contains("cost.md exists and is not by exp_cost"),
+        told.contains("cost.md exists and is not by skein cost"),
         "{told}"
     );
     let kept = fs::read_to_string(&markdown).unwrap();
@@ -83,17 +80,17 @@ fn a_text_by_somebody_else_is_not_replaced() {
     assert!(!folder.path().join("cost.csv").exists());
 
     fs::write(folder.path().join("scale.md"), "").unwrap();
-    let output = exp_cost(&["--scale", "--out", folder.path().to_str().unwrap()]);
+    let output = cost(&["--scale", "--out", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
 
     // When it is asked for, it is; but not all that may stand in the place of a file.
     let args = [&args[..], &["--overwrite"]].concat();
-    assert_eq!(exp_cost(&args).status.code(), Some(0));
+    assert_eq!(cost(&args).status.code(), Some(0));
     assert!(fs::read_to_string(&markdown).unwrap().contains("vmean"));
     let csv = folder.path().join("cost.csv");
     fs::remove_file(&csv).unwrap();
     fs::create_dir(&csv).unwrap();
-    let output = exp_cost(&args);
+    let output = cost(&args);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains("cost.csv is a folder: expected"), "{told}");
@@ -104,7 +101,7 @@ fn a_text_by_somebody_else_is_not_replaced() {
 #[test]
 fn a_signal_stops_it_with_its_cell() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exp_cost"));
+    let mut command = crate::skein("cost");
     // The second cell takes minutes.
     command.args(["--scale", "--attn", "vmean", "--seconds", "1000", "--out"]);
     command.arg(folder.path());
@@ -142,7 +139,7 @@ fn what_cannot_be_measured_does_not_take_the_others_along() {
     let out = folder.path().join("new");
     let output = Command::new("sh")
         .args(["-c", "ulimit -t 8; exec \"$0\" \"$@\""])
-        .arg(env!("CARGO_BIN_EXE_exp_cost"))
+        .args([env!("CARGO_BIN_EXE_skein"), "cost"])
         .args(["--tasks", "image", "--attn", "linformer,vmean", "--out"])
         .arg(&out)
         .args(["--features", "8000", "--batch", "1", "--seconds", "0"])
@@ -178,7 +175,7 @@ fn wrong_flags_are_one_line_and_write_nothing() {
         (&["--seconds", "inf"], "expected a number of seconds"),
         (&["--cell", "{"], "--cell {"),
     ] {
-        let output = exp_cost(&[args, &["--out", out.to_str().unwrap()]].concat());
+        let output = cost(&[args, &["--out", out.to_str().unwrap()]].concat());
         assert_eq!(
             (output.status.code(), output.stdout.len()),
             (Some(2), 0),

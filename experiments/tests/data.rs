@@ -861,7 +861,7 @@ fn append(tar: &mut tar::Builder<GzEncoder<Vec<u8>>>, name: &str, content: &[u8]
 // Processes.
 
 fn data(args: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_data"));
+    let mut command = crate::skein("data");
     command
         .args(args.split_whitespace())
         // Nobody's cache.
@@ -908,8 +908,14 @@ fn refuse(folder: &Path, args: &str, code: i32) -> [String; 2] {
 fn wrong_flags_are_one_error_and_a_hint() {
     let root = tempfile::tempdir().unwrap();
     for (args, expected) in [
-        ("", "'data' requires a subcommand but one was not provided"),
-        ("fetch text", "unrecognized subcommand 'fetch'"),
+        (
+            "",
+            "skein data: which command? expected one of get, make, verify, show",
+        ),
+        (
+            "fetch text",
+            "unknown command `skein data fetch`: expected one of get,",
+        ),
         (
             "get speech",
             "invalid value 'speech' for '<TASK>' [possible values: text, listops, retrieval, pathfinder, image]",

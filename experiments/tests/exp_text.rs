@@ -245,7 +245,7 @@ fn a_run_keeps_its_product() {
     // The model of a run is judged with its product: the same loss to the last digit.
     let result: serde_json::Value = serde_json::from_str(&read(&whole, "result.json")).unwrap();
     let judge = |flags: &str| {
-        let mut evaluate = Command::new(env!("CARGO_BIN_EXE_evaluate"));
+        let mut evaluate = crate::skein("evaluate");
         evaluate
             .arg(&whole)
             .arg("--json")

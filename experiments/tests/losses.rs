@@ -43,7 +43,7 @@ fn smoke(attn: &str, product: Product) {
     let read = |path: &Path| fs::read_to_string(path).expect("a file of metrics");
     let (stored, got) = (read(&stored), read(&run.join("metrics.jsonl")));
     let renew = format!(
-        "if this is meant: cargo run --release --bin exp_text -- {FLAGS} {attn} --out NEW \
+        "if this is meant: cargo run --release --bin skein -- text {FLAGS} {attn} --out NEW \
          && cp NEW/metrics.jsonl experiments/{name}"
     );
     assert_eq!(stored.lines().count(), got.lines().count(), "{renew}");

@@ -3,10 +3,12 @@
 mod approx;
 mod bench_attention;
 mod bench_step;
+mod commands;
 mod completeness;
 mod conformance;
 mod cost;
 mod data;
+mod diff;
 mod exp_text;
 mod explain;
 mod losses;
@@ -22,3 +24,12 @@ mod tasks;
 mod tensorboard;
 mod theory;
 mod trained;
+
+use std::process::Command;
+
+/// `skein` with a command, such as "sweep" or "bench step".
+fn skein(command: &str) -> Command {
+    let mut skein = Command::new(env!("CARGO_BIN_EXE_skein"));
+    skein.args(command.split(' '));
+    skein
+}

@@ -109,7 +109,7 @@ fn a_stopped_run_goes_on_to_the_end_of_the_same_run() {
 fn an_old_run_is_judged_as_it_was() {
     let evaluate = |run: &Path, flags: &[&str]| {
         let flags = [flags, &["--json"]].concat();
-        json(&printed(env!("CARGO_BIN_EXE_evaluate"), run, &flags))
+        json(&printed("evaluate", run, &flags))
     };
     let same = |old: &Value, new: &Value| {
         for name in ["loss", "accuracy", "examples"] {
@@ -130,14 +130,14 @@ fn an_old_run_is_judged_as_it_was() {
     let input = ended.join("input");
     fs::write(&input, "[MAX 2 9 [MIN 4 7 ] 0 ]\n[SM 1 1 ]\n").unwrap();
     let flags = [&[input.to_str().unwrap()], &weights[..]].concat();
-    let labels = printed(env!("CARGO_BIN_EXE_predict"), &ended, &flags);
+    let labels = printed("predict", &ended, &flags);
     assert_eq!(labels.lines().count(), 2, "{labels}");
 }
 
 #[test]
 fn an_old_run_is_read_for_tables_and_pages() {
     let (_ended, ended) = copy("0.1.0", "ended");
-    let table = printed(env!("CARGO_BIN_EXE_table"), &ended, &["--format", "csv"]);
+    let table = printed("table", &ended, &["--format", "csv"]);
     let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
     let (names, row) = (rows.next().unwrap(), rows.next().unwrap());
     let of = |name: &str| row[names.iter().position(|known| *known == name).unwrap()];
@@ -147,7 +147,7 @@ fn an_old_run_is_read_for_tables_and_pages() {
     assert_eq!(numbers, [12.5, 4.0, 4.0, 79242.0]);
     for name in ["ended", "stopped"] {
         let (_folder, run) = copy("0.1.0", name);
-        printed(env!("CARGO_BIN_EXE_report"), &run, &[]);
+        printed("report", &run, &[]);
         assert!(file(&run, "report.html").contains("skein"), "{name}");
     }
 }

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const CRATES: [&str; 5] = ["engine", "ops", "models", "datasets", "experiments"];
 
@@ -319,16 +318,16 @@ fn facts_of_the_paper_are_numbered_in_order_and_comments_cite_those_there_are() 
     assert!(cited >= 8, "{cited} citations");
 }
 
-/// Every command for exp_text, with `--print-config`: its flags are understood and fit together.
+/// Every command that trains on Text, with `--print-config`: its flags are understood and fit together.
 #[test]
-fn the_commands_for_exp_text_are_understood() {
-    let start = "$ cargo run --release --bin exp_text -- ";
+fn the_commands_for_text_are_understood() {
+    let start = "$ cargo run --release --bin skein -- text ";
     let documents = documents();
     let lines = documents.iter().flat_map(|(_, text)| text.lines());
     let commands: Vec<&str> = lines.filter_map(|line| line.strip_prefix(start)).collect();
     assert!(commands.len() >= 2, "{commands:?}");
     for flags in commands {
-        let output = Command::new(env!("CARGO_BIN_EXE_exp_text"))
+        let output = crate::skein("text")
             .args(flags.split_whitespace())
             .arg("--print-config")
             .output()
@@ -336,4 +335,40 @@ fn the_commands_for_exp_text_are_understood() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{flags}: {told}");
     }
+}
+
+/// Whatever command of `skein` a document names, there is.
+#[test]
+fn every_command_that_is_named_is_there() {
+    let names = crate::commands::names();
+    let mut count = 0;
+    for (path, text) in documents() {
+        let text = text
+            .replace('\n', " ")
+            .replace("cargo run --release --bin skein -- ", "`skein ");
+        for rest in text.split("`skein ").skip(1) {
+            let word = rest.split([' ', '`']).next().unwrap();
+            let named = ["TASK", "COMMAND", "NAME"].contains(&word) || names.contains(&word.into());
+            assert!(named, "{}: skein {word}", path.display());
+            count += 1;
+        }
+        // Those of version 0.1.0, which the list of changes names.
+        let old = [
+            "exp_approx",
+            "exp_theory",
+            "exp_cost",
+            "bench_step",
+            "bench_attention",
+        ];
+        if !path.ends_with("CHANGELOG.md") {
+            for old in old {
+                assert!(
+                    !text.contains(&format!("`{old}")),
+                    "{}: {old}",
+                    path.display()
+                );
+            }
+        }
+    }
+    assert!(count > 50, "{count} commands");
 }

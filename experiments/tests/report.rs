@@ -14,13 +14,13 @@ const LIGHT: usize = 150_000;
 /// CSS pixels across of a common phone.
 const PHONE: usize = 390;
 
-fn run(binary: &str, args: &[&OsStr]) -> Output {
-    Command::new(binary).args(args).output().unwrap()
+fn run(command: &str, args: &[&OsStr]) -> Output {
+    crate::skein(command).args(args).output().unwrap()
 }
 
 fn report(args: &[&Path]) -> Output {
     let args: Vec<&OsStr> = args.iter().map(|path| path.as_os_str()).collect();
-    run(env!("CARGO_BIN_EXE_report"), &args)
+    run("report", &args)
 }
 
 fn succeed(output: &Output) {
@@ -57,7 +57,7 @@ fn ended() -> &'static Path {
         let mut args: Vec<&OsStr> = flags.split_whitespace().map(OsStr::new).collect();
         args.extend([OsStr::new("--data"), texts.as_os_str()]);
         args.extend([OsStr::new("--out"), out.as_os_str()]);
-        succeed(&run(env!("CARGO_BIN_EXE_exp_text"), &args));
+        succeed(&run("text", &args));
         out
     })
 }

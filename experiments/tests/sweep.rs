@@ -57,7 +57,7 @@ impl Place {
 
     /// vmean and skein with two seeds: four cells of so many steps.
     fn sweep(&self, steps: usize) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let mut command = crate::skein("sweep");
         command.args("--tasks text --methods vmean,skein --seeds 1,2 --out".split(' '));
         command.arg(self.grid()).args(self.settings(steps));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -176,8 +176,8 @@ fn the_memory_of_a_cell_is_that_of_the_run_alone() {
     // All rows of padding: 2,048 tokens an example.
     let flags = "--budget smoke --steps 2 --batch 1 --warmup 1 --eval-examples 1 --test-examples 1 \
                  --max-len 2000 --pad true --features 16 --threads 1 --data";
-    let peak = |binary: &str, what: &str, out: &Path, run: &Path| {
-        let mut command = Command::new(binary);
+    let peak = |command: &str, what: &str, out: &Path, run: &Path| {
+        let mut command = crate::skein(command);
         command.args(what.split(' ')).arg("--out").arg(out);
         command.args(flags.split_whitespace()).arg(place.texts());
         succeed(command);
@@ -188,9 +188,9 @@ fn the_memory_of_a_cell_is_that_of_the_run_alone() {
     let (grid, run) = (place.grid(), place.0.path().join("alone"));
     let cell = grid.join("text-vmean-s1");
     let cells = "--tasks text --methods softmax,vmean --seeds 1";
-    let cell = peak(env!("CARGO_BIN_EXE_sweep"), cells, &grid, &cell);
+    let cell = peak("sweep", cells, &grid, &cell);
     let alone = "--attn vmean --seed 1";
-    let alone = peak(env!("CARGO_BIN_EXE_exp_text"), alone, &run, &run);
+    let alone = peak("text", alone, &run, &run);
     // Around 26 MiB, to which an earlier cell used to add 19; pages of the program that only its end
     // has touched, and heaps in pieces, are worth four.
     assert!((cell - alone).abs() < 8.0, "{cell} MiB, alone {alone} MiB");
@@ -269,7 +269,7 @@ fn a_plan_shows_features_beside_the_lengths_of_the_data() {
 fn ablations_that_sketch_nothing_are_refused() {
     let place = Place::new();
     let sweep = |flags: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let mut command = crate::skein("sweep");
         command.args("--preset ablation --tasks text --seeds 1 --out".split(' '));
         command.arg(place.grid()).args(place.settings(4));
         command.args(flags.split_whitespace()).output().unwrap()
@@ -300,7 +300,7 @@ fn ablations_that_sketch_nothing_are_refused() {
 /// The first trees are enough to know the lengths of all.
 #[test]
 fn the_ablations_of_built_in_data_sketch_all_of_it() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+    let mut command = crate::skein("sweep");
     command.args("--preset ablation --tasks listops --data builtin --seeds 1 --list".split(' '));
     let list = succeed(command);
     let lengths = "\n  features 16, learning rate 0.001, data builtin\n  tokens of the first 2,000 train \
@@ -308,7 +308,7 @@ fn the_ablations_of_built_in_data_sketch_all_of_it() {
     assert!(list.contains(lengths), "{list}");
     assert_eq!(list.matches("  new\n").count(), 10, "{list}");
     // Its budget drops nothing.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+    let mut command = crate::skein("sweep");
     command.args("--preset ablation --tasks pathfinder --data builtin --seeds 1 --list".split(' '));
     let list = succeed(command);
     let same = "pathfinder-softmax-s1            new  dropout is 0: the same as softmax-nodrop\n";
@@ -372,7 +372,7 @@ fn a_killed_grid_goes_on_to_the_same_bytes() {
 #[test]
 fn a_signal_while_data_are_loaded_begins_no_run() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sweep"))
+    let mut child = crate::skein("sweep")
         .args("--tasks text --methods vmean --budget smoke --data builtin --out".split(' '))
         .arg(folder.path())
         .stderr(Stdio::piped())
@@ -527,7 +527,7 @@ fn other_data_are_refused_before_anything_is_trained() {
 fn other_built_in_data_are_refused() {
     let place = Place::new();
     let sweep = |flags: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let mut command = crate::skein("sweep");
         let cell = "--tasks listops --methods vmean --seeds 1 --budget smoke --steps 1 --warmup 0 --data builtin \
                     --batch 2 --eval-examples 2 --test-examples 2 --max-len 16 --out";
         command.args(cell.split_whitespace()).arg(place.grid());
@@ -618,7 +618,7 @@ fn other_settings_are_refused_before_anything_is_trained() {
     assert_eq!(fs::read_dir(place.grid()).unwrap().count(), 2); // The run, and the locks.
 
     if Product::FixedOrder.is_available() {
-        let mut two = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let mut two = crate::skein("sweep");
         let grid = "--tasks text,listops --methods vmean --set listops.product=fixed-order --out";
         two.args(grid.split(' ')).arg(place.0.path().join("two"));
         two.args(place.settings(12));

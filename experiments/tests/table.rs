@@ -4,7 +4,7 @@ use experiments::settings::choices::{Budget, Task};
 use experiments::settings::config::Config;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// A run that has ended, in `folder`/<task>-<attn>-s<seed>: accuracy in percent, seconds a step.
 fn write_run(
@@ -78,7 +78,7 @@ fn grid(folder: &Path) {
 }
 
 fn table(args: &[&Path], flags: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+    let mut command = crate::skein("table");
     command.args(args).args(flags.split_whitespace());
     command.output().unwrap()
 }
@@ -509,7 +509,7 @@ fn numbers_that_no_run_has_written_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let run = write_run(folder.path(), Task::Text, "skein", 1, 60.0, Some(0.5));
     let draw = |wrong: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+        let mut command = crate::skein("table");
         let svg = folder.path().join("loss.svg");
         command.arg(folder.path()).arg("--curves").arg(svg);
         let told = refused(
@@ -682,7 +682,7 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
     let grid = folder.path().join("grid");
     let image = folder.path().join("loss.svg");
     let draw = |flag: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+        let mut command = crate::skein("table");
         command.arg(&grid).args([flag, image.to_str().unwrap()]);
         command.output().unwrap()
     };
@@ -774,7 +774,7 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
         "{told}"
     );
 
-    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+    let mut command = crate::skein("table");
     command.arg(&grid).args(["--sensitivity", "thesis.tex"]);
     assert!(refused(command.output().unwrap(), 2).contains("expected the name of an .svg file"));
 
@@ -786,7 +786,7 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
     .unwrap();
     let told = refused(draw("--sensitivity"), 2);
     assert!(told.contains("exists and is not by this program"), "{told}");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
+    let mut command = crate::skein("table");
     command
         .arg(&grid)
         .arg("--sensitivity")

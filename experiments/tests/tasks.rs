@@ -40,7 +40,7 @@ fn every_task_trains_on_what_is_built_in() {
         let output = run(task, &flags);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let told = stderr(&output);
-        let fetch = format!("`data get {}` fetches", task.name());
+        let fetch = format!("`skein data get {}` fetches", task.name());
         assert!(told.contains(&fetch), "{told}");
         let result: Value =
             serde_json::from_slice(&fs::read(out.join("result.json")).unwrap()).unwrap();
@@ -178,7 +178,7 @@ fn auto_is_what_the_cache_holds_and_else_what_is_built_in() {
 
 #[test]
 fn every_program_says_its_name_and_version() {
-    let folder = Path::new(env!("CARGO_BIN_EXE_exp_text")).parent().unwrap();
+    let folder = Path::new(env!("CARGO_BIN_EXE_skein")).parent().unwrap();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
     for source in fs::read_dir(sources).unwrap() {
         let source = source.unwrap().path();

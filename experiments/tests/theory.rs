@@ -1,4 +1,4 @@
-//! `exp_theory`: bounds hold, the same numbers for any number of threads, and wrong flags.
+//! `skein theory`: bounds hold, the same numbers for any number of threads, and wrong flags.
 
 use crate::stopped::first_kept;
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 const TINY: [&str; 6] = ["--n", "32", "--d", "4,16", "--trials", "50"];
 
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exp_theory"));
+    let mut command = crate::skein("theory");
     command.args(args);
     command
 }
@@ -108,7 +108,7 @@ fn files_by_others_are_replaced_only_when_asked() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
         assert!(
-            told.contains(" exists and is not by exp_theory: "),
+            told.contains(" exists and is not by skein theory: "),
             "{told}"
         );
         assert_eq!(fs::read(&file).unwrap(), b"mine");

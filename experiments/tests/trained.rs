@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-fn command(binary: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(binary);
+fn command(name: &str, args: &[&str]) -> Command {
+    let mut command = crate::skein(name);
     command.args(args);
     command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -45,9 +45,7 @@ fn refused(output: &Output, code: i32) -> String {
 fn evaluate(run: &Path, flags: &str) -> Output {
     let mut args = vec![run.to_str().unwrap()];
     args.extend(flags.split_whitespace());
-    command(env!("CARGO_BIN_EXE_evaluate"), &args)
-        .output()
-        .unwrap()
+    command("evaluate", &args).output().unwrap()
 }
 
 fn json(output: &Output) -> Value {
@@ -57,7 +55,7 @@ fn json(output: &Output) -> Value {
 fn predict(run: &Path, flags: &str, input: &[u8]) -> Output {
     let mut args = vec![run.to_str().unwrap()];
     args.extend(flags.split_whitespace());
-    let mut command = command(env!("CARGO_BIN_EXE_predict"), &args);
+    let mut command = command("predict", &args);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // Who finds a mistake stops reading.
@@ -112,11 +110,7 @@ fn train_until(out: &Path, texts: &Path, protocol: &str, step: &str) {
     let paths = [texts.to_str().unwrap(), out.to_str().unwrap()];
     args.extend([protocol, "--data", paths[0], "--out", paths[1]]);
     args.extend(["--stop-after", step]);
-    printed(
-        &command(env!("CARGO_BIN_EXE_exp_text"), &args)
-            .output()
-            .unwrap(),
-    );
+    printed(&command("text", &args).output().unwrap());
 }
 
 fn result(run: &Path) -> Value {
@@ -261,11 +255,7 @@ fn data_of_other_classes_are_refused() {
     // Nor does a run go on with other classes.
     fs::remove_file(run.join("result.json")).unwrap();
     let resume = ["--resume", run.to_str().unwrap()];
-    let resume = || {
-        command(env!("CARGO_BIN_EXE_exp_text"), &resume)
-            .output()
-            .unwrap()
-    };
+    let resume = || command("text", &resume).output().unwrap();
     let told = text(&resume().stderr);
     assert!(
         told.contains("expected those that the model has learnt, bad, good\n"),
@@ -503,7 +493,7 @@ fn a_mark_and_empty_lines_at_the_end_are_passed_over() {
     let files = printed(&predict(&run, &format!("{path} {path}"), b""));
     assert_eq!(files.lines().count(), 4);
 
-    let mut command = command(env!("CARGO_BIN_EXE_predict"), &[run.to_str().unwrap()]);
+    let mut command = command("predict", &[run.to_str().unwrap()]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"abc def\n\n").unwrap();
@@ -530,33 +520,28 @@ fn names_reach_the_terminal_escaped() {
     let mut args: Vec<&str> = flags.split_whitespace().collect();
     args.extend(["--test-examples", "2", "--data", texts.to_str().unwrap()]);
     args.extend(["--out", run.to_str().unwrap()]);
-    let trained = command(env!("CARGO_BIN_EXE_exp_text"), &args)
-        .output()
-        .unwrap();
+    let trained = command("text", &args).output().unwrap();
     let file = outer.join("lines");
     fs::write(&file, "abc\n").unwrap();
     let [run, texts, file] = [&run, &texts, &file].map(|path| path.to_str().unwrap());
-    let call = |binary: &str, args: &[&str]| command(binary, args).output().unwrap();
-    let predict = env!("CARGO_BIN_EXE_predict");
-    let table = env!("CARGO_BIN_EXE_table");
-    let data = env!("CARGO_BIN_EXE_data");
+    let call = |name: &str, args: &[&str]| command(name, args).output().unwrap();
     for (output, code) in [
         (trained, 0),
-        (call(env!("CARGO_BIN_EXE_evaluate"), &[run]), 0),
-        (call(predict, &[run, "--format", "csv", file]), 0),
+        (call("evaluate", &[run]), 0),
+        (call("predict", &[run, "--format", "csv", file]), 0),
         (
             call(
-                predict,
+                "predict",
                 &[run, "--format", "csv", outer.join("none").to_str().unwrap()],
             ),
             1,
         ),
-        (call(table, &[outer.to_str().unwrap()]), 0),
-        (call(table, &[texts]), 2),
-        (call(data, &["verify", "text", texts]), 0),
-        (call(data, &["show", "text", "--data", texts]), 0),
-        (call(data, &["verify", "listops", texts]), 1),
-        (call(env!("CARGO_BIN_EXE_report"), &[run]), 0),
+        (call("table", &[outer.to_str().unwrap()]), 0),
+        (call("table", &[texts]), 2),
+        (call("data", &["verify", "text", texts]), 0),
+        (call("data", &["show", "text", "--data", texts]), 0),
+        (call("data", &["verify", "listops", texts]), 1),
+        (call("report", &[run]), 0),
     ] {
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{stderr}");
@@ -565,14 +550,11 @@ fn names_reach_the_terminal_escaped() {
         assert!(all.contains(shown), "{all:?}");
     }
     // A program that reads JSON or TOML finds the name itself.
-    let config = printed(&call(
-        env!("CARGO_BIN_EXE_exp_text"),
-        &["--print-config", "--data", texts],
-    ));
+    let config = printed(&call("text", &["--print-config", "--data", texts]));
     assert!(!config.contains(['\x1b', '\u{202e}']), "{config:?}");
     let config: toml::Table = config.parse().unwrap();
     assert_eq!(config["data"].as_str(), Some(texts));
-    let output = call(predict, &[run, "--format", "jsonl", file]);
+    let output = call("predict", &[run, "--format", "jsonl", file]);
     let line = printed(&output);
     assert!(!line.contains(['\x1b', '\u{202e}']), "{line:?}");
     let line: Value = serde_json::from_str(&line).unwrap();
@@ -583,7 +565,7 @@ fn names_reach_the_terminal_escaped() {
 fn a_pipe_is_answered_while_it_is_open_and_may_be_closed() {
     use std::io::{BufRead, BufReader};
     let run = runs().join("clean");
-    let mut command = command(env!("CARGO_BIN_EXE_predict"), &[run.to_str().unwrap()]);
+    let mut command = command("predict", &[run.to_str().unwrap()]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut answers = BufReader::new(child.stdout.take().unwrap());
@@ -639,7 +621,7 @@ fn every_task_has_its_inputs() {
     };
     let marked = |input: &[u8]| [b"\xef\xbb\xbf", input, b"\n\n"].concat();
 
-    let listops = run("listops", env!("CARGO_BIN_EXE_exp_listops"));
+    let listops = run("listops", "listops");
     let input = b"[MAX 2 9 [MIN 4 7 ] 0 ]\n( ( ( [MAX 2 ) 9 ) ] )\n";
     let last = "--weights last";
     let output = noted(predict(&listops, last, input), "generated expressions");
@@ -654,7 +636,7 @@ fn every_task_has_its_inputs() {
     let told = refused(&predict(&listops, "", input), 1);
     assert!(told.contains("best.bin is not there yet"), "{told}");
 
-    let retrieval = run("retrieval", env!("CARGO_BIN_EXE_exp_retrieval"));
+    let retrieval = run("retrieval", "retrieval");
     let input = b"b'an\\nother'\tone text\n";
     let output = noted(predict(&retrieval, last, input), "made-up papers");
     assert_eq!(columns(&output), [3]);
@@ -681,8 +663,8 @@ fn every_task_has_its_inputs() {
             .path()
             .join(format!("curv_baseline/imgs/0/sample_{i}.png"))
     };
-    let image = run("image", env!("CARGO_BIN_EXE_exp_image"));
-    let pathfinder = run("pathfinder", env!("CARGO_BIN_EXE_exp_pathfinder"));
+    let image = run("image", "image");
+    let pathfinder = run("pathfinder", "pathfinder");
     for (run, count, made) in [
         (image, 11, "drawings"),
         (pathfinder, 3, "generated pictures"),
@@ -711,20 +693,6 @@ fn every_task_has_its_inputs() {
         assert!(
             told.contains("line 2: \"none.png\": there is no such file"),
             "{told}"
-        );
-    }
-}
-
-#[test]
-fn help_fits_eighty_columns() {
-    for binary in [
-        env!("CARGO_BIN_EXE_evaluate"),
-        env!("CARGO_BIN_EXE_predict"),
-    ] {
-        let help = printed(&command(binary, &["--help"]).output().unwrap());
-        assert!(
-            help.lines().all(|line| line.chars().count() <= 80),
-            "{help}"
         );
     }
 }
@@ -789,9 +757,7 @@ fn weights_that_are_no_numbers_are_named_and_no_learning_rate_is_blamed() {
     );
     let before = fs::read(begun.join("metrics.jsonl")).unwrap();
     let args = ["--resume", begun.to_str().unwrap()];
-    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
-        .output()
-        .unwrap();
+    let resumed = command("text", &args).output().unwrap();
     let told = text(&resumed.stderr);
     assert!(
         told.contains("begun: the weights are not finite: `"),
@@ -808,15 +774,15 @@ fn weights_that_are_no_numbers_are_named_and_no_learning_rate_is_blamed() {
 #[test]
 fn a_full_disk_gives_the_same_command_again() {
     let run = runs().join("clean");
-    for (binary, stdin) in [
-        (env!("CARGO_BIN_EXE_evaluate"), Stdio::null()),
+    for (name, stdin) in [
+        ("evaluate", Stdio::null()),
         (
-            env!("CARGO_BIN_EXE_predict"),
+            "predict",
             fs::File::open(run.join("config.toml")).unwrap().into(),
         ),
     ] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
-        let mut command = command(binary, &[run.to_str().unwrap()]);
+        let mut command = command(name, &[run.to_str().unwrap()]);
         let output = command.stdin(stdin).stdout(full).output().unwrap();
         let told = text(&output.stderr);
         let expected = "No space left on device (os error 28)\nhint: free some space, then give the same command again\n";
@@ -836,9 +802,7 @@ fn a_setting_that_was_altered_in_a_run_is_not_to_be_given_by_a_flag() {
     )
     .unwrap();
     let args = ["--resume", run.to_str().unwrap()];
-    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
-        .output()
-        .unwrap();
+    let resumed = command("text", &args).output().unwrap();
     for output in [evaluate(&run, ""), resumed] {
         let told = refused(&output, 2);
         assert!(told.contains("batch = 0: expected at least 1"), "{told}");
@@ -846,9 +810,7 @@ fn a_setting_that_was_altered_in_a_run_is_not_to_be_given_by_a_flag() {
     }
     fs::write(run.join("config.toml"), config).unwrap();
     fs::remove_file(run.join("timings.jsonl")).unwrap();
-    let resumed = command(env!("CARGO_BIN_EXE_exp_text"), &args)
-        .output()
-        .unwrap();
+    let resumed = command("text", &args).output().unwrap();
     let told = text(&resumed.stderr);
     assert!(
         told.contains("hint: the folder of the run has lost it"),

@@ -19,7 +19,7 @@ use std::path::Path;
 const EXPECTED: &str =
     "records of a text, a tab and 0 (neg) or 1 (pos), after a line Source<TAB>Target";
 const AGAIN: &str = "quote a text that begins with a quote, or holds a tab or a line break, and double the quotes in it, \
-                     as Python's csv.writer does; see data verify";
+                     as Python's csv.writer does; see skein data verify";
 const HEADER: [&[u8]; 2] = [b"Source", b"Target"];
 
 /// A record, taken apart.

@@ -29,10 +29,9 @@ use crate::settings::product::{self, ProductFlag};
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::terminal::error::refuse_more;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
-use crate::terminal::parse::{command_line, distinct, parse_threads, threads, whole};
-use clap::Parser;
+use crate::terminal::parse::{distinct, parse_threads, threads, whole};
+use clap::Args;
 use engine::Seed;
 use input::{Input, Setting};
 use method::Method;
@@ -66,9 +65,9 @@ standard error of its last digits in parentheses. With --reference the exit
 code is 1 unless 98 % of the cells are within 3 standard errors and all are
 within 5.";
 
-/// Measures how far every method is from exact attention, against features d
-#[derive(Parser, Debug)]
-#[command(name = "exp_approx", version, after_help = NOTES, max_term_width = 80)]
+/// Measures distances to exact attention, over features d
+#[derive(Args, Debug)]
+#[command(after_help = NOTES)]
 struct Flags {
     /// gauss, tokens, init, run, a list of them [default: gauss,tokens,init; with
     /// --run or --weights: run]
@@ -80,7 +79,7 @@ struct Flags {
         hide_possible_values = true
     )]
     input: Option<Vec<Input>>,
-    /// Folder of a run of exp_text whose weights compute Q, K and V
+    /// Folder of a run of `skein text` whose weights compute Q, K and V
     #[arg(long, value_name = "FOLDER", conflicts_with = "weights")]
     run: Option<PathBuf>,
     /// File of weights of the Text model, safetensors; exact attention between its
@@ -209,9 +208,10 @@ fn per_trial(heads: &[Measured], head: Option<usize>, of: impl Fn(&Measured) -> 
     }
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| approx(&flags)))
+/// `skein approx`.
+pub(super) fn command() -> super::Command {
+    let example = "skein approx --n 1024 --attn skein,informer";
+    super::Command::new("approx", example, |flags: Flags| approx(&flags))
 }
 
 fn approx(flags: &Flags) -> Result<ExitCode> {
@@ -252,7 +252,7 @@ fn approx(flags: &Flags) -> Result<ExitCode> {
     let [csv_file, svg_file] = OutFile::all_in(
         flags.out.as_deref(),
         flags.overwrite,
-        "not by exp_approx",
+        "not by skein approx",
         [
             ("approx.csv", |text| text.starts_with(HEADER)),
             ("approx.svg", is_svg),

@@ -18,10 +18,9 @@ use crate::settings::product::{self, ProductFlag};
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
-use crate::terminal::parse::{command_line, distinct, whole};
-use clap::Parser;
+use crate::terminal::parse::{distinct, whole};
+use clap::Args;
 use engine::buffer::most_bytes;
 use engine::{Seed, Stream, Tensor};
 use ops::attention::softmax::Softmax;
@@ -51,8 +50,8 @@ and linformer (before training) do not approximate exact attention of these Q,
 K and V: their errors say how different they are. --n takes long above 16384.";
 
 /// Times every method and measures its error against exact attention
-#[derive(Parser, Debug)]
-#[command(name = "bench_attention", version, after_help = NOTES, max_term_width = 80)]
+#[derive(Args, Debug)]
+#[command(after_help = NOTES)]
 struct Flags {
     /// Methods, a list [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -138,9 +137,10 @@ struct Block {
     cells: Vec<Cell>,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| bench(&flags)))
+/// `skein bench attention`.
+pub(super) fn command() -> super::Command {
+    let example = "skein bench attention --n 1024,4096";
+    super::Command::new("attention", example, |flags: Flags| bench(&flags))
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {
@@ -168,7 +168,7 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
     let [csv_file, svg_file] = OutFile::all_in(
         flags.out.as_deref(),
         flags.overwrite,
-        "not by bench_attention",
+        "not by skein bench attention",
         [
             ("attention.csv", |text| text.starts_with(HEADER)),
             ("attention.svg", is_svg),
@@ -428,9 +428,12 @@ fn chart(methods: &[Entry<f32>], blocks: &[Block]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::FromArgMatches;
 
     fn flags(args: &str) -> Flags {
-        Flags::parse_from(["bench_attention"].into_iter().chain(args.split(' ')))
+        let command = Flags::augment_args(clap::Command::new("attention"));
+        let matches = command.get_matches_from(["attention"].into_iter().chain(args.split(' ')));
+        Flags::from_arg_matches(&matches).unwrap()
     }
 
     #[test]

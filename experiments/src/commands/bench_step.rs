@@ -11,12 +11,11 @@ use crate::settings::config::Config;
 use crate::settings::product::{self, ProductFlag};
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
-use crate::terminal::parse::{command_line, parse_threads, whole};
+use crate::terminal::parse::{parse_threads, whole};
 use crate::train::profile::Profile;
 use crate::train::trainer::{self, Trainer};
-use clap::Parser;
+use clap::Args;
 use datasets::{Black, Dataset, Example, Split};
 use engine::cpu::Product;
 use engine::lanes::{Level, level};
@@ -43,10 +42,10 @@ step, the operations of a step's matrix products, and their share of what the
 threads reach on multiply-adds in registers.";
 
 /// Times one training step of the Text model on random bytes
-#[derive(Parser, Debug)]
-#[command(name = "bench_step", version, after_help = NOTES, max_term_width = 80)]
+#[derive(Args, Debug)]
+#[command(after_help = NOTES)]
 struct Flags {
-    /// Attention method (exp_text --list shows them)
+    /// Attention method (skein text --list shows them)
     #[arg(long, value_name = "NAME", default_value = "skein")]
     attn: String,
     /// Features d of the method
@@ -130,9 +129,10 @@ pub(crate) fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
     seconds.ok_or_else(|| "expected a number of seconds from 0 to 1000000".to_string())
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| bench(&flags)))
+/// `skein bench step`.
+pub(super) fn command() -> super::Command {
+    let example = "skein bench step --attn skein --n 4096 --batch 16";
+    super::Command::new("step", example, |flags: Flags| bench(&flags))
 }
 
 fn bench(flags: &Flags) -> Result<ExitCode> {

@@ -22,10 +22,9 @@ mod operator;
 use crate::files::whole_file;
 use crate::settings::product::{self, ProductFlag};
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::exit;
-use crate::terminal::parse::command_line;
+
 use case::Case;
-use clap::Parser;
+use clap::Args;
 use datasets::shown;
 use error::Measure;
 use method::Method;
@@ -36,9 +35,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fmt, fs};
 
-/// Compares the registered methods with the reference cases of a folder
-#[derive(Parser, Debug)]
-#[command(name = "conformance", version, after_help = COLUMNS, max_term_width = 80)]
+/// Compares methods with the reference cases of a folder
+#[derive(Args, Debug)]
+#[command(after_help = COLUMNS)]
 struct Flags {
     /// Fail too when a case is about a method that is not registered
     #[arg(long)]
@@ -101,9 +100,10 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| conformance(&flags)))
+/// `skein conformance`.
+pub(super) fn command() -> super::Command {
+    let example = "skein conformance experiments/tests/reference";
+    super::Command::new("conformance", example, |flags: Flags| conformance(&flags))
 }
 
 fn conformance(flags: &Flags) -> Result<ExitCode> {

@@ -3,7 +3,7 @@
 //! examples.
 //!
 //! Every cell is a process of its own, since the most memory that a process has held is only known
-//! for all it did: this program runs itself with `--cell`, which times steps as
+//! for all it did: this program runs itself with `cost --cell`, which times steps as
 //! [`crate::commands::bench_step`] does, on random tokens of the task's full length.
 
 use crate::commands::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
@@ -15,10 +15,9 @@ use crate::settings::product::{self, ProductFlag};
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
-use crate::terminal::parse::{command_line, distinct, parse_threads, threads};
-use clap::Parser;
+use crate::terminal::parse::{distinct, parse_threads, threads};
+use clap::Args;
 use engine::cpu::Product;
 use ops::attention::{Entry, Options, find};
 use serde::{Deserialize, Serialize};
@@ -37,7 +36,9 @@ const SCALE_N: usize = 1024;
 /// Between two looks whether a cell has been measured.
 const GLANCE: Duration = Duration::from_millis(20);
 /// How its Markdown begins: what it may replace.
-const START: &str = "<!-- measured by exp_cost -->\n\n";
+const START: &str = "<!-- measured by skein cost -->\n\n";
+/// How it began in version 0.1.0.
+const START_BEFORE: &str = "<!-- measured by exp_cost -->\n\n";
 
 /// Below the flags in the help text.
 const NOTES: &str = "\
@@ -52,9 +53,9 @@ Every example is random tokens of the task's full length (Text and Retrieval
          Table 2 (NAACL 2022; one V100, evaluations included) and how many
          examples its memory held at once";
 
-/// Measures what training takes, for every method and task of the paper
-#[derive(Parser, Debug)]
-#[command(name = "exp_cost", version, after_help = NOTES, max_term_width = 80)]
+/// Measures what training takes, every method and task
+#[derive(Args, Debug)]
+#[command(after_help = NOTES)]
 struct Flags {
     /// Tasks, a list [default: all five]
     #[arg(
@@ -120,9 +121,10 @@ struct Measured {
     report: Report,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| cost(&flags)))
+/// `skein cost`.
+pub(super) fn command() -> super::Command {
+    let example = "skein cost --tasks text --attn skein,softmax";
+    super::Command::new("cost", example, |flags: Flags| cost(&flags))
 }
 
 fn cost(flags: &Flags) -> Result<ExitCode> {
@@ -152,6 +154,13 @@ fn cost(flags: &Flags) -> Result<ExitCode> {
     }
 }
 
+/// Whether this text is Markdown of this command.
+fn is_own(text: &str) -> bool {
+    [START, START_BEFORE]
+        .iter()
+        .any(|start| text.starts_with(start))
+}
+
 impl Flags {
     /// Before the first cell: each is to fit into memory.
     fn begin<'a>(&self, cells: impl IntoIterator<Item = &'a Cell>) -> Result<()> {
@@ -168,7 +177,7 @@ impl Flags {
         files: [(&str, fn(&str) -> bool); N],
     ) -> Result<[Option<OutFile>; N]> {
         let out = self.out.as_deref();
-        OutFile::all_in(out, self.overwrite, "not by exp_cost", files)
+        OutFile::all_in(out, self.overwrite, "not by skein cost", files)
     }
 
     fn cell(&self, task: Task, attn: &str, n: usize, batch: usize) -> Cell {
@@ -237,7 +246,7 @@ impl Cell {
         };
         let no_process = |cause: io::Error| failed(&format!("no process: {cause}"));
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["--cell", &serde_json::to_string(&self)?])
+            .args(["cost", "--cell", &serde_json::to_string(&self)?])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -306,7 +315,7 @@ fn tables(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<Ex
     flags.begin(&cells)?;
     let [csv_file, markdown_file] = flags.files([
         ("cost.csv", |text| text.starts_with(HEADER)),
-        ("cost.md", |text| text.starts_with(START)),
+        ("cost.md", is_own),
     ])?;
     let (count, mut all) = (cells.len(), Vec::new());
     if !run(cells, &mut all, csv_file.as_ref(), interrupt)? {
@@ -514,7 +523,7 @@ fn scale(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<Exi
     flags.begin(lengths.iter().chain(&batches))?;
     let [csv_file, markdown_file, svg_file] = flags.files([
         ("scale.csv", |text| text.starts_with(HEADER)),
-        ("scale.md", |text| text.starts_with(START)),
+        ("scale.md", is_own),
         ("scale.svg", is_svg),
     ])?;
     let count = lengths.len() + batches.len();

@@ -1,5 +1,5 @@
-//! The binary `data`: where the data of the five tasks come from, and what is in them. Its flags
-//! and its `main`; the work of each subcommand is in a file of its own:
+//! `skein data`: where the data of the five tasks come from, and what is in them. The list of its
+//! commands; the work of each is in a file of its own:
 //!
 //! 1. `get`: the published data, into the cache folder; beside it `manifest` (where they are
 //!    published), `download` (one file from the network), `unpack` (members of an archive), `gauge`
@@ -25,13 +25,12 @@ mod verify;
 pub use get::{Fetched, Get};
 pub use manifest::{Archive, Manifest, Set};
 
+use super::Command;
 use crate::settings::choices::Task;
 use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, fitted};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use datasets::shown;
 use indicatif::DecimalBytes;
 use std::fs;
@@ -39,35 +38,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// Downloads, makes, verifies and shows the data of the tasks
-#[derive(Parser, Debug)]
-#[command(
-    name = "data",
-    version,
-    max_term_width = 80,
-    arg_required_else_help = false
-)]
-struct Flags {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    /// Download the published data into the cache, where runs find them
-    #[command(after_help = GET)]
-    Get(GetFlags),
-    /// Write a generated set in the layout of the published one
-    #[command(after_help = make::HELP)]
-    Make(make::Flags),
-    /// Read data as a run would, and say on one page what they are
-    #[command(after_help = verify::HELP)]
-    Verify(verify::Flags),
-    /// Print a few examples, or draw them
-    #[command(after_help = show::HELP)]
-    Show(show::Flags),
-}
 
 /// Below the flags of `get`.
 const GET: &str = "\
@@ -78,11 +48,9 @@ published. listops, retrieval and pathfinder are in one archive of about 7.7 GB
 without a published checksum: gzip's own and the contents are checked. An
 archive put into the cache by hand is used as well.";
 
-/// What to do about a wrong flag.
-const HINT: &str = "data --help lists the commands, data get --help the flags of one";
-
-/// The flags of `get`.
+/// Downloads published data into the cache, where runs find them
 #[derive(clap::Args, Debug)]
+#[command(after_help = GET)]
 struct GetFlags {
     /// Whose data: text, listops, retrieval, pathfinder or image
     #[arg(value_name = "TASK", hide_possible_values = true)]
@@ -97,27 +65,24 @@ struct GetFlags {
     cache: Option<PathBuf>,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(run())
-}
-
-fn run() -> Result<ExitCode> {
-    let command = Flags::command().mut_subcommands(|command| command.max_term_width(80));
-    let matches = match command.try_get_matches() {
-        Ok(matches) => matches,
-        Err(help) if !help.use_stderr() => help.exit(),
-        Err(error) => return Err(Error::flags(&error, HINT)),
-    };
-    match Flags::from_arg_matches(&matches)
-        .map_err(|error| Error::flags(&error, HINT))?
-        .command
-    {
-        Command::Get(flags) => get(flags),
-        Command::Make(flags) => make::make(&flags),
-        Command::Verify(flags) => verify::verify(&flags),
-        Command::Show(flags) => show::show(&flags),
-    }
+/// `skein data`.
+pub(super) fn command() -> Command {
+    Command::group(
+        "data",
+        "Downloads, makes, verifies and shows the data of the tasks",
+        vec![
+            Command::new("get", "skein data get text", get),
+            Command::new("make", "skein data make listops", |flags| {
+                make::make(&flags)
+            }),
+            Command::new(
+                "verify",
+                "skein data verify listops made/listops-s2022",
+                |flags| verify::verify(&flags),
+            ),
+            Command::new("show", "skein data show image", |flags| show::show(&flags)),
+        ],
+    )
 }
 
 fn get(flags: GetFlags) -> Result<ExitCode> {
@@ -156,7 +121,7 @@ pub fn cache_folder() -> Option<PathBuf> {
     Some(caches.join("skein-lab"))
 }
 
-/// Where the published data of a task are in the cache, if `data get` has put them there: then they
+/// Where the published data of a task are in the cache, if `skein data get` has put them there: then they
 /// have been verified.
 pub fn cached(task: Task) -> Option<PathBuf> {
     let manifest = Manifest::published();
@@ -201,30 +166,5 @@ fn remove(folder: &Path) -> Result<()> {
             Err(Error::file("cannot remove", folder, &cause))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_is_sound() {
-        Flags::command().debug_assert();
-    }
-
-    #[test]
-    fn help_fits_eighty_columns() {
-        let mut command = Flags::command();
-        command.build();
-        let mut texts = vec![command.render_long_help().to_string()];
-        for inner in command.get_subcommands_mut() {
-            texts.push(inner.render_long_help().to_string());
-            texts.push(inner.render_help().to_string());
-        }
-        assert_eq!(texts.len(), 1 + 2 * 5); // With `help`.
-        for line in texts.iter().flat_map(|text| text.lines()) {
-            assert!(line.chars().count() <= 80, "{line}");
-        }
     }
 }

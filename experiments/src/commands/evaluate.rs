@@ -6,17 +6,15 @@
 use crate::commands::data::found;
 use crate::run::measured::Evaluation;
 use crate::settings::choices::Protocol;
-use crate::terminal::error::{Error, Result};
-use crate::terminal::output::exit;
-use crate::train::data::{fingerprint, load};
-
 use crate::settings::product::ProductFlag;
+use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{COLUMNS, answer, fitted, json, percent};
-use crate::terminal::parse::{command_line, parse_threads, threads};
+use crate::terminal::parse::{parse_threads, threads};
 use crate::terminal::progress::Progress;
+use crate::train::data::{fingerprint, load};
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::Trainer;
-use clap::Parser;
+use clap::Args;
 use datasets::Dataset;
 use serde::Serialize;
 use std::fmt::Write;
@@ -32,8 +30,8 @@ those of the run: on its own data, with the weights that its test was about
 of its result.json exactly.";
 
 /// Evaluates the model of a run
-#[derive(Parser, Debug)]
-#[command(name = "evaluate", version, after_help = HELP, max_term_width = 80)]
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
 struct Flags {
     /// Folder of the run, such as runs/text-skein-s42
     #[arg(value_name = "RUN")]
@@ -87,9 +85,10 @@ struct Judgement<'a> {
     confusion: Vec<Vec<usize>>,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| evaluate(&flags)))
+/// `skein evaluate`.
+pub(super) fn command() -> super::Command {
+    let example = "skein evaluate runs/text-skein-s42 --split dev";
+    super::Command::new("evaluate", example, |flags: Flags| evaluate(&flags))
 }
 
 fn evaluate(flags: &Flags) -> Result<ExitCode> {

@@ -6,9 +6,8 @@ use crate::settings::product::{self, ProductFlag};
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use crate::terminal::output::answer;
-use crate::terminal::output::exit;
-use crate::terminal::parse::{command_line, whole};
-use clap::Parser;
+use crate::terminal::parse::whole;
+use clap::Args;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
 use ops::attention::Options;
@@ -30,9 +29,9 @@ its parents, the bytes it saves for backward, microseconds forward and
 backward, the Euclidean norms of its value y and of the gradient dy that reached
 it, and where it and its gradient are written.";
 
-/// Shows the tape of one tiny training step of the Text model, node by node
-#[derive(Parser, Debug)]
-#[command(name = "explain", version, after_help = COLUMNS, max_term_width = 80)]
+/// Shows the tape of one tiny training step, node by node
+#[derive(Args, Debug)]
+#[command(after_help = COLUMNS)]
 struct Flags {
     /// Attention method; an unknown name lists them
     #[arg(long, value_name = "NAME")]
@@ -50,9 +49,10 @@ struct Flags {
     product: ProductFlag,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| explain(&flags)))
+/// `skein explain`.
+pub(super) fn command() -> super::Command {
+    let example = "skein explain --attn skein";
+    super::Command::new("explain", example, |flags: Flags| explain(&flags))
 }
 
 fn explain(flags: &Flags) -> Result<ExitCode> {

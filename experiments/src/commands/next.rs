@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 pub(super) fn next(task: Task, folder: &Path) -> String {
     let this = std::env::args_os().next().map(PathBuf::from);
     let by_cargo = std::env::var_os("CARGO").is_some();
-    commands(task, folder, |name| {
-        called(name, this.as_deref().filter(|_| !by_cargo))
-    })
+    commands(task, folder, &called(this.as_deref().filter(|_| !by_cargo)))
 }
 
-fn commands(task: Task, folder: &Path, call: impl Fn(&str) -> String) -> String {
+fn commands(task: Task, folder: &Path, skein: &str) -> String {
     let folder = shell_word(folder);
-    let of = |name: &str| format!("{} {folder}", call(name));
+    let of = |name: &str| format!("{skein} {name} {folder}");
     let some = match task {
         Task::Text => Some("echo 'A wonderful film.'"),
         Task::ListOps => Some("echo '[MAX 2 9 [MIN 4 7 ] 0 ]'"),
@@ -34,13 +32,13 @@ fn commands(task: Task, folder: &Path, call: impl Fn(&str) -> String) -> String 
     text
 }
 
-/// How the program `name` of this package is called, where `this` is how this one was; none if cargo did.
-fn called(name: &str, this: Option<&Path>) -> String {
-    let beside = this.map(|this| this.with_file_name(name));
+/// How `skein` is called, where `this` is how this program was; none if cargo did.
+fn called(this: Option<&Path>) -> String {
+    let beside = this.map(|this| this.with_file_name("skein"));
     match beside {
-        Some(found) if found == Path::new(name) => name.to_string(),
+        Some(found) if found == Path::new("skein") => "skein".to_string(),
         Some(beside) if beside.with_extension(EXE_EXTENSION).exists() => shell_word(&beside),
-        _ => format!("cargo run --release --bin {name} --"),
+        _ => "cargo run --release --bin skein --".to_string(),
     }
 }
 
@@ -52,8 +50,7 @@ mod tests {
 
     #[test]
     fn the_readme_ends_a_run_as_the_program_does() {
-        let by_cargo = |name: &str| called(name, None);
-        let told = commands(Task::Text, Path::new("runs/text-skein-s42"), by_cargo);
+        let told = commands(Task::Text, Path::new("runs/text-skein-s42"), &called(None));
         let readme = include_str!("../../../README.md");
         assert!(readme.contains(&told), "the README should say\n{told}");
         let report = "run folder      runs/text-skein-s42\nreport          runs/text-skein-s42/report.html\n";
@@ -64,31 +61,31 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_called_as_this_one_was() {
+    fn skein_is_called_as_this_program_was() {
         let folder = tempfile::tempdir().unwrap();
-        let beside = folder.path().join(format!("table{EXE_SUFFIX}"));
-        fs::write(beside, "").unwrap();
         let this = folder.path().join("exp_text");
-        let there = folder.path().join("table");
-        assert_eq!(
-            called("table", Some(&this)),
-            there.to_str().unwrap(),
-            "beside it"
-        );
-        let from_cargo = "cargo run --release --bin evaluate --";
-        assert_eq!(called("evaluate", Some(&this)), from_cargo, "not built");
-        assert_eq!(called("table", Some(Path::new("exp_text"))), "table");
+        let from_cargo = "cargo run --release --bin skein --";
+        assert_eq!(called(Some(&this)), from_cargo, "not built");
+        assert_eq!(called(None), from_cargo);
+        let there = folder.path().join(format!("skein{EXE_SUFFIX}"));
+        fs::write(there, "").unwrap();
+        let beside = folder.path().join("skein");
+        for this in [this, beside.clone()] {
+            assert_eq!(called(Some(&this)), beside.to_str().unwrap(), "beside it");
+        }
+        for this in ["exp_text", "skein"] {
+            assert_eq!(called(Some(Path::new(this))), "skein", "on the path");
+        }
     }
 
     #[test]
     fn what_is_pasted_is_one_command_a_line() {
-        let text = commands(Task::Image, Path::new("my runs/it's"), str::to_string);
-        let expected =
-            "next, for example:\n  evaluate 'my runs/it'\\''s'\n  table 'my runs/it'\\''s'\n";
+        let text = commands(Task::Image, Path::new("my runs/it's"), "skein");
+        let expected = "next, for example:\n  skein evaluate 'my runs/it'\\''s'\n  skein table 'my runs/it'\\''s'\n";
         assert_eq!(text, expected);
-        let text = commands(Task::Retrieval, Path::new("r"), str::to_string);
+        let text = commands(Task::Retrieval, Path::new("r"), "skein");
         assert!(
-            text.contains("\n  printf 'one paper\\tanother\\n' | predict r\n"),
+            text.contains("\n  printf 'one paper\\tanother\\n' | skein predict r\n"),
             "{text}"
         );
     }

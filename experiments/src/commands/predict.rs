@@ -10,12 +10,11 @@ use crate::settings::choices::Task;
 use crate::settings::config::Config;
 use crate::settings::product::ProductFlag;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::exit;
 use crate::terminal::output::{csv_field, json, offer, tell};
-use crate::terminal::parse::{command_line, parse_threads, threads};
+use crate::terminal::parse::{parse_threads, threads};
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::{documents, evaluation, model};
-use clap::Parser;
+use clap::Args;
 use datasets::lines::{Fault, Line, Lines};
 use datasets::{Encoding, Example, image, listops, pathfinder, retrieval, shown};
 use engine::{Draws, Params, Seed, Tape};
@@ -54,8 +53,8 @@ probability, between tabs.
   head -3 reviews.txt | predict runs/text-skein-s42";
 
 /// Predicts labels with the model of a run
-#[derive(Parser, Debug)]
-#[command(name = "predict", version, after_help = HELP, max_term_width = 80)]
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
 struct Flags {
     /// Folder of the run, such as runs/text-skein-s42
     #[arg(value_name = "RUN")]
@@ -129,9 +128,10 @@ impl Serialize for Probabilities<'_> {
     }
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| predict(&flags)))
+/// `skein predict`.
+pub(super) fn command() -> super::Command {
+    let example = "head -3 reviews.txt | skein predict runs/text-skein-s42";
+    super::Command::new("predict", example, |flags: Flags| predict(&flags))
 }
 
 fn predict(flags: &Flags) -> Result<ExitCode> {
@@ -307,7 +307,7 @@ impl Predictor {
     /// An input that the task cannot take.
     fn wrong(&self, what: String) -> Error {
         let task = self.config.task.name();
-        Error::failure(what).hint(format!("predict --help says what {task} takes"))
+        Error::failure(what).hint(format!("skein predict --help says what {task} takes"))
     }
 
     /// The documents of an example.

@@ -1,5 +1,5 @@
 //! The report of a run as one HTML file that needs nothing else: curves, outcome, norms by layer, time by operator,
-//! configuration, environment, data. It is made when a run ends, and by `report` of any run, or of several side by
+//! configuration, environment, data. It is made when a run ends, and by `skein report` of any run, or of several side by
 //! side.
 //!
 //! Everything in it comes from the files of the run (`report/record.rs`); neither data nor model are needed again.
@@ -10,17 +10,15 @@ use crate::files::out_file::{OutFile, Own};
 use crate::show::page;
 use crate::show::record::Record;
 use crate::terminal::error::Result;
-use crate::terminal::output::exit;
 use crate::terminal::output::tell;
-use crate::terminal::parse::command_line;
-use clap::Parser;
+
+use clap::Args;
 use datasets::shown;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Makes the report of a run, or compares several
-#[derive(Parser, Debug)]
-#[command(name = "report", version, max_term_width = 80)]
+#[derive(Args, Debug)]
 struct Flags {
     /// Folders of runs, such as runs/text-skein-s42, or folders that hold such folders,
     /// as a grid of sweep does; the runs need not have ended
@@ -35,9 +33,10 @@ struct Flags {
     overwrite: bool,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| report(&flags)))
+/// `skein report`.
+pub(super) fn command() -> super::Command {
+    let example = "skein report runs/text-skein-s42 runs/text-vmean-s42";
+    super::Command::new("report", example, |flags: Flags| report(&flags))
 }
 
 /// How a report is known.

@@ -1,8 +1,8 @@
 //! Many runs as one command: tasks x methods x seeds, Table 1 of the paper and what else is made of
 //! such grids.
 //!
-//! A grid is a folder, a cell of it the folder of a run, the same to the bit as that of the `exp_*`
-//! binary with these settings. Nothing else is kept about a grid: what is done follows from the
+//! A grid is a folder, a cell of it the folder of a run, the same to the bit as that of `skein TASK`
+//! with these settings. Nothing else is kept about a grid: what is done follows from the
 //! folders, so that the same command goes on where any earlier one was stopped, however that happened.
 //! Who works on a cell holds the lock of its file in `.locks`, and the system takes the lock back when
 //! the process ends; so several processes can share a grid, and shards can be put into one folder later.
@@ -20,7 +20,6 @@ use crate::settings::config::Config;
 use crate::settings::product;
 use crate::terminal::error::{Error, FULL, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, fitted, percent, tell};
 use crate::terminal::parse::{distinct, threads};
 use crate::train::data;
@@ -33,9 +32,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use work::{Lock, State, Turn, Work};
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(SweepFlags::parse_from(std::env::args_os()).and_then(|flags| sweep(&flags)))
+/// `skein sweep`.
+pub(super) fn command() -> super::Command {
+    let example = "skein sweep --tasks text,listops --methods softmax,skein --seeds 1,2,3";
+    super::Command::with(SweepFlags::command(), example, |matches| {
+        sweep(&SweepFlags::of(matches)?)
+    })
 }
 
 fn sweep(flags: &SweepFlags) -> Result<ExitCode> {

@@ -21,11 +21,10 @@ use crate::run::outcome::Outcome;
 use crate::settings::choices::Task;
 use crate::show::chart::is_svg;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, csv_field, percent};
-use crate::terminal::parse::{command_line, distinct};
+use crate::terminal::parse::distinct;
 use crate::train::reach::twin;
-use clap::Parser;
+use clap::Args;
 use datasets::shown;
 use grid::{Grid, paragraph};
 use models::ModelConfig;
@@ -43,9 +42,8 @@ const MISSING: &str = "–";
 /// Behind the numbers of a method that sketched nothing.
 const EXACT: &str = "*";
 
-/// Prints the paper's Table 1 of runs: accuracy, differences over the same seeds, costs
-#[derive(Parser, Debug)]
-#[command(name = "table", version, max_term_width = 80)]
+/// Prints Table 1 of runs: accuracy, paired differences, costs
+#[derive(Args, Debug)]
 struct Flags {
     /// Folders of runs, or folders that hold such folders, as a grid of sweep does
     #[arg(value_name = "FOLDER", required = true)]
@@ -90,9 +88,10 @@ struct Comparison {
     remarks: Vec<String>,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| table(&flags)))
+/// `skein table`.
+pub(super) fn command() -> super::Command {
+    let example = "skein table runs/sweep";
+    super::Command::new("table", example, |flags: Flags| table(&flags))
 }
 
 fn table(flags: &Flags) -> Result<ExitCode> {

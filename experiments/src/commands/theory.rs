@@ -33,10 +33,9 @@ use crate::numbers::statistics::{Mean, quantile};
 use crate::show::chart::is_svg;
 use crate::terminal::error::refuse_more;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
-use crate::terminal::parse::{command_line, distinct, parse_threads, threads, whole};
-use clap::Parser;
+use crate::terminal::parse::{distinct, parse_threads, threads, whole};
+use clap::Args;
 use engine::{Draws, Seed, Stream, Tensor, gemm};
 use ops::sample::uniform;
 use ops::sketch::{Family, Scheme};
@@ -66,9 +65,9 @@ Lemma 1: beta of the estimate from d pilot rows, and how often it reaches
 sqrt(1/3); then the d that the lemma asks for, with the C of these inputs and
 with the largest C there can be, 1/n; and what a relative condition asks for.";
 
-/// Measures the bounds of Proposition 1 and Lemma 1 against what happens
-#[derive(Parser, Debug)]
-#[command(name = "exp_theory", version, after_help = NOTES, max_term_width = 80)]
+/// Sets Proposition 1 and Lemma 1 against measured errors
+#[derive(Args, Debug)]
+#[command(after_help = NOTES)]
 struct Flags {
     /// gauss, tokens, or both
     #[arg(
@@ -192,9 +191,10 @@ struct Block {
     lemmas: Vec<Lemma>,
 }
 
-/// The `main` of the binary.
-pub fn main() -> ExitCode {
-    exit(command_line().and_then(|flags| theory(&flags)))
+/// `skein theory`.
+pub(super) fn command() -> super::Command {
+    let example = "skein theory --n 256 --out bounds";
+    super::Command::new("theory", example, |flags: Flags| theory(&flags))
 }
 
 fn theory(flags: &Flags) -> Result<ExitCode> {
@@ -210,7 +210,7 @@ fn theory(flags: &Flags) -> Result<ExitCode> {
     let [proposition, lemma, picture] = OutFile::all_in(
         flags.out.as_deref(),
         flags.overwrite,
-        "not by exp_theory",
+        "not by skein theory",
         [
             ("proposition1.csv", |text| text.starts_with(PROPOSITION)),
             ("lemma1.csv", |text| text.starts_with(LEMMA)),

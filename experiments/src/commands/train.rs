@@ -1,8 +1,9 @@
-//! `exp_TASK`, or `skein TASK`: flags, data, a run to its end, and what is said of it.
+//! `skein TASK`, and `exp_TASK`, which does nothing else: flags, data, a run to its end, and what is said of it.
 //!
 //! What can be wrong with flags, data and folders is found before anything is written.
 
 use super::next::next;
+use super::program::{Command, main_of};
 use crate::commands::data::found;
 use crate::run::checkpoint;
 use crate::run::folder::Run;
@@ -14,25 +15,32 @@ use crate::settings::product;
 use crate::show::page;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
-use crate::terminal::output::{answer, escaped, exit, fitted};
+use crate::terminal::output::{answer, escaped, fitted};
 use crate::train::data::Data;
 use crate::train::experiment::{End, Sitting, Start, introduce, run};
 use crate::train::trainer::refuse_too_large;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The `main` of the binary of a task.
+/// The `main` of `exp_TASK`.
 pub fn main(task: Task) -> ExitCode {
-    exit(experiment(task))
+    main_of(command(task), format!("exp_{}", task.name()))
 }
 
-fn experiment(task: Task) -> Result<ExitCode> {
-    let flags = Flags::parse(task)?;
+/// `skein TASK`.
+pub(super) fn command(task: Task) -> Command {
+    let example = format!("skein {} --attn skein --data builtin", task.name());
+    Command::with(Flags::command_for(task), &example, move |matches| {
+        experiment(task, &Flags::of(matches)?)
+    })
+}
+
+fn experiment(task: Task, flags: &Flags) -> Result<ExitCode> {
     if flags.list {
         answer(&fitted(&help::list()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = found(Config::resolve(task, &flags)?)?;
+    let config = found(Config::resolve(task, flags)?)?;
     if flags.print_config {
         answer(&escaped(&config.to_toml()))?;
         return Ok(ExitCode::SUCCESS);

@@ -288,7 +288,9 @@ impl Config {
                 self.task.name(),
                 task.name()
             );
-            return Err(Error::usage(message).hint(format!("run exp_{}", self.task.name())));
+            return Err(
+                Error::usage(message).hint(format!("give it to skein {}", self.task.name()))
+            );
         }
         method(&self.attn)?;
         self.refuse_wrong()?;

@@ -1,4 +1,4 @@
-//! What is said on the command line, the same for the binary of every task, and what it comes to: the preset of the task
+//! What is said on the command line, the same for every task, and what it comes to: the preset of the task
 //! and the budget, then the `--config` file, then the flags.
 //!
 //! [`Settings`] are the flags that change a number of the run; each is also a key of a `--config` file. The rest of
@@ -8,11 +8,11 @@ use crate::files::read::read_toml;
 use crate::settings::choices::{Budget, Task};
 use crate::settings::config::{Config, Settings};
 use crate::settings::help::{budgets, costs, unused};
+use crate::terminal::command_line::{HINT, shared};
 use crate::terminal::error::{Error, Result};
-use crate::terminal::parse::{HINT, parse_threads, threads, whole};
+use crate::terminal::parse::{parse_threads, threads, whole};
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches};
-use std::ffi::OsString;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use std::path::PathBuf;
 
 /// What `--resume` may stand with, by the names of the fields.
@@ -29,7 +29,6 @@ const WITH_RESUME: [&str; 8] = [
 
 /// Trains one attention method on one task and tests it.
 #[derive(clap::Parser, Debug, Default)]
-#[command(max_term_width = 80)]
 pub struct Flags {
     /// Those that change a number of the run.
     #[command(flatten)]
@@ -69,27 +68,15 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// The flags of this process, for the binary `exp_<task>`; prints help or version and leaves if that is asked.
-    pub fn parse(task: Task) -> Result<Self> {
-        Self::parse_from(task, std::env::args_os())
-    }
-
-    pub(crate) fn parse_from(
-        task: Task,
-        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-    ) -> Result<Self> {
-        let mut command = Self::command_for(task);
-        let matches = match command.try_get_matches_from_mut(args) {
-            Ok(matches) => matches,
-            Err(help) if !help.use_stderr() => help.exit(),
-            Err(error) => return Err(Error::flags(&error, HINT)),
-        };
-        let flags = Self::from_arg_matches(&matches).map_err(|error| Error::flags(&error, HINT))?;
+    /// What was said, and that it fits together.
+    pub(crate) fn of(matches: &ArgMatches) -> Result<Self> {
+        let flags = Self::from_arg_matches(matches).map_err(|error| Error::flags(&error, HINT))?;
         if flags.resume.is_some() {
             let given = |arg: &&clap::Arg| {
                 matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
             };
             let fixed = |arg: &&clap::Arg| !WITH_RESUME.contains(&arg.get_id().as_str());
+            let command = Self::command();
             if let Some(arg) = command.get_arguments().filter(given).find(fixed) {
                 let flag = arg.get_long().expect("every flag has a long name");
                 let message = format!(
@@ -101,21 +88,24 @@ impl Flags {
         Ok(flags)
     }
 
-    pub(super) fn command_for(task: Task) -> clap::Command {
-        Self::command()
-            .version(env!("CARGO_PKG_VERSION"))
-            .display_name(format!("exp_{}", task.name()))
-            .about(format!(
-                "Trains one attention method on {} and tests it",
-                task.about()
-            ))
+    /// The command that trains on this task.
+    pub(crate) fn command_for(task: Task) -> clap::Command {
+        let command = Self::augment_args(clap::Command::new(task.name()))
+            .about(format!("Trains on {}", task.about()))
             .after_help(format!("{}\n{}", budgets(task), costs()))
             .mut_args(|arg| {
-                // -1 is a wrong value, not an unknown flag.
-                let takes_value = arg.get_action().takes_values();
                 let unused = unused(task, arg.get_id().as_str());
-                arg.allow_negative_numbers(takes_value).hide(unused)
-            })
+                arg.hide(unused)
+            });
+        shared(command)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parse_from(task: Task, args: &[&str]) -> Result<Self> {
+        Self::of(&crate::terminal::command_line::parse(
+            Self::command_for(task),
+            args,
+        )?)
     }
 
     /// How many threads to use: `--threads`, or as many as the machine offers.
@@ -166,12 +156,12 @@ mod tests {
     use std::fs;
 
     fn parse(args: &[&str]) -> Result<Flags> {
-        Flags::parse_from(Task::Text, [&["exp_text"], args].concat())
+        Flags::parse_from(Task::Text, &[&["text"], args].concat())
     }
 
     /// Whatever is in the cache of the machine, without `--data` the data are built in.
     fn resolve(args: &[&str]) -> Result<Config> {
-        let mut flags = Flags::parse_from(Task::Text, [&["exp_text"], args].concat())?;
+        let mut flags = Flags::parse_from(Task::Text, &[&["text"], args].concat())?;
         if flags.resume.is_none() && flags.config.is_none() {
             flags.settings.data.get_or_insert("builtin".into());
         }
@@ -246,7 +236,7 @@ mod tests {
     /// `sweep` has these flags as well, and no tables of these.
     #[test]
     fn no_setting_points_to_a_table_of_one_command() {
-        let settings = <Settings as clap::Args>::augment_args(clap::Command::new("any"));
+        let settings = <Settings as Args>::augment_args(clap::Command::new("any"));
         for arg in settings.get_arguments() {
             let help = arg.get_help().unwrap().to_string();
             assert!(!help.contains("below") && !help.contains("above"), "{help}");
@@ -439,8 +429,8 @@ mod tests {
         };
         assert_eq!(resolve(&every).unwrap(), expected);
 
-        let args = ["exp_image", "--data=builtin", "--skip-black", "--sincos2d"];
-        let flags = Flags::parse_from(Task::Image, args).unwrap();
+        let args = ["image", "--data=builtin", "--skip-black", "--sincos2d"];
+        let flags = Flags::parse_from(Task::Image, &args).unwrap();
         let expected = Config {
             data: "builtin".into(),
             skip_black: true,

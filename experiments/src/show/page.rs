@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write};
 use std::path::Path;
 
-/// How every page begins: what a report may replace.
+/// How every page begins, with the words of version 0.1.0: what a report may replace.
 pub(crate) const START: &str = "<!doctype html>\n<!-- a report of exp_* runs -->\n";
 
 /// A page under way. Writing to a string cannot fail.

@@ -152,14 +152,14 @@ impl Record {
 
 /// What tells lines apart: only those of evaluations have a `dev`.
 #[derive(Deserialize)]
-struct Line {
-    step: usize,
+pub(crate) struct Line {
+    pub(crate) step: usize,
     dev: Option<IgnoredAny>,
 }
 
 /// Hands each whole line of a file of JSON lines to `take`. What a killed process, or one that is writing, has left of
 /// a last line is no line.
-fn lines(
+pub(crate) fn lines(
     path: &Path,
     mut take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
 ) -> Result<()> {

@@ -97,6 +97,11 @@ impl Error {
         }
     }
 
+    /// The same error where exit code 1 says something else, as in `diff`: exit code 2.
+    pub(crate) fn not_an_answer(self) -> Self {
+        Self { code: 2, ..self }
+    }
+
     /// The same error with its place before the message.
     pub fn at(self, place: &str) -> Self {
         Self {

@@ -149,7 +149,7 @@ impl Data {
         }
         if self.set.builtin {
             text += &format!(
-                "\n        (`data get {}` fetches the published data, --data PATH names your own)",
+                "\n        (`skein data get {}` fetches the published data, --data PATH names your own)",
                 task.name()
             );
         }
@@ -255,7 +255,7 @@ mod tests {
             ..listops::Shape::LRA
         };
         listops::write(folder.path(), 1, &shape).unwrap();
-        // The sets of `data make` are no exception.
+        // The sets of `skein data make` are no exception.
         std::fs::write(folder.path().join(datasets::MADE), "").unwrap();
         let note = |budget, max_len: Option<usize>| {
             let preset = Task::ListOps.preset(budget);

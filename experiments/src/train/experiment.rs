@@ -1,13 +1,13 @@
 //! A run from its settings and data to the test, or to a pause.
 //!
-//! Every `exp_*` binary calls [`run`] with its task, `sweep` for every cell of its grid. `start` opens the folder, new or
+//! `skein TASK` calls [`run`] with its task, `skein sweep` for every cell of its grid. `start` opens the folder, new or
 //! at a checkpoint; `session` trains and tests.
 
 mod session;
 mod start;
 
 pub(crate) use start::{
-    Checkpoint, Start, other_best, other_data, other_setting, refuse_other_config,
+    Checkpoint, Start, other_best, other_data, other_setting, other_settings, refuse_other_config,
 };
 
 use crate::machine::memory;

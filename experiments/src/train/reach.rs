@@ -1,7 +1,7 @@
 //! How far features reach: where they leave nothing of an example out, a method is exact attention there, and a
 //! comparison says nothing about sketching.
 //!
-//! `experiment` notes it at the start of a run and keeps it in result.json, `sweep` shows it in its plan, `table` marks
+//! `experiment` notes it at the start of a run and keeps it in result.json, `skein sweep` shows it in its plan, `skein table` marks
 //! it. What a method leaves out is known to the method ([`Attention::reaches`](ops::attention::Attention::reaches)).
 
 use crate::run::measured::Lengths;

@@ -42,12 +42,12 @@ struct TrainedModel {
     longest: usize,
 }
 
-/// The configuration of the run of exp_text in `folder`.
+/// The configuration of the run of `skein text` in `folder`.
 pub(super) fn of_run(folder: &Path) -> Result<Config> {
     let config = Config::of_run(folder)?;
     if config.task != Task::Text {
         let message = format!("{} is a run of {}", folder.display(), config.task.name());
-        return Err(Error::usage(message).hint("give the folder of a run of exp_text"));
+        return Err(Error::usage(message).hint("give the folder of a run of skein text"));
     }
     Ok(config)
 }

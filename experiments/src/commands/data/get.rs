@@ -1,4 +1,4 @@
-//! `data get`: the published data of a task into the cache folder.
+//! `skein data get`: the published data of a task into the cache folder.
 //!
 //! The archive is downloaded if it is not there ([`download`](super::download)), and what the task
 //! reads is unpacked if it is not there ([`unpack`](super::unpack)). Both have their names only when

@@ -1,4 +1,4 @@
-//! The folder of a set that `data make` has made: what belongs to it, and how a new one comes there.
+//! The folder of a set that `skein data make` has made: what belongs to it, and how a new one comes there.
 //!
 //! Where there is no folder, the set appears whole: it is written beside its place and renamed. Where there is one, it
 //! stays, as it may be a link, a mount point or in a folder that nobody may write to; the set is written inside, and
@@ -31,7 +31,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A folder that does not exist, or, if `overwrite`, one with nothing but what `data make` has made.
+    /// A folder that does not exist, or, if `overwrite`, one with nothing but what `skein data make` has made.
     pub(super) fn find(folder: &Path, overwrite: bool) -> Result<Self> {
         let name = folder.file_name().ok_or_else(|| {
             let message = format!("{}: expected the name of a folder", folder.display());
@@ -110,13 +110,17 @@ fn own(folder: &Path) -> Result<Vec<String>> {
     }
     let path = folder.join(MADE);
     if !path.is_file() {
-        let why = format!("there is no {MADE} in it, so data make has not made it");
+        let why = format!("there is no {MADE} in it, so skein data make has not made it");
         return Err(cannot(why));
     }
     let text =
         fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
-    let record: Record = toml::from_str(&text)
-        .map_err(|error| cannot(format!("{MADE} is not by data make: {}", error.message())))?;
+    let record: Record = toml::from_str(&text).map_err(|error| {
+        cannot(format!(
+            "{MADE} is not by skein data make: {}",
+            error.message()
+        ))
+    })?;
     found.retain(|(name, _)| name != MADE);
     let names = found.iter().map(|(name, _)| name.clone()).collect();
     // Every entry with its path from the folder on.

@@ -1,4 +1,4 @@
-//! `data make`: sets made by this program, in the layout of the published ones, for other programs
+//! `skein data make`: sets made by this program, in the layout of the published ones, for other programs
 //! or for `--data`.
 //!
 //! With a set goes `made.toml` ([`MADE`]), which says what it is, so that nobody takes it for the published one; only a
@@ -31,15 +31,16 @@ const LOOKS: usize = 200;
 const SETTINGS: &str = "lra";
 
 /// Below the flags.
-pub(super) const HELP: &str = "\
+const HELP: &str = "\
 listops: expressions by the benchmark's own procedure, as its TSV files
 retrieval: the built-in pairs of papers, as the benchmark's TSV files
 text: the built-in reviews, a file each, as {train,test}/{neg,pos}/ID.txt
 pathfinder: pictures by the benchmark's own procedure, in its layout
 image has no such set: runs draw its pictures themselves.";
 
-/// The flags of `make`.
+/// Writes a generated set in the layout of the published one
 #[derive(clap::Args, Debug)]
+#[command(after_help = HELP)]
 pub(super) struct Flags {
     /// Whose data: text, listops, retrieval or pathfinder
     #[arg(value_name = "TASK", hide_possible_values = true)]
@@ -193,7 +194,7 @@ fn settings(flags: &Flags) -> Result<Settings> {
     let name = flags.settings.as_deref().unwrap_or(SETTINGS);
     Settings::named(name).map_err(|message| {
         let known = Settings::NAMED.map(|(known, _)| known);
-        let error = Error::usage(message).hint("see data make --help");
+        let error = Error::usage(message).hint("see skein data make --help");
         error.did_you_mean(name, known)
     })
 }

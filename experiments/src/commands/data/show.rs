@@ -1,4 +1,4 @@
-//! `data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as
+//! `skein data show`: a few examples for the eye, as a run would see them: texts as lines, pictures as
 //! characters or as a PNG.
 
 use super::found;
@@ -20,18 +20,19 @@ const LINES: usize = 4;
 const GREYS: &[u8; 10] = b" .:-=+*#%@";
 
 /// Below the flags.
-pub(super) const HELP: &str = "\
+const HELP: &str = "\
 Texts are cut to four lines; control characters and bytes that are no text are
 shown as escapes. Pictures are drawn in characters, or with --out as a PNG.";
 
-/// The flags of `show`.
+/// Prints a few examples, or draws them
 #[derive(clap::Args, Debug)]
+#[command(after_help = HELP)]
 pub(super) struct Flags {
     /// Whose data: text, listops, retrieval, pathfinder or image
     #[arg(value_name = "TASK", hide_possible_values = true)]
     task: Task,
-    /// builtin; the path of a data set; or auto: what `data get` has put into the
-    /// cache, else builtin
+    /// builtin; the path of a data set; or auto: what `skein data get` has put
+    /// into the cache, else builtin
     #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
     data: String,
     /// How many examples; with --out, how many of each class [default: 3; 8]

@@ -1,4 +1,4 @@
-//! `data verify`: one page about data on the disk (`datasets::verify`), and an exit code.
+//! `skein data verify`: one page about data on the disk (`datasets::verify`), and an exit code.
 
 use crate::settings::choices::Task;
 use crate::terminal::error::{Error, Result};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Below the flags.
-pub(super) const HELP: &str = "\
+const HELP: &str = "\
 Exit code 0: a run can use the data; of listops, a single file, however small,
 and a folder without basic_train.tsv pass as parts. 1: they cannot be read,
 leave a split empty (under protocol clean), or contradict themselves (every
@@ -17,8 +17,9 @@ pathfinder may name a picture twice, or show it under both labels), or, with
 --published, they are not the published ones. A run refuses what leaves a split
 empty, and says what contradicts itself in its notes.";
 
-/// The flags of `verify`.
+/// Reads data as a run would, and says on one page what they are
 #[derive(clap::Args, Debug)]
+#[command(after_help = HELP)]
 pub(super) struct Flags {
     /// Whose data: text, listops, retrieval, pathfinder or image
     #[arg(value_name = "TASK", hide_possible_values = true)]

@@ -5,24 +5,21 @@ use crate::commands::paper;
 use crate::files::read::read_toml;
 use crate::settings::choices::Task;
 use crate::settings::config::{Config, Settings};
+use crate::terminal::command_line::HINT;
 use crate::terminal::error::{Error, Result, nearest};
 use crate::terminal::output::tell;
 use crate::terminal::parse::{distinct, parse_number, parse_seed, parse_threads};
-use clap::{CommandFactory, FromArgMatches, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use serde::Deserialize;
-use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// More take years; and lists of more entries than this take long to be compared with themselves.
 const MOST_RUNS: usize = 100_000;
-/// What to do about a wrong flag.
-const HINT: &str = "--help lists the flags";
 
-/// Trains and tests every cell of a grid: tasks x methods x seeds. The same command goes on with a
+/// Trains and tests a grid: tasks x methods x seeds. The same command goes on with a
 /// grid that was interrupted; several may work on one grid at the same time.
-#[derive(clap::Parser, Debug)]
-#[command(name = "sweep", version, max_term_width = 80)]
+#[derive(clap::Args, Debug)]
 pub(super) struct SweepFlags {
     /// Tasks and methods and what else is compared, where the flags below say nothing else
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
@@ -32,7 +29,7 @@ pub(super) struct SweepFlags {
     #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
     #[arg(hide_possible_values = true, help_heading = "Grid")]
     tasks: Vec<Task>,
-    /// Attention methods; exp_text --list shows them
+    /// Attention methods; skein text --list shows them
     #[arg(
         long,
         value_name = "NAME,...",
@@ -168,7 +165,7 @@ impl Axes {
             }
         );
         Err(Error::usage(message).hint(format!(
-            "sweep --tasks {}, or remove the line `task` if its settings are meant for these",
+            "skein sweep --tasks {}, or remove the line `task` if its settings are meant for these",
             task.name()
         )))
     }
@@ -247,29 +244,17 @@ impl Preset {
 }
 
 impl SweepFlags {
-    fn command() -> clap::Command {
+    pub(super) fn command() -> clap::Command {
         // Their lists take their place.
         let hidden = |arg: clap::Arg| arg.hide(true);
-        <Self as CommandFactory>::command()
+        Self::augment_args(clap::Command::new("sweep"))
             .mut_arg("attn", hidden)
             .mut_arg("seed", hidden)
-            .mut_args(|arg| {
-                // -1 is a wrong value, not an unknown flag.
-                let takes_value = arg.get_action().takes_values();
-                arg.allow_negative_numbers(takes_value)
-            })
             .after_help(format!("Presets:\n{}", presets()))
     }
 
-    pub(super) fn parse_from(
-        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-    ) -> Result<Self> {
-        let matches = match Self::command().try_get_matches_from(args) {
-            Ok(matches) => matches,
-            Err(help) if !help.use_stderr() => help.exit(),
-            Err(error) => return Err(Error::flags(&error, HINT)),
-        };
-        Self::from_arg_matches(&matches).map_err(|error| Error::flags(&error, HINT))
+    pub(super) fn of(matches: &ArgMatches) -> Result<Self> {
+        Self::from_arg_matches(matches).map_err(|error| Error::flags(&error, HINT))
     }
 
     /// The lists that were given, and else those of the preset.
@@ -416,7 +401,7 @@ impl SweepFlags {
         Settings::deserialize(table).map_err(|error| {
             let message = error.message().replace('`', "").replace('\n', " ");
             wrong(format!(": {message}"))
-                .hint("exp_text --print-config shows the settings")
+                .hint("skein text --print-config shows the settings")
                 .meant_in(error.message())
         })
     }
@@ -479,15 +464,17 @@ fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
 mod tests {
     use super::*;
     use crate::settings::choices::Budget;
+    use crate::terminal::command_line::{parse, shared};
     use std::fs;
 
-    fn parse(args: &str) -> Result<SweepFlags> {
+    fn flags(args: &str) -> Result<SweepFlags> {
         let args = args.split_whitespace();
-        SweepFlags::parse_from(["sweep", "--data", "builtin"].into_iter().chain(args))
+        let args = ["sweep", "--data", "builtin"].into_iter().chain(args);
+        SweepFlags::of(&parse(shared(SweepFlags::command()), args)?)
     }
 
     fn plan(args: &str) -> Vec<Cell> {
-        parse(args).unwrap().plan().unwrap()
+        flags(args).unwrap().plan().unwrap()
     }
 
     fn names(args: &str) -> Vec<String> {
@@ -495,17 +482,13 @@ mod tests {
     }
 
     fn error(args: &str) -> String {
-        let planned = parse(args).and_then(|flags| flags.plan());
+        let planned = flags(args).and_then(|flags| flags.plan());
         planned.err().expect(args).to_string()
     }
 
     #[test]
-    fn the_command_is_sound_and_its_help_fits_eighty_columns() {
-        SweepFlags::command().debug_assert();
+    fn help_has_the_presets_and_no_setting_of_one_run() {
         let help = SweepFlags::command().render_help().to_string();
-        for line in help.lines() {
-            assert!(line.chars().count() <= 80, "{line}");
-        }
         assert!(
             !help.contains("--attn") && !help.contains("--seed "),
             "{help}"
@@ -616,7 +599,7 @@ mod tests {
             let told = error(&with(tasks));
             let expected = format!("c.toml: the configuration is of the task text: {expected}");
             assert!(told.contains(&expected), "{told}");
-            assert!(told.contains("hint: sweep --tasks text"), "{told}");
+            assert!(told.contains("hint: skein sweep --tasks text"), "{told}");
         }
         let cells = plan(&with("text"));
         let config = &cells[0].config;

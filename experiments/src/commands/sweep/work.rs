@@ -108,7 +108,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A grid that goes on with another program is one that `table` does not average.
+    /// A grid that goes on with another program is one that `skein table` does not average.
     pub(super) fn tell_of_other_code<'c>(
         &self,
         cells: impl IntoIterator<Item = (&'c Cell, &'c State)>,
@@ -129,7 +129,7 @@ impl<'a> Work<'a> {
         if others > 0 {
             tell(&format!(
                 "note:   other code, another product or another kind of CPU has computed {others} of the runs \
-                 so far:\n        `table` averages those of this program with them only if --mix is given"
+                 so far:\n        `skein table` averages those of this program with them only if --mix is given"
             ));
         }
     }

@@ -226,6 +226,6 @@ pub(super) fn sensitivity(columns: &[Column], mix: bool) -> Result<String> {
         true => Err(Error::usage(
             "no runs differ in nothing but learning rate, batch, method and seed",
         )
-        .hint("sweep --preset sensitivity makes such runs")),
+        .hint("skein sweep --preset sensitivity makes such runs")),
     }
 }

@@ -180,9 +180,14 @@ pub(crate) fn refuse_other_config(config: &Config, begun: &str) -> Result<()> {
     }
 }
 
-/// The first setting in which two configurations differ, but for the place of the data, as the
-/// config.toml of each has it.
+/// The first setting in which two configurations differ.
 pub(crate) fn other_setting(one: &Config, other: &Config) -> Option<(String, String)> {
+    other_settings(one, other).into_iter().next()
+}
+
+/// The settings in which two configurations differ, but for the place of the data, as the
+/// config.toml of each has them.
+pub(crate) fn other_settings(one: &Config, other: &Config) -> Vec<(String, String)> {
     let toml = |config: &Config| {
         let data = String::new();
         Config {
@@ -192,9 +197,11 @@ pub(crate) fn other_setting(one: &Config, other: &Config) -> Option<(String, Str
         .to_toml()
     };
     let (one, other) = (toml(one), toml(other));
-    let mut pairs = one.lines().zip(other.lines());
-    let (one, other) = pairs.find(|(one, other)| one != other)?;
-    Some((one.to_string(), other.to_string()))
+    let pairs = one.lines().zip(other.lines());
+    pairs
+        .filter(|(one, other)| one != other)
+        .map(|(one, other)| (one.to_string(), other.to_string()))
+        .collect()
 }
 
 /// Sees to it that best.bin holds what the watch says.
