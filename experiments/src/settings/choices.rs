@@ -169,7 +169,7 @@ impl From<Protocol> for datasets::Protocol {
 pub(crate) fn method(name: &str) -> Result<Entry<f32>> {
     find::<f32>(name).map_err(|error| {
         Error::usage(error.to_string())
-            .hint("exp_text --list says what each is")
+            .hint("skein text --list says what each is")
             .did_you_mean(name, names())
     })
 }

@@ -47,7 +47,7 @@ settings! {
     }
 
     // In a run: "builtin", or the absolute path. "auto" is settled before it begins.
-    /// `builtin`; the path of the data set; or auto: what `data get` has put into the cache, else builtin
+    /// `builtin`; the path of the data set; or auto: what `skein data get` has put into the cache, else builtin
     /// [default: auto]
     data: String {
         flag "auto|builtin|PATH" in "What";
@@ -61,7 +61,7 @@ settings! {
     }
 
     // The preset that the settings below start from.
-    /// smoke, quick or paper: exp_TASK --help has a table of them [default: quick]
+    /// smoke, quick or paper: skein TASK --help has a table of them [default: quick]
     budget: Budget {
         flag "NAME" in "Budget";
         default budget;

@@ -182,7 +182,7 @@ mod tests {
         for task in Task::ALL {
             let printed = |flag| {
                 let error = Flags::command_for(task)
-                    .try_get_matches_from(["exp_text", flag])
+                    .try_get_matches_from(["text", flag])
                     .unwrap_err();
                 error.render().to_string()
             };
