@@ -13,7 +13,7 @@ fn modules(folder: &Path, place: &[String], found: &mut BTreeMap<Vec<String>, St
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_string();
-        let inner = [place, &[name.clone()]].concat();
+        let inner = [place, std::slice::from_ref(&name)].concat();
         if path.is_dir() {
             modules(&path, &inner, found);
         } else if path.extension().is_some_and(|end| end == "rs") && name != "lib" {

@@ -27,7 +27,6 @@ use crate::train::reach::twin;
 use clap::Args;
 use datasets::shown;
 use grid::{Grid, paragraph};
-use models::ModelConfig;
 use ops::attention::find;
 pub(crate) use runs::runs_in;
 use runs::{
@@ -565,9 +564,8 @@ impl Costs {
         let multiply_adds = runs.first().and_then(|run| {
             let entry = find::<f32>(&run.config.attn).ok()?;
             let options = run.config.options();
-            // The width of a head is the same whatever the other sizes are.
-            let p = ModelConfig::new(1, 1, 1, 1).head_width();
-            Some((entry.cost)(&options, run.config.max_len as f64, p as f64).multiply_adds)
+            let p = run.config.dim as f64 / run.config.heads as f64;
+            Some((entry.cost)(&options, run.config.max_len as f64, p).multiply_adds)
         });
         Self {
             multiply_adds,

@@ -18,6 +18,7 @@ use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::{answer, escaped, fitted};
 use crate::train::data::Data;
 use crate::train::experiment::{End, Sitting, Start, introduce, run};
+use crate::train::init::settled;
 use crate::train::trainer::refuse_too_large;
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,7 +41,7 @@ fn experiment(task: Task, flags: &Flags) -> Result<ExitCode> {
         answer(&fitted(&help::list()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = found(Config::resolve(task, flags)?)?;
+    let config = settled(found(Config::resolve(task, flags)?)?)?;
     if flags.print_config {
         answer(&escaped(&config.to_toml()))?;
         return Ok(ExitCode::SUCCESS);

@@ -4,6 +4,7 @@
 
 use crate::files::read::read_toml;
 use crate::settings::choices::{Budget, Protocol, Task, method};
+use crate::settings::init::Init;
 use crate::settings::product;
 use crate::settings::setting::{Value, settings};
 use crate::terminal::error::{Error, Result};
@@ -20,6 +21,11 @@ use std::path::{self, Path};
 const LARGEST_BATCH: usize = 1 << 20;
 /// Any other count; TOML's integers are signed, so not every `usize` could be written down.
 const LARGEST: usize = u32::MAX as usize;
+/// Deeper and wider models do not fit into memory, and where they do, no run of theirs ends.
+const MOST_LAYERS: usize = 1 << 10;
+const WIDEST: usize = 1 << 16;
+/// A step takes this times the learning rate off every weight.
+const MOST_DECAY: f64 = 10.0;
 
 settings! {
     for (task, budget);
@@ -172,7 +178,7 @@ settings! {
         flag "true|false" in "Budget";
         default false;
         older false;
-        check for_pictures;
+        check grid;
     }
 
     // The default: work for up to 16 threads, and 16 gradients in memory. Another number may change rounding.
@@ -187,9 +193,62 @@ settings! {
     /// Matrix product of f32: matrixmultiply, or fixed-order (AVX2 or AVX-512) [default: matrixmultiply]
     #[serde(default, serialize_with = "product::serialize", deserialize_with = "product::given")]
     product: Product {
-        flag "NAME" in "Budget";
+        flag "NAME" in "What";
         default product::default();
         older product::default();
+    }
+
+    // 0: a bag of words.
+    /// Layers of the encoder [default: 2]
+    layers: usize {
+        flag "N" in "Model";
+        default 2;
+        older 2;
+        check within(0..=MOST_LAYERS);
+    }
+
+    /// Columns of a token's vector [default: 64]
+    dim: usize {
+        flag "N" in "Model";
+        default 64;
+        older 64;
+        check within(1..=WIDEST);
+    }
+
+    /// Columns between the two linear maps of a layer, and of the classifier [default: 128]
+    hidden: usize {
+        flag "N" in "Model";
+        default 128;
+        older 128;
+        check within(1..=WIDEST);
+    }
+
+    /// Attention heads, which share the columns out among them [default: 2]
+    heads: usize {
+        flag "N" in "Model";
+        default 2;
+        older 2;
+        check |&heads, run| expect(
+            heads > 0 && run.dim.is_multiple_of(heads),
+            format!("a number that divides dim, {}, without a rest", run.dim)
+        );
+    }
+
+    /// random, or FILE.safetensors: begin from the weights of another run [default: random]
+    init: Init {
+        flag "random|FILE" in "Model";
+        default Init::Random;
+        older Init::Random;
+    }
+
+    /// Weight decay of AdamW [default: 0.0]
+    weight_decay: f64 {
+        flag "RATE" in "Model";
+        default 0.0;
+        older 0.0;
+        check |&decay, _| expect((0.0..=MOST_DECAY).contains(&decay), format!(
+            "a number from 0 to {MOST_DECAY}, such as 0.01"
+        ));
     }
 }
 
@@ -230,6 +289,16 @@ fn for_pictures(on: &bool, run: &Config) -> Verdict {
     )
 }
 
+/// A quarter of the columns each for the sines and cosines of a row and of a column.
+fn grid(on: &bool, run: &Config) -> Verdict {
+    for_pictures(on, run)?;
+    let dim = run.dim;
+    expect(
+        !on || dim.is_multiple_of(4),
+        format!("false, since dim {dim} is no multiple of 4"),
+    )
+}
+
 /// What a check says of a setting, as an error.
 fn judge<T: Debug>(
     run: &Config,
@@ -248,14 +317,9 @@ fn wrong(setting: &str, value: &str, expected: &str) -> Error {
 }
 
 /// A path from the root on: a run may be resumed from another working directory.
-fn absolute(setting: &str, path: &str) -> Result<String> {
-    let absolute = path::absolute(path).map_err(|_| {
-        wrong(
-            setting,
-            &format!("{path:?}"),
-            "auto, builtin or the path of a folder",
-        )
-    })?;
+fn absolute(setting: &str, path: &str, expected: &str) -> Result<String> {
+    let absolute =
+        path::absolute(path).map_err(|_| wrong(setting, &format!("{path:?}"), expected))?;
     absolute.into_os_string().into_string().map_err(|path| {
         wrong(
             setting,
@@ -295,7 +359,10 @@ impl Config {
         method(&self.attn)?;
         self.refuse_wrong()?;
         if !["auto", "builtin"].contains(&&*self.data) {
-            self.data = absolute("data", &self.data)?;
+            self.data = absolute("data", &self.data, "auto, builtin or the path of a folder")?;
+        }
+        if let Init::Weights { file, .. } = &mut self.init {
+            *file = absolute("init", file, "random or the path of a file")?;
         }
         Ok(self)
     }
@@ -349,6 +416,7 @@ impl Config {
     pub fn to_toml(&self) -> String {
         let config = Config {
             dropout: self.dropout + 0.0,
+            weight_decay: self.weight_decay + 0.0,
             ..self.clone()
         };
         toml::to_string(&config).expect("numbers that TOML can hold, and strings")

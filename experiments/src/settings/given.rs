@@ -151,8 +151,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::choices::Protocol;
-    use engine::cpu::Product;
     use std::fs;
 
     fn parse(args: &[&str]) -> Result<Flags> {
@@ -313,14 +311,15 @@ mod tests {
             .get_arguments()
             .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()))
             .collect();
-        assert_eq!(others.len(), 20 + 3); // The settings but --data; --out, --overwrite, --config.
+        assert!(others.len() > 25, "{}", others.len());
         for arg in others {
             let flag = format!("--{}", arg.get_long().unwrap());
-            // "paper" and "1" are right for whatever takes a value.
-            let value = match arg.get_action().takes_values() {
-                true if ["--protocol", "--budget"].contains(&flag.as_str()) => &["paper"][..],
-                true => &["1"][..],
-                false => &[][..],
+            let value = match (arg.get_action().takes_values(), flag.as_str()) {
+                (true, "--protocol" | "--budget") => &["paper"][..],
+                (true, "--product") => &["fixed-order"],
+                (true, "--init") => &["random"],
+                (true, _) => &["1"],
+                (false, _) => &[],
             };
             let args = [&["--resume", "x", &flag], value].concat();
             assert!(
@@ -378,66 +377,48 @@ mod tests {
         assert_eq!(resolve(&[]).unwrap(), quick);
     }
 
+    /// Each alone changes the line of its name, and no other.
     #[test]
     fn every_flag_reaches_its_setting() {
-        let every = [
-            "--attn=vmean",
-            "--features=2",
-            "--seed=3",
-            "--data=/data",
-            "--protocol=paper",
-            "--budget=smoke",
-            "--steps=4",
-            "--batch=5",
-            "--lr=0.6",
-            "--warmup=1",
-            "--eval-every=8",
-            "--eval-examples=9",
-            "--test-examples=10",
-            "--patience=11",
-            "--max-len=12",
-            "--dropout=0.13",
-            "--pad",
-            "--embedding-std=0.15",
-            "--groups=14",
-            "--product=fixed-order",
-        ];
-        let expected = Config {
-            task: Task::Text,
-            attn: "vmean".into(),
-            features: 2,
-            seed: 3,
-            data: "/data".into(),
-            protocol: Protocol::Paper,
-            budget: Budget::Smoke,
-            steps: 4,
-            batch: 5,
-            learning_rate: 0.6,
-            warmup: 1,
-            eval_every: 8,
-            eval_examples: 9,
-            test_examples: 10,
-            patience: 11,
-            max_len: 12,
-            dropout: 0.13,
-            pad: true,
-            skip_black: false,
-            embedding_std: 0.15,
-            sincos2d: false,
-            groups: 14,
-            product: Product::FixedOrder,
-        };
-        assert_eq!(resolve(&every).unwrap(), expected);
-
-        let args = ["image", "--data=builtin", "--skip-black", "--sincos2d"];
-        let flags = Flags::parse_from(Task::Image, &args).unwrap();
-        let expected = Config {
-            data: "builtin".into(),
-            skip_black: true,
-            sincos2d: true,
-            ..Task::Image.preset(Budget::Quick)
-        };
-        assert_eq!(Config::resolve(Task::Image, &flags).unwrap(), expected);
+        for task in [Task::Text, Task::Image] {
+            let toml = |args: &[&str]| -> toml::Table {
+                let args = [&["task", "--data=builtin"], args].concat();
+                let flags = Flags::parse_from(task, &args).unwrap();
+                let config = Config::resolve(task, &flags).unwrap();
+                config.to_toml().parse().unwrap()
+            };
+            let quick = toml(&[]);
+            let of_task =
+                |name: &str| !unused(task, name) && !["task", "data", "budget"].contains(&name);
+            for (name, value) in quick.iter().filter(|(name, _)| of_task(name)) {
+                let (said, expected) = match (name.as_str(), value) {
+                    ("attn", _) => ("=vmean".into(), "vmean".into()),
+                    ("protocol", _) => ("=paper".into(), "paper".into()),
+                    ("product", _) => ("=fixed-order".into(), "fixed-order".into()),
+                    ("init", _) => ("=/w.safetensors".into(), "/w.safetensors".into()),
+                    (_, toml::Value::Boolean(false)) => (String::new(), true.into()),
+                    (_, toml::Value::Integer(count)) => {
+                        let other = (2 * count).max(1);
+                        (format!("={other}"), other.into())
+                    }
+                    (_, toml::Value::Float(number)) => {
+                        let other = if *number == 0.0 { 0.5 } else { number / 2.0 };
+                        (format!("={other}"), other.into())
+                    }
+                    _ => panic!("{name} = {value}: say here what else it can be"),
+                };
+                let with = toml(&[&format!("--{}{said}", name.replace('_', "-"))]);
+                let mut changed = quick.clone();
+                changed.insert(name.clone(), expected);
+                assert_eq!(with, changed, "{name}");
+            }
+            let smoke = Config {
+                data: "/data".into(),
+                ..task.preset(Budget::Smoke)
+            };
+            let smoke: toml::Table = smoke.to_toml().parse().unwrap();
+            assert_eq!(toml(&["--budget=smoke", "--data=/data"]), smoke);
+        }
     }
 
     #[test]
@@ -501,7 +482,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_one_line_that_says_what_was_expected() {
-        let cases: [(&[&str], &str); 28] = [
+        let cases: [(&[&str], &str); 36] = [
             (
                 &["--attn", "skin"],
                 "unknown attention method `skin`: expected one of softmax, softmax-nodrop, vmean, ",
@@ -599,6 +580,35 @@ mod tests {
                 "sincos2d = true: expected false, since the task has no pictures",
             ),
             (&["--groups", "0"], "groups = 0: expected at least 1"),
+            (
+                &["--layers", "1025"],
+                "layers = 1025: expected at most 1024",
+            ),
+            (&["--dim", "0"], "dim = 0: expected at least 1"),
+            (
+                &["--hidden", "65537"],
+                "hidden = 65537: expected at most 65536",
+            ),
+            (
+                &["--heads", "0"],
+                "heads = 0: expected a number that divides dim, 64, without a rest",
+            ),
+            (
+                &["--heads", "3"],
+                "heads = 3: expected a number that divides dim, 64, without a rest",
+            ),
+            (
+                &["--dim", "63"],
+                "heads = 2: expected a number that divides dim, 63, without a rest",
+            ),
+            (
+                &["--weight-decay", "-0.1"],
+                "weight_decay = -0.1: expected a number from 0 to 10, such as 0.01",
+            ),
+            (
+                &["--weight-decay", "nan"],
+                "weight_decay = NaN: expected a number from 0 to 10",
+            ),
         ];
         for (args, expected) in cases {
             let error = error(args);
@@ -606,6 +616,13 @@ mod tests {
             assert_eq!(error.lines().count(), 2, "{error}");
         }
         assert!(error(&["--data", ""]).contains("expected auto, builtin or the path of a folder"));
+        let told = error(&["--init", "weights.bin"]);
+        assert!(
+            told.contains(
+                "for '--init <random|FILE>': expected random or the path of a .safetensors"
+            ),
+            "{told}"
+        );
         assert!(
             error(&["--product", "mkl"]).contains("expected matrixmultiply or fixed-order"),
             "{}",

@@ -4,12 +4,13 @@
 //! 2. `help`: what help says beside the flags;
 //! 3. `preset`: what the budgets of the tasks have in place of the defaults;
 //! 4. [`config`]: the settings; `setting` is how an entry is read;
-//! 5. `product`, and [`choices`]: what a setting can be.
+//! 5. `product`, `init` and [`choices`]: what a setting can be.
 
 pub mod choices;
 pub mod config;
 pub mod given;
 pub mod help;
+pub mod init;
 mod preset;
 pub(crate) mod product;
 mod setting;

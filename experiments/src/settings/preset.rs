@@ -13,6 +13,30 @@
 use crate::settings::choices::{Budget, Task};
 use crate::settings::config::Config;
 
+impl Config {
+    /// What model and start have else than the preset, in words; empty if nothing.
+    pub(crate) fn unusual(&self) -> String {
+        let usual = self.task.preset(self.budget);
+        let mut words: Vec<String> = [
+            ("layers", self.layers, usual.layers),
+            ("dim", self.dim, usual.dim),
+            ("hidden", self.hidden, usual.hidden),
+            ("heads", self.heads, usual.heads),
+        ]
+        .into_iter()
+        .filter(|(_, size, usual)| size != usual)
+        .map(|(name, size, _)| format!("{name} {size}"))
+        .collect();
+        if self.weight_decay != usual.weight_decay {
+            words.push(format!("weight decay {:?}", self.weight_decay));
+        }
+        if self.init != usual.init {
+            words.push(format!("begun at {}", self.init));
+        }
+        words.join(", ")
+    }
+}
+
 impl Task {
     /// The settings of a budget, before files and flags.
     pub fn preset(self, budget: Budget) -> Config {

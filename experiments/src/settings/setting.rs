@@ -2,6 +2,7 @@
 //! words.
 
 use crate::settings::choices::{Budget, Protocol};
+use crate::settings::init::Init;
 use crate::settings::product;
 use crate::terminal::parse::{parse_count, parse_number, parse_seed};
 use clap::builder::{BoolishValueParser, EnumValueParser, ValueParser};
@@ -63,6 +64,12 @@ impl Value for Budget {
 impl Value for Product {
     fn parser() -> ValueParser {
         ValueParser::new(product::parse)
+    }
+}
+
+impl Value for Init {
+    fn parser() -> ValueParser {
+        ValueParser::new(Init::parse)
     }
 }
 

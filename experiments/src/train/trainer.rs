@@ -152,7 +152,7 @@ impl Trainer {
         let (model, params) = model(config, &data.encoding, data.classes.len())?;
         let cycled = config.protocol == Protocol::Paper;
         Ok(Trainer {
-            optimiser: AdamW::new(&params, 0.0),
+            optimiser: AdamW::new(&params, config.weight_decay),
             schedule: OneCycle::new(config.learning_rate, config.warmup, config.steps, cycled)?,
             loader: Loader::new(seed, data.train.examples.len(), config.batch),
             groups: config.groups,

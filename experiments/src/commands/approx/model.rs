@@ -198,7 +198,19 @@ impl Reader {
             seen: Arc::clone(&seen),
         });
         let config = match trained {
-            None => ModelConfig::new(self.texts.encoding.vocabulary, n, 2, 1),
+            None => {
+                let fresh = ModelConfig::new(self.texts.encoding.vocabulary, n, 2, 1);
+                // Of the same sizes as the one that it is compared with.
+                let sized = self.model.as_ref().map(|model| ModelConfig {
+                    dim: model.config.dim,
+                    hidden: model.config.hidden,
+                    head_hidden: model.config.head_hidden,
+                    heads: model.config.heads,
+                    layers: model.config.layers,
+                    ..fresh.clone()
+                });
+                sized.unwrap_or(fresh)
+            }
             Some(model) => model.config.clone(),
         };
         let heads = config.heads;
