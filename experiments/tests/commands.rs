@@ -83,8 +83,8 @@ fn what_is_mistyped_is_one_error_and_a_hint() {
         ),
         (&["table", "-1"], "unexpected argument '-1' found"),
         (
-            &["explain", "--n", "-1"],
-            "invalid value '-1' for '--n <N>'",
+            &["theory", "--trials", "-1"],
+            "invalid value '-1' for '--trials <N>'",
         ),
         (
             &["diff", "one"],
@@ -95,10 +95,10 @@ fn what_is_mistyped_is_one_error_and_a_hint() {
             "invalid value 'tcsh' for '<SHELL>'",
         ),
         (
-            &["man", "data", "gte"],
-            "`skein data gte`: expected one of get, make, ",
+            &["man", "data", "gett"],
+            "`skein data gett`: expected one of get, make, ",
         ),
-        (&["man", "data", "gte"], "did you mean `get`?"),
+        (&["man", "data", "gett"], "did you mean `get`?"),
     ] {
         let told = refused(skein(args));
         assert!(told.contains(expected), "{args:?}: {told}");

@@ -81,7 +81,7 @@ fn another_seed_is_told_with_the_first_line_that_differs() {
         settings     different\n  - seed = 1\n  + seed = 2\n\
         data         the same\n";
     assert!(text.starts_with(start), "{text}");
-    let start = "\nnumbers      different from step 1 on, first in loss, ";
+    let start = "\nnumbers      different from step 1 on: accuracy, ";
     assert!(text.contains(start), "{text}");
     for (sign, run) in [('-', "one"), ('+', "other")] {
         let metrics = fs::read_to_string(folder().join(run).join("metrics.jsonl")).unwrap();
@@ -121,7 +121,7 @@ fn the_last_bit_counts_and_what_explains_it_is_told() {
     );
     for flags in [&[][..], &["--numbers"]] {
         let text = printed(&diff("one", "bit", flags), 1);
-        let row = "numbers      different from step 3 on, first in gradient_norm\n";
+        let row = "numbers      different from step 3 on: gradient_norm\n";
         assert!(text.contains(row), "{text}");
     }
 

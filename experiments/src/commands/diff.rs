@@ -118,7 +118,7 @@ impl Page {
             Some((one, other)) => {
                 let step = one.step.min(other.step);
                 let names = one.differs_in(other).join(", ");
-                let says = format!("different from step {step} on, first in {names}");
+                let says = format!("different from step {step} on: {names}");
                 self.row("numbers", &says, &[(one.text.clone(), other.text.clone())]);
             }
             None => {

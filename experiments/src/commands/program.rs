@@ -157,9 +157,10 @@ mod tests {
             assert!(line.chars().count() <= 80, "{line}");
         }
         for command in flags().get_subcommands() {
-            let row = text
-                .lines()
-                .find(|line| line[8..].starts_with(&format!(" {} ", command.get_name())));
+            let row = text.lines().find(|line| {
+                line.get(8..)
+                    .is_some_and(|row| row.starts_with(&format!(" {} ", command.get_name())))
+            });
             let row = row.unwrap_or_else(|| panic!("{} is not there", command.get_name()));
             assert!(row.chars().count() > 30, "{row}: what is it for?");
         }

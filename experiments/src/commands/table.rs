@@ -41,7 +41,7 @@ const MISSING: &str = "–";
 /// Behind the numbers of a method that sketched nothing.
 const EXACT: &str = "*";
 
-/// Prints Table 1 of runs: accuracy, paired differences, costs
+/// Prints Table 1 of runs: accuracy, differences, costs
 #[derive(Args, Debug)]
 struct Flags {
     /// Folders of runs, or folders that hold such folders, as a grid of sweep does

@@ -114,9 +114,9 @@ mod tests {
                 format!("skein data: which command? {of_data}skein data {says}"),
             ),
             (
-                &["data", "gte"],
+                &["data", "gett"],
                 format!(
-                    "unknown command `skein data gte`: {of_data}did you mean `get`? skein data {says}"
+                    "unknown command `skein data gett`: {of_data}did you mean `get`? skein data {says}"
                 ),
             ),
             (
