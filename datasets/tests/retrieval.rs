@@ -277,14 +277,14 @@ fn pairs_of_real_papers_have_their_known_counts() {
     let path = path.join("lra_release_format");
     let dataset = retrieval::load(&path, retrieval::MAX_LEN, Protocol::Clean).unwrap();
     let splits = [&dataset.train, &dataset.dev, &dataset.test];
+    // The files have 12,724, 1,558 and 1,554 pairs, half of each related. Of 7 of train (3 related) a later file has the
+    // two texts exchanged, and of 1 of dev (related); no pair has a copy in the same order.
     assert_eq!(
         splits.map(|split| split.examples.len()),
-        [12_724, 1_558, 1_554]
+        [12_717, 1_557, 1_554]
     );
-    for split in splits {
-        let related = split.examples.iter().filter(|e| e.label == 1).count();
-        assert_eq!(2 * related, split.examples.len());
-    }
+    let related = splits.map(|split| split.examples.iter().filter(|e| e.label == 1).count());
+    assert_eq!(related, [6_362 - 3, 779 - 1, 777]);
     let found = baseline::token_frequencies(&dataset);
     println!("{found}");
     // 63.26% when this was written.
