@@ -15,6 +15,7 @@ mod old_runs;
 mod readme;
 mod report;
 mod stopped;
+mod support;
 mod sweep;
 mod table;
 mod tasks;
