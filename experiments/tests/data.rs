@@ -5,7 +5,7 @@ use crate::support::{has, names};
 use datasets::verify::Report;
 use datasets::{Black, Protocol, image, text};
 use experiments::commands::data::{Fetched, Get, Manifest};
-use experiments::settings::task::Task;
+use experiments::settings::choices::Task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use md5::{Digest, Md5};

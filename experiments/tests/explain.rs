@@ -15,7 +15,7 @@ fn command(args: &[&str]) -> Command {
 #[test]
 fn every_method_shows_where_each_gradient_is_written() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let methods = experiments::settings::flags::methods();
+    let methods = experiments::settings::help::methods();
     for name in names() {
         let output = command(&["--attn", name]).output().unwrap();
         assert!(output.status.success());

@@ -14,6 +14,7 @@ mod methods;
 mod old_runs;
 mod readme;
 mod report;
+mod rooms;
 mod stopped;
 mod support;
 mod sweep;

@@ -1,8 +1,8 @@
 //! table from outside, on folders of runs that are written here.
 
 use crate::support::{fits, has};
-use experiments::settings::config::{Budget, Config};
-use experiments::settings::task::Task;
+use experiments::settings::choices::{Budget, Task};
+use experiments::settings::config::Config;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -3,8 +3,8 @@
 
 use crate::support::{fits, stderr};
 use datasets::listops;
-use experiments::settings::config::{Budget, Config};
-use experiments::settings::task::Task;
+use experiments::settings::choices::{Budget, Task};
+use experiments::settings::config::Config;
 use experiments::train::trainer::Trainer;
 use serde_json::Value;
 use std::fs;

@@ -25,7 +25,6 @@ pub(crate) mod trial;
 
 use crate::files::out_file::OutFile;
 use crate::numbers::statistics::Mean;
-use crate::settings::flags::{command_line, distinct, parse_threads, threads, whole};
 use crate::settings::product::{self, ProductFlag};
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
 use crate::show::grid::{Grid, cells, left, right};
@@ -34,6 +33,7 @@ use crate::terminal::error::refuse_more;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::exit;
 use crate::terminal::output::{answer, tell};
+use crate::terminal::parse::{command_line, distinct, parse_threads, threads, whole};
 use clap::Parser;
 use engine::Seed;
 use input::{Input, Setting};

@@ -20,11 +20,11 @@ mod model;
 mod operator;
 
 use crate::files::whole_file;
-use crate::settings::flags::command_line;
 use crate::settings::product::{self, ProductFlag};
 use crate::show::grid::{Grid, cells, left, right};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::exit;
+use crate::terminal::parse::command_line;
 use case::Case;
 use clap::Parser;
 use datasets::shown;

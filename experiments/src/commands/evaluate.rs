@@ -5,15 +5,15 @@
 
 use crate::commands::data::found;
 use crate::run::measured::Evaluation;
-use crate::settings::config::Protocol;
+use crate::settings::choices::Protocol;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::exit;
 use crate::train::data::{fingerprint, load};
 
-use crate::settings::flags::{command_line, parse_threads, threads};
 use crate::settings::product::ProductFlag;
 use crate::show::grid::{Grid, cells, left, right};
 use crate::terminal::output::{COLUMNS, answer, fitted, json, percent};
+use crate::terminal::parse::{command_line, parse_threads, threads};
 use crate::terminal::progress::Progress;
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::Trainer;
@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
 fn evaluate(flags: &Flags) -> Result<ExitCode> {
     let run = Trained::open(&flags.run)?;
     let mut config = run.config.clone();
-    flags.product.over(&mut config);
+    flags.product.over(&mut config.product);
     let task = config.task;
     if let Some(data) = &flags.data {
         config.data.clone_from(data);

@@ -1,7 +1,7 @@
 //! What a tape tells about itself: one tiny example through the real model, forward and backward, a
 //! line for every node.
 
-use crate::settings::flags::{command_line, method, whole};
+use crate::settings::choices::method;
 use crate::settings::product::{self, ProductFlag};
 use crate::show::grid::{Grid, cells, left, right};
 use crate::show::number::{bytes, micros, or_dash, three_digits};
@@ -9,6 +9,7 @@ use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use crate::terminal::output::answer;
 use crate::terminal::output::exit;
+use crate::terminal::parse::{command_line, whole};
 use clap::Parser;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};

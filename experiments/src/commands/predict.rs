@@ -6,14 +6,14 @@
 //! and dev) get here what they got in the run's test.
 
 use crate::run::data_report::DataReport;
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::flags::{command_line, parse_threads, threads};
 use crate::settings::product::ProductFlag;
-use crate::settings::task::Task;
 use crate::show::grid::{cells, csv_line};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::exit;
 use crate::terminal::output::{json, offer, tell};
+use crate::terminal::parse::{command_line, parse_threads, threads};
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::{documents, evaluation, model};
 use clap::Parser;
@@ -138,7 +138,7 @@ pub fn main() -> ExitCode {
 fn predict(flags: &Flags) -> Result<ExitCode> {
     let run = Trained::open(&flags.run)?;
     let mut config = run.config.clone();
-    flags.product.over(&mut config);
+    flags.product.over(&mut config.product);
     let task = config.task;
     if flags.whole && task != Task::Text {
         let message = format!("--whole: this is a run of {}, expected text", task.name());

@@ -7,12 +7,12 @@
 
 use crate::commands::table::runs_in;
 use crate::files::out_file::{OutFile, Own};
-use crate::settings::flags::command_line;
 use crate::show::page;
 use crate::show::record::Record;
 use crate::terminal::error::Result;
 use crate::terminal::output::exit;
 use crate::terminal::output::tell;
+use crate::terminal::parse::command_line;
 use clap::Parser;
 use datasets::shown;
 use std::path::PathBuf;

@@ -15,15 +15,15 @@
 mod plan;
 mod work;
 
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::flags::{distinct, threads};
 use crate::settings::product;
-use crate::settings::task::Task;
 use crate::show::grid::{self, Grid, cells};
 use crate::terminal::error::{Error, FULL, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::exit;
 use crate::terminal::output::{answer, fitted, percent, tell};
+use crate::terminal::parse::{distinct, threads};
 use crate::train::data;
 use crate::train::reach::{Reach, Sizes, twin};
 use crate::train::trainer::refuse_too_large;

@@ -17,18 +17,17 @@ use crate::files::out_file::{OutFile, Own};
 use crate::numbers::statistics::{deviation, mean, standard_error};
 use crate::run::environment::Took;
 use crate::run::outcome::Outcome;
-use crate::settings::flags::{command_line, distinct};
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use crate::show::chart::is_svg;
 use crate::show::grid::{Grid, cells, left, right};
 use crate::show::number::exact;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::exit;
 use crate::terminal::output::{COLUMNS, answer, broken, percent};
+use crate::terminal::parse::{command_line, distinct};
 use crate::train::reach::twin;
 use clap::Parser;
 use datasets::shown;
-use models::ModelConfig;
 use ops::attention::find;
 pub(crate) use runs::runs_in;
 use runs::{
@@ -578,9 +577,8 @@ impl Costs {
         let multiply_adds = runs.first().and_then(|run| {
             let entry = find::<f32>(&run.config.attn).ok()?;
             let options = run.config.options();
-            // The width of a head is the same whatever the other sizes are.
-            let p = ModelConfig::new(1, 1, 1, 1).head_width();
-            Some((entry.cost)(&options, run.config.max_len as f64, p as f64).multiply_adds)
+            let p = run.config.dim as f64 / run.config.heads as f64;
+            Some((entry.cost)(&options, run.config.max_len as f64, p).multiply_adds)
         });
         Self {
             multiply_adds,

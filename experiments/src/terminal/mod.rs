@@ -3,5 +3,6 @@
 pub mod error;
 pub mod interrupt;
 pub mod output;
+pub(crate) mod parse;
 pub mod progress;
 pub(crate) mod status_line;

@@ -5,7 +5,8 @@
 use crate::files::whole_file;
 use crate::run::checkpoint;
 use crate::run::data_report::DataReport;
-use crate::settings::config::{Config, Protocol};
+use crate::settings::choices::Protocol;
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::tell;
 use crate::train::experiment::{Checkpoint, other_best, other_data, refuse_other_config};
