@@ -18,6 +18,7 @@ mod readme;
 mod report;
 mod rooms;
 mod stopped;
+mod support;
 mod sweep;
 mod table;
 mod tasks;

@@ -9,8 +9,9 @@ use crate::run::data_report::DataReport;
 use crate::settings::choices::Task;
 use crate::settings::config::Config;
 use crate::settings::product::ProductFlag;
+use crate::show::grid::{cells, csv_line};
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::{csv_field, json, offer, tell};
+use crate::terminal::output::{json, offer, tell};
 use crate::terminal::parse::{parse_threads, threads};
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::{documents, evaluation, model};
@@ -163,12 +164,9 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         seen: 0,
     };
     if let Format::Csv = flags.format {
-        let names: Vec<String> = predictor
-            .classes
-            .iter()
-            .map(|name| csv_field(name))
-            .collect();
-        offer(&format!("input,label,{}\n", names.join(",")))?;
+        let titles = ["input", "label"].map(str::to_string).into_iter();
+        let titles: Vec<String> = titles.chain(predictor.classes.iter().cloned()).collect();
+        offer(&csv_line(&titles))?;
     }
     let from_stdin = [PathBuf::from("-")];
     let files = match flags.files.is_empty() {
@@ -417,15 +415,9 @@ impl Predictor {
                 }
             }
             Format::Csv => {
-                let _ = write!(
-                    text,
-                    "{},{}",
-                    csv_field(&shown::name(input)),
-                    csv_field(label)
-                );
-                for p in probabilities {
-                    let _ = write!(text, ",{p:e}");
-                }
+                let mut row = cells![shown::name(input), label];
+                row.extend(probabilities.iter().map(|p| format!("{p:e}")));
+                return Ok(csv_line(&row));
             }
             Format::Jsonl => {
                 let line = Answer {
