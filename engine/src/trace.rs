@@ -2,7 +2,7 @@
 //!
 //! A plain tape keeps none and reads no clock. A timed one ([`Tape::timed`](crate::Tape::timed)) notes what every
 //! node took, a traced one ([`Tape::traced`](crate::Tape::traced)) also the norms of values and cotangents and the bytes
-//! that are kept for backward. The tape calls [`Trace::forward`] when a node is recorded and [`Trace::backward`] before
+//! that are kept for backward. The tape calls `Trace::forward` when a node is recorded and `Trace::backward` before
 //! its pullback runs.
 
 use std::cell::RefCell;
