@@ -1,8 +1,8 @@
 //! The Image task as its users see it: the drawings, files in the published form, and what is refused with which words.
 
+use crate::support::{fingerprint, unpacked};
 use datasets::{Black, DataError, Dataset, baseline, image};
 use flate2::{Compression, write::GzEncoder};
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -21,23 +21,12 @@ const FILES: [&str; 6] = [
 
 static DRAWINGS: LazyLock<Dataset> = LazyLock::new(|| image::builtin(0, Black::Kept));
 
-fn sha256(dataset: &Dataset) -> String {
-    let mut hash = Sha256::new();
-    for split in [&dataset.train, &dataset.dev, &dataset.test] {
-        for example in &split.examples {
-            hash.update([example.label as u8]);
-            hash.update(&example.documents[0]);
-        }
-    }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
-}
-
 #[test]
 fn the_drawings_keep_their_bits() {
     let golden = "a9721efc2c21d1e5227e7e9a4a05133c38d5dba065390e56db52560b973aec72";
-    assert_eq!(sha256(&DRAWINGS), golden);
-    assert_eq!(sha256(&image::builtin(0, Black::Skipped)), golden);
-    assert_ne!(sha256(&image::builtin(1, Black::Kept)), golden);
+    assert_eq!(fingerprint(&DRAWINGS, b""), golden);
+    assert_eq!(fingerprint(&image::builtin(0, Black::Skipped), b""), golden);
+    assert_ne!(fingerprint(&image::builtin(1, Black::Kept), b""), golden);
 }
 
 #[test]
@@ -299,30 +288,13 @@ fn a_contact_sheet_has_room_for_every_name() {
     }
 }
 
-/// To the terminal itself: what a passing test prints by the macros is not shown.
-fn skip(reason: String) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED the CIFAR-10 counts: {reason}");
-}
-
 /// The published files, where they are at hand: `../../shared/data` seen from this crate.
 #[test]
 fn the_published_pictures_have_their_known_counts() {
-    let archive =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/cifar-10-batches-bin.tar.xz");
-    if !archive.is_file() {
-        return skip(format!("there is no {}", archive.display()));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let tar = std::process::Command::new("tar")
-        .arg("xf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(folder.path())
-        .status();
-    if !tar.is_ok_and(|status| status.success()) {
-        return skip(format!("tar cannot unpack {}", archive.display()));
-    }
-    let path = folder.path().join("cifar-10-batches-bin");
+    let (archive, folder) = ("cifar-10-batches-bin.tar.xz", "cifar-10-batches-bin");
+    let Some((_root, path)) = unpacked(archive, folder) else {
+        return;
+    };
     let dataset = image::load(&path, Black::Kept).unwrap();
     for (split, each) in [
         (&dataset.train, 4500),

@@ -1,29 +1,14 @@
 //! The published IMDb reviews, where they are at hand: `../../shared/data` seen from this crate. Elsewhere the test
 //! says that it is skipped, and passes.
 
+use crate::support::unpacked;
 use datasets::{Protocol, baseline, text};
-use std::io::Write;
-use std::path::Path;
-use std::process::Command;
 
 #[test]
 fn the_published_reviews_have_their_known_counts() {
-    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/aclImdb.tar.gz");
-    if !archive.is_file() {
-        return skip(format!("there is no {}", archive.display()));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let tar = Command::new("tar")
-        .arg("xzf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(folder.path())
-        .status();
-    if !tar.is_ok_and(|status| status.success()) {
-        return skip(format!("tar cannot unpack {}", archive.display()));
-    }
-    let path = folder.path().join("aclImdb");
-
+    let Some((_root, path)) = unpacked("aclImdb.tar.gz", "aclImdb") else {
+        return;
+    };
     let paper = text::load(&path, text::MAX_LEN, Protocol::Paper).unwrap();
     assert_eq!(paper.train.examples.len(), 25_000);
     assert_eq!(paper.test.examples.len(), 25_000);
@@ -47,9 +32,4 @@ fn the_published_reviews_have_their_known_counts() {
     println!("{found}");
     // 66.20% when this was written.
     assert!((0.655..0.67).contains(&found.logistic), "{found}");
-}
-
-/// To the terminal itself: what a passing test prints by the macros is not shown.
-fn skip(reason: String) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED the IMDb counts: {reason}");
 }

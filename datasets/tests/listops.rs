@@ -1,13 +1,11 @@
 //! ListOps as its users see it: what is grown, what is read, and what is refused with which words.
 
+use crate::support::{fingerprint, unpacked};
 use datasets::listops::{self, Shape};
 use datasets::{DataError, Dataset, Protocol, verify};
-use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
@@ -24,27 +22,12 @@ fn grown(seed: u64, shape: &Shape, protocol: Protocol) -> Dataset {
     listops::builtin(seed, shape, protocol).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// SHA-256 over labels and documents of all splits, the first 8 bytes.
-fn fingerprint(dataset: &Dataset) -> String {
-    let mut hash = Sha256::new();
-    for split in [&dataset.train, &dataset.dev, &dataset.test] {
-        for example in &split.examples {
-            hash.update([example.label as u8]);
-            hash.update(&example.documents[0]);
-        }
-    }
-    hash.finalize()[..8]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
-}
-
 /// If this test fails, every number measured on generated ListOps has lost its meaning.
 #[test]
 fn the_trees_of_a_seed_are_pinned() {
-    assert_eq!(fingerprint(&CLEAN), "364fe07e71cd39cf");
+    assert_eq!(fingerprint(&CLEAN, b"")[..16], *"364fe07e71cd39cf");
     let paper = grown(7, &SMALL, Protocol::Paper);
-    assert_eq!(fingerprint(&paper), "8eb09cba4cc7c28b");
+    assert_eq!(fingerprint(&paper, b"")[..16], *"8eb09cba4cc7c28b");
     assert_ne!(grown(8, &SMALL, Protocol::Clean), *CLEAN);
 }
 
@@ -127,63 +110,22 @@ fn absurd_shapes_are_refused_in_words() {
         Err(e) => assert!(e.to_string().contains(words), "{e}"),
         Ok(_) => panic!("{shape:?} was taken"),
     };
-    refused(Shape { dev: 0, ..SMALL }, "empty");
-    refused(
-        Shape {
-            train: usize::MAX,
-            ..SMALL
-        },
-        "4 GiB",
-    );
-    refused(
-        Shape {
-            train: 1 << 40,
-            ..SMALL
-        },
-        "4 GiB",
-    );
-    refused(
-        Shape {
-            max_depth: 0,
-            ..SMALL
-        },
-        "levels",
-    );
-    refused(
-        Shape {
-            max_depth: 101,
-            ..SMALL
-        },
-        "levels",
-    );
-    refused(
-        Shape {
-            max_args: 1,
-            ..SMALL
-        },
-        "arguments",
-    );
-    refused(
-        Shape {
-            max_length: 501,
-            ..SMALL
-        },
-        "no tree is longer than min_length 500 and shorter than max_length 501",
-    );
-    refused(
-        Shape {
-            max_length: 1 << 16,
-            ..SMALL
-        },
-        "max_length is 65536; expected 32768 words at most",
-    );
-    refused(
-        Shape {
-            min_length: usize::MAX,
-            ..SMALL
-        },
-        "between",
-    );
+    let refused_with = |alter: fn(&mut Shape), words: &str| {
+        let mut shape = SMALL;
+        alter(&mut shape);
+        refused(shape, words);
+    };
+    refused_with(|s| s.dev = 0, "empty");
+    refused_with(|s| s.train = usize::MAX, "4 GiB");
+    refused_with(|s| s.train = 1 << 40, "4 GiB");
+    refused_with(|s| s.max_depth = 0, "levels");
+    refused_with(|s| s.max_depth = 101, "levels");
+    refused_with(|s| s.max_args = 1, "arguments");
+    let none = "no tree is longer than min_length 500 and shorter than max_length 501";
+    refused_with(|s| s.max_length = 501, none);
+    let long = "max_length is 65536; expected 32768 words at most";
+    refused_with(|s| s.max_length = 1 << 16, long);
+    refused_with(|s| s.min_length = usize::MAX, "between");
     let few = Shape {
         min_length: 0,
         max_length: 3,
@@ -346,7 +288,7 @@ fn malformed(bytes: &[u8]) -> (TempDir, DataError) {
 fn malformed_files_are_refused_with_file_and_line() {
     let good = "( ( ( [MAX 2 ) 9 ) ] )";
     let after = |rest: &str| format!("Source\tTarget\n{good}\t9\n{rest}");
-    for (text, words) in [
+    let whole = [
         (String::new(), "the file is empty"),
         (format!("{good}\t9\n"), "line 1: the header is"),
         ("\n".into(), "the file is empty"),
@@ -356,62 +298,52 @@ fn malformed_files_are_refused_with_file_and_line() {
             "line 1: the header is",
         ),
         (
-            after(&format!("\"{good}\"\t9\n")),
-            "line 3: byte 1: no word: \"\"(\"",
-        ),
-        (
-            after("7\t\"7\"\n"),
-            "line 3: the Target is \"\"7\"\", not a digit",
-        ),
-        (after(good), "line 3: columns: 1, not 2"),
-        (after("\r\n\n7\t7\n"), "line 3: the line is empty"),
-        (after("\nx"), "line 3: the line is empty"),
-        (
-            after(&format!("{good}\t9\t1\n")),
-            "line 3: columns: 3, not 2",
-        ),
-        (
-            after(&format!("{good}\t10\n")),
-            "line 3: the Target is \"10\", not a digit",
-        ),
-        (
-            after(&format!("{good}\t\n")),
-            "line 3: the Target is \"\", not a digit",
-        ),
-        (
-            after("( ( ( [MAX 2 ) 9 ) ]\t9\n"),
-            "line 3: byte 20: the expression ends with parentheses open: 1",
-        ),
-        (
-            after("( ( ( [MAX 2 ) 9 ) ] ) )\t9\n"),
-            "line 3: byte 24: this parenthesis does not close",
-        ),
-        (
-            after("( ( ( [MAX 2 ) x ) ] )\t9\n"),
-            "line 3: byte 16: no word: \"x\"",
-        ),
-        (
-            after("( ( ( [MAX 2 ) \0 ) ] )\t9\n"),
-            "line 3: a NUL at byte 16",
-        ),
-        (after("\t9\n"), "line 3: byte 1: there is no expression"),
-        (after("( ( ( [MA"), "line 3: columns: 1, not 2"),
-        (
-            after(&format!("{}\t9\n", "( ".repeat(1 << 18))),
-            "line 3: more than 262144 bytes long",
-        ),
-        (
-            after(&format!("{}\t9\n", "( ".repeat(1 << 16))),
-            "line 3: byte 131072: the expression ends with parentheses open: 65536",
-        ),
-        (
             format!("Source\tTarget{}", " ".repeat(1 << 24)),
             "line 1: more than 262144 bytes long",
         ),
-    ] {
+    ];
+    // What follows a good line, and what is said of line 3.
+    let lines = [
+        ("\"GOOD\"\t9\n", "byte 1: no word: \"\"(\""),
+        ("7\t\"7\"\n", "the Target is \"\"7\"\", not a digit"),
+        ("GOOD", "columns: 1, not 2"),
+        ("\r\n\n7\t7\n", "the line is empty"),
+        ("\nx", "the line is empty"),
+        ("GOOD\t9\t1\n", "columns: 3, not 2"),
+        ("GOOD\t10\n", "the Target is \"10\", not a digit"),
+        ("GOOD\t\n", "the Target is \"\", not a digit"),
+        (
+            "( ( ( [MAX 2 ) 9 ) ]\t9\n",
+            "byte 20: the expression ends with parentheses open: 1",
+        ),
+        (
+            "( ( ( [MAX 2 ) 9 ) ] ) )\t9\n",
+            "byte 24: this parenthesis does not close",
+        ),
+        ("( ( ( [MAX 2 ) x ) ] )\t9\n", "byte 16: no word: \"x\""),
+        ("( ( ( [MAX 2 ) \0 ) ] )\t9\n", "a NUL at byte 16"),
+        ("\t9\n", "byte 1: there is no expression"),
+        ("( ( ( [MA", "columns: 1, not 2"),
+        (
+            &format!("{}\t9\n", "( ".repeat(1 << 18)),
+            "more than 262144 bytes long",
+        ),
+        (
+            &format!("{}\t9\n", "( ".repeat(1 << 16)),
+            "byte 131072: the expression ends with parentheses open: 65536",
+        ),
+    ];
+    let lines = lines.map(|(rest, words)| {
+        (
+            after(&rest.replace("GOOD", good)),
+            format!("line 3: {words}"),
+        )
+    });
+    let whole = whole.map(|(text, words)| (text, words.to_string()));
+    for (text, words) in whole.into_iter().chain(lines) {
         let (_folder, error) = malformed(text.as_bytes());
         let line = error.to_string();
-        assert!(line.contains(words), "{words:?} is not in {line}");
+        assert!(line.contains(&words), "{words:?} is not in {line}");
     }
     let folder = tempfile::tempdir().unwrap();
     let told = |path: &Path| {
@@ -685,31 +617,7 @@ fn generated_trees_have_the_distributions_of_the_benchmarks_program() {
 
 /// The unpacked sample: `basic_test.tsv` and `basic_val.tsv`.
 fn sample() -> Option<(TempDir, [PathBuf; 2])> {
-    let archive = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/data/listops-generated-sample.tar.gz");
-    let folder = tempfile::tempdir().unwrap();
-    let skip = |reason: String| {
-        // To the terminal itself: what a passing test prints by the macros is not shown.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED the comparison with the ListOps sample: {reason}"
-        );
-    };
-    if !archive.is_file() {
-        skip(format!("there is no {}", archive.display()));
-        return None;
-    }
-    let tar = Command::new("tar")
-        .arg("xzf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(folder.path())
-        .status();
-    if !tar.is_ok_and(|status| status.success()) {
-        skip(format!("tar cannot unpack {}", archive.display()));
-        return None;
-    }
-    let inner = folder.path().join("listops-generated");
+    let (folder, inner) = unpacked("listops-generated-sample.tar.gz", "listops-generated")?;
     let files = ["basic_test.tsv", "basic_val.tsv"].map(|file| inner.join(file));
     Some((folder, files))
 }

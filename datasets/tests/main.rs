@@ -6,6 +6,7 @@ mod imdb;
 mod listops;
 mod pathfinder;
 mod retrieval;
+mod support;
 mod text_folder;
 mod text_table;
 mod verify;

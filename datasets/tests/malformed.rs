@@ -342,6 +342,13 @@ type Case = (
     &'static [&'static str],
 );
 
+/// A case a line: its name, `in` what is read where that is not the whole set, the damage, and the words.
+macro_rules! cases {
+    ($($name:literal $(in $at:literal)?: $damage:expr => [$($word:literal),*];)*) => {
+        [$(($name, concat!($($at)?), $damage, &[$($word),*])),*]
+    };
+}
+
 fn check(task: &Task, cases: &[Case]) {
     let _alone = alone();
     let mut broken = vec![];
@@ -371,126 +378,47 @@ fn check(task: &Task, cases: &[Case]) {
 fn folders_of_reviews() {
     check(
         &TEXT,
-        &[
-            ("nothing wrong", "", |_| {}, &[]),
-            (
-                "any bytes",
-                "",
-                |r| put(r, "train/neg/0_7.txt", b"\xef\xbb\xbf\0\r\xff\n"),
-                &[],
-            ),
-            (
-                "a text is empty",
-                "",
-                |r| put(r, "train/neg/3_7.txt", b""),
-                &["3_7.txt", "is empty"],
-            ),
-            (
-                "a text of 4 GB",
-                "",
-                |r| sparse(r, "train/neg/3_7.txt", 4 << 30),
-                &["3_7.txt", "4294967296 bytes"],
-            ),
-            (
-                "12 texts of 16 MiB, then an empty one",
-                "",
-                |r| {
-                    for i in 0..12 {
-                        sparse(r, &format!("train/neg/{i}_7.txt"), 16 << 20);
-                    }
-                    put(r, "test/pos/9_7.txt", b"");
-                },
-                &["9_7.txt", "is empty"],
-            ),
-            (
-                "a folder as a text",
-                "",
-                |r| folder_instead(r, "test/pos/3_7.txt"),
-                &["3_7.txt"],
-            ),
-            (
-                "a pipe as a text",
-                "",
-                |r| pipe(r, "test/pos/3_7.txt"),
-                &["3_7.txt", "not a file", "put a file in the place"],
-            ),
-            (
-                "a ring of links as a text",
-                "",
-                |r| ring(r, "test/pos/3_7.txt"),
-                &["3_7.txt", "cannot be read"],
-            ),
-            (
-                "a link that leads nowhere as a text",
-                "",
-                |r| symlink("/nowhere", r.join("test/pos/31_7.txt")).unwrap(),
-                &["31_7.txt", "cannot be read", "leads nowhere"],
-            ),
-            (
-                "a device as a text",
-                "",
-                |r| {
-                    fs::remove_file(r.join("test/pos/3_7.txt")).unwrap();
-                    symlink("/dev/zero", r.join("test/pos/3_7.txt")).unwrap();
-                },
-                &["3_7.txt", "not a file"],
-            ),
-            (
-                "a name of 255 bytes that are no text",
-                "",
-                |r| {
-                    let name = [&[0xff; 251][..], b".txt"].concat();
-                    let name = std::ffi::OsStr::from_bytes(&name);
-                    fs::write(r.join("train/pos").join(name), "").unwrap();
-                },
-                &["\\xff", "is empty"],
-            ),
-            (
-                "a name with line breaks",
-                "",
-                |r| put(r, "train/pos/a\n\u{2028}b.txt", b""),
-                &["a\\n\\u{2028}b"],
-            ),
-            (
-                "a ring of links as the folder",
-                "ring",
-                |r| ring(r, "ring"),
-                &["ring", "cannot be read"],
-            ),
-            (
-                "a ring of links as a class",
-                "",
-                |r| {
-                    fs::remove_dir_all(r.join("train/neg")).unwrap();
-                    ring(r, "train/neg");
-                },
-                &["train/neg"],
-            ),
-            (
-                "a file as the folder",
-                "test/neg/0_7.txt",
-                |_| {},
-                &["this is a file"],
-            ),
-            (
-                "a file as a class",
-                "",
-                |r| {
-                    fs::remove_dir_all(r.join("train/neg")).unwrap();
-                    put(r, "train/neg", b"");
-                },
-                &["train/neg"],
-            ),
-            (
-                "a class without texts",
-                "",
-                |r| {
-                    fs::remove_dir_all(r.join("train/neg")).unwrap();
-                    put(r, "train/neg/x.bin", b"x");
-                },
-                &["no *.txt"],
-            ),
-        ],
+        &cases! {
+            "nothing wrong": |_| {} => [];
+            "any bytes": |r| put(r, "train/neg/0_7.txt", b"\xef\xbb\xbf\0\r\xff\n") => [];
+            "a text is empty": |r| put(r, "train/neg/3_7.txt", b"") => ["3_7.txt", "is empty"];
+            "a text of 4 GB": |r| sparse(r, "train/neg/3_7.txt", 4 << 30) => ["3_7.txt", "4294967296 bytes"];
+            "12 texts of 16 MiB, then an empty one": |r| {
+                for i in 0..12 {
+                    sparse(r, &format!("train/neg/{i}_7.txt"), 16 << 20);
+                }
+                put(r, "test/pos/9_7.txt", b"");
+            } => ["9_7.txt", "is empty"];
+            "a folder as a text": |r| folder_instead(r, "test/pos/3_7.txt") => ["3_7.txt"];
+            "a pipe as a text": |r| pipe(r, "test/pos/3_7.txt") => ["3_7.txt", "not a file", "put a file in the place"];
+            "a ring of links as a text": |r| ring(r, "test/pos/3_7.txt") => ["3_7.txt", "cannot be read"];
+            "a link that leads nowhere as a text": |r| symlink("/nowhere", r.join("test/pos/31_7.txt")).unwrap()
+                => ["31_7.txt", "cannot be read", "leads nowhere"];
+            "a device as a text": |r| {
+                fs::remove_file(r.join("test/pos/3_7.txt")).unwrap();
+                symlink("/dev/zero", r.join("test/pos/3_7.txt")).unwrap();
+            } => ["3_7.txt", "not a file"];
+            "a name of 255 bytes that are no text": |r| {
+                let name = [&[0xff; 251][..], b".txt"].concat();
+                let name = std::ffi::OsStr::from_bytes(&name);
+                fs::write(r.join("train/pos").join(name), "").unwrap();
+            } => ["\\xff", "is empty"];
+            "a name with line breaks": |r| put(r, "train/pos/a\n\u{2028}b.txt", b"") => ["a\\n\\u{2028}b"];
+            "a ring of links as the folder" in "ring": |r| ring(r, "ring") => ["ring", "cannot be read"];
+            "a ring of links as a class": |r| {
+                fs::remove_dir_all(r.join("train/neg")).unwrap();
+                ring(r, "train/neg");
+            } => ["train/neg"];
+            "a file as the folder" in "test/neg/0_7.txt": |_| {} => ["this is a file"];
+            "a file as a class": |r| {
+                fs::remove_dir_all(r.join("train/neg")).unwrap();
+                put(r, "train/neg", b"");
+            } => ["train/neg"];
+            "a class without texts": |r| {
+                fs::remove_dir_all(r.join("train/neg")).unwrap();
+                put(r, "train/neg/x.bin", b"x");
+            } => ["no *.txt"];
+        },
     );
 }
 
@@ -498,34 +426,21 @@ fn folders_of_reviews() {
 fn tables_of_reviews() {
     check(
         &TABLES,
-        &[
-            ("nothing wrong", "", |_| {}, &[]),
-            (
-                "a test table without texts",
-                "",
-                |r| put(r, "test.tsv", b"Source\tTarget\r\n\r\n"),
-                &["test.tsv", "line 1", "no text follows", "get it again"],
-            ),
-            (
-                "a train table without texts",
-                "",
-                |r| put(r, "train.tsv", b"\xef\xbb\xbfSource\tTarget"),
-                &["train.tsv", "line 1", "no text follows"],
-            ),
-            (
-                "12 texts of 15 MiB, then one without label",
-                "",
-                |r| {
-                    let mut table = b"Source\tTarget\n".to_vec();
-                    for _ in 0..12 {
-                        table.resize(table.len() + (15 << 20), b'x');
-                        table.extend(b"\t0\n");
-                    }
-                    put(r, "test.tsv", &[&table, &b"x\n"[..]].concat());
-                },
-                &["test.tsv", "line 14", "columns: 1"],
-            ),
-        ],
+        &cases! {
+            "nothing wrong": |_| {} => [];
+            "a test table without texts": |r| put(r, "test.tsv", b"Source\tTarget\r\n\r\n")
+                => ["test.tsv", "line 1", "no text follows", "get it again"];
+            "a train table without texts": |r| put(r, "train.tsv", b"\xef\xbb\xbfSource\tTarget")
+                => ["train.tsv", "line 1", "no text follows"];
+            "12 texts of 15 MiB, then one without label": |r| {
+                let mut table = b"Source\tTarget\n".to_vec();
+                for _ in 0..12 {
+                    table.resize(table.len() + (15 << 20), b'x');
+                    table.extend(b"\t0\n");
+                }
+                put(r, "test.tsv", &[&table, &b"x\n"[..]].concat());
+            } => ["test.tsv", "line 14", "columns: 1"];
+        },
     );
 }
 
@@ -538,25 +453,14 @@ fn reviews_of_which_nothing_is_left() {
             readers: READERS,
             ..TABLES
         },
-        &[
-            (
-                "the same texts in both tables",
-                "",
-                |r| {
-                    fs::copy(r.join("train.tsv"), r.join("test.tsv")).unwrap();
-                },
-                &["is left for the train split", "protocol paper"],
-            ),
-            (
-                "two texts, neither of them for development",
-                "",
-                |r| {
-                    let table = b"Source\tTarget\ntext 1\t0\ntext 2\t1\n";
-                    put(r, "train.tsv", table);
-                },
-                &["is left for the dev split", "protocol paper"],
-            ),
-        ],
+        &cases! {
+            "the same texts in both tables": |r| { fs::copy(r.join("train.tsv"), r.join("test.tsv")).unwrap(); }
+                => ["is left for the train split", "protocol paper"];
+            "two texts, neither of them for development": |r| {
+                let table = b"Source\tTarget\ntext 1\t0\ntext 2\t1\n";
+                put(r, "train.tsv", table);
+            } => ["is left for the dev split", "protocol paper"];
+        },
     );
 }
 
@@ -573,242 +477,71 @@ fn listops_line(root: &Path, line: &[u8]) {
 fn files_of_listops() {
     check(
         &LISTOPS,
-        &[
-            ("nothing wrong", "", |_| {}, &[]),
-            (
-                "an empty file",
-                "",
-                |r| put(r, "basic_val.tsv", b""),
-                &["basic_val.tsv", "is empty"],
-            ),
-            (
-                "a header and nothing else",
-                "",
-                |r| put(r, "basic_val.tsv", b"Source\tTarget"),
-                &["is left for the dev"],
-            ),
-            (
-                "a header and nothing else to test on",
-                "",
-                |r| put(r, "basic_test.tsv", b"Source\tTarget\r\n"),
-                &["is left for the test", "of its own"],
-            ),
-            (
-                "a byte order mark, and empty lines at the end",
-                "",
-                |r| {
-                    let file = r.join("basic_val.tsv");
-                    let bytes = fs::read(&file).unwrap();
-                    put(
-                        r,
-                        "basic_val.tsv",
-                        &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
-                    );
-                },
-                &[],
-            ),
-            (
-                "another header",
-                "",
-                |r| put(r, "basic_val.tsv", b"Target\tSource\n7\t7\n"),
-                &["line 1", "Target\\tSource"],
-            ),
-            (
-                "a binary file",
-                "",
-                |r| put(r, "basic_val.tsv", &[0xff; 9999]),
-                &["line 1", "\\xff"],
-            ),
-            (
-                "300 MB without a line break",
-                "",
-                |r| sparse(r, "basic_train.tsv", 300 << 20),
-                &["line 1", "262144 bytes"],
-            ),
-            (
-                "300 MB in the second line",
-                "",
-                |r| {
-                    listops_line(r, b"");
-                    lengthen(&r.join("basic_train.tsv"), 300 << 20);
-                },
-                &["line 2", "is empty"],
-            ),
-            (
-                "300 MB in the third line",
-                "",
-                |r| {
-                    listops_line(r, b"7\t7");
-                    lengthen(&r.join("basic_train.tsv"), 300 << 20);
-                },
-                &["line 3", "262144 bytes"],
-            ),
-            (
-                "4 million line breaks",
-                "",
-                |r| listops_line(r, &vec![b'\n'; 4 << 20]),
-                &["is left for the train"],
-            ),
-            (
-                "4 million line breaks before the last line",
-                "",
-                |r| listops_line(r, &[&vec![b'\n'; 4 << 20][..], b"7\t7"].concat()),
-                &["line 2", "is empty"],
-            ),
-            (
-                "a million lines that are none",
-                "",
-                |r| listops_line(r, &b"7\n".repeat(1 << 20)),
-                &["line 2", "columns: 1"],
-            ),
-            (
-                "a line that is all brackets",
-                "",
-                |r| listops_line(r, &b"( ".repeat(1 << 17)),
-                &["line 2"],
-            ),
-            (
-                "lines that are all operators",
-                "",
-                |r| {
-                    let line = [&b"[MAX ".repeat(50_000)[..], b"\t7\n"].concat();
-                    listops_line(r, &line.repeat(40));
-                },
-                &["line 2", "byte 25"],
-            ),
-            (
-                "an unbalanced bracket",
-                "",
-                |r| listops_line(r, b"( ( ( [MAX 2 ) 9 ) ] ) )\t9"),
-                &["line 2", "byte 24"],
-            ),
-            (
-                "an open bracket",
-                "",
-                |r| listops_line(r, b"( ( ( [MAX 2 ) 9 ) ]\t9"),
-                &["line 2", "open: 1"],
-            ),
-            (
-                "an unknown word",
-                "",
-                |r| listops_line(r, b"( ( [FIRST 2 ) ] )\t9"),
-                &["line 2", "byte 5", "[FIRST"],
-            ),
-            (
-                "a long unknown word",
-                "",
-                |r| listops_line(r, &[&[0x1b; 9999][..], b"\t1"].concat()),
-                &["line 2", "byte 1", "..."],
-            ),
-            (
-                "a NUL",
-                "",
-                |r| listops_line(r, b"( ( [MAX \0 ) ] )\t9"),
-                &["line 2", "byte 10", "NUL"],
-            ),
-            (
-                "a Target of two digits",
-                "",
-                |r| listops_line(r, b"7\t10"),
-                &["line 2", "\"10\""],
-            ),
-            (
-                "a long Target",
-                "",
-                |r| listops_line(r, &[b"7\t", &[b'9'; 9999][..]].concat()),
-                &["line 2", "Target"],
-            ),
-            (
-                "no Target",
-                "",
-                |r| listops_line(r, b"7\t"),
-                &["line 2", "Target"],
-            ),
-            (
-                "one column",
-                "",
-                |r| listops_line(r, b"7"),
-                &["line 2", "columns: 1"],
-            ),
-            (
-                "three columns",
-                "",
-                |r| listops_line(r, b"7\t7\t7"),
-                &["line 2", "columns: 3"],
-            ),
-            (
-                "an early end of the line",
-                "",
-                |r| listops_line(r, b"( ( ( [MAX\n 2 ) 9 ) ] )\t9"),
-                &["line 2"],
-            ),
-            (
-                "a line break in two",
-                "",
-                |r| listops_line(r, b"7\r\t7"),
-                &["line 2", "\\r"],
-            ),
-            (
-                "a folder as a file",
-                "",
-                |r| folder_instead(r, "basic_val.tsv"),
-                &["basic_val.tsv", "a folder"],
-            ),
-            (
-                "a pipe as a file",
-                "",
-                |r| pipe(r, "basic_val.tsv"),
-                &["basic_val.tsv", "not a file"],
-            ),
-            (
-                "a pipe alone",
-                "pipe",
-                |r| pipe(r, "pipe"),
-                &["pipe", "not a file"],
-            ),
-            (
-                "a device alone",
-                "zero",
-                |r| symlink("/dev/zero", r.join("zero")).unwrap(),
-                &["not a file"],
-            ),
-            (
-                "a ring of links",
-                "",
-                |r| ring(r, "basic_val.tsv"),
-                &["basic_val.tsv", "cannot be read"],
-            ),
-            (
-                "a single file without lines",
-                "one",
-                |r| put(r, "one", b"Source\tTarget\n"),
-                &["is left for the train"],
-            ),
-            (
-                "a file that is not there",
-                "none",
-                |_| {},
-                &["there is no such file"],
-            ),
-            (
-                "a folder with one of the files",
-                "",
-                |r| {
-                    fs::remove_file(r.join("basic_val.tsv")).unwrap();
-                    fs::remove_file(r.join("basic_test.tsv")).unwrap();
-                },
-                &["basic_val.tsv", "there is no such file"],
-            ),
-            (
-                "a folder with another of the files",
-                "",
-                |r| {
-                    fs::remove_file(r.join("basic_train.tsv")).unwrap();
-                    fs::remove_file(r.join("basic_val.tsv")).unwrap();
-                },
-                &["there is no such file"],
-            ),
-        ],
+        &cases! {
+            "nothing wrong": |_| {} => [];
+            "an empty file": |r| put(r, "basic_val.tsv", b"") => ["basic_val.tsv", "is empty"];
+            "a header and nothing else": |r| put(r, "basic_val.tsv", b"Source\tTarget") => ["is left for the dev"];
+            "a header and nothing else to test on": |r| put(r, "basic_test.tsv", b"Source\tTarget\r\n")
+                => ["is left for the test", "of its own"];
+            "a byte order mark, and empty lines at the end": |r| {
+                let file = r.join("basic_val.tsv");
+                let bytes = fs::read(&file).unwrap();
+                put(
+                    r,
+                    "basic_val.tsv",
+                    &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
+                );
+            } => [];
+            "another header": |r| put(r, "basic_val.tsv", b"Target\tSource\n7\t7\n") => ["line 1", "Target\\tSource"];
+            "a binary file": |r| put(r, "basic_val.tsv", &[0xff; 9999]) => ["line 1", "\\xff"];
+            "300 MB without a line break": |r| sparse(r, "basic_train.tsv", 300 << 20) => ["line 1", "262144 bytes"];
+            "300 MB in the second line": |r| {
+                listops_line(r, b"");
+                lengthen(&r.join("basic_train.tsv"), 300 << 20);
+            } => ["line 2", "is empty"];
+            "300 MB in the third line": |r| {
+                listops_line(r, b"7\t7");
+                lengthen(&r.join("basic_train.tsv"), 300 << 20);
+            } => ["line 3", "262144 bytes"];
+            "4 million line breaks": |r| listops_line(r, &vec![b'\n'; 4 << 20]) => ["is left for the train"];
+            "4 million line breaks before the last line": |r|
+                listops_line(r, &[&vec![b'\n'; 4 << 20][..], b"7\t7"].concat())
+                => ["line 2", "is empty"];
+            "a million lines that are none": |r| listops_line(r, &b"7\n".repeat(1 << 20)) => ["line 2", "columns: 1"];
+            "a line that is all brackets": |r| listops_line(r, &b"( ".repeat(1 << 17)) => ["line 2"];
+            "lines that are all operators": |r| {
+                let line = [&b"[MAX ".repeat(50_000)[..], b"\t7\n"].concat();
+                listops_line(r, &line.repeat(40));
+            } => ["line 2", "byte 25"];
+            "an unbalanced bracket": |r| listops_line(r, b"( ( ( [MAX 2 ) 9 ) ] ) )\t9") => ["line 2", "byte 24"];
+            "an open bracket": |r| listops_line(r, b"( ( ( [MAX 2 ) 9 ) ]\t9") => ["line 2", "open: 1"];
+            "an unknown word": |r| listops_line(r, b"( ( [FIRST 2 ) ] )\t9") => ["line 2", "byte 5", "[FIRST"];
+            "a long unknown word": |r| listops_line(r, &[&[0x1b; 9999][..], b"\t1"].concat())
+                => ["line 2", "byte 1", "..."];
+            "a NUL": |r| listops_line(r, b"( ( [MAX \0 ) ] )\t9") => ["line 2", "byte 10", "NUL"];
+            "a Target of two digits": |r| listops_line(r, b"7\t10") => ["line 2", "\"10\""];
+            "a long Target": |r| listops_line(r, &[b"7\t", &[b'9'; 9999][..]].concat()) => ["line 2", "Target"];
+            "no Target": |r| listops_line(r, b"7\t") => ["line 2", "Target"];
+            "one column": |r| listops_line(r, b"7") => ["line 2", "columns: 1"];
+            "three columns": |r| listops_line(r, b"7\t7\t7") => ["line 2", "columns: 3"];
+            "an early end of the line": |r| listops_line(r, b"( ( ( [MAX\n 2 ) 9 ) ] )\t9") => ["line 2"];
+            "a line break in two": |r| listops_line(r, b"7\r\t7") => ["line 2", "\\r"];
+            "a folder as a file": |r| folder_instead(r, "basic_val.tsv") => ["basic_val.tsv", "a folder"];
+            "a pipe as a file": |r| pipe(r, "basic_val.tsv") => ["basic_val.tsv", "not a file"];
+            "a pipe alone" in "pipe": |r| pipe(r, "pipe") => ["pipe", "not a file"];
+            "a device alone" in "zero": |r| symlink("/dev/zero", r.join("zero")).unwrap() => ["not a file"];
+            "a ring of links": |r| ring(r, "basic_val.tsv") => ["basic_val.tsv", "cannot be read"];
+            "a single file without lines" in "one": |r| put(r, "one", b"Source\tTarget\n") => ["is left for the train"];
+            "a file that is not there" in "none": |_| {} => ["there is no such file"];
+            "a folder with one of the files": |r| {
+                fs::remove_file(r.join("basic_val.tsv")).unwrap();
+                fs::remove_file(r.join("basic_test.tsv")).unwrap();
+            } => ["basic_val.tsv", "there is no such file"];
+            "a folder with another of the files": |r| {
+                fs::remove_file(r.join("basic_train.tsv")).unwrap();
+                fs::remove_file(r.join("basic_val.tsv")).unwrap();
+            } => ["there is no such file"];
+        },
     );
 }
 
@@ -820,20 +553,11 @@ fn parts_of_listops() {
             readers: &LISTOPS.readers[..2],
             ..LISTOPS
         },
-        &[
-            (
-                "a single file of one line",
-                "one",
-                |r| put(r, "one", b"Source\tTarget\n7\t7\n"),
-                &["is left for"],
-            ),
-            (
-                "a folder without the file of train",
-                "",
-                |r| fs::remove_file(r.join("basic_train.tsv")).unwrap(),
-                &["basic_train.tsv", "there is no such file"],
-            ),
-        ],
+        &cases! {
+            "a single file of one line" in "one": |r| put(r, "one", b"Source\tTarget\n7\t7\n") => ["is left for"];
+            "a folder without the file of train": |r| fs::remove_file(r.join("basic_train.tsv")).unwrap()
+                => ["basic_train.tsv", "there is no such file"];
+        },
     );
 }
 
@@ -846,187 +570,63 @@ fn retrieval_line(root: &Path, line: &[u8]) {
 fn files_of_retrieval() {
     check(
         &RETRIEVAL,
-        &[
-            ("nothing wrong", "", |_| {}, &[]),
-            (
-                "texts that are not UTF-8",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\t\xff\xfe\t\x80"),
-                &[],
-            ),
-            (
-                "an empty file",
-                "",
-                |r| put(r, "new_aan_pairs.eval.tsv", b""),
-                &["eval.tsv", "no pair is left"],
-            ),
-            (
-                "an empty file to test on",
-                "",
-                |r| put(r, "new_aan_pairs.test.tsv", b""),
-                &["test.tsv", "no pair is left"],
-            ),
-            (
-                "a byte order mark, and empty lines at the end",
-                "",
-                |r| {
-                    let file = r.join("new_aan_pairs.eval.tsv");
-                    let bytes = fs::read(&file).unwrap();
-                    put(
-                        r,
-                        "new_aan_pairs.eval.tsv",
-                        &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
-                    );
-                },
-                &[],
-            ),
-            (
-                "a wrong label",
-                "",
-                |r| retrieval_line(r, b"2.0\tA\tB\tx\ty"),
-                &["line 1", "2.0"],
-            ),
-            (
-                "a long label",
-                "",
-                |r| retrieval_line(r, &[&[0x85; 9999][..], b"\tA\tB\tx\ty"].concat()),
-                &["line 1", "\\x85"],
-            ),
-            (
-                "four columns",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx"),
-                &["line 1", "4 columns"],
-            ),
-            (
-                "a million columns",
-                "",
-                |r| retrieval_line(r, &[b'\t'; 1 << 20]),
-                &["line 1", "1048577 columns"],
-            ),
-            (
-                "an empty id",
-                "",
-                |r| retrieval_line(r, b"1.0\t\tB\tx\ty"),
-                &["line 1", "column 2"],
-            ),
-            (
-                "12 lines with ids of 8 MB",
-                "",
-                |r| {
-                    let id = "x".repeat(8_000_000);
-                    let line = |i| format!("1.0\t{id}{i:02}\tB{i}\tx\ty\n");
-                    let lines: String = (0..12).map(line).collect();
-                    put(r, "new_aan_pairs.train.tsv", lines.as_bytes());
-                },
-                &["line 1", "column 2", "8000002 bytes", "more than 1024"],
-            ),
-            (
-                "40,000 lines with ids of 1 kB, then one of four columns",
-                "",
-                |r| {
-                    let line = |i| format!("1.0\t{i:0>1000}\tB{i:0>1000}\tx\ty\n");
-                    let lines: String = (0..40_000).map(line).collect();
-                    retrieval_line(r, &[lines.as_bytes(), b"1.0\tA\tB\tx"].concat());
-                },
-                &["line 40001", "4 columns"],
-            ),
-            (
-                "a NUL",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\0\ty"),
-                &["line 1", "byte 10"],
-            ),
-            (
-                "an unterminated literal",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tb'x\ty"),
-                &["line 1", "column 4", "closing quote"],
-            ),
-            (
-                "a literal that ends early",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'y'y"),
-                &["line 1", "column 5", "byte 4"],
-            ),
-            (
-                "a literal that ends in a backslash",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'y\\"),
-                &["line 1", "backslash"],
-            ),
-            (
-                "a bad escape",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'\\xg0'"),
-                &["line 1", "\\x"],
-            ),
-            (
-                "a literal that is not ASCII",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'\xff'"),
-                &["line 1", "ASCII"],
-            ),
-            (
-                "an empty line",
-                "",
-                |r| retrieval_line(r, b"1.0\tA\tB\tx\ty\n\n1.0\tA\tB\tx\ty"),
-                &["line 2", "is empty"],
-            ),
-            (
-                "4 million line breaks",
-                "",
-                |r| retrieval_line(r, &vec![b'\n'; 4 << 20]),
-                &["train.tsv", "no pair is left"],
-            ),
-            (
-                "300 MB without a line break",
-                "",
-                |r| sparse(r, "new_aan_pairs.train.tsv", 300 << 20),
-                &["line 1", "16777216 bytes"],
-            ),
-            (
-                "an unterminated literal of 16 MB",
-                "",
-                |r| {
-                    retrieval_line(
-                        r,
-                        &[b"1.0\tA\tB\tx\tb'", &vec![b'y'; (16 << 20) - 20][..]].concat(),
-                    );
-                },
-                &["line 1", "closing quote"],
-            ),
-            (
-                "a folder as a file",
-                "",
-                |r| folder_instead(r, "new_aan_pairs.eval.tsv"),
-                &["new_aan_pairs.eval.tsv", "this is not a file"],
-            ),
-            (
-                "a pipe as a file",
-                "",
-                |r| pipe(r, "new_aan_pairs.eval.tsv"),
-                &["new_aan_pairs.eval.tsv", "this is not a file"],
-            ),
-            (
-                "a ring of links",
-                "",
-                |r| ring(r, "new_aan_pairs.eval.tsv"),
-                &["new_aan_pairs.eval.tsv", "cannot be read", "back to itself"],
-            ),
-            (
-                "a ring of links as the folder",
-                "ring",
-                |r| ring(r, "ring"),
-                &["ring", "cannot be read", "back to itself"],
-            ),
-            (
-                "a file as the folder",
-                "new_aan_pairs.eval.tsv",
-                |_| {},
-                &["this is a file"],
-            ),
-        ],
+        &cases! {
+            "nothing wrong": |_| {} => [];
+            "texts that are not UTF-8": |r| retrieval_line(r, b"1.0\tA\tB\t\xff\xfe\t\x80") => [];
+            "an empty file": |r| put(r, "new_aan_pairs.eval.tsv", b"") => ["eval.tsv", "no pair is left"];
+            "an empty file to test on": |r| put(r, "new_aan_pairs.test.tsv", b"") => ["test.tsv", "no pair is left"];
+            "a byte order mark, and empty lines at the end": |r| {
+                let file = r.join("new_aan_pairs.eval.tsv");
+                let bytes = fs::read(&file).unwrap();
+                put(
+                    r,
+                    "new_aan_pairs.eval.tsv",
+                    &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
+                );
+            } => [];
+            "a wrong label": |r| retrieval_line(r, b"2.0\tA\tB\tx\ty") => ["line 1", "2.0"];
+            "a long label": |r| retrieval_line(r, &[&[0x85; 9999][..], b"\tA\tB\tx\ty"].concat())
+                => ["line 1", "\\x85"];
+            "four columns": |r| retrieval_line(r, b"1.0\tA\tB\tx") => ["line 1", "4 columns"];
+            "a million columns": |r| retrieval_line(r, &[b'\t'; 1 << 20]) => ["line 1", "1048577 columns"];
+            "an empty id": |r| retrieval_line(r, b"1.0\t\tB\tx\ty") => ["line 1", "column 2"];
+            "12 lines with ids of 8 MB": |r| {
+                let id = "x".repeat(8_000_000);
+                let line = |i| format!("1.0\t{id}{i:02}\tB{i}\tx\ty\n");
+                let lines: String = (0..12).map(line).collect();
+                put(r, "new_aan_pairs.train.tsv", lines.as_bytes());
+            } => ["line 1", "column 2", "8000002 bytes", "more than 1024"];
+            "40,000 lines with ids of 1 kB, then one of four columns": |r| {
+                let line = |i| format!("1.0\t{i:0>1000}\tB{i:0>1000}\tx\ty\n");
+                let lines: String = (0..40_000).map(line).collect();
+                retrieval_line(r, &[lines.as_bytes(), b"1.0\tA\tB\tx"].concat());
+            } => ["line 40001", "4 columns"];
+            "a NUL": |r| retrieval_line(r, b"1.0\tA\tB\tx\0\ty") => ["line 1", "byte 10"];
+            "an unterminated literal": |r| retrieval_line(r, b"1.0\tA\tB\tb'x\ty")
+                => ["line 1", "column 4", "closing quote"];
+            "a literal that ends early": |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'y'y")
+                => ["line 1", "column 5", "byte 4"];
+            "a literal that ends in a backslash": |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'y\\")
+                => ["line 1", "backslash"];
+            "a bad escape": |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'\\xg0'") => ["line 1", "\\x"];
+            "a literal that is not ASCII": |r| retrieval_line(r, b"1.0\tA\tB\tx\tb'\xff'") => ["line 1", "ASCII"];
+            "an empty line": |r| retrieval_line(r, b"1.0\tA\tB\tx\ty\n\n1.0\tA\tB\tx\ty") => ["line 2", "is empty"];
+            "4 million line breaks": |r| retrieval_line(r, &vec![b'\n'; 4 << 20]) => ["train.tsv", "no pair is left"];
+            "300 MB without a line break": |r| sparse(r, "new_aan_pairs.train.tsv", 300 << 20)
+                => ["line 1", "16777216 bytes"];
+            "an unterminated literal of 16 MB": |r|
+                retrieval_line(r, &[b"1.0\tA\tB\tx\tb'", &vec![b'y'; (16 << 20) - 20][..]].concat())
+                => ["line 1", "closing quote"];
+            "a folder as a file": |r| folder_instead(r, "new_aan_pairs.eval.tsv")
+                => ["new_aan_pairs.eval.tsv", "this is not a file"];
+            "a pipe as a file": |r| pipe(r, "new_aan_pairs.eval.tsv")
+                => ["new_aan_pairs.eval.tsv", "this is not a file"];
+            "a ring of links": |r| ring(r, "new_aan_pairs.eval.tsv")
+                => ["new_aan_pairs.eval.tsv", "cannot be read", "back to itself"];
+            "a ring of links as the folder" in "ring": |r| ring(r, "ring")
+                => ["ring", "cannot be read", "back to itself"];
+            "a file as the folder" in "new_aan_pairs.eval.tsv": |_| {} => ["this is a file"];
+        },
     );
 }
 
@@ -1110,269 +710,97 @@ fn black_archive(root: &Path) -> Vec<u8> {
 fn files_of_images() {
     check(
         &IMAGE,
-        &[
-            ("nothing wrong", "", |_| {}, &[]),
-            (
-                "a wrong label at the very end",
-                "",
-                |r| {
-                    overwrite(&r.join("test_batch.bin"), FILE - RECORD, &[10]);
-                },
-                &["test_batch.bin", "label 10", "byte 30726927", "record 9999"],
-            ),
-            (
-                "a file one byte short",
-                "",
-                |r| lengthen(&r.join("data_batch_3.bin"), FILE as u64 - 1),
-                &["data_batch_3.bin", "byte 30729999", "record 9999"],
-            ),
-            (
-                "an empty file",
-                "",
-                |r| put(r, "data_batch_3.bin", b""),
-                &["data_batch_3.bin", "byte 0"],
-            ),
-            (
-                "a file of 4 GB",
-                "",
-                |r| lengthen(&r.join("data_batch_3.bin"), 4 << 30),
-                &["data_batch_3.bin", "4294967296"],
-            ),
-            (
-                "a folder as a file",
-                "",
-                |r| folder_instead(r, "data_batch_3.bin"),
-                &["data_batch_3.bin", "not a file"],
-            ),
-            (
-                "a pipe as a file",
-                "",
-                |r| pipe(r, "data_batch_3.bin"),
-                &["data_batch_3.bin", "not a file"],
-            ),
-            (
-                "a ring of links",
-                "",
-                |r| ring(r, "data_batch_3.bin"),
-                &["data_batch_3.bin", "cannot be read"],
-            ),
-            (
-                "a pipe as the archive",
-                "pipe",
-                |r| pipe(r, "pipe"),
-                &["pipe", "not a file"],
-            ),
-            (
-                "a device as the archive",
-                "zero",
-                |r| symlink("/dev/zero", r.join("zero")).unwrap(),
-                &["not a file"],
-            ),
-            (
-                "an empty archive",
-                "a.tar.gz",
-                |r| put(r, "a.tar.gz", b""),
-                &["a.tar.gz"],
-            ),
-            (
-                "no archive",
-                "a.tar.gz",
-                |r| put(r, "a.tar.gz", b"PK\x03\x04 of another kind"),
-                &["cannot be unpacked"],
-            ),
-            (
-                "an archive of zeros",
-                "a.tar.gz",
-                |r| archive(r, b"", 600 << 20),
-                &["data_batch_1.bin is not in it"],
-            ),
-            (
-                "a member of gigabytes",
-                "a.tar.gz",
-                |r| {
-                    archive(r, &header(b"data_batch_1.bin", b"77777777777\0"), 1024);
-                },
-                &["data_batch_1.bin", "8589934591"],
-            ),
-            (
-                "another member of gigabytes",
-                "a.tar.gz",
-                |r| {
-                    archive(r, &header(b"readme.html", b"77777777777\0"), 600 << 20);
-                },
-                &["cannot be unpacked"],
-            ),
-            (
-                "a member that is longer than any file",
-                "a.tar.gz",
-                |r| {
-                    archive(
-                        r,
-                        &header(
-                            b"readme.html",
-                            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-                        ),
-                        1024,
-                    );
-                },
-                &["cannot be unpacked", "entry 1"],
-            ),
-            (
-                "a member that ends in a record",
-                "a.tar.gz",
-                |r| {
-                    archive(
-                        r,
-                        &header(b"data_batch_1.bin", b"00165163420\0"),
-                        5 * RECORD + 7,
-                    );
-                },
-                &["data_batch_1.bin", "record 5", "byte 15365"],
-            ),
-            (
-                "a size that is no number under a name with line breaks",
-                "a.tar.gz",
-                |r| {
-                    archive(
-                        r,
-                        &header(
-                            b"\n\r\x1b\xe2\x80\xa8/data_batch_1.bin",
-                            b"\n\x1b[2Jxxxxxxx",
-                        ),
-                        1024,
-                    );
-                },
-                &["cannot be unpacked", "entry 1"],
-            ),
-            (
-                "a wrong checksum",
-                "a.tar.gz",
-                |r| {
-                    let mut header = header(b"data_batch_1.bin", b"00165163420\0");
-                    header[0] = b'D';
-                    archive(r, &header, 1024);
-                },
-                &["cannot be unpacked", "checksum"],
-            ),
-            (
-                "a member that names another file",
-                "a.tar.gz",
-                |r| {
-                    let mut header = header(b"data_batch_1.bin", b"00000000000\0");
-                    header[156] = b'2'; // a link
-                    header[157..167].copy_from_slice(b"/etc/hosts");
-                    seal(&mut header);
-                    archive(r, &header, 1024);
-                },
-                &["data_batch_1.bin is a link in it"],
-            ),
-            (
-                "a long name that takes gigabytes",
-                "a.tar.gz",
-                |r| {
-                    let mut header = header(b"././@LongLink", b"77777777777\0");
-                    header[156] = b'L';
-                    header[257..265].copy_from_slice(b"ustar  \0");
-                    seal(&mut header);
-                    archive(r, &header, 300 << 20);
-                },
-                &["cannot be unpacked"],
-            ),
-            (
-                "a pax header that takes gigabytes",
-                "a.tar.gz",
-                |r| {
-                    let mut header = header(b"x", b"77777777777\0");
-                    header[156] = b'x';
-                    seal(&mut header);
-                    archive(r, &header, 300 << 20);
-                },
-                &[
-                    "cannot be unpacked",
-                    "entry 1",
-                    "a header of 8589934591 bytes",
-                ],
-            ),
-            (
-                "a pax header of one number",
-                "a.tar.gz",
-                |r| archive(r, &more(b'x', b"18446744073709551615 path=x\n"), 1024),
-                &["cannot be unpacked", "a pax header is damaged"],
-            ),
-            (
-                "a pax header without its end",
-                "a.tar.gz",
-                |r| archive(r, &more(b'x', b"3 path=x"), 1024),
-                &["cannot be unpacked", "a pax header is damaged"],
-            ),
-            (
-                "a file whose size pax tells",
-                "a.tar.gz",
-                |r| {
-                    let pax = more(b'x', b"17 size=30730000\n");
-                    let file = header(b"data_batch_1.bin", b"00000000000\0");
-                    archive(r, &[&pax[..], &file].concat(), 1024);
-                },
-                &["entry 2", "another size", "pack the six files anew"],
-            ),
-            (
-                "a name for all files",
-                "a.tar.gz",
-                |r| archive(r, &more(b'g', b"25 path=data_batch_1.bin\n"), 1024),
-                &["entry 1", "all files one name"],
-            ),
-            (
-                "a sparse file of GNU",
-                "a.tar.gz",
-                |r| {
-                    let mut header = header(b"data_batch_1.bin", b"00000000000\0");
-                    header[156] = b'S';
-                    seal(&mut header);
-                    archive(r, &header, 1024);
-                },
-                &["entry 1", "a sparse file", "pack the six files anew"],
-            ),
-            (
-                "a sparse file of pax",
-                "a.tar.gz",
-                |r| archive(r, &more(b'x', b"22 GNU.sparse.major=1\n"), 1024),
-                &["entry 1", "a sparse file", "pack the six files anew"],
-            ),
-            (
-                "an archive that is whole",
-                "a.tar.gz",
-                |r| drop(black_archive(r)),
-                &[],
-            ),
-            (
-                "an archive whose own checksum is wrong",
-                "a.tar.gz",
-                |r| {
-                    let bytes = black_archive(r);
-                    overwrite(
-                        &r.join("a.tar.gz"),
-                        bytes.len() - 8,
-                        &[bytes[bytes.len() - 8] ^ 1],
-                    );
-                },
-                &["is damaged", "checksum"],
-            ),
-            (
-                "an archive without its last bytes",
-                "a.tar.gz",
-                |r| {
-                    let bytes = black_archive(r);
-                    lengthen(&r.join("a.tar.gz"), bytes.len() as u64 - 4);
-                },
-                &["is damaged"],
-            ),
-            (
-                "a folder without files",
-                "none",
-                |r| fs::create_dir(r.join("none")).unwrap(),
-                &["there is no such file"],
-            ),
-        ],
+        &cases! {
+            "nothing wrong": |_| {} => [];
+            "a wrong label at the very end": |r| overwrite(&r.join("test_batch.bin"), FILE - RECORD, &[10])
+                => ["test_batch.bin", "label 10", "byte 30726927", "record 9999"];
+            "a file one byte short": |r| lengthen(&r.join("data_batch_3.bin"), FILE as u64 - 1)
+                => ["data_batch_3.bin", "byte 30729999", "record 9999"];
+            "an empty file": |r| put(r, "data_batch_3.bin", b"") => ["data_batch_3.bin", "byte 0"];
+            "a file of 4 GB": |r| lengthen(&r.join("data_batch_3.bin"), 4 << 30) => ["data_batch_3.bin", "4294967296"];
+            "a folder as a file": |r| folder_instead(r, "data_batch_3.bin") => ["data_batch_3.bin", "not a file"];
+            "a pipe as a file": |r| pipe(r, "data_batch_3.bin") => ["data_batch_3.bin", "not a file"];
+            "a ring of links": |r| ring(r, "data_batch_3.bin") => ["data_batch_3.bin", "cannot be read"];
+            "a pipe as the archive" in "pipe": |r| pipe(r, "pipe") => ["pipe", "not a file"];
+            "a device as the archive" in "zero": |r| symlink("/dev/zero", r.join("zero")).unwrap() => ["not a file"];
+            "an empty archive" in "a.tar.gz": |r| put(r, "a.tar.gz", b"") => ["a.tar.gz"];
+            "no archive" in "a.tar.gz": |r| put(r, "a.tar.gz", b"PK\x03\x04 of another kind") => ["cannot be unpacked"];
+            "an archive of zeros" in "a.tar.gz": |r| archive(r, b"", 600 << 20) => ["data_batch_1.bin is not in it"];
+            "a member of gigabytes" in "a.tar.gz": |r| archive(r, &header(b"data_batch_1.bin", b"77777777777\0"), 1024)
+                => ["data_batch_1.bin", "8589934591"];
+            "another member of gigabytes" in "a.tar.gz": |r|
+                archive(r, &header(b"readme.html", b"77777777777\0"), 600 << 20)
+                => ["cannot be unpacked"];
+            "a member that is longer than any file" in "a.tar.gz": |r|
+                archive(r, &header(b"readme.html", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 1024)
+                => ["cannot be unpacked", "entry 1"];
+            "a member that ends in a record" in "a.tar.gz": |r|
+                archive(r, &header(b"data_batch_1.bin", b"00165163420\0"), 5 * RECORD + 7)
+                => ["data_batch_1.bin", "record 5", "byte 15365"];
+            "a size that is no number under a name with line breaks" in "a.tar.gz": |r|
+                archive(r, &header(b"\n\r\x1b\xe2\x80\xa8/data_batch_1.bin", b"\n\x1b[2Jxxxxxxx"), 1024)
+                => ["cannot be unpacked", "entry 1"];
+            "a wrong checksum" in "a.tar.gz": |r| {
+                let mut header = header(b"data_batch_1.bin", b"00165163420\0");
+                header[0] = b'D';
+                archive(r, &header, 1024);
+            } => ["cannot be unpacked", "checksum"];
+            "a member that names another file" in "a.tar.gz": |r| {
+                let mut header = header(b"data_batch_1.bin", b"00000000000\0");
+                header[156] = b'2'; // a link
+                header[157..167].copy_from_slice(b"/etc/hosts");
+                seal(&mut header);
+                archive(r, &header, 1024);
+            } => ["data_batch_1.bin is a link in it"];
+            "a long name that takes gigabytes" in "a.tar.gz": |r| {
+                let mut header = header(b"././@LongLink", b"77777777777\0");
+                header[156] = b'L';
+                header[257..265].copy_from_slice(b"ustar  \0");
+                seal(&mut header);
+                archive(r, &header, 300 << 20);
+            } => ["cannot be unpacked"];
+            "a pax header that takes gigabytes" in "a.tar.gz": |r| {
+                let mut header = header(b"x", b"77777777777\0");
+                header[156] = b'x';
+                seal(&mut header);
+                archive(r, &header, 300 << 20);
+            } => ["cannot be unpacked", "entry 1", "a header of 8589934591 bytes"];
+            "a pax header of one number" in "a.tar.gz": |r|
+                archive(r, &more(b'x', b"18446744073709551615 path=x\n"), 1024)
+                => ["cannot be unpacked", "a pax header is damaged"];
+            "a pax header without its end" in "a.tar.gz": |r| archive(r, &more(b'x', b"3 path=x"), 1024)
+                => ["cannot be unpacked", "a pax header is damaged"];
+            "a file whose size pax tells" in "a.tar.gz": |r| {
+                let pax = more(b'x', b"17 size=30730000\n");
+                let file = header(b"data_batch_1.bin", b"00000000000\0");
+                archive(r, &[&pax[..], &file].concat(), 1024);
+            } => ["entry 2", "another size", "pack the six files anew"];
+            "a name for all files" in "a.tar.gz": |r| archive(r, &more(b'g', b"25 path=data_batch_1.bin\n"), 1024)
+                => ["entry 1", "all files one name"];
+            "a sparse file of GNU" in "a.tar.gz": |r| {
+                let mut header = header(b"data_batch_1.bin", b"00000000000\0");
+                header[156] = b'S';
+                seal(&mut header);
+                archive(r, &header, 1024);
+            } => ["entry 1", "a sparse file", "pack the six files anew"];
+            "a sparse file of pax" in "a.tar.gz": |r| archive(r, &more(b'x', b"22 GNU.sparse.major=1\n"), 1024)
+                => ["entry 1", "a sparse file", "pack the six files anew"];
+            "an archive that is whole" in "a.tar.gz": |r| drop(black_archive(r)) => [];
+            "an archive whose own checksum is wrong" in "a.tar.gz": |r| {
+                let bytes = black_archive(r);
+                overwrite(
+                    &r.join("a.tar.gz"),
+                    bytes.len() - 8,
+                    &[bytes[bytes.len() - 8] ^ 1],
+                );
+            } => ["is damaged", "checksum"];
+            "an archive without its last bytes" in "a.tar.gz": |r| {
+                let bytes = black_archive(r);
+                lengthen(&r.join("a.tar.gz"), bytes.len() as u64 - 4);
+            } => ["is damaged"];
+            "a folder without files" in "none": |r| fs::create_dir(r.join("none")).unwrap()
+                => ["there is no such file"];
+        },
     );
 }
 
@@ -1423,350 +851,119 @@ fn folders_of_pathfinder() {
     const PICTURE: &str = "curv_baseline/imgs/0/sample_2.png";
     check(
         &PATHFINDER,
-        &[
-            ("nothing wrong", "", |_| {}, &[]),
-            (
-                "carriage returns and a byte order mark",
-                "",
-                |r| {
-                    let text = fs::read_to_string(r.join(METADATA)).unwrap();
-                    put(
-                        r,
-                        METADATA,
-                        format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes(),
-                    );
-                },
-                &[],
-            ),
-            ("an empty picture", "", |r| picture(r, b""), &[]),
-            (
-                "no PNG",
-                "",
-                |r| picture(r, b"GIF89a"),
-                &["sample_2.png", "no PNG"],
-            ),
-            (
-                "a PNG of nothing",
-                "",
-                |r| picture(r, b"\x89PNG\r\n\x1a\n"),
-                &["sample_2.png", "no PNG"],
-            ),
-            (
-                "a truncated PNG",
-                "",
-                |r| {
-                    let bytes = fs::read(r.join(PICTURE)).unwrap();
-                    picture(r, &bytes[..bytes.len() / 2]);
-                },
-                &["sample_2.png", "no PNG"],
-            ),
-            (
-                "a PNG of terapixels",
-                "",
-                |r| picture(r, &png(&[(b"IHDR", &ihdr(1 << 30, 1 << 30))])),
-                &["1073741824 x 1073741824"],
-            ),
-            (
-                "a PNG of no pixels",
-                "",
-                |r| picture(r, &png(&[(b"IHDR", &ihdr(0, 32))])),
-                &["sample_2.png"],
-            ),
-            (
-                "a chunk of 2 GB",
-                "",
-                |r| {
-                    let mut bytes = png(&[(b"IHDR", &ihdr(32, 32)), (b"IDAT", b"x")]);
-                    bytes[33..37].copy_from_slice(&(i32::MAX as u32).to_be_bytes());
-                    picture(r, &bytes);
-                },
-                &["sample_2.png", "no PNG"],
-            ),
-            (
-                "too few pixels",
-                "",
-                |r| {
-                    picture(
-                        r,
-                        &png(&[
-                            (b"IHDR", &ihdr(32, 32)),
-                            (b"IDAT", &zlib(500)),
-                            (b"IEND", b""),
-                        ]),
-                    )
-                },
-                &["sample_2.png"],
-            ),
-            (
-                "no pixels",
-                "",
-                |r| picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"IEND", b"")])),
-                &["sample_2.png"],
-            ),
-            (
-                "pixels that unpack to 60 MB",
-                "",
-                |r| {
-                    picture(
-                        r,
-                        &png(&[
-                            (b"IHDR", &ihdr(32, 32)),
-                            (b"IDAT", &zlib(60 << 20)[..60_000]),
-                            (b"IEND", b""),
-                        ]),
-                    );
-                },
-                &[],
-            ),
-            (
-                "a colour profile that unpacks to 12 MB",
-                "",
-                |r| {
-                    let profile = [&b"x\0\0"[..], &zlib(12 << 20)].concat();
-                    picture(
-                        r,
-                        &png(&[
-                            (b"IHDR", &ihdr(32, 32)),
-                            (b"iCCP", &profile),
-                            (b"IDAT", &zlib(33 * 32)),
-                            (b"IEND", b""),
-                        ]),
-                    );
-                },
-                &[],
-            ),
-            (
-                "a comment that unpacks to 12 MB",
-                "",
-                |r| {
-                    let comment = [&b"x\0\0"[..], &zlib(12 << 20)].concat();
-                    picture(
-                        r,
-                        &png(&[
-                            (b"IHDR", &ihdr(32, 32)),
-                            (b"zTXt", &comment),
-                            (b"IDAT", &zlib(33 * 32)),
-                            (b"IEND", b""),
-                        ]),
-                    );
-                },
-                &[],
-            ),
-            (
-                "a moving picture of another size",
-                "",
-                |r| {
-                    let control = [&[0; 4][..], &ihdr(7, 9)[..8], &[0; 14]].concat();
-                    picture(
-                        r,
-                        &png(&[
-                            (b"IHDR", &ihdr(32, 32)),
-                            (b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]),
-                            (b"fcTL", &control),
-                            (b"IDAT", &zlib(9 * 8)),
-                            (b"IEND", b""),
-                        ]),
-                    );
-                },
-                &["sample_2.png"],
-            ),
-            (
-                "a chunk whose name is no text",
-                "",
-                |r| {
-                    picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"\n\x1b\xff\0", b"")]));
-                },
-                &["sample_2.png"],
-            ),
-            (
-                "a picture of 4 GB",
-                "",
-                |r| sparse(r, PICTURE, 4 << 30),
-                &["sample_2.png", "4294967296 bytes"],
-            ),
-            (
-                "a folder as a picture",
-                "",
-                |r| folder_instead(r, PICTURE),
-                &["sample_2.png", "not a file"],
-            ),
-            (
-                "a pipe as a picture",
-                "",
-                |r| pipe(r, PICTURE),
-                &["sample_2.png", "not a file"],
-            ),
-            (
-                "a ring of links as a picture",
-                "",
-                |r| ring(r, PICTURE),
-                &["sample_2.png", "cannot be read"],
-            ),
-            (
-                "ten words",
-                "",
-                |r| metadata_line(r, b"imgs/0 sample_2.png 2 1 1.0 6 2 2 0.5 1\n"),
-                &["0.npy", "line 13", "10 of 11"],
-            ),
-            (
-                "words without number",
-                "",
-                |r| metadata_line(r, &b"0 ".repeat(2000)),
-                &["line 13", "2000 of 11"],
-            ),
-            (
-                "a wrong label",
-                "",
-                |r| metadata_line(r, b"imgs/0 sample_2.png 2 2 1.0 6 2 2 0.5 1 1\n"),
-                &["line 13", "label"],
-            ),
-            (
-                "a long label",
-                "",
-                |r| {
-                    metadata_line(
-                        r,
-                        &[
-                            b"imgs/0 sample_2.png 2 ",
-                            &[b'9'; 4000][..],
-                            b" 1.0 6 2 2 0.5 1 1\n",
-                        ]
-                        .concat(),
-                    )
-                },
-                &["line 13", "label"],
-            ),
-            (
-                "a long label of control characters",
-                "",
-                |r| {
-                    metadata_line(
-                        r,
-                        &[
-                            b"imgs/0 sample_2.png 2 ",
-                            &[0x1b; 4000][..],
-                            b" 1.0 6 2 2 0.5 1 1\n",
-                        ]
-                        .concat(),
-                    )
-                },
-                &["line 13", "label"],
-            ),
-            (
-                "a way out of the folder",
-                "",
-                |r| metadata_line(r, b"../.. hosts 2 1 1.0 6 2 2 0.5 1 1\n"),
-                &["line 13", "leads out"],
-            ),
-            (
-                "a long way out of the folder",
-                "",
-                |r| {
-                    metadata_line(
-                        r,
-                        &[
-                            b"imgs/0 ",
-                            &b"../".repeat(1300)[..],
-                            b" 2 1 1.0 6 2 2 0.5 1 1\n",
-                        ]
-                        .concat(),
-                    )
-                },
-                &["line 13", "leads out"],
-            ),
-            (
-                "a long name",
-                "",
-                |r| {
-                    metadata_line(
-                        r,
-                        &[b"imgs/0 ", &[b'x'; 4000][..], b" 2 1 1.0 6 2 2 0.5 1 1\n"].concat(),
-                    )
-                },
-                &["line 13", "4000 bytes"],
-            ),
-            (
-                "a NUL",
-                "",
-                |r| metadata_line(r, b"imgs/0 \0 2 1 1.0 6 2 2 0.5 1 1\n"),
-                &["line 13", "NUL"],
-            ),
-            (
-                "no UTF-8",
-                "",
-                |r| metadata_line(r, b"imgs/0 \xff 2 1 1.0 6 2 2 0.5 1 1\n"),
-                &["line 13", "UTF-8"],
-            ),
-            (
-                "a binary array",
-                "",
-                |r| put(r, METADATA, b"\x93NUMPY\x01\0"),
-                &["0.npy", "line 1", "numpy"],
-            ),
-            (
-                "300 MB without a line break",
-                "",
-                |r| sparse(r, METADATA, 300 << 20),
-                &["0.npy", "it has 314572800 bytes"],
-            ),
-            (
-                "190,000 pictures that are not there",
-                "",
-                |r| {
-                    metadata_line(r, &b"a b 2 1 1 1 1 1 1 1 1\n".repeat(190_000));
-                },
-                &["a/b", "no such file", "line 13 of metadata/0.npy"],
-            ),
-            (
-                "a batch under two long names",
-                "",
-                |r| {
-                    let name = format!("curv_baseline/metadata/{:0>251}.npy", 0);
-                    fs::copy(r.join(METADATA), r.join(name)).unwrap();
-                },
-                &["000.npy", "batch 0", "\"0.npy\""],
-            ),
-            (
-                "an empty file of metadata",
-                "",
-                |r| put(r, METADATA, b""),
-                &["0 pictures"],
-            ),
-            (
-                "a folder as metadata",
-                "",
-                |r| folder_instead(r, METADATA),
-                &["0.npy"],
-            ),
-            (
-                "a pipe as metadata",
-                "",
-                |r| pipe(r, METADATA),
-                &["0.npy", "not a file"],
-            ),
-            (
-                "a ring of links as metadata",
-                "",
-                |r| ring(r, METADATA),
-                &["0.npy", "cannot be read"],
-            ),
-            (
-                "nine pictures",
-                "",
-                |r| {
-                    let lines = fs::read_to_string(r.join(METADATA)).unwrap();
-                    let nine: Vec<&str> = lines.lines().take(9).collect();
-                    put(r, METADATA, nine.join("\n").as_bytes());
-                },
-                &["9 pictures cannot be divided"],
-            ),
-            (
-                "no metadata",
-                "",
-                |r| fs::remove_file(r.join(METADATA)).unwrap(),
-                &["metadata", "no file of metadata"],
-            ),
-        ],
+        &cases! {
+            "nothing wrong": |_| {} => [];
+            "carriage returns and a byte order mark": |r| {
+                let text = fs::read_to_string(r.join(METADATA)).unwrap();
+                put(
+                    r,
+                    METADATA,
+                    format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes(),
+                );
+            } => [];
+            "an empty picture": |r| picture(r, b"") => [];
+            "no PNG": |r| picture(r, b"GIF89a") => ["sample_2.png", "no PNG"];
+            "a PNG of nothing": |r| picture(r, b"\x89PNG\r\n\x1a\n") => ["sample_2.png", "no PNG"];
+            "a truncated PNG": |r| {
+                let bytes = fs::read(r.join(PICTURE)).unwrap();
+                picture(r, &bytes[..bytes.len() / 2]);
+            } => ["sample_2.png", "no PNG"];
+            "a PNG of terapixels": |r| picture(r, &png(&[(b"IHDR", &ihdr(1 << 30, 1 << 30))]))
+                => ["1073741824 x 1073741824"];
+            "a PNG of no pixels": |r| picture(r, &png(&[(b"IHDR", &ihdr(0, 32))])) => ["sample_2.png"];
+            "a chunk of 2 GB": |r| {
+                let mut bytes = png(&[(b"IHDR", &ihdr(32, 32)), (b"IDAT", b"x")]);
+                bytes[33..37].copy_from_slice(&(i32::MAX as u32).to_be_bytes());
+                picture(r, &bytes);
+            } => ["sample_2.png", "no PNG"];
+            "too few pixels": |r| picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"IDAT", &zlib(500)), (b"IEND", b"")]))
+                => ["sample_2.png"];
+            "no pixels": |r| picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"IEND", b"")])) => ["sample_2.png"];
+            "pixels that unpack to 60 MB": |r|
+                picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"IDAT", &zlib(60 << 20)[..60_000]), (b"IEND", b"")]))
+                => [];
+            "a colour profile that unpacks to 12 MB": |r| {
+                let profile = [&b"x\0\0"[..], &zlib(12 << 20)].concat();
+                picture(
+                    r,
+                    &png(&[
+                        (b"IHDR", &ihdr(32, 32)),
+                        (b"iCCP", &profile),
+                        (b"IDAT", &zlib(33 * 32)),
+                        (b"IEND", b""),
+                    ]),
+                );
+            } => [];
+            "a comment that unpacks to 12 MB": |r| {
+                let comment = [&b"x\0\0"[..], &zlib(12 << 20)].concat();
+                picture(
+                    r,
+                    &png(&[
+                        (b"IHDR", &ihdr(32, 32)),
+                        (b"zTXt", &comment),
+                        (b"IDAT", &zlib(33 * 32)),
+                        (b"IEND", b""),
+                    ]),
+                );
+            } => [];
+            "a moving picture of another size": |r| {
+                let control = [&[0; 4][..], &ihdr(7, 9)[..8], &[0; 14]].concat();
+                picture(
+                    r,
+                    &png(&[
+                        (b"IHDR", &ihdr(32, 32)),
+                        (b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]),
+                        (b"fcTL", &control),
+                        (b"IDAT", &zlib(9 * 8)),
+                        (b"IEND", b""),
+                    ]),
+                );
+            } => ["sample_2.png"];
+            "a chunk whose name is no text": |r| picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"\n\x1b\xff\0", b"")]))
+                => ["sample_2.png"];
+            "a picture of 4 GB": |r| sparse(r, PICTURE, 4 << 30) => ["sample_2.png", "4294967296 bytes"];
+            "a folder as a picture": |r| folder_instead(r, PICTURE) => ["sample_2.png", "not a file"];
+            "a pipe as a picture": |r| pipe(r, PICTURE) => ["sample_2.png", "not a file"];
+            "a ring of links as a picture": |r| ring(r, PICTURE) => ["sample_2.png", "cannot be read"];
+            "ten words": |r| metadata_line(r, b"imgs/0 sample_2.png 2 1 1.0 6 2 2 0.5 1\n")
+                => ["0.npy", "line 13", "10 of 11"];
+            "words without number": |r| metadata_line(r, &b"0 ".repeat(2000)) => ["line 13", "2000 of 11"];
+            "a wrong label": |r| metadata_line(r, b"imgs/0 sample_2.png 2 2 1.0 6 2 2 0.5 1 1\n")
+                => ["line 13", "label"];
+            "a long label": |r|
+                metadata_line(r, &[b"imgs/0 sample_2.png 2 ", &[b'9'; 4000][..], b" 1.0 6 2 2 0.5 1 1\n"].concat())
+                => ["line 13", "label"];
+            "a long label of control characters": |r|
+                metadata_line(r, &[b"imgs/0 sample_2.png 2 ", &[0x1b; 4000][..], b" 1.0 6 2 2 0.5 1 1\n"].concat())
+                => ["line 13", "label"];
+            "a way out of the folder": |r| metadata_line(r, b"../.. hosts 2 1 1.0 6 2 2 0.5 1 1\n")
+                => ["line 13", "leads out"];
+            "a long way out of the folder": |r|
+                metadata_line(r, &[b"imgs/0 ", &b"../".repeat(1300)[..], b" 2 1 1.0 6 2 2 0.5 1 1\n"].concat())
+                => ["line 13", "leads out"];
+            "a long name": |r| metadata_line(r, &[b"imgs/0 ", &[b'x'; 4000][..], b" 2 1 1.0 6 2 2 0.5 1 1\n"].concat())
+                => ["line 13", "4000 bytes"];
+            "a NUL": |r| metadata_line(r, b"imgs/0 \0 2 1 1.0 6 2 2 0.5 1 1\n") => ["line 13", "NUL"];
+            "no UTF-8": |r| metadata_line(r, b"imgs/0 \xff 2 1 1.0 6 2 2 0.5 1 1\n") => ["line 13", "UTF-8"];
+            "a binary array": |r| put(r, METADATA, b"\x93NUMPY\x01\0") => ["0.npy", "line 1", "numpy"];
+            "300 MB without a line break": |r| sparse(r, METADATA, 300 << 20) => ["0.npy", "it has 314572800 bytes"];
+            "190,000 pictures that are not there": |r| metadata_line(r, &b"a b 2 1 1 1 1 1 1 1 1\n".repeat(190_000))
+                => ["a/b", "no such file", "line 13 of metadata/0.npy"];
+            "a batch under two long names": |r| {
+                let name = format!("curv_baseline/metadata/{:0>251}.npy", 0);
+                fs::copy(r.join(METADATA), r.join(name)).unwrap();
+            } => ["000.npy", "batch 0", "\"0.npy\""];
+            "an empty file of metadata": |r| put(r, METADATA, b"") => ["0 pictures"];
+            "a folder as metadata": |r| folder_instead(r, METADATA) => ["0.npy"];
+            "a pipe as metadata": |r| pipe(r, METADATA) => ["0.npy", "not a file"];
+            "a ring of links as metadata": |r| ring(r, METADATA) => ["0.npy", "cannot be read"];
+            "nine pictures": |r| {
+                let lines = fs::read_to_string(r.join(METADATA)).unwrap();
+                let nine: Vec<&str> = lines.lines().take(9).collect();
+                put(r, METADATA, nine.join("\n").as_bytes());
+            } => ["9 pictures cannot be divided"];
+            "no metadata": |r| fs::remove_file(r.join(METADATA)).unwrap() => ["metadata", "no file of metadata"];
+        },
     );
 }
 

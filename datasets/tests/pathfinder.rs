@@ -1,13 +1,11 @@
 //! Pathfinder as its users see it: what is drawn, beside pictures of the original generator; what
 //! is read; and what is refused with which words.
 
+use crate::support::{fingerprint, unpacked};
 use datasets::pathfinder::{self, PIXELS, SIDE, Settings};
 use datasets::{Black, Dataset, Example, Protocol, verify};
-use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
@@ -20,29 +18,14 @@ fn drawn(seed: u64, settings: &Settings, counts: [usize; 3]) -> Dataset {
 static LRA: LazyLock<Dataset> = LazyLock::new(|| drawn(7, &Settings::LRA, COUNTS));
 static SAMPLE: LazyLock<Dataset> = LazyLock::new(|| drawn(7, &Settings::SAMPLE, [1000, 1, 1]));
 
-/// SHA-256 over labels and documents of all splits, the first 8 bytes.
-fn fingerprint(dataset: &Dataset) -> String {
-    let mut hash = Sha256::new();
-    for split in [&dataset.train, &dataset.dev, &dataset.test] {
-        for example in &split.examples {
-            hash.update([example.label as u8]);
-            hash.update(&example.documents[0]);
-        }
-    }
-    hash.finalize()[..8]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
-}
-
 /// If this test fails, every number measured on generated Pathfinder has lost its meaning.
 #[test]
 fn the_pictures_of_a_seed_are_pinned() {
     let found = Settings::NAMED.map(|(name, settings)| {
         let dataset = drawn(7, &settings, [20, 3, 3]);
-        (name, fingerprint(&dataset))
+        (name, fingerprint(&dataset, b""))
     });
-    let found = found.each_ref().map(|(name, print)| (*name, &print[..]));
+    let found = found.each_ref().map(|(name, print)| (*name, &print[..16]));
     assert_eq!(found, GOLDEN);
     assert_ne!(drawn(8, &Settings::LRA, COUNTS), *LRA);
 }
@@ -136,58 +119,24 @@ fn labels_are_even_and_brightness_does_not_tell_them() {
 #[test]
 fn settings_without_sense_are_refused() {
     let lra = Settings::LRA;
-    for (settings, counts, problem) in [
+    type Alter = fn(&mut Settings);
+    let cases: [(Alter, [usize; 3], &str); 8] = [
+        (|s| s.contour_length = 0, COUNTS, "targets of 0 dashes"),
+        (|s| s.contour_length = 17, COUNTS, "targets of 17 dashes"),
         (
-            Settings {
-                contour_length: 0,
-                ..lra
-            },
-            COUNTS,
-            "targets of 0 dashes",
-        ),
-        (
-            Settings {
-                contour_length: 17,
-                ..lra
-            },
-            COUNTS,
-            "targets of 17 dashes",
-        ),
-        (
-            Settings {
-                distractor_length: 0,
-                ..lra
-            },
+            |s| s.distractor_length = 0,
             COUNTS,
             "distractors of 0 dashes",
         ),
-        (
-            Settings {
-                distractors: 101,
-                ..lra
-            },
-            COUNTS,
-            "101 distractors",
-        ),
-        (
-            Settings {
-                target_contrast: f32::NAN,
-                ..lra
-            },
-            COUNTS,
-            "contrasts",
-        ),
-        (
-            Settings {
-                distractor_contrast: 0.0,
-                ..lra
-            },
-            COUNTS,
-            "contrasts",
-        ),
-        (lra, [1, 0, 1], "[1, 0, 1] pictures"),
-        (lra, [usize::MAX, 1, 1], "pictures"),
-    ] {
+        (|s| s.distractors = 101, COUNTS, "101 distractors"),
+        (|s| s.target_contrast = f32::NAN, COUNTS, "contrasts"),
+        (|s| s.distractor_contrast = 0.0, COUNTS, "contrasts"),
+        (|_| {}, [1, 0, 1], "[1, 0, 1] pictures"),
+        (|_| {}, [usize::MAX, 1, 1], "pictures"),
+    ];
+    for (alter, counts, problem) in cases {
+        let mut settings = lra;
+        alter(&mut settings);
         let refused = pathfinder::builtin(0, &settings, counts, Black::Kept);
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(problem), "{refused}");
@@ -294,36 +243,9 @@ fn pictures_are_like_those_of_the_original_generator() {
     }));
 }
 
-/// To the terminal itself: what a passing test prints by the macros is not shown.
-fn skip(reason: String) {
-    let _ = writeln!(
-        std::io::stderr(),
-        "SKIPPED the original's pictures: {reason}"
-    );
-}
-
-/// Pictures of the original generator, where they are at hand: `../../shared/data` seen from this
-/// crate.
+/// Pictures of the original generator, where they are at hand.
 fn original() -> Option<(TempDir, PathBuf)> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let archive = data.join("pathfinder32-generated.tar.gz");
-    if !archive.is_file() {
-        skip(format!("there is no {}", archive.display()));
-        return None;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let tar = Command::new("tar")
-        .arg("xf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(root.path())
-        .status();
-    if !tar.is_ok_and(|status| status.success()) {
-        skip(format!("tar cannot unpack {}", archive.display()));
-        return None;
-    }
-    let path = root.path().join("pathfinder32-generated");
-    Some((root, path))
+    unpacked("pathfinder32-generated.tar.gz", "pathfinder32-generated")
 }
 
 #[test]
@@ -649,54 +571,30 @@ fn what_is_wrong_with_metadata_is_said_with_its_line() {
     let (_root, whole) = layout();
     let file = whole.join("metadata/0.npy");
     let good = "imgs/0 sample_0.png 0 1 1.0 6 2 2 0.5 1 1\n";
+    // The rest of a line is that of the good one where there are dots.
+    let out = "line 2 leads out of the folder";
     for (line, problem) in [
-        ("imgs/0 sample_1.png 1 1\n", "line 2 has 4 of 11 words"),
-        ("imgs/0\n", "line 2 has 1 of 11 words"),
+        ("imgs/0 sample_1.png 1 1", "line 2 has 4 of 11 words"),
+        ("imgs/0", "line 2 has 1 of 11 words"),
+        ("imgs/0 sample_1.png 1 2...", "line 2 has the label \"2\""),
+        ("imgs/0 a.png 1 1.0...", "line 2 has the label \"1.0\""),
+        ("imgs/0 a.png 1 1... 1", "line 2 has 12 of 11 words"),
+        ("imgs/0 sample_\0.png 1 1...", "line 2: a NUL at byte 15"),
+        ("../0 sample_1.png 1 1...", out),
+        ("imgs/../../.. a.png 1 1...", out),
+        ("/etc passwd 1 1...", out),
+        ("imgs/0 /etc/passwd 1 1...", out),
+        ("..\\x a.png 1 1...", out),
         (
-            "imgs/0 sample_1.png 1 2 1.0 6 2 2 0.5 1 1\n",
-            "line 2 has the label \"2\"",
-        ),
-        (
-            "imgs/0 sample_1.png 1 1.0 1.0 6 2 2 0.5 1 1\n",
-            "line 2 has the label \"1.0\"",
-        ),
-        (
-            "imgs/0 sample_1.png 1 1 1.0 6 2 2 0.5 1 1 1\n",
-            "line 2 has 12 of 11 words",
-        ),
-        (
-            "imgs/0 sample_\0.png 1 1 1.0 6 2 2 0.5 1 1\n",
-            "line 2: a NUL at byte 15",
-        ),
-        (
-            "../0 sample_1.png 1 1 1.0 6 2 2 0.5 1 1\n",
-            "line 2 leads out of the folder",
-        ),
-        (
-            "imgs/../../.. a.png 1 1 1.0 6 2 2 0.5 1 1\n",
-            "line 2 leads out of the folder",
-        ),
-        (
-            "/etc passwd 1 1 1.0 6 2 2 0.5 1 1\n",
-            "line 2 leads out of the folder",
-        ),
-        (
-            "imgs/0 /etc/passwd 1 1 1.0 6 2 2 0.5 1 1\n",
-            "line 2 leads out of the folder",
-        ),
-        (
-            "..\\x a.png 1 1 1.0 6 2 2 0.5 1 1\n",
-            "line 2 leads out of the folder",
-        ),
-        (
-            "imgs/0 sample_99.png 1 1 1.0 6 2 2 0.5 1 1\n",
+            "imgs/0 sample_99.png 1 1...",
             "sample_99.png\": there is no such file; line 2 of metadata/0.npy names it",
         ),
         (
-            "\nimgs 0 1 1 1.0 6 2 2 0.5 1 1\n",
+            "\nimgs 0 1 1...",
             "imgs/0\": cannot be read; line 3 of metadata/0.npy names it (this is not a file)",
         ),
     ] {
+        let line = line.replace("...", " 1.0 6 2 2 0.5 1 1") + "\n";
         fs::write(&file, format!("{good}{line}")).unwrap();
         let refused = refusal(&whole);
         assert!(refused.contains(problem), "{line:?}: {refused}");
@@ -722,9 +620,9 @@ fn what_is_wrong_with_metadata_is_said_with_its_line() {
 }
 
 /// A PNG with other numbers in its header than its pixels have.
-fn png(width: u32, height: u32, colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
+fn png(side: u32, colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    let mut encoder = png::Encoder::new(&mut bytes, side, side);
     encoder.set_color(colour);
     encoder.set_depth(depth);
     // The header alone; a writer that is dropped ends the file.
@@ -742,7 +640,8 @@ fn what_is_wrong_with_a_picture_is_said() {
     let middle = good.len() / 2;
     changed[middle] ^= 0x55;
     let magic = [b"\x89PNH", &good[4..]].concat();
-    let side = SIDE as u32;
+    let (side, huge) = (SIDE as u32, (1 << 31) - 1);
+    let grey = |side, depth| png(side, ColorType::Grayscale, depth);
     for (bytes, problem) in [
         (good[..middle].to_vec(), "no PNG"),
         (good[..20].to_vec(), "no PNG"),
@@ -752,35 +651,18 @@ fn what_is_wrong_with_a_picture_is_said() {
         (magic, "no PNG"),
         (b"GIF89a".to_vec(), "no PNG"),
         (vec![0; 1 << 17], "it has 131072 bytes"),
+        (grey(side, BitDepth::Eight), "no PNG"),
+        (grey(side + 1, BitDepth::Eight), "it has 33 x 33 pixels"),
         (
-            png(side, side, ColorType::Grayscale, BitDepth::Eight),
-            "no PNG",
-        ),
-        (
-            png(33, side, ColorType::Grayscale, BitDepth::Eight),
-            "it has 33 x 32 pixels",
-        ),
-        (
-            png(
-                (1 << 31) - 1,
-                (1 << 31) - 1,
-                ColorType::Grayscale,
-                BitDepth::Eight,
-            ),
+            grey(huge, BitDepth::Eight),
             "it has 2147483647 x 2147483647 pixels",
         ),
         (
-            png(side, side, ColorType::Rgb, BitDepth::Eight),
+            png(side, ColorType::Rgb, BitDepth::Eight),
             "its pixels are Rgb of 8 bits",
         ),
-        (
-            png(side, side, ColorType::Grayscale, BitDepth::Sixteen),
-            "Grayscale of 16 bits",
-        ),
-        (
-            png(side, side, ColorType::Grayscale, BitDepth::One),
-            "Grayscale of 1 bits",
-        ),
+        (grey(side, BitDepth::Sixteen), "Grayscale of 16 bits"),
+        (grey(side, BitDepth::One), "Grayscale of 1 bits"),
     ] {
         fs::write(&file, &bytes).unwrap();
         let refused = refusal(&whole);

@@ -1,8 +1,8 @@
 //! Reports about files on disk: sets made for the test, and the published ones where they are at hand.
 
+use crate::support::unpacked;
 use datasets::{Black, DataError, Protocol, listops, pathfinder, retrieval, text, verify};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -68,36 +68,6 @@ fn a_small_set_of_pairs_is_described() {
     fs::remove_file(root.path().join("new_aan_pairs.eval.tsv")).unwrap();
     assert!(verify::retrieval(root.path()).is_err());
     assert!(verify::image(root.path()).is_err());
-}
-
-/// Unpacks `archive` of `../../shared/data`, seen from this crate; where it is missing, says so and returns `None`.
-fn unpacked(archive: &str, folder: &str) -> Option<(TempDir, PathBuf)> {
-    let skip = |reason: String| {
-        // To the terminal itself: what a passing test prints by the macros is not shown.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED the report about {folder}: {reason}"
-        );
-    };
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let archive = data.join(archive);
-    if !archive.is_file() {
-        skip(format!("there is no {}", archive.display()));
-        return None;
-    }
-    let root = tempfile::tempdir().unwrap();
-    let tar = std::process::Command::new("tar")
-        .arg("xf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(root.path())
-        .status();
-    if !tar.is_ok_and(|status| status.success()) {
-        skip(format!("tar cannot unpack {}", archive.display()));
-        return None;
-    }
-    let path = root.path().join(folder);
-    Some((root, path))
 }
 
 fn published(report: Result<verify::Report, DataError>) -> String {

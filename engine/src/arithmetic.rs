@@ -3,7 +3,7 @@
 //! The operators live in the crate of the tape because Rust lets only the crate of a type implement them; with them
 //! engine is a complete, readable automatic differentiation of its own. `+`, `-` and `*` take variables by value or by
 //! reference: `a + b` and `a - b` reuse the memory of `a` when nobody else holds it, `&a + &b` leaves both alone.
-//! (`a * b` keeps both for backward.)
+//! (`a * b` keeps both for backward.) All three panic where shapes differ or the variables stand on different tapes.
 
 use std::ops::{Add, Mul, Neg, Sub};
 
@@ -64,7 +64,7 @@ impl<'t, T: Real> Var<'t, T> {
         self.value.cols()
     }
 
-    /// The only element of a `1 x 1` variable.
+    /// The only element of a `1 x 1` variable; panics as [`Tensor::item`] does.
     #[track_caller]
     pub fn item(&self) -> T {
         self.value.item()
@@ -142,6 +142,9 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// The matrix product, (m, k) times (k, n).
+    ///
+    /// # Panics
+    /// If `self` has not as many columns as `b` has rows, or the two stand on different tapes.
     #[track_caller]
     pub fn matmul(&self, b: &Var<'t, T>) -> Var<'t, T> {
         assert!(

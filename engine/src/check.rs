@@ -26,8 +26,7 @@ const FLOOR: f64 = 1e-4;
 const DIRECTIONS: usize = 32;
 const STEP: f64 = 1e-3;
 
-/// A gradient check that goes with an operator; the lists of cases are what the completeness tests
-/// go through.
+/// The gradient check of an operator. Tests go through the lists of cases, and miss none.
 pub struct Case {
     /// The name the operator records on tapes.
     pub operator: &'static str,
@@ -60,7 +59,7 @@ impl Case {
 pub struct Checked {
     /// The input.
     pub input: String,
-    /// The worst error met, relative to the gradient's scale.
+    /// The largest error, relative to the gradient's scale.
     pub error: f64,
     /// The Euclidean norm of its gradient: 0 where the output does not depend on it.
     pub norm: f64,
@@ -125,6 +124,9 @@ fn leaves<'t>(tape: &'t Tape<f64>, values: &[Tensor<f64>]) -> Vec<Var<'t, f64>> 
 ///
 /// # Errors
 /// The first coordinate or direction whose error is above [`TOLERANCE`].
+///
+/// # Panics
+/// If `f` does, or if a gradient has another shape than its input.
 pub fn check(
     operator: &str,
     stream: Stream,
@@ -301,7 +303,7 @@ mod tests {
 
     #[test]
     fn forgotten_accumulation_is_rejected() {
-        // y = x * x, whose pullback forgets that x stands there twice.
+        // y = x * x, whose pullback forgets that x is used twice.
         let stream = Seed(5).stream("accumulation");
         let x = normal(stream, 3, 3);
         let result = check("square", stream, &[("x", x)], |tape, x| {

@@ -2,8 +2,8 @@
 //!
 //! An operator that samples asks a [`Draws`] for its choice by name (`pilot.doc0.layer1.head0`).
 //! Live, the choice comes from the stream of that name; in replay it is whatever was recorded or
-//! injected. So gradients are checked at frozen draws, reference cases bring their own indices, and
-//! everything a method treats as a constant has a name that can be looked at.
+//! given. So gradients are checked at frozen draws, reference cases bring their own indices, and
+//! everything a method treats as a constant can be looked up by its name.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Every choice is drawn from `stream` and forgotten after use.
+    /// Every choice is drawn from `stream`, and not recorded.
     pub fn live(stream: Stream) -> Draws {
         Draws {
             stream,
@@ -62,7 +62,7 @@ impl Draws {
     /// The indices called `name`, all below `bound`.
     ///
     /// # Panics
-    /// If numbers were injected under that name, or an index that is not below `bound`.
+    /// If numbers were given under that name, or an index is not below `bound`.
     #[track_caller]
     pub fn indices(
         &self,
@@ -103,7 +103,7 @@ impl Draws {
     /// The random numbers called `name`.
     ///
     /// # Panics
-    /// If indices were injected under that name.
+    /// If indices were given under that name.
     #[track_caller]
     pub fn numbers(&self, name: &str, live: impl FnOnce(&mut Generator) -> Vec<f64>) -> Vec<f64> {
         let live = || Draw::Numbers(live(&mut self.stream.stream(name).generator()));
@@ -113,8 +113,8 @@ impl Draws {
         numbers
     }
 
-    /// Puts something that was computed, not drawn (the probabilities behind a choice) into the
-    /// record, for whoever looks; costs nothing when nobody records.
+    /// Records numbers that were computed, not drawn, such as the probabilities behind a choice. `numbers` is called
+    /// only if choices are recorded.
     pub fn note(&self, name: &str, numbers: impl FnOnce() -> Vec<f64>) {
         if let Some(log) = &self.log {
             log.borrow_mut()

@@ -9,7 +9,7 @@
 //! 5. [`params`]: named parameters;
 //! 6. [`rng`] and [`draws`]: randomness as a function of a seed and a path, and choices that can be
 //!    replayed;
-//! 7. [`trace`]: what a tape tells about itself.
+//! 7. [`trace`]: records of time, memory and norms of a tape.
 //!
 //! The lower one, the folder `kernel`, is to be trusted: [`real`] (f32 or f64), [`buffer`] (memory), [`mod@gemm`] (views
 //! and their product), [`cpu`] (which of two products computes) and [`mod@lanes`] (vector loops for the CPU at hand).
@@ -25,6 +25,18 @@
 //! assert_eq!(gradients.of(&x).data(), [6.0, 8.0]);
 //! ```
 //!
+//! # Without an operating system
+//!
+//! engine, ops and models compile for wasm32-unknown-unknown as they are, and compute there what they compute here
+//! (`models/wasm` runs every method in an interpreter). What is missing there:
+//!
+//! * a clock: only [`Tape::timed`] and [`Tape::traced`] read one, and panic there;
+//! * random numbers of the system: every generator is made from a [`Seed`], and `rand` is built without them;
+//! * threads: rayon runs everything on the caller's;
+//! * wide vectors: loops and products are compiled for the target as it is, and [`cpu::Product::FixedOrder`] is refused.
+//!
+//! # Tapes do not mix
+//!
 //! Variables of two tapes do not mix (an operator that is given some panics), and none outlives its
 //! tape:
 //!
@@ -36,6 +48,9 @@
 //!     tape.leaf("x", Tensor::scalar(1.0)) // error: `tape` does not live long enough
 //! }
 //! ```
+
+// Every public function that can fail or panic says when.
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod arithmetic;
 pub mod check;

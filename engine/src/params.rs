@@ -23,8 +23,8 @@ pub struct Params<T: Real> {
 /// A sum of gradients for every parameter: derefs to a slice of tensors, in the order of the
 /// parameters.
 ///
-/// The gradient of a table ends at the last row that was read (see [`Tensor::add_rows`]), and what
-/// lies beyond all gradients is not touched, neither to add to a sum nor to clear it.
+/// The gradient of a table ends at the last row that was read (see [`Tensor::add_rows`]). Rows that no gradient has
+/// reached are skipped, both in adding and in clearing.
 #[derive(Clone, Default)]
 pub struct GradientSums<T: Real> {
     sums: Vec<Tensor<T>>,
@@ -49,7 +49,7 @@ impl<T: Real> Params<T> {
     /// Adds a parameter.
     ///
     /// # Panics
-    /// If there is one of this name.
+    /// If there is a parameter of this name.
     pub fn add(&mut self, name: impl Into<String>, value: Tensor<T>) -> ParamId {
         let name = name.into();
         assert!(
@@ -62,8 +62,11 @@ impl<T: Real> Params<T> {
         ParamId(self.values.len() - 1)
     }
 
-    /// Says that a parameter is not trained: a constant that is kept with the others, which no
-    /// optimiser touches (weight decay would, without any gradient).
+    /// Makes a parameter a constant: kept with the others, never changed by an optimiser (whose weight decay would
+    /// change it without any gradient).
+    ///
+    /// # Panics
+    /// If `id` is that of other parameters and not in these.
     pub fn freeze(&mut self, id: ParamId) {
         self.frozen[id.0] = true;
     }
@@ -133,6 +136,9 @@ impl<T: Real> GradientSums<T> {
     }
 
     /// Adds the sums of other gradients of the same parameters.
+    ///
+    /// # Panics
+    /// If `other` has a sum that is larger than the one here.
     pub fn add(&mut self, other: &GradientSums<T>) {
         for (place, sum) in other.sums.iter().enumerate() {
             self.add_numbers(place, &sum.data()[..other.reached[place]]);
@@ -183,6 +189,9 @@ impl<'t, T: Real> Index<ParamId> for Bound<'t, T> {
 
 impl<T: Real> Bound<'_, T> {
     /// Adds the gradient of every parameter to its sum.
+    ///
+    /// # Panics
+    /// If the gradients are not those of this tape, or the sums not those of these parameters.
     pub fn accumulate(&self, mut gradients: Gradients<T>, sums: &mut GradientSums<T>) {
         for (place, leaf) in self.0.iter().enumerate() {
             if let Some(gradient) = gradients.take(leaf) {

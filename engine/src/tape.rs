@@ -44,7 +44,7 @@ struct Link<T: Real> {
     pullback: Option<Pullback<T>>,
 }
 
-/// A place on a tape: what [`Tape::record`] wants to know of a parent.
+/// A place on a tape: how [`Tape::record`] is told its parents.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     /// Of its tape.
@@ -88,7 +88,7 @@ impl<T: Real> Tape<T> {
         Self::with(false, Trace::none())
     }
 
-    /// An empty tape that keeps [`Record`]s of what its nodes take.
+    /// An empty tape that keeps [`Record`]s of what its nodes take. It panics where there is no clock (wasm32).
     pub fn timed() -> Self {
         Self::with(true, Trace::new(false))
     }
@@ -106,10 +106,12 @@ impl<T: Real> Tape<T> {
 
     /// A computed variable.
     ///
-    /// `pullback` takes the cotangent of `value` (same shape) and returns one cotangent a parent, of
-    /// the parent's shape; rows at its end may be left out where they are zero, as those of a table
-    /// that was not read so far. Each occurrence of a variable among the parents is one term of its gradient, so a
-    /// variable that is used twice is listed twice.
+    /// `pullback` takes the cotangent of `value` (same shape) and returns one cotangent a parent, of the parent's
+    /// shape, or shorter by rows of zeros at its end. List a variable twice if it is used twice: each place is one term
+    /// of its gradient.
+    ///
+    /// # Panics
+    /// If a parent stands on another tape.
     #[track_caller]
     pub fn record<const N: usize>(
         &self,
@@ -159,7 +161,7 @@ impl<T: Real> Tape<T> {
     /// The gradient of a `1 x 1` variable with respect to every leaf.
     ///
     /// # Panics
-    /// If `loss` is not `1 x 1`, or this tape has run backward before: its nodes are gone then.
+    /// If `loss` is not `1 x 1`, or as [`Tape::backward_from`] does.
     #[track_caller]
     pub fn backward(&self, loss: &Var<'_, T>) -> Gradients<T> {
         let (rows, cols) = loss.shape();
@@ -173,7 +175,8 @@ impl<T: Real> Tape<T> {
     /// The gradient of sum(output * cotangent) with respect to every leaf.
     ///
     /// # Panics
-    /// If the shapes differ, `output` stands on another tape, or this tape has run backward before.
+    /// If the shapes differ, `output` stands on another tape, this tape is [`Tape::forward_only`] or has run backward
+    /// before (its nodes are gone then), or a pullback returns a cotangent that does not fit its parent.
     #[track_caller]
     pub fn backward_from(&self, output: &Var<'_, T>, cotangent: Tensor<T>) -> Gradients<T> {
         self.check_start(output, &cotangent);
@@ -233,7 +236,7 @@ impl<T: Real> Tape<T> {
         self.links.borrow()[x.node.id].name
     }
 
-    /// What the tape tells about its nodes, in the order they were recorded; backward leaves it whole.
+    /// A record of every node, in the order in which they were recorded, before backward or after it.
     ///
     /// # Panics
     /// If it is neither [`Tape::timed`] nor [`Tape::traced`].
@@ -263,8 +266,7 @@ impl<T: Real> Gradients<T> {
     /// (or it was taken before).
     ///
     /// # Panics
-    /// If it is no leaf of the tape that ran backward: the cotangents of computed variables are not
-    /// kept.
+    /// If it is no leaf of the tape that ran backward: only leaves keep their cotangents.
     #[track_caller]
     pub fn take(&mut self, leaf: &Var<'_, T>) -> Option<Tensor<T>> {
         let id = self.leaf(leaf);

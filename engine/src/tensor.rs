@@ -88,7 +88,7 @@ impl<T: Real> Tensor<T> {
     /// alpha A B: A (m, k), B (k, n) to (m, n).
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If A has not as many columns as B has rows.
     #[track_caller]
     pub fn product(alpha: T, a: MatRef<'_, T>, b: MatRef<'_, T>) -> Self {
         let mut c = Self::stale(a.rows(), b.cols());
@@ -133,11 +133,14 @@ impl<T: Real> Tensor<T> {
     }
 
     /// Row i.
+    ///
+    /// # Panics
+    /// If there is no row i.
     pub fn row(&self, i: usize) -> &[T] {
         &self.data[i * self.cols..(i + 1) * self.cols]
     }
 
-    /// Row i, to be written.
+    /// Row i, to be written; panics as [`Tensor::row`] does.
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
         let cols = self.cols;
         &mut self.data_mut()[i * cols..(i + 1) * cols]
@@ -146,7 +149,7 @@ impl<T: Real> Tensor<T> {
     /// The only element of a `1 x 1` tensor.
     ///
     /// # Panics
-    /// If there are more or none.
+    /// If the tensor is not `1 x 1`.
     #[track_caller]
     pub fn item(&self) -> T {
         assert_eq!(
@@ -165,6 +168,9 @@ impl<T: Real> Tensor<T> {
     }
 
     /// The columns in `range` as a view: a head.
+    ///
+    /// # Panics
+    /// If `range` ends beyond the last column.
     pub fn cols_in(&self, range: Range<usize>) -> MatRef<'_, T> {
         self.view().cols_in(range)
     }
@@ -185,9 +191,8 @@ impl<T: Real> Tensor<T> {
         self.data.as_ptr() as usize
     }
 
-    /// The tensor for a result of the same shape as `self`: `self` itself where nobody else holds
-    /// it, else a copy. For operators that work in place (`self` is their last use of an input or
-    /// of a cotangent).
+    /// `self` where nobody else holds its numbers, else a copy: for operators that write their result over an input
+    /// or a cotangent which they use for the last time.
     pub fn into_owned(mut self) -> Self {
         self.data_mut();
         self
@@ -199,7 +204,7 @@ impl<T: Real> Tensor<T> {
     /// the gradient of a table can end at the last row that was read.
     ///
     /// # Panics
-    /// If the counts differ.
+    /// If the numbers of columns differ.
     #[track_caller]
     pub fn add_rows(self, other: Tensor<T>) -> Self {
         assert_eq!(

@@ -1,8 +1,8 @@
-//! What a tape tells about itself: a [`Record`] a node, for whoever looks at a tape or at the time it takes.
+//! Records of a tape: for every node a [`Record`] of its time, memory and norms.
 //!
-//! A plain tape tells nothing and asks no clock. A timed one ([`Tape::timed`](crate::Tape::timed)) notes what every
+//! A plain tape keeps none and reads no clock. A timed one ([`Tape::timed`](crate::Tape::timed)) notes what every
 //! node took, a traced one ([`Tape::traced`](crate::Tape::traced)) also the norms of values and cotangents and the bytes
-//! that are kept for backward. The tape calls [`Trace::forward`] when a node is recorded and [`Trace::backward`] before
+//! that are kept for backward. The tape calls `Trace::forward` when a node is recorded and `Trace::backward` before
 //! its pullback runs.
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use crate::gemm::multiply_adds;
 use crate::real::Real;
 use crate::tensor::Tensor;
 
-/// What a tape tells about one of its nodes.
+/// What one node of a tape is and took.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The operator.

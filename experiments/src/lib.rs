@@ -5,8 +5,8 @@
 //!    that are whole or not there; [`numbers`]: ranges, means, medians.
 //! 2. [`settings`]: the tasks, their budgets, and all settings of a run.
 //! 3. [`run`]: the folder of a run, and every file in it.
-//! 4. [`train`]: the loop. Begin with `train::trainer`, a training step.
-//! 5. [`show`]: curves and pages.
+//! 4. [`show`]: tables, curves and pages.
+//! 5. [`train`]: the loop. Begin with `train::trainer`, a training step.
 //! 6. [`commands`]: one file or folder a command.
 
 pub mod commands;

@@ -2,6 +2,7 @@
 //! the released code, models as inputs, and wrong flags.
 
 use crate::stopped::first_kept;
+use crate::support::{fits, has};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -57,10 +58,7 @@ fn the_number_of_threads_changes_no_bit() {
             .collect();
         names.sort();
         assert_eq!(names, ["approx.csv", "approx.svg"]);
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 80),
-            "{text}"
-        );
+        fits(&text);
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
         (text, read("approx.csv"), read("approx.svg"))
     };
@@ -137,10 +135,7 @@ fn the_order_of_figure_1_on_a_model_before_training() {
         "--attn",
         "skein,informer,vmean,linformer-fixed",
     ]);
-    assert!(
-        text.contains("init n=128: 4 trials, mean of 4 heads"),
-        "{text}"
-    );
+    has(&text, "init n=128: 4 trials, mean of 4 heads");
     assert!(text.contains("  16 yes, 32 yes\n"), "{text}");
 }
 
@@ -229,9 +224,9 @@ fn the_weights_of_a_run_are_read() {
     // These are not what the run has learnt from.
     let [nothing, said] = told(&[]);
     assert_eq!(nothing, "");
-    assert!(
-        said.contains("error: the data are not those of the run: SHA-256 "),
-        "{said}"
+    has(
+        &said,
+        "error: the data have changed since this run began: SHA-256 ",
     );
     let [other, said] = told(&["--data", &texts]);
     assert!(said.starts_with("data: ") && said.lines().next().unwrap().contains(&texts));
@@ -247,10 +242,7 @@ fn the_weights_of_a_run_are_read() {
         String::from_utf8(output.stderr).unwrap()
     };
     let message = refused(&["--run", &run_folder, "--n", "49"]);
-    assert!(
-        message.contains("--n 49: the model reads 48 tokens at most"),
-        "{message}"
-    );
+    has(&message, "--n 49: the model reads 48 tokens at most");
     // Before its test a run has no such file, but the best weights so far.
     fs::remove_file(&weights).unwrap();
     assert_eq!(with(&["--run", &run_folder]), of_run);
@@ -285,10 +277,7 @@ fn tables_that_disagree_or_are_damaged_are_failures() {
     };
     let (code, text, _) = with("vmean,64,0,1,0.72,0.3\nskeinformer,64,16,1,0.55,0.3");
     assert_eq!(code, Some(0), "{text}");
-    assert!(
-        text.contains("2 cells against the reference: 2 within 3"),
-        "{text}"
-    );
+    has(&text, "2 cells against the reference: 2 within 3");
     let (code, text, _) = with("skeinformer,64,16,1,5,0.1");
     assert_eq!(code, Some(1));
     assert!(
@@ -438,10 +427,7 @@ fn files_by_others_are_replaced_only_when_asked() {
         let output = run(&args(None));
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        assert!(
-            told.contains(" exists and is not by skein approx: "),
-            "{told}"
-        );
+        has(&told, " exists and is not by skein approx: ");
         assert!(told.contains("hint: --overwrite replaces it"), "{told}");
         assert_eq!(fs::read(&file).unwrap(), b"mine");
         printed(&args(Some("--overwrite")));
@@ -454,10 +440,7 @@ fn files_by_others_are_replaced_only_when_asked() {
 fn help_is_one_text_of_eighty_columns() {
     let help = printed(&["--help"]);
     assert_eq!(help, printed(&["-h"]));
-    assert!(
-        help.lines().all(|line| line.chars().count() <= 80),
-        "{help}"
-    );
+    fits(&help);
     assert!(!help.contains("\nwith\n"), "{help}");
 }
 

@@ -1,6 +1,7 @@
 //! `skein bench attention` as a process: what it prints and writes, and how it refuses.
 
 use crate::stopped::first_kept;
+use crate::support::{fits, has};
 use ops::attention::{names, registry};
 use std::fs;
 use std::process::Output;
@@ -26,9 +27,7 @@ fn every_method_has_a_row_a_record_and_a_place_in_the_legend() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{told}");
     let text = String::from_utf8(output.stdout).unwrap();
-    for line in text.lines() {
-        assert!(line.chars().count() <= 80, "{line}");
-    }
+    fits(&text);
     let csv = fs::read_to_string(out.join("attention.csv")).unwrap();
     let svg = fs::read_to_string(out.join("attention.svg")).unwrap();
     for name in names() {
@@ -56,10 +55,7 @@ fn methods_that_leave_nothing_out_are_marked() {
         .map(|entry| entry.name)
         .collect();
     assert_eq!(marked, expected, "{text}");
-    assert!(
-        text.lines().all(|line| line.chars().count() <= 80),
-        "{text}"
-    );
+    fits(&text);
     assert!(
         text.ends_with("\n*: the features reach n, so that this is exact attention\n"),
         "{text}"
@@ -97,10 +93,7 @@ fn files_by_others_are_replaced_only_when_asked() {
         let output = bench_attention(&args(None));
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        assert!(
-            told.contains(" exists and is not by skein bench attention: "),
-            "{told}"
-        );
+        has(&told, " exists and is not by skein bench attention: ");
         assert_eq!(fs::read(&file).unwrap(), b"mine");
         assert_eq!(
             bench_attention(&args(Some("--overwrite"))).status.code(),

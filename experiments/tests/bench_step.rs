@@ -1,5 +1,6 @@
 //! `skein bench step` as a process: one JSON line, and one line for a wrong flag.
 
+use crate::support::fits;
 use serde_json::Value;
 use std::process::Output;
 
@@ -62,9 +63,7 @@ fn a_profile_stands_beside_the_line() {
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
     let text = String::from_utf8(output.stderr).unwrap();
-    for line in text.lines() {
-        assert!(line.chars().count() <= 80, "{line}");
-    }
+    fits(&text);
     // Three examples of two layers; a step has all six.
     let calls = |name: &str| -> Option<usize> {
         let line = text.lines().find(|line| line.starts_with(name))?;

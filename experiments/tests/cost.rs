@@ -1,6 +1,7 @@
 //! `skein cost` as a process: cells in processes of their own, its files, and how it refuses.
 
 use crate::stopped::first_kept;
+use crate::support::has;
 use std::fs;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -76,10 +77,7 @@ fn a_text_by_somebody_else_is_not_replaced() {
     let output = cost(&args);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-    assert!(
-        told.contains("cost.md exists and is not by skein cost"),
-        "{told}"
-    );
+    has(&told, "cost.md exists and is not by skein cost");
     let kept = fs::read_to_string(&markdown).unwrap();
     assert_eq!(kept, "# What training takes\n");
     assert!(!folder.path().join("cost.csv").exists());
@@ -136,26 +134,26 @@ fn a_signal_stops_it_with_its_cell() {
     assert!(!kill("-0", &cell), "the cell goes on");
 }
 
-/// Linformer's projections do not fit into the memory that this process may have.
+/// Linformer with many features takes longer than a process may compute here.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_cannot_be_measured_does_not_take_the_others_along() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new");
     let output = Command::new("sh")
-        .args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -t 8; exec \"$0\" \"$@\""])
         .args([env!("CARGO_BIN_EXE_skein"), "cost"])
         .args(["--tasks", "image", "--attn", "linformer,vmean", "--out"])
         .arg(&out)
-        .args(["--features", "200000", "--batch", "1", "--seconds", "0"])
+        .args(["--features", "8000", "--batch", "1", "--seconds", "0"])
         .args(["--threads", "1"])
         .output()
         .unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(
-        told.contains("error: image, linformer, 1024 tokens, 1 examples: its process ended with"),
-        "{told}"
+    has(
+        &told,
+        "error: image, linformer, 1024 tokens, 1 examples: its process ended with",
     );
     assert!(
         told.ends_with("error: measurements missing: 1, see above\n"),

@@ -1,10 +1,11 @@
 //! The binary `data`: downloads from a server in this file, with everything that can go wrong on
 //! the way, and processes that verify, make and show.
 
+use crate::support::{has, names};
 use datasets::verify::Report;
 use datasets::{Black, Protocol, image, text};
 use experiments::commands::data::{Fetched, Get, Manifest};
-use experiments::settings::task::Task;
+use experiments::settings::choices::Task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use md5::{Digest, Md5};
@@ -180,15 +181,6 @@ fn failure(get: &Get, task: Task) -> String {
     }
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
 fn never() -> bool {
     false
 }
@@ -225,14 +217,8 @@ fn a_file_comes_once() {
     // What is there is looked at again.
     fs::write(get.cache.join("file.bin"), &bytes[1..]).unwrap();
     let error = failure(&get, Task::Image);
-    assert!(
-        error.contains("it has 299999 bytes, published: 300000"),
-        "{error}"
-    );
-    assert!(
-        error.contains("hint: remove the file to get it again"),
-        "{error}"
-    );
+    has(&error, "it has 299999 bytes, published: 300000");
+    has(&error, "hint: remove the file to get it again");
 }
 
 #[test]
@@ -358,10 +344,7 @@ fn a_wrong_byte_is_found_and_another_address_helps() {
     let mut get = get(manifest(&format!("{}/bad", server.url), &bytes), &cache);
     let error = assert_refused(&get);
     assert!(error.contains("its MD5 is "), "{error}");
-    assert!(
-        error.contains(&format!(", published: {}", md5(&bytes))),
-        "{error}"
-    );
+    has(&error, &format!(", published: {}", md5(&bytes)));
     get.mirrors = vec![
         format!("{}/bad", server.url),
         format!("{}/good/", server.url),
@@ -377,10 +360,7 @@ fn a_wrong_length_is_refused_before_the_first_byte() {
     let server = Server::new(move |_, _| whole(&body));
     let cache = tempfile::tempdir().unwrap();
     let error = assert_refused(&get(manifest(&server.url, &bytes), &cache));
-    assert!(
-        error.contains("it has 300004 bytes, published: 300000"),
-        "{error}"
-    );
+    has(&error, "it has 300004 bytes, published: 300000");
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -501,14 +481,8 @@ fn a_full_disk_is_found_before_the_first_request() {
     let mut manifest = manifest(&server.url, b"");
     manifest.archives[0].bytes = Some(1 << 60);
     let error = assert_refused(&get(manifest, &cache));
-    assert!(
-        error.contains("image needs about 1.15 EB more in "),
-        "{error}"
-    );
-    assert!(
-        error.contains("hint: free some space, or choose"),
-        "{error}"
-    );
+    has(&error, "image needs about 1.15 EB more in ");
+    has(&error, "hint: free some space, or choose");
     assert_eq!(server.requests().len(), 0);
 }
 
@@ -677,15 +651,9 @@ fn archives_of_all_kinds_are_unpacked_or_refused_by_their_kind() {
 #[test]
 fn an_archive_that_is_damaged_or_not_as_expected_leaves_no_folder() {
     let missing = unpacked(archive(&MEMBERS[1..])).unwrap_err();
-    assert!(
-        missing.contains("there is no reviews/train/neg/*.txt in it"),
-        "{missing}"
-    );
+    has(&missing, "there is no reviews/train/neg/*.txt in it");
     // Other tasks may use the same archive, which is intact.
-    assert!(
-        missing.contains("hint: remove the file to get it again"),
-        "{missing}"
-    );
+    has(&missing, "hint: remove the file to get it again");
     let twice = unpacked(archive(&[MEMBERS, MEMBERS].concat())).unwrap_err();
     assert!(twice.contains("0_1.txt is in it twice"), "{twice}");
     let huge = [0; 3000];
@@ -693,10 +661,7 @@ fn an_archive_that_is_damaged_or_not_as_expected_leaves_no_folder() {
         &[&MEMBERS[..], &[("reviews/test/pos/2.txt", &huge)]].concat(),
     ));
     let more = more.unwrap_err();
-    assert!(
-        more.contains("there is far more in it than expected"),
-        "{more}"
-    );
+    has(&more, "there is far more in it than expected");
 
     let good = archive(&MEMBERS);
     let end = good.len();
@@ -710,9 +675,9 @@ fn an_archive_that_is_damaged_or_not_as_expected_leaves_no_folder() {
     ] {
         let error = unpacked(damaged).unwrap_err();
         assert!(error.contains("cannot unpack"), "{error}");
-        assert!(
-            error.contains("reviews.tar.gz.damaged now\nhint: the same command gets it again"),
-            "{error}"
+        has(
+            &error,
+            "reviews.tar.gz.damaged now\nhint: the same command gets it again",
         );
     }
 }
@@ -1006,16 +971,10 @@ fn made_expressions_verify_until_a_target_is_wrong() {
     assert_eq!(names(&root.path().join("made")), ["listops-s5"]);
 
     let page = succeed(root.path(), "verify listops made/listops-s5");
-    assert!(
-        page.contains("basic_train.tsv: 30 of 30 Targets confirmed"),
-        "{page}"
-    );
+    has(&page, "basic_train.tsv: 30 of 30 Targets confirmed");
     assert!(page.contains("not as published:"), "{page}");
     let [_, stderr] = refuse(root.path(), "verify listops made/listops-s5 --published", 1);
-    assert!(
-        stderr.contains("4 differences from the published data"),
-        "{stderr}"
-    );
+    has(&stderr, "4 differences from the published data");
 
     let file = set.join("basic_val.tsv");
     let text = fs::read_to_string(&file).unwrap();
@@ -1030,10 +989,7 @@ fn made_expressions_verify_until_a_target_is_wrong() {
         "wrong:\n  basic_val.tsv, line 4: the Target is {other}, the value of the expression {target}\n"
     );
     assert!(page.contains(&fault), "{page}");
-    assert!(
-        stderr.contains("made/listops-s5: 1 thing in it is wrong"),
-        "{stderr}"
-    );
+    has(&stderr, "made/listops-s5: 1 thing in it is wrong");
 
     lines[3] = "no expression\t3";
     fs::write(&file, lines.join("\r\n")).unwrap();
@@ -1059,15 +1015,9 @@ fn made_sets_are_shown_and_replaced_only_when_asked() {
         succeed(root.path(), &make);
         let record = fs::read_to_string(root.path().join(format!("sets/{task}/made.toml")));
         let record = record.unwrap();
-        assert!(
-            record.contains(&format!("task = \"{task}\"\nseed = 2022\n")),
-            "{record}"
-        );
+        has(&record, &format!("task = \"{task}\"\nseed = 2022\n"));
         let page = succeed(root.path(), &format!("verify {task} sets/{task}"));
-        assert!(
-            page.contains("not as published:\n  made by data make\n"),
-            "{page}"
-        );
+        has(&page, "not as published:\n  made by data make\n");
         let shown = succeed(
             root.path(),
             &format!("show {task} --data sets/{task} --count 2"),
@@ -1200,10 +1150,7 @@ fn pictures_are_drawn_in_characters_and_as_a_png() {
     let png = fs::read(root.path().join("sheet.png")).unwrap();
     assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
     let [_, stderr] = refuse(root.path(), "show image --out sheet.png", 2);
-    assert!(
-        stderr.contains("sheet.png exists: nothing was written"),
-        "{stderr}"
-    );
+    has(&stderr, "sheet.png exists: nothing was written");
     succeed(
         root.path(),
         "show image --data builtin --out sheet.png --overwrite",
@@ -1231,24 +1178,15 @@ fn what_is_in_the_cache_is_found() {
     assert!(stdout.starts_with("built-in reviews"), "{stdout}");
     // It is there, so nothing is downloaded; it is looked at, and it is not what was published.
     let [stdout, stderr] = with_cache("get text");
-    assert!(
-        stdout.contains("train texts: 60, published: 25000"),
-        "{stdout}"
-    );
-    assert!(
-        stderr.contains("aclImdb is not as published\nhint: remove it"),
-        "{stderr}"
-    );
+    has(&stdout, "train texts: 60, published: 25000");
+    has(&stderr, "aclImdb is not as published\nhint: remove it");
     // A cache that is no folder.
     let [_, stderr] = refuse(
         root.path(),
         "get image --cache skein-lab/aclImdb/made.toml",
         1,
     );
-    assert!(
-        stderr.contains("cannot create skein-lab/aclImdb/made.toml: "),
-        "{stderr}"
-    );
+    has(&stderr, "cannot create skein-lab/aclImdb/made.toml: ");
 }
 
 /// A mirror that has begun to send what it says to be the published reviews, and sends a byte now
@@ -1285,10 +1223,7 @@ fn a_signal_stops_a_download_and_leaves_what_has_come() {
     let [stdout, stderr] = printed(&output);
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert_eq!(stdout, "");
-    assert!(
-        stderr.contains("aclImdb_v1.tar.gz: 0 B of 84.13 MB (0%)"),
-        "{stderr}"
-    );
+    has(&stderr, "aclImdb_v1.tar.gz: 0 B of 84.13 MB (0%)");
     let last = stderr.lines().last().unwrap();
     assert!(last.starts_with("stopped: 10."), "{stderr}");
     assert!(

@@ -3,6 +3,7 @@
 //! Runs are tiny, on texts that this file writes; the built-in corpus, which takes a second to
 //! make, is for `losses.rs`.
 
+use crate::support::{fits, has, names, stderr, stdout};
 use engine::cpu::Product;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -54,14 +55,6 @@ fn resume(folder: &Path, flags: &str) -> Command {
     command.args([OsStr::new("--resume"), folder.as_os_str()]);
     command.args(flags.split_whitespace());
     command
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// Runs a command that is expected to end well.
@@ -123,15 +116,6 @@ fn write_texts(folder: &Path) {
             }
         }
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 fn assert_same(one: &Path, other: &Path, files: &[&str]) {
@@ -213,10 +197,7 @@ fn a_run_keeps_its_product() {
     let at = |name: &str| folder.path().join(name);
     if !Product::FixedOrder.is_available() {
         let error = refuse(new_run(&at("run"), "--product fixed-order"), 2);
-        assert!(
-            error.contains("expected AVX2 and FMA, or AVX-512"),
-            "{error}"
-        );
+        has(&error, "expected AVX2 and FMA, or AVX-512");
         assert!(error.contains("hint: --product matrixmultiply"), "{error}");
         assert!(!at("run").exists());
         return;
@@ -225,10 +206,7 @@ fn a_run_keeps_its_product() {
     succeed(new_run(&whole, "--product fixed-order"));
     succeed(new_run(&parts, "--product fixed-order --stop-after 5"));
     let error = refuse(resume(&parts, "--product matrixmultiply"), 2);
-    assert!(
-        error.contains("--product cannot be given with --resume"),
-        "{error}"
-    );
+    has(&error, "--product cannot be given with --resume");
     succeed(resume(&parts, ""));
     assert_same_run(&whole, &parts);
 
@@ -333,10 +311,7 @@ fn a_run_tells_what_it_does_and_what_came_of_it() {
     ];
     assert_eq!(rows, expected);
     // The texts are easy: what trains, learns them.
-    assert!(
-        answer.contains("test accuracy   100.00% of 16 examples"),
-        "{answer}"
-    );
+    has(&answer, "test accuracy   100.00% of 16 examples");
     let expected = [
         "best.bin",
         "checkpoint-12.bin",
@@ -661,10 +636,7 @@ fn a_run_keeps_its_configuration_and_its_data() {
     assert_same(&whole, &run, &["metrics.jsonl", "weights.safetensors"]);
 
     let error = refuse(resume(&run, ""), 2);
-    assert!(
-        error.contains("has ended: expected one that can go on"),
-        "{error}"
-    );
+    has(&error, "has ended: expected one that can go on");
 }
 
 // Bad input.
@@ -755,10 +727,7 @@ fn folders_that_cannot_be_a_run_are_refused() {
     fs::create_dir(path("thesis")).unwrap();
     fs::write(path("thesis/thesis.tex"), "years of work").unwrap();
     let error = refuse(new_run(&path("thesis"), ""), 2);
-    assert!(
-        error.contains("thesis exists: expected the name of a new folder"),
-        "{error}"
-    );
+    has(&error, "thesis exists: expected the name of a new folder");
     let error = refuse(new_run(&path("thesis"), "--overwrite"), 2);
     assert!(error.contains("it is not the folder of a run"), "{error}");
     let error = refuse(new_run(&path("thesis/thesis.tex/run"), ""), 1);
@@ -782,10 +751,7 @@ fn an_existing_run_is_replaced_only_when_asked() {
     let run = folder.path().join("run");
     succeed(new_run(&run, "--stop-after 1"));
     let error = refuse(new_run(&run, ""), 2);
-    assert!(
-        error.contains("exists: expected the name of a new folder"),
-        "{error}"
-    );
+    has(&error, "exists: expected the name of a new folder");
     let expected = "hint: --overwrite replaces the run in it, --resume FOLDER continues it";
     assert!(error.ends_with(expected), "{error}");
     assert!(run.join("checkpoint-1.bin").exists());
@@ -807,10 +773,7 @@ fn a_run_is_replaced_where_it_is_or_not_at_all() {
     let before = names(&path("run"));
     // There is no room for the first checkpoint of the new one.
     let error = refuse(limited(&new_run(&path("run"), "--overwrite"), 100), 1);
-    assert!(
-        error.contains("checkpoint-0.bin: File too large"),
-        "{error}"
-    );
+    has(&error, "checkpoint-0.bin: File too large");
     assert_eq!(names(&path("run")), before);
 
     std::os::unix::fs::symlink("run", path("link")).unwrap();
@@ -838,10 +801,7 @@ fn an_unwritable_folder_is_refused() {
         let error = refuse(new_run(&locked.join("run"), ""), 1);
         assert!(error.contains("cannot create"), "{error}");
         assert!(error.contains("ermission denied"), "{error}");
-        assert!(
-            error.contains("\nhint: choose a place that you may use"),
-            "{error}"
-        );
+        has(&error, "\nhint: choose a place that you may use");
     }
     #[cfg(target_os = "linux")]
     {
@@ -868,14 +828,8 @@ fn a_full_disk_loses_nothing_that_was_saved() {
 
     // A run that cannot even write its first checkpoint leaves no folder.
     let error = refuse(limited(&new_run(&run, ""), 100), 1);
-    assert!(
-        error.contains("checkpoint-0.bin: File too large"),
-        "{error}"
-    );
-    assert!(
-        error.contains("\nhint: raise the limit on file sizes"),
-        "{error}"
-    );
+    has(&error, "checkpoint-0.bin: File too large");
+    has(&error, "\nhint: raise the limit on file sizes");
     assert!(!run.exists());
 
     succeed(new_run(&run, "--stop-after 4"));
@@ -938,10 +892,7 @@ fn help_and_list_fit_eighty_columns() {
         let text = stdout(&output);
         assert!(stderr(&output).is_empty() && !text.is_empty(), "{flag}");
         if flag != "--list" {
-            assert!(
-                text.lines().all(|line| line.chars().count() <= 80),
-                "{text}"
-            );
+            fits(&text);
         }
     }
 }
@@ -1007,8 +958,5 @@ fn an_answer_that_cannot_be_written_is_an_error() {
     command.arg("--list");
     command.stdout(File::options().write(true).open("/dev/full").unwrap());
     let error = refuse(command, 1);
-    assert!(
-        error.contains("cannot write to standard output: No space left"),
-        "{error}"
-    );
+    has(&error, "cannot write to standard output: No space left");
 }

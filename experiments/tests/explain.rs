@@ -1,9 +1,10 @@
 //! What `explain` prints, for every method.
 
+use crate::support::{has, stdout};
 use ops::attention::names;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 fn command(args: &[&str]) -> Command {
     let mut command = crate::skein("explain");
@@ -11,18 +12,14 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-fn printed(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
 #[test]
 fn every_method_shows_where_each_gradient_is_written() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let methods = experiments::settings::flags::methods();
+    let methods = experiments::settings::help::methods();
     for name in names() {
         let output = command(&["--attn", name]).output().unwrap();
         assert!(output.status.success());
-        let text = printed(&output);
+        let text = stdout(&output);
         let about = text
             .lines()
             .next()
@@ -61,7 +58,7 @@ fn every_method_shows_where_each_gradient_is_written() {
 fn numbers_other_than_the_times_are_those_of_the_seed() {
     let without_times = |seed: &str| {
         let output = command(&["--attn", "skein", "--seed", seed, "--tokens", "5"]).output();
-        let text = printed(&output.unwrap());
+        let text = stdout(&output.unwrap());
         let lines = text.lines().take_while(|line| !line.contains("operator"));
         lines.map(str::to_string).collect::<Vec<_>>()
     };
@@ -77,26 +74,17 @@ fn wrong_flags_say_what_was_expected() {
         String::from_utf8(output.stderr).unwrap()
     };
     let message = wrong(&["--attn", "skien"]);
-    assert!(
-        message.contains("`skien`: expected one of softmax, "),
-        "{message}"
-    );
+    has(&message, "`skien`: expected one of softmax, ");
     let message = wrong(&["--attn", "skein", "--tokens", "0"]);
-    assert!(
-        message.contains("expected a whole number from 1 to 16384"),
-        "{message}"
-    );
+    has(&message, "expected a whole number from 1 to 16384");
     let message = wrong(&["--attn", "skein", "--features", "many"]);
-    assert!(
-        message.contains("expected a whole number from 1 to 16384"),
-        "{message}"
-    );
+    has(&message, "expected a whole number from 1 to 16384");
     assert!(wrong(&[]).contains("--attn <NAME>"));
 }
 
 #[test]
 fn help_is_one_text_of_eighty_columns() {
-    let help = |flag| printed(&command(&[flag]).output().unwrap());
+    let help = |flag| stdout(&command(&[flag]).output().unwrap());
     assert_eq!(help("--help"), help("-h"));
     assert!(
         help("-h").lines().all(|line| line.chars().count() <= 80),

@@ -3,8 +3,8 @@
 
 use datasets::{Dataset, Encoding, Example, Split};
 use engine::Seed;
-use experiments::settings::config::{Budget, Config, Protocol};
-use experiments::settings::task::Task;
+use experiments::settings::choices::{Budget, Protocol, Task};
+use experiments::settings::config::Config;
 use experiments::train::trainer::Trainer;
 use ops::attention::names;
 use std::ops::ControlFlow;

@@ -4,9 +4,9 @@
 
 use experiments::commands::data::found;
 use experiments::run::folder::Run;
+use experiments::settings::choices::Task;
 use experiments::settings::config::Config;
-use experiments::settings::flags::Flags;
-use experiments::settings::task::Task;
+use experiments::settings::given::Flags;
 use experiments::terminal::error::Result;
 use experiments::terminal::interrupt::{INTERRUPTED, Interrupt};
 use experiments::terminal::output::exit;

@@ -103,7 +103,7 @@ fn every_operator_is_where_the_document_says() {
 #[test]
 fn the_methods_are_those_of_the_registry() {
     let text = document("docs/methods.md");
-    let methods = experiments::settings::flags::methods();
+    let methods = experiments::settings::help::methods();
     let block = format!("```text\n{methods}```\n");
     assert!(text.contains(&block), "docs/methods.md should say\n{block}");
 
@@ -139,7 +139,7 @@ fn the_methods_are_those_of_the_registry() {
             .unwrap()
             .trim_start_matches("../");
         assert!(
-            document(file).contains(&format!("name: \"{name}\"")),
+            document(file).contains(&format!("\"{name}\"")),
             "{name}, {file}"
         );
         assert!(

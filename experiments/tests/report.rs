@@ -2,6 +2,7 @@
 //! light however long the run was, and shows itself in a browser without a complaint and without being wider than a
 //! phone.
 
+use crate::support::{copy, fits, has, refused};
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
@@ -26,14 +27,6 @@ fn report(args: &[&Path]) -> Output {
 fn succeed(output: &Output) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
-}
-
-fn refused(output: &Output, code: i32) -> String {
-    let told = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    assert!(told.starts_with("error: "), "{told}");
-    assert!(told.lines().count() <= 2, "{told}");
-    told
 }
 
 /// A run that has ended, of texts in a folder whose name would be HTML.
@@ -64,14 +57,6 @@ fn ended() -> &'static Path {
 
 fn page(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
-}
-
-fn copy(run: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(run).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
 }
 
 /// A run of 50,000 steps, as its files would have it, with an evaluation every 50.
@@ -299,9 +284,9 @@ fn what_runs_were_computed_from_and_by_is_among_the_settings() {
         html
     };
     let html = compared();
-    assert!(
-        html.contains("Settings that differ</h2>\n<p class=\"soft\">None.</p>"),
-        "{html}"
+    has(
+        &html,
+        "Settings that differ</h2>\n<p class=\"soft\">None.</p>",
     );
     let environment: toml::Table = page(&one.join("environment.toml")).parse().unwrap();
     let start = &environment["start"][0];
@@ -458,10 +443,7 @@ fn help_fits_eighty_columns() {
     let output = report(&[Path::new("--help")]);
     succeed(&output);
     let help = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        help.lines().all(|line| line.chars().count() <= 80),
-        "{help}"
-    );
+    fits(&help);
 }
 
 #[test]
@@ -472,10 +454,7 @@ fn what_is_no_run_and_what_is_no_report_is_refused() {
     let thesis = folder.path().join("thesis.html");
     fs::write(&thesis, "years of work").unwrap();
     let told = refused(&report(&[ended(), Path::new("--out"), &thesis]), 2);
-    assert!(
-        told.contains("thesis.html exists and is no report"),
-        "{told}"
-    );
+    has(&told, "thesis.html exists and is no report");
     assert_eq!(page(&thesis), "years of work");
     let flags = [
         ended(),
@@ -495,10 +474,7 @@ fn what_is_no_run_and_what_is_no_report_is_refused() {
     fs::write(run.join("metrics.jsonl"), "{\"step\":1}\n").unwrap();
     let before = page(&run.join("report.html"));
     let told = refused(&report(&[&run]), 1);
-    assert!(
-        told.contains("metrics.jsonl:1: expected a line of the run"),
-        "{told}"
-    );
+    has(&told, "metrics.jsonl:1: expected a line of the run");
     assert_eq!(page(&run.join("report.html")), before);
 }
 

@@ -1,11 +1,12 @@
 //! sweep from outside: several processes on one grid, signals, `kill -9`, cells that fail, and runs
 //! that are those of exp_text to the byte. For Unix.
 
+use crate::support::{has, printed, stderr, stdout};
 use engine::cpu::Product;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Files that equal runs have equal, byte for byte.
@@ -93,18 +94,8 @@ impl Place {
     }
 }
 
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
 fn succeed(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    stdout(&output)
+    printed(&command.output().unwrap())
 }
 
 /// "4 of 4 runs in ... have ended, 3 of them now": 3.
@@ -231,10 +222,7 @@ fn a_plan_shows_features_beside_the_lengths_of_the_data() {
         succeed(command)
     };
     let below = list("text.features=8");
-    assert!(
-        below.contains("\n  features 8, learning rate 0.001, data /"),
-        "{below}"
-    );
+    has(&below, "\n  features 8, learning rate 0.001, data /");
     let lengths = "\n  tokens of all 50 examples:\n    shortest 14, first quartile ";
     assert!(
         below.contains(lengths) && below.contains(", longest 64\n"),
@@ -281,9 +269,9 @@ fn ablations_that_sketch_nothing_are_refused() {
         let expected = "error: text-skein-s1: 64 features leave nothing to sketch, the longest example has 64 tokens: \
                         expected fewer than its first quartile, ";
         assert!(told.starts_with(expected), "{told}");
-        assert!(
-            told.contains("\nhint: lower --features, as with --set text.features="),
-            "{told}"
+        has(
+            &told,
+            "\nhint: lower --features, as with --set text.features=",
         );
         assert!(!place.grid().exists());
     }
@@ -610,10 +598,7 @@ fn other_settings_are_refused_before_anything_is_trained() {
     let output = place.sweep(13).output().unwrap();
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(
-        told.contains("the run has `steps = 12`, expected `steps = 13`"),
-        "{told}"
-    );
+    has(&told, "the run has `steps = 12`, expected `steps = 13`");
     assert_eq!(told.lines().count(), 2, "{told}");
     assert_eq!(fs::read_dir(place.grid()).unwrap().count(), 2); // The run, and the locks.
 

@@ -1,7 +1,8 @@
 //! table from outside, on folders of runs that are written here.
 
-use experiments::settings::config::{Budget, Config};
-use experiments::settings::task::Task;
+use crate::support::{fits, has};
+use experiments::settings::choices::{Budget, Task};
+use experiments::settings::config::Config;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -106,9 +107,7 @@ fn markdown() {
     let folder = tempfile::tempdir().unwrap();
     grid(folder.path());
     let text = stdout(table(&[folder.path()], ""));
-    for line in text.lines() {
-        assert!(line.chars().count() <= 80, "{line}");
-    }
+    fits(&text);
     let expected = "\
 Test accuracy, %: mean ± standard deviation (runs); the paper's beside it
 
@@ -181,11 +180,7 @@ fn csv() {
     let expected = "Text,text,skein,3,1 2 3,64,1.7320508075688772,softmax-nodrop,3,\
                     0.5773502691896257,3,62.47,173954,";
     assert!(lines[3].starts_with(expected), "{}", lines[3]);
-    assert!(
-        lines[3].contains(",\"texts, \"\"made\"\" here\","),
-        "{}",
-        lines[3]
-    );
+    has(&lines[3], ",\"texts, \"\"made\"\" here\",");
     assert!(
         lines[4].starts_with("ListOps,listops,softmax-nodrop,1,2,37.5,,"),
         "{}",
@@ -200,10 +195,7 @@ fn five_tasks_have_an_average_and_more_than_one_table() {
         write_run(folder.path(), task, "skein", 1, 40.0 + i as f64, None);
     }
     let text = stdout(table(&[folder.path()], ""));
-    assert!(
-        text.lines().all(|line| line.chars().count() <= 80),
-        "{text}"
-    );
+    fits(&text);
     let cells: Vec<&str> = text.split('|').map(str::trim).collect();
     let average = cells.windows(2).any(|pair| pair == ["42.00", "58.08"]);
     assert!(average && cells.contains(&"Avg"), "{text}");
@@ -286,9 +278,9 @@ fn runs_of_other_settings_have_a_column_of_their_own() {
         );
     }
     let text = stdout(table(&[folder.path()], ""));
-    assert!(
-        text.contains("| skein           | 60.50 ± 0.71 (2) | 62.47 | 70.00 (1) | 62.47 |"),
-        "{text}"
+    has(
+        &text,
+        "| skein           | 60.50 ± 0.71 (2) | 62.47 | 70.00 (1) | 62.47 |",
     );
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (title, batch) in [("Text (a)", 32), ("Text (b)", 64)] {
@@ -356,10 +348,7 @@ fn runs_that_something_else_has_computed_are_not_averaged_unasked() {
             groups(what, here, other)
         );
         assert!(told.starts_with(&expected), "{told}");
-        assert!(
-            told.contains("average over all of them with --mix\n"),
-            "{told}"
-        );
+        has(&told, "average over all of them with --mix\n");
         let mixed = flat(stdout(table(&[folder.path()], "--mix")));
         assert!(mixed.contains("| 61.00 ± 1.41 (2) |"), "{mixed}");
         let what = format!("averaged over runs that differ in {what}, as --mix has it: ");
@@ -385,10 +374,7 @@ fn a_mixture_has_every_run_and_pairs_of_one_origin() {
     let told = refused(table(&[folder.path()], ""), 2);
     for group in there.chunks(2) {
         // By method in the order of the registry.
-        assert!(
-            told.contains(&format!("({} and 1 more)", group[0].display())),
-            "{told}"
-        );
+        has(&told, &format!("({} and 1 more)", group[0].display()));
     }
     let text = stdout(table(&[folder.path()], "--mix"));
     assert!(text.contains("| 67.50 ± 9.19 (2) |"), "{text}");
@@ -639,10 +625,7 @@ fn wrong_input_is_one_line_and_a_hint() {
     );
     let run = write_run(empty, Task::Text, "skein", 1, 60.0, None);
     let told = refused(table(&[empty], "--against softmax"), 2);
-    assert!(
-        told.contains("none of the runs is of it; expected one of skein"),
-        "{told}"
-    );
+    has(&told, "none of the runs is of it; expected one of skein");
     assert!(refused(table(&[empty], "--format html"), 2).contains("markdown, latex, csv"));
 
     let result = fs::read_to_string(run.join("result.json")).unwrap();
@@ -693,10 +676,7 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
         }
     }
     let told = refused(draw("--sensitivity"), 2);
-    assert!(
-        told.contains("sweep --preset sensitivity makes such runs"),
-        "{told}"
-    );
+    has(&told, "sweep --preset sensitivity makes such runs");
     assert!(!image.exists());
     stdout(draw("--curves"));
     let svg = fs::read_to_string(&image).unwrap();
@@ -769,10 +749,7 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
         });
     }
     let told = refused(draw("--sensitivity"), 2);
-    assert!(
-        told.contains("no runs differ in nothing but learning rate"),
-        "{told}"
-    );
+    has(&told, "no runs differ in nothing but learning rate");
 
     let mut command = crate::skein("table");
     command.arg(&grid).args(["--sensitivity", "thesis.tex"]);

@@ -1,9 +1,10 @@
 //! The five tasks as their users run them. What all have in common is tested through exp_text, in
 //! `exp_text.rs`.
 
+use crate::support::{fits, stderr};
 use datasets::listops;
-use experiments::settings::config::{Budget, Config};
-use experiments::settings::task::Task;
+use experiments::settings::choices::{Budget, Task};
+use experiments::settings::config::Config;
 use experiments::train::trainer::Trainer;
 use serde_json::Value;
 use std::fs;
@@ -21,10 +22,6 @@ fn run(task: Task, flags: &str) -> Output {
     let mut command = Command::new(binary);
     command.args(flags.split_whitespace());
     command.output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[test]
@@ -120,10 +117,7 @@ fn help_names_the_task_and_fits_eighty_columns() {
         let output = run(task, "--help");
         let help = String::from_utf8(output.stdout).unwrap();
         assert!(help.contains(task.about()), "{help}");
-        assert!(
-            help.lines().all(|line| line.chars().count() <= 80),
-            "{help}"
-        );
+        fits(&help);
         for budget in ["smoke", "quick", "paper"] {
             let flags = format!("--budget {budget} --data builtin --print-config");
             let output = run(task, &flags);

@@ -1,6 +1,7 @@
 //! `skein theory`: bounds hold, the same numbers for any number of threads, and wrong flags.
 
 use crate::stopped::first_kept;
+use crate::support::{fits, has};
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
@@ -30,10 +31,7 @@ fn bounds_hold_and_the_number_of_threads_changes_no_bit() {
             String::from_utf8_lossy(&output.stderr)
         );
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 80),
-            "{text}"
-        );
+        fits(&text);
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
         let names = ["proposition1.csv", "lemma1.csv", "theory.svg"];
         assert_eq!(fs::read_dir(&out).unwrap().count(), names.len());
@@ -107,10 +105,7 @@ fn files_by_others_are_replaced_only_when_asked() {
         let output = run(&args(None));
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        assert!(
-            told.contains(" exists and is not by skein theory: "),
-            "{told}"
-        );
+        has(&told, " exists and is not by skein theory: ");
         assert_eq!(fs::read(&file).unwrap(), b"mine");
         assert_eq!(run(&args(Some("--overwrite"))).status.code(), Some(0));
         assert_ne!(fs::read(&file).unwrap(), b"mine");

@@ -11,16 +11,16 @@
 //! β₁ may change from step to step (a cycled momentum, see [`crate::schedule`]); the correction 1 - β₁ᵗ then uses the
 //! current one, as PyTorch does. Everything that is the same for all numbers is computed in f64 and rounded once.
 //!
-//! A gradient whose square is not finite (in f32 one of 1.8e19 and more) would make v infinite, for good: its parameter
-//! would never move again, and no loss would tell. Such a step is refused before anything changes.
+//! A gradient whose square is not finite (in f32, 1.8e19 or more) would make v infinite for the rest of the run: its
+//! parameter would never move again, and no loss would show it. Such a step is refused before anything changes.
 
 use engine::lanes::fold;
 use engine::{Params, Real, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// β₂, the memory of squared gradients.
+/// β₂, the decay of the mean of squared gradients.
 pub const BETA2: f64 = 0.999;
-/// ε, what is added to their root.
+/// ε, added to the root of that mean.
 pub const EPSILON: f64 = 1e-6;
 
 /// The state of the optimiser; serialised, it is part of a checkpoint.
@@ -84,7 +84,7 @@ impl<T: Real> AdamW<T> {
         }
     }
 
-    /// This state was made for parameters of these shapes: to be asked of one that comes from a checkpoint.
+    /// Whether this state was made for parameters of these sizes: ask it of a state from a checkpoint.
     pub fn fits(&self, params: &Params<T>) -> bool {
         let fits = |state: &[Vec<T>]| {
             let lengths = state.iter().map(Vec::len);
@@ -96,10 +96,11 @@ impl<T: Real> AdamW<T> {
     /// One step along the summed gradients, at a rate and a β₁ of this step.
     ///
     /// # Errors
-    /// If a gradient or the rate is too large for `T`: then neither the state nor a parameter has changed.
+    /// If the square of a gradient, or the rate with its correction, is not finite in `T`. Then neither the state nor a
+    /// parameter has changed.
     ///
     /// # Panics
-    /// If the state or the gradients do not fit the parameters.
+    /// If the state or the gradients are not those of parameters of these sizes.
     #[track_caller]
     pub fn step(
         &mut self,

@@ -12,7 +12,7 @@ use ops::attention::Attention;
 use crate::config::ModelConfig;
 use crate::document::Document;
 use crate::encoder::{Encoder, Pass};
-use crate::parts::{Linear, Start};
+use crate::parts::{Initialiser, Linear};
 
 /// A classifier of documents or of pairs. It holds no number: parameters are bound to every tape anew, so that many
 /// threads use one model.
@@ -25,8 +25,8 @@ pub struct Model<T: Real> {
 }
 
 impl<T: Real> Model<T> {
-    /// How many numbers the parameters of such a model are, before any of them is made. A float, since sizes that come
-    /// from outside may multiply to more than an integer holds.
+    /// How many numbers the parameters of such a model hold, computed without making it. A float, since sizes from
+    /// outside may multiply to more than an integer holds.
     pub fn numbers(config: &ModelConfig, method: &dyn Attention<T>) -> f64 {
         let [
             vocabulary,
@@ -66,7 +66,7 @@ impl<T: Real> Model<T> {
     /// A model around an attention method, and its parameters at their start.
     ///
     /// # Panics
-    /// If `config` is not valid; [`ModelConfig::validate`] says so without panic.
+    /// If `config` is not valid; [`ModelConfig::validate`] returns that as an error.
     #[track_caller]
     pub fn new(
         config: ModelConfig,
@@ -77,7 +77,7 @@ impl<T: Real> Model<T> {
             panic!("{error}");
         }
         let mut params = Params::default();
-        let mut start = Start {
+        let mut start = Initialiser {
             params: &mut params,
             stream: seed.stream("init"),
             embedding_std: config.embedding_std,
@@ -116,7 +116,9 @@ impl<T: Real> Model<T> {
     /// tokens counts as a pooled vector of zeros, as one that is all padding does in the reference.
     ///
     /// # Panics
-    /// If the number of documents, a token or a position does not fit this model, or if positions do not rise.
+    /// If there are not as many documents as [`ModelConfig::documents`], a token is not below
+    /// [`ModelConfig::vocabulary`], a position not below [`ModelConfig::positions`], positions do not rise, or a
+    /// document has not one position for each token.
     #[track_caller]
     pub fn logits<'t>(
         &self,
@@ -157,7 +159,7 @@ impl<T: Real> Model<T> {
     /// The cross-entropy of one example's logits and its label, (1, 1); see [`Model::logits`].
     ///
     /// # Panics
-    /// If the label is no class of this model, or as [`Model::logits`] does.
+    /// If the label is not below [`ModelConfig::classes`], or as [`Model::logits`] does.
     #[track_caller]
     pub fn loss<'t>(
         &self,

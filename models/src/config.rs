@@ -37,13 +37,13 @@ pub struct ModelConfig {
     pub pooling: Pooling,
     /// Rate of dropout after the embedding, the attention and inside the feed-forward part.
     pub dropout: f64,
-    /// Positions without a token are rows of their own, with token 0, for the attention to see; the
-    /// pooling does not count them. For the methods that see padding in the released code.
+    /// Whether positions without a token are rows with token 0, which the attention sees and the pooling does not count:
+    /// so the released code treats padding with some methods.
     pub pad: bool,
     /// Standard deviation of the embedding tables at the start.
     pub embedding_std: f64,
-    /// The position table begins as sines and cosines of a pixel's row and column (the positions are those of a square
-    /// picture, row by row), not as normal numbers.
+    /// Whether the position table starts as sines and cosines of a pixel's row and column (positions are the pixels of a
+    /// square picture, row by row), not as normal numbers.
     pub sincos2d: bool,
 }
 
@@ -54,13 +54,13 @@ impl ModelConfig {
     /// The largest rate of dropout: what is kept is divided by one minus the rate.
     pub const MOST_DROPOUT: f64 = 0.99;
 
-    /// Whether a model can have this rate of dropout: none, or one that drops something and keeps something.
+    /// Whether a model can have this rate of dropout: 0, or a rate that drops some elements and keeps some.
     pub fn takes_dropout(rate: f64) -> bool {
         rate == 0.0 || (Dropout::LEAST..=Self::MOST_DROPOUT).contains(&rate)
     }
 
-    /// Whether the tables of a model can have this standard deviation at their start: of a smaller one f32 would lose
-    /// the numbers.
+    /// Whether the tables of a model can start with this standard deviation: from the smallest normal number of f32 to
+    /// 10.
     pub fn takes_embedding_std(std: f64) -> bool {
         (f64::from(f32::MIN_POSITIVE)..=10.0).contains(&std)
     }
@@ -85,7 +85,7 @@ impl ModelConfig {
         }
     }
 
-    /// What the attention of a layer has to know.
+    /// The shape of a layer, for its attention.
     pub(crate) fn layer_shape(&self) -> LayerShape {
         LayerShape {
             positions: self.positions,
@@ -95,6 +95,9 @@ impl ModelConfig {
     }
 
     /// Columns of an attention head.
+    ///
+    /// # Panics
+    /// If there are no heads.
     pub fn head_width(&self) -> usize {
         self.dim / self.heads
     }
@@ -107,10 +110,10 @@ impl ModelConfig {
         }
     }
 
-    /// Refuses sizes no model can have.
+    /// Refuses sizes that no model can have.
     ///
     /// # Errors
-    /// The first field that is wrong, with what was expected of it.
+    /// If a field has a value that no model can have; the message names the first one and says what was expected.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let sizes = [
             ("vocabulary", self.vocabulary),

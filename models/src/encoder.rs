@@ -18,7 +18,7 @@ use ops::attention::{Attention, Inputs, Place};
 
 use crate::config::ModelConfig;
 use crate::document::Document;
-use crate::parts::{Linear, Norm, Start};
+use crate::parts::{Initialiser, Linear, Norm};
 
 /// The handles of an encoder's parameters.
 pub(crate) struct Encoder {
@@ -67,7 +67,7 @@ impl<'t, T: Real> Pass<'_, 't, T> {
 
 impl Encoder {
     pub(crate) fn start<T: Real>(
-        start: &mut Start<'_, T>,
+        start: &mut Initialiser<'_, T>,
         config: &ModelConfig,
         method: &dyn Attention<T>,
     ) -> Encoder {
@@ -113,7 +113,7 @@ impl Encoder {
 
 impl Layer {
     fn start<T: Real>(
-        start: &mut Start<'_, T>,
+        start: &mut Initialiser<'_, T>,
         name: &str,
         config: &ModelConfig,
         method: &dyn Attention<T>,

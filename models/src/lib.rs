@@ -1,4 +1,4 @@
-//! The models of the comparison and what trains them: compositions of operators, never a gradient.
+//! The models of the comparison, their optimiser and its schedule: compositions of operators, never a gradient.
 //!
 //! Reading order:
 //!
@@ -9,7 +9,7 @@
 //! 4. [`classifier`]: one or two documents pooled, the head, the loss;
 //! 5. [`adamw`] and [`schedule`]: one step of training and its rate;
 //! 6. [`weights`]: parameters as safetensors under the reference's names;
-//! 7. underneath: `parts`, the pairs of parameters that everything is made of, and how they start.
+//! 7. `parts`, used by all of these: pairs of parameters, and their values at the start.
 //!
 //! This crate knows no file and no flag: bytes come in and go out, errors are values. One step on one example:
 //!
@@ -37,6 +37,9 @@
 //! }
 //! adamw.step(&mut params, &sums, schedule.rate(0), schedule.beta1(0)).unwrap();
 //! ```
+
+// Every public function that can fail or panic says when.
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod adamw;
 pub mod classifier;

@@ -9,7 +9,7 @@ use std::f64::consts::{PI, SQRT_2};
 use engine::{Bound, ParamId, Params, Real, Stream, Tape, Tensor, Var};
 
 /// Adds parameters to a model that is being built.
-pub(crate) struct Start<'a, T: Real> {
+pub(crate) struct Initialiser<'a, T: Real> {
     pub(crate) params: &'a mut Params<T>,
     /// The stream whose children have the parameters' names.
     pub(crate) stream: Stream,
@@ -17,7 +17,7 @@ pub(crate) struct Start<'a, T: Real> {
     pub(crate) embedding_std: f64,
 }
 
-impl<T: Real> Start<'_, T> {
+impl<T: Real> Initialiser<'_, T> {
     /// A table of embeddings (rows, cols).
     pub(crate) fn table(&mut self, name: &str, rows: usize, cols: usize) -> ParamId {
         let mut generator = self.stream.stream(name).generator();

@@ -27,10 +27,10 @@ pub struct OneCycle {
 impl OneCycle {
     /// A schedule over `steps` steps, of which the first `warmup` rise to `peak`.
     ///
-    /// A warm-up of 1 begins at the peak; one of 0 begins a step's fall below it.
+    /// With a warm-up of 1, step 0 has the peak rate; with 0, the rate one step after the peak.
     ///
     /// # Errors
-    /// If there are no steps, the warm-up is longer than they are, or the peak is no positive number.
+    /// If there are no steps, more steps of warm-up than steps, or the peak is not a positive finite number.
     pub fn new(
         peak: f64,
         warmup: usize,
@@ -57,7 +57,7 @@ impl OneCycle {
     /// The learning rate of a step, counted from 0.
     ///
     /// # Panics
-    /// If the schedule has no such step.
+    /// If `step` is not below the number of steps.
     #[track_caller]
     pub fn rate(&self, step: usize) -> f64 {
         let first = self.peak / FIRST;
@@ -67,7 +67,7 @@ impl OneCycle {
     /// Adam's β₁ of a step, counted from 0.
     ///
     /// # Panics
-    /// If the schedule has no such step.
+    /// If `step` is not below the number of steps.
     #[track_caller]
     pub fn beta1(&self, step: usize) -> f64 {
         if self.cycled {

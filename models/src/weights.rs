@@ -5,6 +5,7 @@
 //! gains and shifts of norms) go out and come in with one dimension, `[o]` for `(1, o)`.
 
 use engine::{Params, Real, Tensor};
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 /// The shape of a parameter in a file.
@@ -19,6 +20,9 @@ fn shape_in_file<T: Real>(name: &str, value: &Tensor<T>) -> Vec<usize> {
 }
 
 /// All parameters as the bytes of a safetensors file.
+///
+/// # Panics
+/// If the header, names and shapes, takes 100 MB or more.
 pub fn to_safetensors<T: Real>(params: &Params<T>) -> Vec<u8> {
     let single = T::NAME == f32::NAME;
     let dtype = if single { Dtype::F32 } else { Dtype::F64 };
@@ -44,10 +48,11 @@ pub fn to_safetensors<T: Real>(params: &Params<T>) -> Vec<u8> {
 /// Sets all parameters from the bytes of a safetensors file; on an error none is changed.
 ///
 /// # Errors
-/// If the bytes are no safetensors file, or not one of exactly these parameters.
+/// If the bytes are not a safetensors file, its tensors are not exactly these parameters in name and shape, one is of
+/// neither F32 nor F64, or a number is not finite in `T`.
 pub fn load_safetensors<T: Real>(params: &mut Params<T>, bytes: &[u8]) -> Result<(), WeightsError> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| WeightsError::Unreadable(error.to_string()))?;
+    let unreadable = |error: SafeTensorError| WeightsError::Unreadable(error.to_string());
+    let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
     let mut unexpected: Vec<String> = file
         .names()
         .into_iter()
@@ -69,7 +74,7 @@ pub fn load_safetensors<T: Real>(params: &mut Params<T>, bytes: &[u8]) -> Result
     }
     let mut loaded = Vec::new();
     for (name, value) in params.iter() {
-        let view = file.tensor(name).expect("checked above");
+        let view = file.tensor(name).map_err(unreadable)?;
         let expected = shape_in_file(name, value);
         if view.shape() != expected {
             return Err(WeightsError::Shape {
@@ -127,14 +132,14 @@ pub enum WeightsError {
         name: String,
         /// Its shape in a file of this model.
         expected: Vec<usize>,
-        /// The shape met.
+        /// Its shape in this file.
         got: Vec<usize>,
     },
     /// A tensor holds other numbers than F32 or F64.
     Type {
         /// The parameter.
         name: String,
-        /// The type met.
+        /// Its type in this file.
         got: String,
     },
     /// A number is not finite, or not in the model's precision.

@@ -1,13 +1,22 @@
 //! The loss of every classifier.
+//!
+//! ```text
+//! z = logits - their maximum        p = softmax(logits) = exp(z) / sum of exp(z)
+//! loss = -ln p_label = ln(sum of exp(z)) - z_label
+//! dlogits = dloss (p - e_label)     e_label the row with 1 at the label
+//! ```
+//!
+//! No exponential of z overflows, and one of them is 1. Since p_k is the derivative of ln(sum of exp) by logit k, and
+//! the maximum cancels, the gradient needs p alone.
 
 use engine::check::{Case, check, normal};
 use engine::{Real, Tensor, Var};
 
-/// loss = -ln p_label with p = softmax(logits): (1, classes) to (1, 1). No exponential overflows, whatever the logits.
-/// It is no number unless all logits are finite: one of minus infinity at another class would leave no trace in it.
+/// loss = -ln p_label with p = softmax(logits): (1, classes) to (1, 1). The loss is NaN unless all logits are finite:
+/// otherwise minus infinity at another class would go unnoticed.
 ///
 /// # Panics
-/// If `label` is not below the number of classes.
+/// If the logits are not one row, or `label` is not below the number of classes.
 #[track_caller]
 pub fn cross_entropy<'t, T: Real>(logits: &Var<'t, T>, label: usize) -> Var<'t, T> {
     let (rows, classes) = logits.shape();
@@ -18,8 +27,7 @@ pub fn cross_entropy<'t, T: Real>(logits: &Var<'t, T>, label: usize) -> Var<'t, 
     node(logits, label)
 }
 
-/// loss = ln(sum of exp(z_k)) - z_label with z = logits - their maximum, so that no exponential overflows and at least
-/// one is 1; dlogits = dloss (p - e_label), e_label the row with 1 at the label. Saved: p.
+/// dlogits = dloss (p - e_label). Saved: p.
 fn node<'t, T: Real>(logits: &Var<'t, T>, label: usize) -> Var<'t, T> {
     let x = logits.value().data();
     let largest = x[1..].iter().fold(x[0], |largest, &x| largest.larger(x));

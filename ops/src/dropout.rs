@@ -1,9 +1,8 @@
-//! Dropout with a mask that is never stored: forward and backward make it again from a key.
+//! Dropout with a mask that is never stored: forward and backward compute it from a key.
 //!
-//! Whether element (i, j) is kept is a pure function of the key, i and j, so a kernel that meets a matrix tile by tile,
-//! in any order and as often as it likes, sees one mask. Two elements share a 32-bit hash: each is decided by 16 bits,
-//! and a block of 32 columns costs 16 hashes side by side. Hence the rate is a multiple of 1/65536: the nearest one to
-//! the rate asked for.
+//! Whether element (i, j) is kept is a pure function of the key, i and j, so a kernel may visit a matrix tile by tile,
+//! in any order and more than once. Two elements share a 32-bit hash: 16 bits decide each, and a block of 32 columns
+//! costs 16 hashes side by side. So the rate is rounded to the nearest multiple of 1/65536.
 
 use engine::check::{Case, check, normal};
 use engine::{Real, Seed, Stream, Tensor, Var, lanes};
@@ -14,8 +13,8 @@ const BLOCK: usize = 32;
 /// The number of values of 16 bits.
 const STEPS: u32 = 1 << 16;
 
-/// A mask over a matrix of any size: each element is dropped with probability `rate'`, the multiple of 1/65536 nearest
-/// to the rate asked for, else multiplied by 1 / (1 - rate').
+/// A mask over a matrix of any size: each element is set to 0 with probability rate', the multiple of 1/65536 nearest
+/// to the given rate, else multiplied by 1 / (1 - rate').
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
     /// An element is dropped when its 16 bits are below this: rate' = dropped / 65536.
@@ -28,10 +27,10 @@ impl Dropout {
     /// The smallest rate that drops anything: lower ones are rounded to 0.
     pub const LEAST: f64 = 0.5 / STEPS as f64;
 
-    /// The mask that belongs to `key`; take it from [`Stream::key`].
+    /// The mask of `key`, which comes from [`Stream::key`].
     ///
     /// # Panics
-    /// If `rate` is not in 0..1, or so near to 1 that it rounds to it.
+    /// If `rate` is not from 0 to below 1, or rounds to 1.
     #[track_caller]
     pub fn new(rate: f64, key: u64) -> Dropout {
         let dropped = (rate * f64::from(STEPS)).round();

@@ -60,10 +60,10 @@ fn scatter_node<'t, T: Real>(x: &Var<'t, T>, rows: &[u32], n: usize) -> Var<'t, 
     })
 }
 
-/// out_i = x_{r_i} on views.
+/// out_i = x_{r_i} on views: x (n, c), out (m, c) for m indices.
 ///
 /// # Panics
-/// If an index is not below the rows of `x`, or the shapes do not fit.
+/// If an index is not below n, or the shapes are not these.
 #[track_caller]
 pub fn gather_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], mut out: MatMut<'_, T>) {
     assert!(
@@ -81,10 +81,10 @@ pub fn gather_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], mut out: MatMut<'_, 
     }
 }
 
-/// out_{r_i} += x_i on views, for i = 0, 1, 2, ...
+/// out_{r_i} += x_i on views, for i = 0, 1, 2, ...: x (m, c) for m indices, out (n, c).
 ///
 /// # Panics
-/// If an index is not below the rows of `out`, or the shapes do not fit.
+/// If an index is not below n, or the shapes are not these.
 #[track_caller]
 pub fn scatter_add_rows<T: Real>(x: MatRef<'_, T>, rows: &[u32], out: MatMut<'_, T>) {
     assert!(

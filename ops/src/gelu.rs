@@ -5,8 +5,8 @@ use engine::{Real, Tensor, Var, lanes};
 
 /// y = x Φ(x), Φ the distribution function of the standard normal law and φ its density.
 ///
-/// dx = dy (Φ(x) + x φ(x)). Saved: that slope, in the memory of x, instead of x: forward has Φ and φ at hand, and half
-/// the cost of this operator would be to compute them twice.
+/// dx = dy (Φ(x) + x φ(x)). Saved: that slope, written over x. Forward has computed Φ and φ already; to compute them
+/// again in backward would double the cost.
 pub fn gelu<'t, T: Real>(x: Var<'t, T>) -> Var<'t, T> {
     let (tape, parent) = (x.tape(), x.node());
     let mut slope = x.into_value().into_owned(); // x at first

@@ -1,4 +1,16 @@
 //! Layer normalisation of every row (Ba, Kiros, Hinton 2016), before each sublayer and after the last.
+//!
+//! For a row x of c numbers with mean m and deviation σ = (mean of (x - m)² + 1e-5)^½:
+//!
+//! ```text
+//! x̂ = (x - m) / σ                         y = x̂ * gain + bias
+//!
+//! dgain = sum over rows of dy * x̂         dbias = sum over rows of dy         dx̂ = dy * gain
+//! dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ * x̂)) / σ
+//! ```
+//!
+//! The last line: m and σ depend on x, too. dm/dx_j = 1 / c and dσ/dx_j = x̂_j / c, so dx̂_i/dx_j is
+//! (\[i = j\] - 1 / c - x̂_i x̂_j / c) / σ.
 
 use engine::check::{Case, check, normal};
 use engine::lanes::{short_inner, short_sum};
@@ -11,7 +23,7 @@ const EPSILON: f64 = 1e-5;
 /// by c) of that row: x (n, c), gain and bias (1, c) to (n, c).
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes are not these, or c is 0.
 #[track_caller]
 pub fn layer_norm<'t, T: Real>(x: &Var<'t, T>, gain: &Var<'t, T>, bias: &Var<'t, T>) -> Var<'t, T> {
     let c = x.cols();
@@ -76,9 +88,7 @@ lanes! {
         }
     }
 
-    /// y = x̂ gain + bias gives dgain = sum of dy x̂, dbias = sum of dy, dx̂ = dy gain. The mean and the deviation
-    /// depend on x, too: they take from dx̂ what it has in common with the vectors 1 and x̂, so that
-    /// dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / deviation.
+    /// dx (dy at first), dgain and dbias as on the module's page.
     fn pull_back<T>(x: &[T], gain: &[T], moments: &[T], dx: &mut [T], dgain: &mut [T], dbias: &mut [T]) {
         let c = gain.len();
         let count = T::of(c as f64);

@@ -14,6 +14,9 @@
 //! An operator that can be misused stands in two functions: the public one says what fits, and panics at its caller's
 //! line; `node` below it computes, and records this crate's line as the place where the gradient is written.
 
+// Every public function that can fail or panic says when.
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
+
 pub mod attention;
 pub mod cross_entropy;
 pub mod dropout;

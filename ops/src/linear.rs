@@ -9,7 +9,7 @@ use crate::spread::in_order;
 /// y = x Wᵀ + b: x (n, i), W (o, i), b (1, o) to (n, o).
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes are not these.
 #[track_caller]
 pub fn linear<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Var<'t, T> {
     assert!(
@@ -22,8 +22,7 @@ pub fn linear<'t, T: Real>(x: &Var<'t, T>, w: &Var<'t, T>, b: &Var<'t, T>) -> Va
     node(x, w, b)
 }
 
-/// Rows at a time: so many of x, y, dx and dy stay in the L2 cache while all that is done with them
-/// is done. Blocks are independent in forward; in backward their shares of dW and db are added in
+/// Rows of a block: x, y, dx and dy of so many stay in the L2 cache until the block is done. Blocks are independent in forward; in backward their shares of dW and db are added in
 /// their order, on however many threads ([`in_order`]).
 const BLOCK: usize = 512;
 

@@ -1,4 +1,4 @@
-//! From a row a token to one row an example.
+//! From one row for each token to one row for the example.
 
 use engine::check::{Case, check, normal};
 use engine::lanes::{self, add_up};

@@ -1,10 +1,9 @@
-//! One long example on several threads: tiles side by side, what they give added up in their order.
+//! One long example on several threads: tiles are computed side by side, their results added in order.
 //!
-//! As a rule a thread has an example of its own, and loops run where they are. A caller that has fewer examples than
-//! threads says so with [`over_threads`], inside a rayon pool; then the tiles of
-//! [`attend`](crate::attention::attend) and the blocks of [`linear`](crate::linear()) are computed by all its threads.
-//! How they are cut and in which order their parts are added depends on the shapes alone, so neither `over_threads` nor
-//! the number of threads changes a bit.
+//! As a rule each thread has an example of its own, and loops stay on it. A caller with fewer examples than threads
+//! calls [`over_threads`] inside a rayon pool; then all threads of the pool compute the tiles of
+//! [`attend`](crate::attention::attend) and the blocks of [`linear`](crate::linear()). The cuts and the order of the
+//! additions depend on the shapes alone, so neither `over_threads` nor the number of threads changes a bit.
 
 use engine::gemm::{count_multiply_adds, uncounted};
 use std::cell::Cell;
@@ -12,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 thread_local!(static OVER_THREADS: Cell<bool> = const { Cell::new(false) });
 
-/// Runs `work` on this thread; its loops over tiles may use the other threads of the rayon pool that this thread
-/// belongs to. What those hold in buffers of their own is not counted on this thread.
+/// Runs `work` on this thread; its loops over tiles may use the other threads of this thread's rayon pool. Bytes of
+/// buffers are counted by the thread that asks for them, so those of the other threads do not count on this one.
 pub fn over_threads<R>(work: impl FnOnce() -> R) -> R {
     let before = OVER_THREADS.replace(true);
     let result = work();
@@ -21,8 +20,8 @@ pub fn over_threads<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Calls `work` for every item with a scratch, and `end` in the order of the items with the scratch that `work` has
-/// left: on one thread one after the other with one scratch, over threads two a thread at a time.
+/// Calls `work` for every item with a scratch, then, in the order of the items, `end` with that scratch: on one thread
+/// item after item with one scratch; over threads with two scratches for each thread.
 pub(crate) fn in_order<I: Send, S: Send>(
     items: impl Iterator<Item = I>,
     scratch: impl Fn() -> S,

@@ -2,7 +2,7 @@
 //!
 //! A fresh buffer of a few MiB costs one page fault for every 4 KiB, more than the arithmetic that
 //! fills it. So a large [`Buffer`] that is dropped goes to a free list of its thread and is handed
-//! out again, stale contents and all, to whoever writes every element. Buffers start on 64-byte
+//! out again with its old contents, to code that writes every element. Buffers start on 64-byte
 //! boundaries: otherwise every vector access of an AVX-512 loop touches two cache lines.
 
 use std::any::Any;
@@ -35,14 +35,14 @@ thread_local!(static BYTES: Cell<Bytes> = const { Cell::new(Bytes {
     most: 0,
 }) });
 
-/// The bytes that this thread has asked for in buffers so far, from the free list or fresh: what a
-/// stretch of work asks for is the difference of two calls.
+/// The bytes of all buffers that this thread has asked for so far, reused ones included; subtract two calls to get
+/// those between them.
 pub fn allocated_bytes() -> u64 {
     BYTES.get().handed_out
 }
 
-/// What `work` returns, and the most bytes of buffers that it holds at once on this thread besides
-/// those there were before.
+/// What `work` returns, and the peak of the bytes of buffers that it holds on this thread, without those that were
+/// there before.
 pub fn most_bytes<R>(work: impl FnOnce() -> R) -> (R, u64) {
     let before = BYTES.get();
     BYTES.set(Bytes {
@@ -71,8 +71,7 @@ pub struct Buffer<T: Real> {
 }
 
 impl<T: Real> Buffer<T> {
-    /// A buffer with arbitrary contents (numbers, but stale ones): for operations that write every
-    /// element.
+    /// A buffer of numbers left over from before, whatever they are: for operations that write every element.
     pub fn stale(len: usize) -> Self {
         let bytes = BYTES.get();
         let more = len * size_of::<T>();

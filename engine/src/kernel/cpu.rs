@@ -1,4 +1,4 @@
-//! What goes by the CPU, decided at run time: the instruction sets that loops are compiled for, and which of two matrix
+//! What depends on the CPU, decided at run time: the instruction sets that loops are compiled for, and which of two matrix
 //! products computes.
 
 use std::cell::Cell;
@@ -68,7 +68,7 @@ impl Product {
     /// Both; the default first.
     pub const ALL: [Product; 2] = [Product::Matrixmultiply, Product::FixedOrder];
 
-    /// As settings say it.
+    /// Its name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Product::Matrixmultiply => "matrixmultiply",
@@ -79,27 +79,26 @@ impl Product {
     /// The product called `name`.
     ///
     /// # Errors
-    /// If there is none; the message lists both.
+    /// If no product has this name; the message lists both.
     pub fn find(name: &str) -> Result<Product, ProductError> {
         let found = Self::ALL.into_iter().find(|product| product.name() == name);
         found.ok_or_else(|| ProductError::Unknown(name.to_string()))
     }
 
-    /// Whether this CPU has what it needs.
+    /// Whether this CPU has the instructions for it.
     pub fn is_available(self) -> bool {
         self == Product::Matrixmultiply || level() > Level::Portable
     }
 
-    /// Those that this CPU has what it needs for.
+    /// The products that this CPU has the instructions for.
     pub fn available() -> impl Iterator<Item = Product> {
         Self::ALL
             .into_iter()
             .filter(|product| product.is_available())
     }
 
-    /// The instructions that its `f32` is computed with on this machine, the only thing whose rounding depends on the kind
-    /// of CPU: "avx512", "avx2", "avx", "neon" or "portable". The loops of [`mod@crate::lanes`] follow the CPU too, with
-    /// the same bits everywhere.
+    /// The instructions that compute it in `f32` on this machine: "avx512", "avx2", "avx", "neon" or "portable". Nothing
+    /// else rounds differently on another kind of CPU: the loops of [`mod@crate::lanes`] give the same bits everywhere.
     pub fn instructions(self) -> &'static str {
         match (self, level()) {
             (Product::Matrixmultiply, _) => matrixmultiply_instructions(),
@@ -112,7 +111,8 @@ impl Product {
     /// Computes with it from now on, on all threads of this process.
     ///
     /// # Errors
-    /// If this CPU lacks it; or if the process has another: one was chosen, or a product computed with the default.
+    /// If this CPU lacks the instructions; or if the process has the other product already, because it was chosen or,
+    /// being the default, has computed.
     pub fn choose(self) -> Result<(), ProductError> {
         if !self.is_available() {
             return Err(ProductError::Lacking(self));
@@ -126,7 +126,7 @@ impl Product {
         }
     }
 
-    /// The product of this thread. Asking settles it for the process: matrixmultiply's, if none was chosen.
+    /// The product of this thread. If none was chosen, the process has matrixmultiply's from this call on.
     #[inline]
     pub fn current() -> Product {
         let of_process = || *PRODUCT.get_or_init(|| Product::Matrixmultiply);
@@ -136,7 +136,7 @@ impl Product {
     /// Runs `work` on this thread with this product whatever the process has: for the tests that compare the two.
     ///
     /// # Panics
-    /// If this CPU lacks it.
+    /// If this CPU lacks the instructions for it.
     pub fn within<R>(self, work: impl FnOnce() -> R) -> R {
         assert!(self.is_available(), "{}", ProductError::Lacking(self));
         let before = INSTEAD.replace(Some(self));
@@ -146,7 +146,8 @@ impl Product {
     }
 }
 
-/// What matrixmultiply finds, which does not say it: the conditions of its `sgemm_kernel.rs`, in their order.
+/// What matrixmultiply computes with. It has no function that says so: these are the conditions of its
+/// `sgemm_kernel.rs`, in their order.
 fn matrixmultiply_instructions() -> &'static str {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
@@ -168,22 +169,22 @@ fn matrixmultiply_instructions() -> &'static str {
     "portable"
 }
 
-/// Whether matrixmultiply was built with leave to use these instructions: all of them, unless MMTEST_FEATURE, which it
-/// reads then, lists some.
+/// Whether matrixmultiply may use these instructions. It reads MMTEST_FEATURE when it is built: a list of those that it
+/// may use, all of them if there is none.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 fn allowed(feature: &str) -> bool {
     let listed = option_env!("MMTEST_FEATURE").unwrap_or("");
     listed.is_empty() || listed.split(',').any(|one| one == feature)
 }
 
-/// Why a product cannot be had.
+/// Why a product cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProductError {
-    /// There is none of this name.
+    /// No product has this name.
     Unknown(String),
-    /// This CPU lacks what it needs.
+    /// This CPU lacks the instructions for it.
     Lacking(Product),
-    /// The process has another already.
+    /// The process has the other product already.
     Chosen {
         /// The one it has.
         chosen: Product,

@@ -1,7 +1,6 @@
 //! Views of matrices with two strides, and their product.
 //!
-//! A view is all that a transpose or a head costs: a transpose swaps the strides, a head is a block
-//! of columns. The one product of the project, [`gemm()`], checks shapes and bounds and hands the
+//! Transposes and heads are views, which copy nothing: a transpose swaps the strides, a head is a block of columns. The one product of the project, [`gemm()`], checks shapes and bounds and hands the
 //! views to matrixmultiply, or to `product`: see [`Product`](crate::cpu::Product).
 
 use std::cell::Cell;
@@ -11,8 +10,7 @@ use crate::real::Real;
 
 thread_local!(static MULTIPLY_ADDS: Cell<u64> = const { Cell::new(0) });
 
-/// The multiply-adds of all products on this thread so far: what a stretch of work costs is the
-/// difference of two calls.
+/// The multiply-adds of all products on this thread so far; subtract two calls to get those between them.
 pub fn multiply_adds() -> u64 {
     MULTIPLY_ADDS.get()
 }
@@ -30,6 +28,9 @@ pub fn uncounted<R>(work: impl FnOnce() -> R) -> (R, u64) {
 }
 
 /// `0..n` in pieces of `size`, the last of which may be shorter: rows that are worked on together.
+///
+/// # Panics
+/// If `size` is 0.
 pub fn pieces(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n)
         .step_by(size)
@@ -103,7 +104,7 @@ impl<'a, T: Real> MatRef<'a, T> {
     /// Element (i, j).
     ///
     /// # Panics
-    /// If there is none.
+    /// If there is no such element.
     #[track_caller]
     pub fn at(&self, i: usize, j: usize) -> T {
         assert!(
@@ -129,7 +130,7 @@ impl<'a, T: Real> MatRef<'a, T> {
     /// The rows in `range`.
     ///
     /// # Panics
-    /// If some are not there.
+    /// If `range` ends beyond the last one.
     #[track_caller]
     pub fn rows_in(self, range: Range<usize>) -> Self {
         assert!(
@@ -149,7 +150,7 @@ impl<'a, T: Real> MatRef<'a, T> {
     /// The columns in `range`: a head.
     ///
     /// # Panics
-    /// If some are not there.
+    /// If `range` ends beyond the last one.
     #[track_caller]
     pub fn cols_in(self, range: Range<usize>) -> Self {
         assert!(
@@ -164,7 +165,7 @@ impl<'a, T: Real> MatRef<'a, T> {
     /// Row i as a slice.
     ///
     /// # Panics
-    /// If it is not there, or the columns are not adjacent (a transposed view).
+    /// If there is no row i, or the columns are not adjacent (a transposed view).
     #[inline]
     #[track_caller]
     pub fn row(&self, i: usize) -> &'a [T] {
@@ -244,7 +245,7 @@ impl<'a, T: Real> MatMut<'a, T> {
     /// The rows in `range`.
     ///
     /// # Panics
-    /// If some are not there.
+    /// If `range` ends beyond the last one.
     #[track_caller]
     pub fn rows_in(self, range: Range<usize>) -> Self {
         assert!(
@@ -262,6 +263,9 @@ impl<'a, T: Real> MatMut<'a, T> {
     }
 
     /// The rows in pieces of `size`, the last of which may be shorter, each with its range.
+    ///
+    /// # Panics
+    /// If `size` is 0.
     pub fn row_pieces(self, size: usize) -> impl Iterator<Item = (Range<usize>, MatMut<'a, T>)> {
         let (cols, row_stride, mut data) = (self.cols, self.row_stride, self.data);
         pieces(self.rows, size).map(move |rows| {
@@ -277,7 +281,7 @@ impl<'a, T: Real> MatMut<'a, T> {
     /// The columns in `range`: a head.
     ///
     /// # Panics
-    /// If some are not there.
+    /// If `range` ends beyond the last one.
     #[track_caller]
     pub fn cols_in(self, range: Range<usize>) -> Self {
         assert!(
@@ -297,7 +301,7 @@ impl<'a, T: Real> MatMut<'a, T> {
     /// Row i as a slice.
     ///
     /// # Panics
-    /// If it is not there.
+    /// If there is no row i.
     #[inline]
     #[track_caller]
     pub fn row(&mut self, i: usize) -> &mut [T] {

@@ -5,7 +5,7 @@
 //! AVX2 and for the target as it is (SSE2 on x86-64, NEON on Arm). Multiply-adds are fused where
 //! they are written so ([`Real::mul_add`]) and nowhere else (Rust never contracts `a * b + c` on its
 //! own), and sums run over a fixed number of lanes, so the instruction set changes the speed and
-//! nothing else; tests run every path.
+//! nothing else; tests run every path. Slices that are read together have the same length, which is not checked.
 
 pub use crate::cpu::{Level, level, limited_to};
 use crate::gemm::MatRef;

@@ -62,9 +62,9 @@ pub trait Real:
     /// e^x within about 1 ulp; 0 from about x = -87 (`f64`: -708) downwards, where results cease to
     /// be normal numbers (subnormal operands are slow).
     fn exp(self) -> Self;
-    /// 2^x, as exact and in fewer operations: what softmax needs, where log2(e) goes into the scale
-    /// of the logits. 0 where results are no normal numbers. NaN if x is one as arithmetic makes
-    /// them; of a NaN whose lowest mantissa bits are not zero the result may be finite.
+    /// 2^x, as exact as [`Real::exp`] and in fewer operations: for softmax, which multiplies its logits by log2(e). 0
+    /// where results would not be normal numbers. NaN for the NaN that arithmetic makes; for a NaN with other low bits
+    /// the result may be finite.
     fn exp2(self) -> Self;
     /// The standard normal law at x: (Φ(x), φ(x)), its distribution function and its density.
     fn normal_law(self) -> (Self, Self);

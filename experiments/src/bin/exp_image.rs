@@ -6,7 +6,7 @@
 //! `cargo run --release --bin exp_image -- --attn skein --data builtin`
 
 use experiments::commands::train;
-use experiments::settings::task::Task;
+use experiments::settings::choices::Task;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -25,12 +25,14 @@ pub(crate) mod trial;
 
 use crate::files::out_file::OutFile;
 use crate::numbers::statistics::Mean;
-use crate::settings::flags::{distinct, parse_threads, threads, whole};
 use crate::settings::product::{self, ProductFlag};
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
+use crate::show::grid::{Grid, cells, left, right};
+use crate::show::number::{exact, with_error};
 use crate::terminal::error::refuse_more;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{answer, tell};
+use crate::terminal::parse::{distinct, parse_threads, threads, whole};
 use clap::Args;
 use engine::Seed;
 use input::{Input, Setting};
@@ -455,23 +457,6 @@ fn measure(
     Ok(blocks)
 }
 
-/// A mean with the standard error of its last digits: 0.507(8), 60.8(20).
-pub(crate) fn cell(Mean { mean, error }: Mean) -> String {
-    if !(mean.is_finite() && error.is_finite()) {
-        return "not finite".to_string();
-    }
-    // Two digits of the error, as far as they are within six places of the mean.
-    let places = match error > 0.0 {
-        true => (1 - error.log10().floor() as i32).clamp(0, 5) as usize,
-        false => 4,
-    };
-    let digits = error * 10f64.powi(places as i32);
-    match mean.abs() >= 1e6 || digits >= 1000.0 {
-        true => format!("{mean:.2e}"),
-        false => format!("{mean:.places$}({digits:.0})"),
-    }
-}
-
 /// What is printed.
 fn tables(request: &Request, blocks: &[Block]) -> String {
     let mut text = String::new();
@@ -487,7 +472,7 @@ fn tables(request: &Request, blocks: &[Block]) -> String {
             "{}: {} trials{of_heads}, ||BV|| = {}",
             block.setting,
             request.trials,
-            cell(norm)
+            with_error(norm)
         );
         let _ = writeln!(text, "||BV - R|| / ||BV||, spectral");
         let n = block.setting.n;
@@ -517,22 +502,20 @@ fn table(request: &Request, n: usize, value: impl Fn((usize, usize)) -> Mean) ->
     let mut text = String::new();
     let mut marked = false;
     for (piece, budgets) in request.budgets.chunks(COLUMNS_A_TABLE).enumerate() {
-        let _ = write!(text, "{:16}", "  d");
-        for d in budgets {
-            let _ = write!(text, " {d:>11}");
-        }
-        text.push('\n');
+        let mut grid = Grid::new([left("  d", 16)]);
+        grid.columns
+            .extend(budgets.iter().map(|d| right(d.to_string(), 11)));
         for (m, method) in request.methods.iter().enumerate() {
-            let _ = write!(text, "{:16}", method.name);
+            let mut row = cells![method.name];
             for (b, &d) in budgets.iter().enumerate() {
                 let exact = method.build(d).reaches(n, n);
                 marked |= exact;
                 let mark = if exact { "*" } else { "" };
-                let cell = cell(value((m, piece * COLUMNS_A_TABLE + b))) + mark;
-                let _ = write!(text, " {cell:>11}");
+                row.push(with_error(value((m, piece * COLUMNS_A_TABLE + b))) + mark);
             }
-            text.push('\n');
+            grid.rows.push(row);
         }
+        text += &grid.text();
     }
     if marked {
         text.push_str("  *: d reaches n, so that this is exact attention\n");
@@ -596,10 +579,9 @@ const HEADER: &str = "input,scale,n,head,method,d,trials,norm,norm_se,error,erro
 
 /// A line for every head, method and d; `all` is the mean of the heads.
 fn csv(request: &Request, blocks: &[Block]) -> String {
-    let mut text = HEADER.to_string();
+    let mut grid = Grid::of_csv(HEADER);
     for block in blocks {
         let Setting { input, scale, n } = block.setting;
-        let scale = scale.map_or(String::new(), |scale| scale.to_string());
         let heads = &block.trials[0];
         let each = (0..heads.len()).map(|h| (Some(h), heads[h].place.replace(", ", " ")));
         let each: Vec<_> = match heads.len() {
@@ -611,12 +593,15 @@ fn csv(request: &Request, blocks: &[Block]) -> String {
             let norm = block.mean(head, |measured| measured.norm);
             for (m, method) in request.methods.iter().enumerate() {
                 for (b, d) in request.budgets.iter().enumerate() {
-                    let name = input.name();
-                    let _ = write!(
-                        text,
-                        "{name},{scale},{n},{place},{},{d},{}",
-                        method.name, request.trials
-                    );
+                    let mut row = cells![
+                        input.name(),
+                        exact(scale),
+                        n,
+                        place,
+                        method.name,
+                        d,
+                        request.trials,
+                    ];
                     let error = |of: fn(&Errors) -> f64| block.error(head, (m, b), of);
                     let gradient = |x: usize| match request.gradient {
                         true => Some(block.error(head, (m, b), |errors| {
@@ -624,26 +609,23 @@ fn csv(request: &Request, blocks: &[Block]) -> String {
                         })),
                         false => None,
                     };
-                    let values = [
+                    for value in [
                         Some(norm),
                         Some(error(|errors| errors.spectral)),
                         Some(error(|errors| errors.relative)),
                         gradient(0),
                         gradient(1),
                         gradient(2),
-                    ];
-                    for value in values {
-                        let _ = match value {
-                            Some(Mean { mean, error }) => write!(text, ",{mean},{error}"),
-                            None => write!(text, ",,"),
-                        };
+                    ] {
+                        row.push(exact(value.map(|value| value.mean)));
+                        row.push(exact(value.map(|value| value.error)));
                     }
-                    text.push('\n');
+                    grid.rows.push(row);
                 }
             }
         }
     }
-    text
+    grid.csv()
 }
 
 /// A panel for every setting: the error itself, as in Figure 1.
@@ -672,21 +654,4 @@ fn chart(request: &Request, blocks: &[Block]) -> String {
         }
     });
     svg(&charts.collect::<Vec<_>>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_has_the_digits_that_its_error_leaves() {
-        let text = |mean, error| cell(Mean { mean, error });
-        assert_eq!(text(0.94969, 0.00426), "0.9497(43)");
-        assert_eq!(text(60.82, 1.95), "60.8(20)");
-        assert_eq!(text(0.5, 0.0), "0.5000(0)");
-        assert_eq!(text(1234.5, 210.0), "1234(210)");
-        assert_eq!(text(1e9, 1e7), "1.00e9");
-        assert_eq!(text(1.0, 1e-9), "1.00000(0)");
-        assert_eq!(text(f64::NAN, 0.0), "not finite");
-    }
 }

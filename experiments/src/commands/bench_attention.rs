@@ -13,12 +13,15 @@ use crate::commands::bench_step::parse_seconds;
 use crate::files::out_file::OutFile;
 use crate::machine::memory::lacking;
 use crate::numbers::statistics::median;
-use crate::settings::flags::{distinct, method, whole};
+use crate::settings::choices::method;
 use crate::settings::product::{self, ProductFlag};
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
+use crate::show::grid::{Grid, cells, left, right};
+use crate::show::number::{exact, four_places, or_dash, places};
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use crate::terminal::output::{answer, tell};
+use crate::terminal::parse::{distinct, whole};
 use clap::Args;
 use engine::buffer::most_bytes;
 use engine::{Seed, Stream, Tensor};
@@ -298,42 +301,41 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
     let mut marked = false;
     for block in blocks {
         let _ = writeln!(text, "\nn = {}", block.n);
-        let _ = writeln!(
-            text,
-            "{:17} {:>10} {:>10} {:>10} {:>9} {:>15}",
-            "method", "fwd ms", "bwd ms", "peak KiB", "error", "gradient error"
-        );
+        let mut grid = Grid::new([
+            left("method", 17),
+            right("fwd ms", 10),
+            right("bwd ms", 10),
+            right("peak KiB", 10),
+            right("error", 9),
+            right("gradient error", 15),
+            left("", 0).gap(0),
+        ]);
         for (entry, cell) in methods.iter().zip(&block.cells) {
-            let name = entry.name;
             let exact = entry.method(&flags.options()).reaches(block.n, block.n);
             marked |= exact && matches!(cell, Cell::Measured(_));
-            let mark = if exact { "*" } else { "" };
-            let _ = match cell {
-                Cell::Skipped(seconds) => writeln!(
-                    text,
-                    "{name:17} skipped: about {seconds:.0} s, more than --limit {}",
-                    flags.limit
-                ),
-                Cell::TooLarge(bytes) => writeln!(
-                    text,
-                    "{name:17} skipped: needs {:.0} MiB, more memory than is free",
-                    bytes / f64::from(1 << 20)
-                ),
-                Cell::Measured(cell) => {
-                    let (error, gradient) = match cell.errors {
-                        Some((error, gradient)) => (number(error), number(gradient)),
-                        None => ("-".to_string(), "-".to_string()),
-                    };
-                    writeln!(
-                        text,
-                        "{name:17} {:>10.3} {:>10.3} {:>10.0} {error:>9} {gradient:>15}{mark}",
-                        1e3 * cell.forward,
-                        1e3 * cell.backward,
-                        cell.bytes as f64 / 1024.0
-                    )
+            grid.rows.push(match cell {
+                Cell::Skipped(seconds) => {
+                    let limit = flags.limit;
+                    let why = format!("skipped: about {seconds:.0} s, more than --limit {limit}");
+                    cells![entry.name, why]
                 }
-            };
+                Cell::TooLarge(bytes) => {
+                    let mib = bytes / f64::from(1 << 20);
+                    let why = format!("skipped: needs {mib:.0} MiB, more memory than is free");
+                    cells![entry.name, why]
+                }
+                Cell::Measured(cell) => cells![
+                    entry.name,
+                    places(3)(1e3 * cell.forward),
+                    places(3)(1e3 * cell.backward),
+                    places(0)(cell.bytes as f64 / 1024.0),
+                    or_dash(cell.errors, |(error, _)| four_places(error)),
+                    or_dash(cell.errors, |(_, gradient)| four_places(gradient)),
+                    if exact { "*" } else { "" },
+                ],
+            });
         }
+        text += &grid.text();
     }
     if marked {
         text.push_str("\n*: the features reach n, so that this is exact attention\n");
@@ -345,55 +347,40 @@ fn table(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
     text
 }
 
-/// Four places, of tiny ones the magnitude.
-fn number(x: f64) -> String {
-    match x {
-        0.0 => "0".to_string(),
-        ..1e-3 => format!("{x:.1e}"),
-        ..1e3 => format!("{x:.4}"),
-        x => format!("{x:.2e}"),
-    }
-}
-
 /// The first line of attention.csv.
 const HEADER: &str = "input,scale,features,trials,n,method,forward_s,backward_s,peak_bytes,\
                       error,gradient_error,skipped_s\n";
 
 fn csv(flags: &Flags, methods: &[Entry<f32>], blocks: &[Block]) -> String {
-    let mut text = HEADER.to_string();
+    let mut grid = Grid::of_csv(HEADER);
     for block in blocks {
         for (entry, cell) in methods.iter().zip(&block.cells) {
-            let (law, scale, d, trials) = (
+            let measured = match cell {
+                Cell::Measured(cell) => Some(cell),
+                Cell::Skipped(_) | Cell::TooLarge(_) => None,
+            };
+            let skipped = match cell {
+                Cell::Skipped(seconds) => Some(*seconds),
+                Cell::Measured(_) | Cell::TooLarge(_) => None,
+            };
+            let errors = measured.and_then(|cell| cell.errors);
+            grid.rows.push(cells![
                 flags.input.name(),
                 flags.scale,
                 flags.features,
                 flags.trials,
-            );
-            let _ = write!(
-                text,
-                "{law},{scale},{d},{trials},{},{},",
-                block.n, entry.name
-            );
-            let _ = match cell {
-                Cell::Skipped(seconds) => writeln!(text, ",,,,,{seconds}"),
-                Cell::TooLarge(_) => writeln!(text, ",,,,,"),
-                Cell::Measured(cell) => {
-                    let errors = cell
-                        .errors
-                        .map(|(error, gradient)| format!("{error},{gradient}"));
-                    let errors = errors.unwrap_or(",".to_string());
-                    let Measured {
-                        forward,
-                        backward,
-                        bytes,
-                        ..
-                    } = cell;
-                    writeln!(text, "{forward},{backward},{bytes},{errors},")
-                }
-            };
+                block.n,
+                entry.name,
+                exact(measured.map(|cell| cell.forward)),
+                exact(measured.map(|cell| cell.backward)),
+                exact(measured.map(|cell| cell.bytes as f64)),
+                exact(errors.map(|(error, _)| error)),
+                exact(errors.map(|(_, gradient)| gradient)),
+                exact(skipped),
+            ]);
         }
     }
-    text
+    grid.csv()
 }
 
 /// A panel for every number of tokens: a point for every method.

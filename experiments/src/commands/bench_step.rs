@@ -6,13 +6,13 @@
 use crate::machine::clock::a_second;
 use crate::machine::memory;
 use crate::numbers::statistics::median;
-use crate::settings::config::{Budget, Config};
-use crate::settings::flags::{method, parse_threads, whole};
+use crate::settings::choices::{Budget, Task, method};
+use crate::settings::config::Config;
 use crate::settings::product::{self, ProductFlag};
-use crate::settings::task::Task;
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use crate::terminal::output::{answer, tell};
+use crate::terminal::parse::{parse_threads, whole};
 use crate::train::profile::Profile;
 use crate::train::trainer::{self, Trainer};
 use clap::Args;

@@ -21,7 +21,9 @@ mod operator;
 
 use crate::files::whole_file;
 use crate::settings::product::{self, ProductFlag};
+use crate::show::grid::{Grid, cells, left, right};
 use crate::terminal::error::{Error, Result};
+
 use case::Case;
 use clap::Args;
 use datasets::shown;
@@ -148,48 +150,59 @@ pub fn run(files: &[PathBuf], out: &mut impl Write) -> io::Result<Counts> {
         cases: files.len(),
         ..Counts::default()
     };
-    let frames = ["-------- f64 -------", "-------- f32 -------"];
-    writeln!(out, "{:width$}  {:16} {}", "", "", frames.join(" "))?;
-    let titles = "    out   grad  train".repeat(2);
-    writeln!(out, "{:width$}  {:16}{titles}", "case", "method")?;
+    let frame = |title: &str| right(title, 21).gap(0);
+    let frames = [frame("-------- f64 -------"), frame("-------- f32 -------")];
+    let frames = [left("", width), left("", 16).gap(2)]
+        .into_iter()
+        .chain(frames);
+    let mut grid = Grid::new([left("case", width), left("method", 16).gap(2)]);
+    let kinds = ["out", "grad", "train"].repeat(2).into_iter();
+    grid.columns.extend(kinds.map(|kind| right(kind, 7).gap(0)));
+    grid.columns.push(left("", 0).gap(2));
+    write!(out, "{}{}", Grid::new(frames).text(), grid.text())?;
     for file in files {
         for (method, outcome) in outcomes(file) {
-            write!(out, "{:width$}  {method:16}", name(file))?;
-            write_outcome(out, &outcome, &mut counts)?;
+            let mut row = cells![name(file), method];
+            let (rest, off) = report(&outcome, &mut counts);
+            row.extend(rest);
+            out.write_all(grid.line(&row).as_bytes())?;
+            for what in off {
+                writeln!(out, "    {what}")?;
+            }
         }
     }
     writeln!(out, "{counts}")?;
     Ok(counts)
 }
 
-/// The rest of a line, and below it what was off.
-fn write_outcome(out: &mut impl Write, outcome: &Outcome, counts: &mut Counts) -> io::Result<()> {
+/// The rest of a line, and what was off.
+fn report(outcome: &Outcome, counts: &mut Counts) -> (Vec<String>, Vec<String>) {
+    let with = |mut cells: Vec<String>, verdict: &str| {
+        cells.push(verdict.to_string());
+        cells
+    };
     match outcome {
         Outcome::NotRegistered => {
             counts.not_registered += 1;
-            writeln!(out, "  not registered")
+            (cells!["  not registered"], Vec::new())
         }
         Outcome::Broken(why) => {
             counts.failed += 1;
             let why = shown::name(why.replace('\n', " "));
-            writeln!(out, "{:42}  FAIL\n    {why}", "")
+            (with(vec![String::new(); 6], "FAIL"), vec![why])
         }
         Outcome::Measured(measures) => {
-            for cell in error::cells(measures) {
-                write!(out, "{cell:>7}")?;
+            let off = measures.iter().filter(|measure| !measure.passes());
+            let off: Vec<String> = off.map(Measure::to_string).collect();
+            let verdict = match off.is_empty() {
+                true => "ok",
+                false => "FAIL",
+            };
+            match off.is_empty() {
+                true => counts.passed += 1,
+                false => counts.failed += 1,
             }
-            let off: Vec<&Measure> = measures
-                .iter()
-                .filter(|measure| !measure.passes())
-                .collect();
-            if off.is_empty() {
-                counts.passed += 1;
-                return writeln!(out, "  ok");
-            }
-            counts.failed += 1;
-            writeln!(out, "  FAIL")?;
-            off.iter()
-                .try_for_each(|measure| writeln!(out, "    {measure}"))
+            (with(error::cells(measures), verdict), off)
         }
     }
 }

@@ -9,19 +9,20 @@
 use crate::commands::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
 use crate::commands::paper;
 use crate::files::out_file::OutFile;
-use crate::settings::config::{Budget, Config};
-use crate::settings::flags::{distinct, method, parse_threads, threads};
+use crate::settings::choices::{Budget, Task, method};
+use crate::settings::config::Config;
 use crate::settings::product::{self, ProductFlag};
-use crate::settings::task::Task;
 use crate::show::chart::{Chart, Point, Scale, Series, is_svg, svg};
+use crate::show::grid::{Column, Grid, cells, left, right};
+use crate::show::number::{exact, or_dash, places, two_places};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::{answer, tell};
+use crate::terminal::parse::{distinct, parse_threads, threads};
 use clap::Args;
 use engine::cpu::Product;
 use ops::attention::{Entry, Options, find};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -381,35 +382,44 @@ fn caption(cell: &Cell) -> String {
     )
 }
 
-/// The cells of a row after the name.
-fn row(one: &Measured) -> [String; 9] {
+/// The cells of a row.
+fn row(one: &Measured) -> Vec<String> {
     let (ours, paper) = one.operations();
-    let places = |x: f64| match x {
-        ..100.0 => format!("{x:.2}"),
-        _ => format!("{x:.0}"),
-    };
-    let absent = || "-".to_string();
     let minutes = paper::minutes(&one.cell.attn, one.cell.task);
     let report = &one.report;
-    [
-        places(ours),
-        paper.map_or_else(absent, places),
-        format!("{:.1}", report.gflop),
-        format!("{:.3}", report.step_s),
-        report
-            .tokens_per_s
-            .map_or_else(absent, |rate| format!("{rate:.0}")),
-        report
-            .peak_rss_mib
-            .map_or_else(absent, |mib| format!("{mib:.0}")),
-        places(one.minutes()),
-        minutes.map_or_else(absent, |(minutes, _)| format!("{minutes:.2}")),
-        minutes.map_or_else(absent, |(_, at_once)| at_once.to_string()),
+    cells![
+        one.cell.attn,
+        two_places(ours),
+        or_dash(paper, two_places),
+        places(1)(report.gflop),
+        places(3)(report.step_s),
+        or_dash(report.tokens_per_s, places(0)),
+        or_dash(report.peak_rss_mib, places(0)),
+        two_places(one.minutes()),
+        or_dash(minutes, |(minutes, _)| places(2)(minutes)),
+        or_dash(minutes, |(_, at_once)| at_once.to_string()),
     ]
 }
 
+/// Measurements of a task, if there are any: its caption, its rows under these columns, and what to say below.
+fn by_task<'a>(
+    tasks: &'a [Task],
+    all: &'a [Measured],
+    columns: [Column; 10],
+) -> impl Iterator<Item = (Grid, String)> + 'a {
+    tasks.iter().filter_map(move |&task| {
+        let cells: Vec<_> = all.iter().filter(|one| one.cell.task == task).collect();
+        let grid = Grid {
+            caption: caption(&cells.first()?.cell),
+            rows: cells.iter().map(|one| row(one)).collect(),
+            ..Grid::new(columns.clone())
+        };
+        Some((grid, exact_attention(cells)))
+    })
+}
+
 /// A line about cells that sketch nothing, if there are any.
-fn exact<'a>(cells: impl IntoIterator<Item = &'a Measured>) -> String {
+fn exact_attention<'a>(cells: impl IntoIterator<Item = &'a Measured>) -> String {
     let exact = cells.into_iter().filter(|one| one.cell.is_exact());
     let names = distinct(exact.map(|one| format!("{} ({} tokens)", one.cell.attn, one.cell.n)));
     match names.is_empty() {
@@ -422,55 +432,45 @@ fn exact<'a>(cells: impl IntoIterator<Item = &'a Measured>) -> String {
 }
 
 fn text(tasks: &[Task], all: &[Measured]) -> String {
-    let mut text = String::new();
-    for &task in tasks {
-        let cells: Vec<_> = all.iter().filter(|one| one.cell.task == task).collect();
-        let Some(first) = cells.first() else { continue };
-        let _ = writeln!(text, "{}", caption(&first.cell));
-        let line = |name: &str, x: &[String; 9]| {
-            format!(
-                "{name:16} {:>6} {:>6} {:>7} {:>6} {:>7} {:>5} {:>6} {:>5} {:>5}\n",
-                x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8]
-            )
-        };
-        let titles = [
-            "Mops", "paper", "GFLOP", "s/step", "tok/s", "MiB", "min", "paper", "mem",
-        ];
-        text += &line("method", &titles.map(str::to_string));
-        for one in &cells {
-            text += &line(&one.cell.attn, &row(one));
-        }
-        text += &exact(cells);
-        text.push('\n');
-    }
-    text += "paper: Table 3 (Mops), Table 2 (min, and mem: examples held at once), NAACL 2022\n";
-    text
+    let columns = [
+        left("method", 16),
+        right("Mops", 6),
+        right("paper", 6),
+        right("GFLOP", 7),
+        right("s/step", 6),
+        right("tok/s", 7),
+        right("MiB", 5),
+        right("min", 6),
+        right("paper", 5),
+        right("mem", 5),
+    ];
+    let blocks = by_task(tasks, all, columns)
+        .map(|(grid, note)| format!("{}\n{}{note}\n", grid.caption, grid.text()));
+    blocks.collect::<String>()
+        + "paper: Table 3 (Mops), Table 2 (min, and mem: examples held at once), NAACL 2022\n"
 }
 
 fn markdown(tasks: &[Task], all: &[Measured]) -> String {
-    let mut text = START.to_string();
-    for &task in tasks {
-        let cells: Vec<_> = all.iter().filter(|one| one.cell.task == task).collect();
-        let Some(first) = cells.first() else { continue };
-        let _ = write!(
-            text,
-            "{}\n\n\
-             | method | Mops a head | Table 3 | GFLOP a step | s a step | tokens/s | MiB \
-             | min / 1,000 steps | Table 2 | at once |\n\
-             | --- |{}\n",
-            caption(&first.cell),
-            " ---: |".repeat(9)
-        );
-        for one in &cells {
-            let _ = writeln!(text, "| {} | {} |", one.cell.attn, row(one).join(" | "));
-        }
-        text.push('\n');
-        match exact(cells) {
-            note if note.is_empty() => {}
-            note => text += &format!("{note}\n"),
-        }
-    }
-    text
+    let columns = [
+        left("method", 0),
+        right("Mops a head", 0),
+        right("Table 3", 0),
+        right("GFLOP a step", 0),
+        right("s a step", 0),
+        right("tokens/s", 0),
+        right("MiB", 0),
+        right("min / 1,000 steps", 0),
+        right("Table 2", 0),
+        right("at once", 0),
+    ];
+    let blocks = by_task(tasks, all, columns).map(|(grid, note)| {
+        let note = match note.is_empty() {
+            true => note,
+            false => note + "\n",
+        };
+        format!("{}\n\n{}\n{note}", grid.caption, grid.markdown())
+    });
+    START.to_string() + &blocks.collect::<String>()
 }
 
 /// The first line of cost.csv and scale.csv.
@@ -480,15 +480,12 @@ const HEADER: &str = "task,method,features,n,batch,threads,multiply_adds_a_head,
                       paper_minutes_per_1000_steps,paper_examples_at_once\n";
 
 fn csv(all: &[Measured]) -> String {
-    let mut text = HEADER.to_string();
+    let mut grid = Grid::of_csv(HEADER);
     for one in all {
         let Measured { cell, report } = one;
         let (ours, paper) = one.operations();
         let minutes = paper::minutes(&cell.attn, cell.task);
-        let maybe = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
-        let _ = writeln!(
-            text,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        grid.rows.push(cells![
             cell.task.name(),
             cell.attn,
             cell.features,
@@ -496,20 +493,20 @@ fn csv(all: &[Measured]) -> String {
             cell.batch,
             cell.threads,
             1e6 * ours,
-            maybe(paper.map(|paper| 1e6 * paper)),
+            exact(paper.map(|paper| 1e6 * paper)),
             report.gflop,
             report.step_s,
             report.min_s,
             report.max_s,
-            maybe(report.tokens_per_s),
-            maybe(report.peak_rss_mib),
-            maybe(report.page_faults),
+            exact(report.tokens_per_s),
+            exact(report.peak_rss_mib),
+            exact(report.page_faults),
             one.minutes(),
-            maybe(minutes.map(|(minutes, _)| minutes)),
-            maybe(minutes.map(|(_, at_once)| at_once as f64))
-        );
+            exact(minutes.map(|(minutes, _)| minutes)),
+            exact(minutes.map(|(_, at_once)| at_once as f64)),
+        ]);
     }
-    text
+    grid.csv()
 }
 
 /// The Text model over tokens and over examples.
@@ -549,38 +546,25 @@ fn scale(flags: &Flags, methods: &[String], interrupt: &Interrupt) -> Result<Exi
 fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -> String {
     let mut text = String::new();
     let mut table = |caption: &str, first: &str, all: &[Measured], x: fn(&Cell) -> usize| {
-        let _ = writeln!(text, "{caption}\n");
-        let _ = writeln!(
-            text,
-            "| {:16} | {first:>8} | {:>8} | {:>8} | {:>8} |\n| {} | {}: | {}: | {}: | {}: |",
-            "method",
-            "s a step",
-            "us/token",
-            "MiB",
-            "-".repeat(16),
-            "-".repeat(7),
-            "-".repeat(7),
-            "-".repeat(7),
-            "-".repeat(7)
-        );
+        let mut grid = Grid::new([
+            left("method", 16),
+            right(first, 8),
+            right("s a step", 8),
+            right("us/token", 8),
+            right("MiB", 8),
+        ]);
         for attn in methods {
             for Measured { cell, report } in all.iter().filter(|one| one.cell.attn == *attn) {
-                let mib = report
-                    .peak_rss_mib
-                    .map_or("-".to_string(), |mib| format!("{mib:.1}"));
-                let micros = report
-                    .tokens_per_s
-                    .map_or("-".to_string(), |rate| format!("{:.2}", 1e6 / rate));
-                let _ = writeln!(
-                    text,
-                    "| {attn:16} | {:8} | {:8.3} | {:>8} | {mib:>8} |",
+                grid.rows.push(cells![
+                    attn,
                     x(cell),
-                    report.step_s,
-                    micros
-                );
+                    places(3)(report.step_s),
+                    or_dash(report.tokens_per_s, |rate| places(2)(1e6 / rate)),
+                    or_dash(report.peak_rss_mib, places(1)),
+                ]);
             }
         }
-        text.push('\n');
+        text += &format!("{caption}\n\n{}\n", grid.markdown());
     };
     let of = |all: &[Measured]| {
         all.first()
@@ -600,7 +584,7 @@ fn scale_table(methods: &[String], lengths: &[Measured], batches: &[Measured]) -
         batches,
         |cell| cell.batch,
     );
-    text + &exact(lengths.iter().chain(batches))
+    text + &exact_attention(lengths.iter().chain(batches))
 }
 
 /// Time and memory, over tokens and over examples.
@@ -743,7 +727,10 @@ mod tests {
         assert!(text(&[Task::Text], &all).contains(note));
         assert!(markdown(&[Task::Text], &all).ends_with(&format!("\n\n{note}\n")));
         assert!(scale_table(&[], &all, &[]).ends_with(note));
-        assert_eq!(exact(&[measured(Task::Text, "skein", 257, 4)]), "");
+        assert_eq!(
+            exact_attention(&[measured(Task::Text, "skein", 257, 4)]),
+            ""
+        );
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub use get::{Fetched, Get};
 pub use manifest::{Archive, Manifest, Set};
 
 use super::Command;
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::task::Task;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::{answer, fitted};

@@ -5,14 +5,14 @@
 
 use crate::commands::data::found;
 use crate::run::measured::Evaluation;
-use crate::settings::config::Protocol;
-use crate::terminal::error::{Error, Result};
-use crate::train::data::{fingerprint, load};
-
-use crate::settings::flags::{parse_threads, threads};
+use crate::settings::choices::Protocol;
 use crate::settings::product::ProductFlag;
+use crate::show::grid::{Grid, cells, left, right};
+use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{COLUMNS, answer, fitted, json, percent};
+use crate::terminal::parse::{parse_threads, threads};
 use crate::terminal::progress::Progress;
+use crate::train::data::{fingerprint, load};
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::Trainer;
 use clap::Args;
@@ -95,7 +95,7 @@ pub(super) fn command() -> super::Command {
 fn evaluate(flags: &Flags) -> Result<ExitCode> {
     let run = Trained::open(&flags.run)?;
     let mut config = run.config.clone();
-    flags.product.over(&mut config);
+    flags.product.over(&mut config.product);
     let task = config.task;
     if let Some(data) = &flags.data {
         config.data.clone_from(data);
@@ -216,30 +216,30 @@ fn confused(confusion: &[Vec<usize>], classes: &[String]) -> String {
         _ => percent(part as f64 / whole as f64),
     };
     // Numbers may need all of the column, and stay apart.
-    let mut text = format!("{:first$}", "is");
-    for name in classes {
-        let _ = write!(text, " {:>1$}", letters(name, width - 1), width - 1);
-    }
-    let _ = writeln!(text, " {:>8}", "found");
+    let names = classes.iter().map(|name| letters(name, width - 1));
+    let mut grid = Grid::new([left("is", first)]);
+    grid.columns
+        .extend(names.map(|name| right(name, width - 1)));
+    grid.columns.push(right("found", 8));
     for (label, (row, name)) in confusion.iter().zip(classes).enumerate() {
-        let _ = write!(text, "{:first$}", letters(name, first));
-        for count in row {
-            let _ = write!(text, " {count:>0$}", width - 1);
-        }
-        let _ = writeln!(text, " {:>8}", share(row[label], row.iter().sum()));
+        let mut cells = cells![letters(name, first)];
+        cells.extend(row.iter().map(usize::to_string));
+        cells.push(share(row[label], row.iter().sum()));
+        grid.rows.push(cells);
     }
-    let _ = write!(text, "{:first$}", "right");
+    let mut last = cells!["right"];
     for label in 0..classes.len() {
         let taken = confusion.iter().map(|row| row[label]).sum();
         // Without decimals where there is no room for them.
-        let mut right = share(confusion[label][label], taken);
-        if right.len() > width - 1 {
-            right = format!("{}%", right.split('.').next().unwrap_or(""));
-        }
-        let _ = write!(text, " {right:>0$}", width - 1);
+        let right = share(confusion[label][label], taken);
+        last.push(match right.len() > width - 1 {
+            true => format!("{}%", right.split('.').next().unwrap_or("")),
+            false => right,
+        });
     }
-    text.push('\n');
-    text
+    last.push(String::new());
+    grid.rows.push(last);
+    grid.text()
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! What a tape tells about itself: one tiny example through the real model, forward and backward, a
 //! line for every node.
 
-use crate::settings::flags::{method, whole};
+use crate::settings::choices::method;
 use crate::settings::product::{self, ProductFlag};
+use crate::show::grid::{Grid, cells, left, right};
+use crate::show::number::{bytes, micros, or_dash, three_digits};
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use crate::terminal::output::answer;
+use crate::terminal::parse::whole;
 use clap::Args;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
@@ -107,41 +110,43 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
 /// nodes; and their totals.
 fn describe(records: &[Record], params: &Params<f32>) -> String {
     let (leaves, nodes) = records.split_at(params.values().len());
-    let norm = |norm: Option<f64>| norm.map_or("-".to_string(), number);
+    let norm = |norm: Option<f64>| or_dash(norm, three_digits);
     let shape = |record: &Record| format!("{}x{}", record.shape.0, record.shape.1);
 
-    let title = ["#", "shape", "|y|", "|dy|", "parameter"].map(str::to_string);
-    let mut rows = vec![title.to_vec()];
+    let mut leaf_table = Grid::new([
+        right("#", 0),
+        right("shape", 0),
+        right("|y|", 0),
+        right("|dy|", 0),
+        left("parameter", 0),
+    ]);
     for (i, (leaf, (name, _))) in leaves.iter().zip(params.iter()).enumerate() {
-        rows.push(vec![
-            i.to_string(),
+        leaf_table.rows.push(cells![
+            i,
             shape(leaf),
             norm(leaf.value_norm),
             norm(leaf.gradient_norm),
-            name.to_string(),
+            name
         ]);
     }
-    let mut text = table(&rows, "rrrrl");
-    text.push('\n');
-
-    let title = [
-        "#",
-        "operator",
-        "shape",
-        "parents",
-        "saved",
-        "fwd",
-        "bwd",
-        "|y|",
-        "|dy|",
-        "its gradient is written at",
-    ];
-    let mut rows = vec![title.map(str::to_string).to_vec()];
+    let mut node_table = Grid::new([
+        right("#", 0),
+        left("operator", 0),
+        right("shape", 0),
+        left("parents", 0),
+        right("saved", 0),
+        right("fwd", 0),
+        right("bwd", 0),
+        right("|y|", 0),
+        right("|dy|", 0),
+        left("its gradient is written at", 0),
+    ]);
     for (i, node) in nodes.iter().enumerate() {
         let parents: Vec<String> = node.parents.iter().map(usize::to_string).collect();
-        rows.push(vec![
-            (leaves.len() + i).to_string(),
-            node.name.to_string(),
+        let location = node.location;
+        node_table.rows.push(cells![
+            leaves.len() + i,
+            node.name,
             shape(node),
             parents.join(" "),
             bytes(node.saved_bytes),
@@ -149,72 +154,18 @@ fn describe(records: &[Record], params: &Params<f32>) -> String {
             micros(node.backward),
             norm(node.value_norm),
             norm(node.gradient_norm),
-            format!(
-                "{}:{}",
-                in_workspace(node.location.file()),
-                node.location.line()
-            ),
+            format!("{}:{}", in_workspace(location.file()), location.line()),
         ]);
     }
     let sum = |part: fn(&Record) -> Duration| micros(nodes.iter().map(part).sum());
-    let mut total = vec![String::new(); rows[0].len()];
-    total[1] = format!("{} nodes", nodes.len());
-    total[4] = bytes(nodes.iter().map(|node| node.saved_bytes).sum());
-    total[5] = sum(|node| node.forward);
-    total[6] = sum(|node| node.backward);
-    total[9] = format!("total ({} parameters)", params.count());
-    rows.push(total);
-    text.push_str(&table(&rows, "rlrlrrrrrl"));
-    text
-}
-
-/// Rows of cells as lines, every column as wide as it has to be; `align` has l or r for each.
-fn table(rows: &[Vec<String>], align: &str) -> String {
-    let widths: Vec<usize> = (0..align.len())
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).zip(align.chars());
-        let cells: Vec<String> = cells
-            .map(|((cell, &width), align)| match align {
-                'r' => format!("{cell:>width$}"),
-                _ => format!("{cell:width$}"),
-            })
-            .collect();
-        text.push_str(cells.join(" ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// Three digits that matter.
-fn number(x: f64) -> String {
-    match x {
-        0.0 => "0".to_string(),
-        0.1..1.0 => format!("{x:.3}"),
-        1.0..10.0 => format!("{x:.2}"),
-        10.0..100.0 => format!("{x:.1}"),
-        100.0..10_000.0 => format!("{x:.0}"),
-        x => format!("{x:.1e}"),
-    }
-}
-
-fn bytes(bytes: usize) -> String {
-    match bytes {
-        0..10_000 => bytes.to_string(),
-        10_000..10_240_000 => format!("{}K", bytes / 1024),
-        _ => format!("{}M", bytes / 1024 / 1024),
-    }
-}
-
-/// Four places at most, on a slow machine too.
-fn micros(time: Duration) -> String {
-    match time.as_secs_f64() * 1e6 {
-        few @ ..9.95 => format!("{few:.1}"),
-        many @ ..9999.5 => format!("{many:.0}"),
-        many => format!("{:.0}ms", many / 1e3),
-    }
+    let saved = bytes(nodes.iter().map(|node| node.saved_bytes).sum());
+    let (forward, backward) = (sum(|node| node.forward), sum(|node| node.backward));
+    let count = format!("{} nodes", nodes.len());
+    let total = format!("total ({} parameters)", params.count());
+    node_table.rows.push(cells![
+        "", count, "", "", saved, forward, backward, "", "", total
+    ]);
+    format!("{}\n{}", leaf_table.text(), node_table.text())
 }
 
 /// The path of a source file from the root of the workspace, wherever it was compiled.

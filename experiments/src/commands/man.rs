@@ -1,9 +1,9 @@
 //! `skein man`: the manual pages of `skein` and its commands.
 
 use super::program;
+use crate::terminal::command_line::which_command;
 use crate::terminal::error::Result;
 use crate::terminal::output::answer;
-use crate::terminal::parse::which_command;
 use clap_mangen::Man;
 use std::process::ExitCode;
 

@@ -22,7 +22,7 @@ pub mod table;
 pub mod theory;
 pub mod train;
 
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use program::Command;
 pub use program::main;
 

@@ -1,6 +1,6 @@
 //! What can be done with a run that has ended: commands to be pasted.
 
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use crate::terminal::output::shell_word;
 use std::env::consts::EXE_EXTENSION;
 use std::path::{Path, PathBuf};

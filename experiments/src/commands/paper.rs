@@ -1,7 +1,7 @@
 //! What the paper reports, to stand beside what is measured here: Chen et al., "Sketching as a Tool for
 //! Understanding and Accelerating Self-attention for Long Sequences", NAACL 2022.
 
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 
 /// Table 1: test accuracies on Text, ListOps, Retrieval, Pathfinder and Image in percent, means of
 /// three runs; it gives no deviations.

@@ -6,12 +6,13 @@
 //! and dev) get here what they got in the run's test.
 
 use crate::run::data_report::DataReport;
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::flags::{parse_threads, threads};
 use crate::settings::product::ProductFlag;
-use crate::settings::task::Task;
+use crate::show::grid::{cells, csv_line};
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::{csv_field, json, offer, tell};
+use crate::terminal::output::{json, offer, tell};
+use crate::terminal::parse::{parse_threads, threads};
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::{documents, evaluation, model};
 use clap::Args;
@@ -137,7 +138,7 @@ pub(super) fn command() -> super::Command {
 fn predict(flags: &Flags) -> Result<ExitCode> {
     let run = Trained::open(&flags.run)?;
     let mut config = run.config.clone();
-    flags.product.over(&mut config);
+    flags.product.over(&mut config.product);
     let task = config.task;
     if flags.whole && task != Task::Text {
         let message = format!("--whole: this is a run of {}, expected text", task.name());
@@ -163,12 +164,9 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         seen: 0,
     };
     if let Format::Csv = flags.format {
-        let names: Vec<String> = predictor
-            .classes
-            .iter()
-            .map(|name| csv_field(name))
-            .collect();
-        offer(&format!("input,label,{}\n", names.join(",")))?;
+        let titles = ["input", "label"].map(str::to_string).into_iter();
+        let titles: Vec<String> = titles.chain(predictor.classes.iter().cloned()).collect();
+        offer(&csv_line(&titles))?;
     }
     let from_stdin = [PathBuf::from("-")];
     let files = match flags.files.is_empty() {
@@ -417,15 +415,9 @@ impl Predictor {
                 }
             }
             Format::Csv => {
-                let _ = write!(
-                    text,
-                    "{},{}",
-                    csv_field(&shown::name(input)),
-                    csv_field(label)
-                );
-                for p in probabilities {
-                    let _ = write!(text, ",{p:e}");
-                }
+                let mut row = cells![shown::name(input), label];
+                row.extend(probabilities.iter().map(|p| format!("{p:e}")));
+                return Ok(csv_line(&row));
             }
             Format::Jsonl => {
                 let line = Answer {

@@ -2,9 +2,9 @@
 //! `exp_*` one.
 
 use super::commands;
+use crate::terminal::command_line::{HINT, parse, shared};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{answer, exit};
-use crate::terminal::parse::{HINT, parse, shared};
 use clap::{ArgMatches, Args};
 use std::fmt::Write;
 use std::process::ExitCode;

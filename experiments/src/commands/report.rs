@@ -11,6 +11,7 @@ use crate::show::page;
 use crate::show::record::Record;
 use crate::terminal::error::Result;
 use crate::terminal::output::tell;
+
 use clap::Args;
 use datasets::shown;
 use std::path::PathBuf;

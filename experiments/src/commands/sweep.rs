@@ -15,13 +15,14 @@
 mod plan;
 mod work;
 
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::flags::{distinct, threads};
 use crate::settings::product;
-use crate::settings::task::Task;
+use crate::show::grid::{self, Grid, cells};
 use crate::terminal::error::{Error, FULL, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::{answer, fitted, percent, tell};
+use crate::terminal::parse::{distinct, threads};
 use crate::train::data;
 use crate::train::reach::{Reach, Sizes, twin};
 use crate::train::trainer::refuse_too_large;
@@ -218,8 +219,8 @@ fn listing(
             Err(error) => writeln!(text, "  lengths not known: {error}"),
         };
     }
-    let width = cells.iter().map(|(_, cell)| cell.name.len()).max();
-    let width = width.unwrap_or(0);
+    let word = || grid::left("", 0).gap(2);
+    let mut table = Grid::new([grid::right("", 4), word(), word()]);
     for ((i, cell), state) in cells.iter().zip(states) {
         let state = match state {
             State::Ended(outcome) => {
@@ -232,7 +233,8 @@ fn listing(
         let reach = reach(cell, sizes)?.and_then(|reach| reach.plan());
         let exact = reach.or_else(|| twin(&cell.config));
         let exact = exact.map_or(String::new(), |plan| format!("  {plan}"));
-        let _ = writeln!(text, "{:4}  {:width$}  {state}{exact}", i + 1, cell.name);
+        let state = format!("{state}{exact}");
+        table.rows.push(cells![i + 1, cell.name, state]);
     }
-    Ok(text)
+    Ok(text + &table.text())
 }

@@ -7,10 +7,9 @@
 //! `--mix` asks for it. Figures 2 and 3 of the paper (`table/figures.rs`) also read
 //! metrics.jsonl and timings.jsonl.
 //!
-//! `table/runs.rs` reads the runs, `table/grid.rs` lays out tables.
+//! `table/runs.rs` reads the runs.
 
 mod figures;
-mod grid;
 mod runs;
 
 use crate::commands::paper;
@@ -18,16 +17,16 @@ use crate::files::out_file::{OutFile, Own};
 use crate::numbers::statistics::{deviation, mean, standard_error};
 use crate::run::environment::Took;
 use crate::run::outcome::Outcome;
-use crate::settings::flags::distinct;
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use crate::show::chart::is_svg;
+use crate::show::grid::{Grid, cells, left, right};
+use crate::show::number::exact;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::{answer, csv_field, percent};
+use crate::terminal::output::{COLUMNS, answer, broken, percent};
+use crate::terminal::parse::distinct;
 use crate::train::reach::twin;
 use clap::Args;
 use datasets::shown;
-use grid::{Grid, paragraph};
-use models::ModelConfig;
 use ops::attention::find;
 pub(crate) use runs::runs_in;
 use runs::{
@@ -203,15 +202,15 @@ impl Comparison {
     }
 
     fn accuracies(&self) -> Grid {
-        let mut grid = Grid::new(
-            "Test accuracy, %: mean ± standard deviation (runs); the paper's beside it",
-            2,
+        let mut grid = grid(
+            "Test accuracy, %: mean ± standard deviation (runs); the paper's beside it".into(),
         );
         for column in &self.columns {
-            grid.header.extend([column.title.clone(), "paper".into()]);
+            grid.columns
+                .extend([right(&column.title, 0), right("paper", 0)]);
         }
         if self.is_whole() {
-            grid.header.extend(["Avg".into(), "paper".into()]);
+            grid.columns.extend([right("Avg", 0), right("paper", 0)]);
         }
         for attn in &self.methods {
             let mut row = vec![attn.clone()];
@@ -238,7 +237,7 @@ impl Comparison {
             for column in &self.columns {
                 row.extend([number(column.baseline(of), 2), String::new()]);
             }
-            row.resize(grid.header.len(), String::new());
+            row.resize(grid.columns.len(), String::new());
             grid.rows.push(row);
         };
         baseline("token frequency", TOKEN_FREQUENCY);
@@ -250,9 +249,9 @@ impl Comparison {
         let title = format!(
             "Difference to {against} over the same seeds, points: mean ± standard error (pairs)"
         );
-        let mut grid = Grid::new(&title, 1);
-        let titles = self.columns.iter().map(|column| column.title.clone());
-        grid.header.extend(titles);
+        let mut grid = grid(title);
+        let titles = self.columns.iter().map(|column| right(&column.title, 0));
+        grid.columns.extend(titles);
         for attn in self.methods.iter().filter(|attn| *attn != against) {
             let cell = |column: &Column| {
                 let differences = column.differences(attn, against);
@@ -271,9 +270,9 @@ impl Comparison {
             column.title,
             column.runs.first().map_or(0, |run| run.config.max_len)
         );
-        let mut grid = Grid::new(&title, 5);
-        grid.header
-            .extend(["parameters", "M mult-adds", "s/step", "tokens/s", "MiB"].map(String::from));
+        let mut grid = grid(title);
+        let titles = ["parameters", "M mult-adds", "s/step", "tokens/s", "MiB"];
+        grid.columns.extend(titles.map(|title| right(title, 0)));
         for attn in &self.methods {
             let runs = column.of(attn);
             if let Some(first) = runs.first() {
@@ -291,12 +290,13 @@ impl Comparison {
         grid
     }
 
-    fn grids(&self) -> Vec<Grid> {
+    /// The tables, each with how many of its columns stay together.
+    fn grids(&self) -> Vec<(Grid, usize)> {
         let differences = self.against.as_ref().map(|name| self.differences(name));
-        let costs = self.columns.iter().map(|column| self.costs(column));
-        [self.accuracies()]
+        let costs = self.columns.iter().map(|column| (self.costs(column), 5));
+        [(self.accuracies(), 2)]
             .into_iter()
-            .chain(differences)
+            .chain(differences.map(|grid| (grid, 1)))
             .chain(costs)
             .collect()
     }
@@ -364,10 +364,10 @@ impl Comparison {
 
     fn markdown(&self) -> String {
         let mut text = String::new();
-        for grid in self.grids() {
-            text += &paragraph(&grid.title);
-            for part in grid.parts() {
-                text += &grid.markdown(&part);
+        for (grid, together) in self.grids() {
+            text += &paragraph(&grid.caption);
+            for part in grid.narrow(COLUMNS, together) {
+                text += &part.markdown();
                 text.push('\n');
             }
         }
@@ -385,8 +385,8 @@ impl Comparison {
                 let _ = writeln!(text, "% {line}");
             }
         }
-        for grid in self.grids() {
-            let _ = writeln!(text, "\n% {}", grid.title);
+        for (grid, _) in self.grids() {
+            let _ = writeln!(text, "\n% {}", grid.caption);
             text += &grid.latex();
         }
         text
@@ -395,12 +395,13 @@ impl Comparison {
     /// A line for every method of every column, with the names of the fields first. Accuracies and
     /// differences are in percent; `exact` is the part of the examples, 0 to 1, of which nothing was sketched.
     fn csv(&self) -> String {
-        let mut text = "column,task,method,runs,seeds,accuracy,deviation,against,difference,\
-                        difference_error,pairs,paper,parameters,multiply_adds,seconds_per_step,\
-                        tokens_per_second,peak_mib,token_frequency,majority,protocol,budget,\
-                        features,steps,batch,learning_rate,max_len,data,data_sha256,code,product,\
-                        kernel_path,exact\n"
-            .to_string();
+        let mut grid = Grid::of_csv(
+            "column,task,method,runs,seeds,accuracy,deviation,against,difference,\
+             difference_error,pairs,paper,parameters,multiply_adds,seconds_per_step,\
+             tokens_per_second,peak_mib,token_frequency,majority,protocol,budget,\
+             features,steps,batch,learning_rate,max_len,data,data_sha256,code,product,\
+             kernel_path,exact",
+        );
         for column in &self.columns {
             for attn in &self.methods {
                 let runs = column.of(attn);
@@ -415,45 +416,55 @@ impl Comparison {
                 let (config, outcome) = (&first.config, &first.outcome);
                 let data = distinct(runs.iter().map(|run| run.outcome.data.as_str()));
                 let origin = origin_of(runs.iter().copied());
-                let exact = |number: Option<f64>| number.map_or(String::new(), |x| x.to_string());
-                let mut fields = vec![
-                    column.title.clone(),
-                    column.task.name().into(),
-                    attn.clone(),
-                    runs.len().to_string(),
+                let mut fields = cells![
+                    column.title,
+                    column.task.name(),
+                    attn,
+                    runs.len(),
                     seeds.join(" "),
                     exact(mean(&accuracies)),
                     exact(deviation(&accuracies)),
                     self.against.clone().unwrap_or_default(),
                     exact(mean(&pairs)),
                     exact(standard_error(&pairs)),
-                    pairs.len().to_string(),
+                    pairs.len(),
                     exact(paper::accuracy(attn, column.task)),
-                    outcome.parameters.to_string(),
+                    outcome.parameters,
                     exact(costs.multiply_adds),
                     exact(costs.seconds_per_step),
                     exact(costs.tokens_per_second),
                     exact(costs.peak_mib),
                     exact(column.baseline(TOKEN_FREQUENCY)),
                     exact(column.baseline(MAJORITY)),
-                    config.protocol.name().into(),
-                    config.budget.name().into(),
-                    config.features.to_string(),
-                    config.steps.to_string(),
-                    config.batch.to_string(),
-                    config.learning_rate.to_string(),
-                    config.max_len.to_string(),
+                    config.protocol.name(),
+                    config.budget.name(),
+                    config.features,
+                    config.steps,
+                    config.batch,
+                    config.learning_rate,
+                    config.max_len,
                     data.join(" + "),
-                    exact(column.exact(attn)),
                 ];
                 fields.extend(origin.into_iter().map(|(_, value)| value));
-                let fields: Vec<String> = fields.iter().map(|field| csv_field(field)).collect();
-                text += &fields.join(",");
-                text.push('\n');
+                fields.push(exact(column.exact(attn)));
+                grid.rows.push(fields);
             }
         }
-        text
+        grid.csv()
     }
+}
+
+/// A table of methods.
+fn grid(caption: String) -> Grid {
+    Grid {
+        caption,
+        ..Grid::new([left("method", 0)])
+    }
+}
+
+/// A paragraph in lines of at most 80 columns; words that are longer stay whole.
+fn paragraph(text: &str) -> String {
+    broken(text, COLUMNS, 0) + "\n\n"
 }
 
 /// Whether there is exactly one column of each of the five tasks.
@@ -565,9 +576,8 @@ impl Costs {
         let multiply_adds = runs.first().and_then(|run| {
             let entry = find::<f32>(&run.config.attn).ok()?;
             let options = run.config.options();
-            // The width of a head is the same whatever the other sizes are.
-            let p = ModelConfig::new(1, 1, 1, 1).head_width();
-            Some((entry.cost)(&options, run.config.max_len as f64, p as f64).multiply_adds)
+            let p = run.config.dim as f64 / run.config.heads as f64;
+            Some((entry.cost)(&options, run.config.max_len as f64, p).multiply_adds)
         });
         Self {
             multiply_adds,

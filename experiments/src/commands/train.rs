@@ -7,16 +7,18 @@ use super::program::{Command, main_of};
 use crate::commands::data::found;
 use crate::run::checkpoint;
 use crate::run::folder::Run;
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::flags::{self, Flags};
+use crate::settings::given::Flags;
+use crate::settings::help;
 use crate::settings::product;
-use crate::settings::task::Task;
 use crate::show::page;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::{answer, escaped, fitted};
 use crate::train::data::Data;
 use crate::train::experiment::{End, Sitting, Start, introduce, run};
+use crate::train::init::settled;
 use crate::train::trainer::refuse_too_large;
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,10 +38,10 @@ pub(super) fn command(task: Task) -> Command {
 
 fn experiment(task: Task, flags: &Flags) -> Result<ExitCode> {
     if flags.list {
-        answer(&fitted(&flags::list()))?;
+        answer(&fitted(&help::list()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = found(Config::resolve(task, flags)?)?;
+    let config = settled(found(Config::resolve(task, flags)?)?)?;
     if flags.print_config {
         answer(&escaped(&config.to_toml()))?;
         return Ok(ExitCode::SUCCESS);

@@ -214,9 +214,9 @@ mod tests {
     #[test]
     fn fresh_pages_are_counted() {
         let before = page_faults().unwrap();
-        let bytes = vec![1u8; 16 << 20];
+        let bytes = vec![1u8; 64 << 20];
         assert!(bytes.iter().step_by(4096).all(|&byte| byte == 1));
-        // Where the system gives large pages they are fewer, but never none.
+        // More than the allocator keeps for later. Where the system gives large pages they are fewer, but never none.
         assert!(page_faults().unwrap() > before);
     }
 }

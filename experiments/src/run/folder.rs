@@ -508,8 +508,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
 
     #[derive(Serialize)]
     struct Loss {

@@ -3,8 +3,8 @@
 use crate::numbers::range;
 use crate::run::environment::Computer;
 use crate::run::measured::{Evaluation, Lengths};
-use crate::settings::config::{Config, Protocol};
-use crate::settings::task::Task;
+use crate::settings::choices::{Protocol, Task};
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::percent;
 use datasets::shown;

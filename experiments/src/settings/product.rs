@@ -1,6 +1,5 @@
 //! Which matrix product of `f32` a command computes with: a setting of runs, a flag of other commands. A process has one.
 
-use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use engine::cpu::{Product, ProductError};
 use serde::{Deserialize, Deserializer, Serializer};
@@ -67,7 +66,7 @@ impl ProductFlag {
     }
 
     /// Puts the one that was asked for in the place of a run's.
-    pub(crate) fn over(&self, config: &mut Config) {
-        config.product = self.product.unwrap_or(config.product);
+    pub(crate) fn over(&self, of_run: &mut Product) {
+        *of_run = self.product.unwrap_or(*of_run);
     }
 }

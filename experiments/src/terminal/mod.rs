@@ -1,5 +1,6 @@
 //! What a command says on a terminal or into a pipe, how it is stopped, how it fails.
 
+pub(crate) mod command_line;
 pub mod error;
 pub mod interrupt;
 pub mod output;

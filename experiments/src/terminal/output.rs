@@ -163,14 +163,6 @@ pub(crate) fn shell_word(path: &Path) -> String {
     }
 }
 
-/// A field of CSV.
-pub(crate) fn csv_field(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_string(),
-    }
-}
-
 /// The last line of `main`: prints the error, if it is one, and gives its exit code.
 pub fn exit(outcome: Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {

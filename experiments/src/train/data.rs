@@ -1,8 +1,8 @@
 //! The data of a run: read from a folder, or made; their lengths, their fingerprint, and what token frequencies alone
 //! can do with them.
 
-use crate::settings::config::{Budget, Config};
-use crate::settings::task::{BUILTIN, Task};
+use crate::settings::choices::{BUILTIN, Budget, Task};
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{hex, tell};
 use crate::train::reach::Sizes;

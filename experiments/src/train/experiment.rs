@@ -19,6 +19,7 @@ use crate::terminal::error::{FULL, Result};
 use crate::terminal::interrupt::Interrupt;
 use crate::terminal::output::tell;
 use crate::train::data::Data;
+use crate::train::init;
 use crate::train::reach::{self};
 use crate::train::trainer::Trainer;
 use datasets::shown;
@@ -79,6 +80,9 @@ pub(crate) fn run(
         begun.refuse_other_classes(&data.set)?;
     }
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
+    if let Start::New { .. } = start {
+        init::begin(&config.init, trainer.params_mut())?;
+    }
     let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
     let folder = opened.run.folder().to_path_buf();
     go_on(config, data, opened, &mut trainer, sitting, interrupt).map_err(|error| {
@@ -152,20 +156,23 @@ fn introduction(config: &Config) -> String {
         warmup,
         ..
     } = config;
-    format!(
+    let text = format!(
         "config: {}, {attn}, features {features}, seed {seed}, protocol {}, budget {}\n        \
          steps {steps}, batch {batch}, max-len {max_len}, learning rate {learning_rate:?}, warm-up {warmup}",
         config.task.name(),
         config.protocol.name(),
         config.budget.name()
-    )
+    );
+    match &*config.unusual() {
+        "" => text,
+        unusual => format!("{text}\n        {unusual}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
     use crate::terminal::output::{COLUMNS, wrapped};
 
     /// What the README prints of a run, as a terminal of 80 columns has it.

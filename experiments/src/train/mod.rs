@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod experiment;
+pub(crate) mod init;
 pub(crate) mod ordered_sum;
 pub mod profile;
 pub(crate) mod reach;

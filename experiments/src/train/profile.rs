@@ -6,6 +6,8 @@
 //! a run depends on it.
 
 use crate::machine::clock::a_second;
+use crate::show::grid::{Grid, cells, left, right};
+use crate::show::number::{or_dash, places};
 use engine::Record;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -211,8 +213,8 @@ impl fmt::Display for Profile {
         let steps = f64::from(self.steps.max(1));
         let ms = |time: Duration| time.as_secs_f64() * 1e3 / steps;
         let share = |time: f64| match whole.as_secs_f64() {
-            0.0 => 0.0, // A clock that stood.
-            whole => 100.0 * time / whole,
+            0.0 => "0.0%".to_string(), // A clock that stood.
+            whole => format!("{:.1}%", 100.0 * time / whole),
         };
         writeln!(
             f,
@@ -222,52 +224,55 @@ impl fmt::Display for Profile {
             self.threads,
             ms(whole)
         )?;
-        writeln!(
-            f,
-            "{:20} {:>7} {:>9} {:>9} {:>9} {:>6} {:>7} {:>6}",
-            "operator", "calls", "fwd ms", "bwd ms", "ms", "share", "GFLOP/s", "MiB"
-        )?;
+        let mut grid = Grid::new([
+            left("operator", 20),
+            right("calls", 7),
+            right("fwd ms", 9),
+            right("bwd ms", 9),
+            right("ms", 9),
+            right("share", 6),
+            right("GFLOP/s", 7),
+            right("MiB", 6),
+        ]);
         let mut operators: Vec<_> = self.work.operators.iter().collect();
         operators.sort_by_key(|(_, one)| std::cmp::Reverse(one.forward + one.backward));
         let mut sum = Operator::default();
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, one: &Operator| {
+        let row = |name: &str, one: &Operator| {
             let time = one.forward + one.backward;
-            let flop = 2.0 * one.multiply_adds as f64;
-            let rate = match one.multiply_adds {
-                0 => "-".to_string(),
-                _ => a_second(1e-9 * flop, time.as_secs_f64())
-                    .map_or("-".to_string(), |rate| format!("{rate:.1}")),
-            };
-            writeln!(
-                f,
-                "{name:20} {:>7.0} {:>9.3} {:>9.3} {:>9.3} {:>5.1}% {rate:>7} {:>6.1}",
-                one.calls as f64 / steps,
-                ms(one.forward),
-                ms(one.backward),
-                ms(time),
+            let gflop = 2e-9 * one.multiply_adds as f64;
+            let rate = a_second(gflop, time.as_secs_f64());
+            cells![
+                name,
+                places(0)(one.calls as f64 / steps),
+                places(3)(ms(one.forward)),
+                places(3)(ms(one.backward)),
+                places(3)(ms(time)),
                 share(time.as_secs_f64()),
-                one.bytes as f64 / steps / 1024.0 / 1024.0
-            )
+                or_dash(rate.filter(|_| one.multiply_adds > 0), places(1)),
+                places(1)(one.bytes as f64 / steps / 1024.0 / 1024.0),
+            ]
         };
         for (name, one) in operators {
-            row(f, name, one)?;
+            grid.rows.push(row(name, one));
             sum.calls += one.calls;
             sum.forward += one.forward;
             sum.backward += one.backward;
             sum.multiply_adds += one.multiply_adds;
             sum.bytes += one.bytes;
         }
-        row(f, "all operators", &sum)?;
+        grid.rows.push(row("all operators", &sum));
         let mut part = |name: &str, seconds: f64| {
-            let ms = seconds * 1e3 / steps;
-            writeln!(f, "{name:20} {ms:>37.3} {:>5.1}%", share(seconds))
+            let ms = places(3)(seconds * 1e3 / steps);
+            let share = share(seconds);
+            grid.rows.push(cells![name, "", "", "", ms, share, "", ""]);
         };
         for (what, time) in &self.work.parts {
-            part(what.name(), time.as_secs_f64())?;
+            part(what.name(), time.as_secs_f64());
         }
         let other = whole.as_secs_f64() - self.work.time().as_secs_f64();
-        part("(not accounted for)", other)?;
-        part("wall clock x threads", whole.as_secs_f64())
+        part("(not accounted for)", other);
+        part("wall clock x threads", whole.as_secs_f64());
+        f.write_str(&grid.text())
     }
 }
 

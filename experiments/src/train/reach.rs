@@ -190,8 +190,7 @@ pub(crate) fn share(some: usize, all: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::{Budget, Protocol};
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Protocol, Task};
 
     fn sizes(tokens: &[usize], documents: usize) -> Sizes {
         Sizes {

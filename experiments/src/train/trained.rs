@@ -5,7 +5,8 @@
 use crate::files::whole_file;
 use crate::run::checkpoint;
 use crate::run::data_report::DataReport;
-use crate::settings::config::{Config, Protocol};
+use crate::settings::choices::Protocol;
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::tell;
 use crate::train::experiment::{Checkpoint, other_best, other_data, refuse_other_config};
@@ -174,8 +175,10 @@ impl Trained {
                     self.refuse_other(&checkpoint)?;
                 }
                 let bytes = whole_file::read(path)?;
-                load_safetensors(params, &bytes)
-                    .map_err(|error| Error::from(error).at(&path.display().to_string()))?;
+                load_safetensors(params, &bytes).map_err(|error| {
+                    let error = Error::from(error).at(&path.display().to_string());
+                    error.hint("--weights names others: best, last or a file")
+                })?;
                 Ok(format!("those in {}", shown::name(path)))
             }
             Weights::Last => {

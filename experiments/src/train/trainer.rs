@@ -13,7 +13,8 @@ mod sizes;
 pub(crate) use learner::{DIVERGED, documents};
 
 use crate::run::measured::{Evaluation, Norms, Operators};
-use crate::settings::config::{Config, Protocol};
+use crate::settings::choices::Protocol;
+use crate::settings::config::Config;
 use crate::settings::product;
 use crate::terminal::error::{Error, Result};
 use crate::train::ordered_sum::OrderedSum;
@@ -151,7 +152,7 @@ impl Trainer {
         let (model, params) = model(config, &data.encoding, data.classes.len())?;
         let cycled = config.protocol == Protocol::Paper;
         Ok(Trainer {
-            optimiser: AdamW::new(&params, 0.0),
+            optimiser: AdamW::new(&params, config.weight_decay),
             schedule: OneCycle::new(config.learning_rate, config.warmup, config.steps, cycled)?,
             loader: Loader::new(seed, data.train.examples.len(), config.batch),
             groups: config.groups,
@@ -403,8 +404,7 @@ pub(crate) fn evaluation(seed: Seed, split: &str) -> Stream {
 mod tests {
     use super::*;
     use crate::commands::bench_step::{Lengths, data};
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
 
     fn trainer(scale: f32) -> Trainer {
         let config = Config {

@@ -1,5 +1,4 @@
-//! The kernel: softmax attention of some queries over some keys, in tiles, nothing n x m ever
-//! stored.
+//! The kernel: softmax attention of n queries over m keys, in tiles: no n x m matrix is ever stored.
 //!
 //! With logits s_ij = scale q_i · k_j + bias_j, rows of probabilities P_i = softmax(s_i), the
 //! kernel computes
@@ -18,14 +17,14 @@
 //!
 //! since sum_j P_ij (dy_i · v_j) = dy_i · y_i and d lse_i / d s_ij = P_ij. Dropout on the
 //! probabilities (v_j weighted by P_ij M_ij with the mask M) leaves D_i as it is and multiplies
-//! dy_i · v_j by M_ij. A query's own key may have a constant in place of its logit ([`Own`]); its
-//! ds is 0 then.
+//! dy_i · v_j by M_ij. A query's own key may have a constant in place of its logit
+//! ([`SelfLogit`]); its ds is 0 then.
 //!
 //! Tiles hold s log2(e), since 2^x takes fewer operations than e^x: log2(e) is part of the scale of
 //! the product that makes them.
 //!
-//! Forward goes by tiles of queries, backward by pairs of a tile and a block of keys, whose shares of dq, dk and dv are
-//! added in their order: so tiles of one long example can be [spread](crate::spread) over threads without a change of
+//! Forward works on tiles of queries, backward on pairs of a tile and a block of keys, whose shares of dq, dk and dv are
+//! added in a fixed order: so tiles of one long example can be [spread](crate::spread) over threads and give the same
 //! bits.
 //!
 //! These are plain functions on views. A method gathers its rows and columns, calls them, and
@@ -51,13 +50,13 @@ const FULL_TILE_ROWS: usize = 64;
 const ONE_BLOCK: usize = 512;
 const KEY_BLOCK: usize = 256;
 
-/// One attention: what goes in.
+/// The inputs of one attention.
 #[derive(Clone, Copy)]
 pub struct Attend<'a, T: Real> {
-    /// The queries are rows of this, with p columns.
+    /// The matrix whose rows are the queries, p columns.
     pub q: MatRef<'a, T>,
-    /// Which rows (n), none twice; `None` for all. The rows of y, dy and dq are counted like those of q; what belongs
-    /// to other rows is neither read nor written. lse, weights and masks go by the order of this list.
+    /// The rows of q that are queries (n), none twice; `None` for all. Query i has row `rows[i]` of y, dy and dq as of q;
+    /// other rows are neither read nor written. lse, weights and masks are indexed by i.
     pub rows: Option<&'a [u32]>,
     /// Keys (m, p), m >= 1.
     pub k: MatRef<'a, T>,
@@ -69,18 +68,18 @@ pub struct Attend<'a, T: Real> {
     pub scale: T,
     /// Dropout on the probabilities, by query row and key.
     pub dropout: Option<Dropout>,
-    /// A logit of its own for a query's own key.
-    pub own: Option<Own<'a, T>>,
+    /// A constant logit for every query's own key.
+    pub own: Option<SelfLogit<'a, T>>,
 }
 
 /// A constant logit wherever a query meets its own key.
 #[derive(Clone, Copy)]
-pub struct Own<'a, T> {
-    /// Who each query is (n).
+pub struct SelfLogit<'a, T> {
+    /// The name of each query (n).
     pub queries: &'a [u32],
-    /// Who each key is (m).
+    /// The name of each key (m).
     pub keys: &'a [u32],
-    /// The logit where the two are the same, finite; no gradient goes through it.
+    /// The logit where the two names are the same, finite; no gradient goes through it.
     pub logit: T,
 }
 
@@ -262,7 +261,8 @@ impl<'a, T: Real> Attend<'a, T> {
     /// y = P V finds P in the order in which the product reads it.
     ///
     /// # Panics
-    /// If shapes do not fit.
+    /// If a shape is not the one stated here and at the fields, there is no key, or only one of y and the values is
+    /// there.
     #[track_caller]
     pub fn forward(&self, mut y: Option<MatMut<'_, T>>, lse: &mut [T]) {
         self.check(lse, y.as_ref().map(MatMut::shape));
@@ -308,7 +308,7 @@ impl<'a, T: Real> Attend<'a, T> {
     /// A tile of 64 queries spans all keys here, so that its sums are known at once.
     ///
     /// # Panics
-    /// If shapes do not fit, or there is dropout.
+    /// As [`Attend::forward`], and if weights or energies have another length, or there is dropout.
     #[track_caller]
     pub fn forward_with_energies(
         &self,
@@ -407,7 +407,7 @@ impl<'a, T: Real> Attend<'a, T> {
     /// `dlse` (n) may be empty for zeros.
     ///
     /// # Panics
-    /// If shapes do not fit.
+    /// As [`Attend::forward`], for the shapes stated here.
     #[track_caller]
     pub fn backward(
         &self,

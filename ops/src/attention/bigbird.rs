@@ -24,7 +24,7 @@ use super::{Attention, Cost, Entry, Inputs, Laws};
 use crate::gather::{gathered, scatter_add_rows};
 use crate::sample::uniform;
 
-/// Where random blocks come from.
+/// How random blocks are drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Plan {
     /// Anew for every example, layer, head and epoch, among all its blocks.
@@ -47,7 +47,7 @@ pub struct BigBird {
     pub block: usize,
     /// r: random blocks of a block of rows.
     pub random: usize,
-    /// Where they come from.
+    /// How they are drawn.
     pub plan: Plan,
 }
 

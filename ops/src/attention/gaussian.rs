@@ -1,5 +1,5 @@
-//! The Gaussian kernel times a matrix, in tiles, nothing n x m ever stored: what
-//! [`super::kernelized`] and [`super::skyformer`] are made of, as [`super::attend`] is for softmax.
+//! The Gaussian kernel times a matrix, in tiles: no n x m matrix is ever stored. [`super::kernelized`] and
+//! [`super::skyformer`] are made of it, as others are of [`super::attend`].
 //!
 //! With K_ij = exp(e_ij), e_ij = -scale |x_i - y_j|² / 2 = scale (x_i · y_j - |x_i|² / 2 - |y_j|² / 2),
 //!
@@ -17,12 +17,12 @@
 //! Dropout multiplies K_ij by its mask M_ij in all of these. K is at most one up to rounding, so nothing
 //! overflows; a point far from all others gets a row of zeros, there is no normaliser to divide by.
 //!
-//! The products lose what squares and inner product have in common: where all points lie at a distance R from zero, e
-//! is right to scale R² rounding errors, in f32 to 0.01 at R = 100 √32 and to nothing at ten times that. But K depends
-//! on differences only. So c, the mean of all x and y together, is subtracted from both first: the row for which
-//! the sum of squares that cancel is least, at the price of one pass over the n + m rows. The formulas stay, with
-//! x - c and y - c in place of x and y. Whatever c is, the kernel is the same, so nothing flows back through it: the
-//! sum of dx_i and dy_j, which would be -dc, is 0 by the two formulas above.
+//! Far from zero, squares and inner product are large and nearly cancel: where all points lie at a distance R, e has an
+//! error of scale R² rounding errors, in f32 0.01 at R = 100 √32 and nothing but error at ten times that. But K depends
+//! on differences only. So c, the mean of all x and y together, which makes the squares smallest, is first subtracted
+//! from both, in one pass over the n + m rows. The formulas stay, with x - c and y - c in place of x and y. The kernel
+//! does not depend on c, so no gradient flows through it: the sum of all dx_i and dy_j, which would be -dc, is 0 by the
+//! formulas above.
 
 use engine::gemm::pieces;
 use engine::lanes::fold;
@@ -36,7 +36,7 @@ use std::ops::Range;
 /// Columns of a tile.
 const BLOCK: usize = 256;
 
-/// One product with a kernel: what goes in.
+/// The inputs of one product with a kernel.
 #[derive(Clone, Copy)]
 pub(super) struct Gaussian<'a, T: Real> {
     /// Left points (n, p).

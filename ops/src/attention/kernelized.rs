@@ -1,5 +1,5 @@
-//! Kernelized Attention (Chen et al. 2021, Skyformer): the softmax kernel exp(q · k / √p) gives way
-//! to a Gaussian one, and the normaliser of the rows goes,
+//! Kernelized Attention (Chen et al. 2021, Skyformer): a Gaussian kernel in place of the softmax kernel exp(q · k / √p),
+//! and rows that are not normalised,
 //!
 //! ```text
 //! Y = C V,   C_ij = κ(q_i / p^¼, k_j / p^¼),   κ(x, y) = exp(-|x - y|² / 2).
@@ -8,7 +8,7 @@
 //! Since κ = exp(q · k / √p) / (exp(|q|² / 2√p) exp(|k|² / 2√p)), C is the unnormalised softmax
 //! matrix A scaled from both sides, D_Q^-½ A D_K^-½ with (D_Q)_ii = exp(|q_i|² / √p), no entry of
 //! which exceeds one. O(n²) time; its approximation in O(n) is [`super::skyformer`].
-//! The gradient is the kernel's, [`super::gaussian`].
+//! The gradient is derived on the page of [`super::gaussian`].
 //!
 //! The released code drops entries of C in training, at the rate of the attention probabilities;
 //! the method does not ([`Kernelized::dropout`]). Nothing in it couples an example to its batch

@@ -6,7 +6,7 @@ use engine::{Draws, Real, Stream, Tensor, Var};
 use crate::dropout::Dropout;
 use std::ops::Range;
 
-/// Where in a model an attention stands: the names of its draws are made of it.
+/// The place of an attention in a model; the names of its draws say it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     /// 0, or 1 for the second document of a pair.
@@ -140,7 +140,7 @@ pub trait Attention<T: Real>: Send + Sync {
         }
     }
 
-    /// The names and shapes of [`Attention::parameters`]: how large they will be, before anything is.
+    /// The names and shapes of [`Attention::parameters`], before these are made.
     fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
         let _ = shape;
         Vec::new()
@@ -152,14 +152,14 @@ pub trait Attention<T: Real>: Send + Sync {
         Vec::new()
     }
 
-    /// Whether its own parameters are trained. If not they are constants, drawn with the model and
-    /// kept with its weights: no parents of its node, left alone by the optimiser.
+    /// Whether its own parameters are trained. If not, they are constants: drawn with the model and stored with its
+    /// weights, but no parents of its node, and never changed by the optimiser.
     fn trains(&self) -> bool {
         true
     }
 
-    /// Whether the features reach an example of `n` tokens: nothing of it is left out, whatever is drawn, and the
-    /// output is that of softmax attention. Never without the law [`Laws::exact_at_full_budget`].
+    /// Whether the features suffice for an example of `n` tokens: whatever is drawn, the output is that of softmax
+    /// attention. Never true without the law [`Laws::exact_at_full_budget`].
     fn reaches(&self, n: usize, padded_length: usize) -> bool {
         let _ = (n, padded_length);
         false
@@ -168,7 +168,7 @@ pub trait Attention<T: Real>: Send + Sync {
     /// The output (n, heads p).
     ///
     /// # Panics
-    /// If the inputs do not fit together: see the fields of [`Inputs`].
+    /// If the inputs are not as the fields of [`Inputs`] say.
     #[track_caller]
     fn forward<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         x.check(self.reads());
@@ -187,7 +187,7 @@ pub struct Options {
     /// The rate of dropout on attention probabilities, from 0 to below 1: for softmax, and for
     /// kernelized as it was released.
     pub dropout: f64,
-    /// Follow the released code where it departs from the method and one example can tell (protocol `paper`).
+    /// Follow the released code where it differs from the method within one example (protocol `paper`).
     pub released: bool,
 }
 
@@ -201,7 +201,7 @@ impl Default for Options {
     }
 }
 
-/// What holds for a method; the suite checks every claim.
+/// What a method claims; the suite checks it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Laws {
     /// Every output row is a weighted mean of value rows: equal values come out as they are.
@@ -211,7 +211,7 @@ pub struct Laws {
     pub exact_at_full_budget: bool,
     /// Memory of forward and backward grows like n.
     pub linear_memory: bool,
-    /// Time does, too.
+    /// Time of forward and backward grows like n.
     pub linear_time: bool,
     /// Two evaluations with different draws differ.
     pub random: bool,
@@ -223,8 +223,8 @@ pub struct Cost {
     /// Multiply-adds of forward: matrix products and sampled dots, not exponentials. Backward takes
     /// two to three times as many.
     pub multiply_adds: f64,
-    /// The most bytes of f32 that forward and backward hold at once besides q, k, v and dy and
-    /// tiles of a fixed size. Also right in size where d is far above n.
+    /// The peak of bytes in f32 during forward and backward, without q, k, v and dy and tiles of a fixed size. Holds for
+    /// d far above n, too.
     pub bytes: f64,
 }
 
@@ -275,6 +275,9 @@ impl<T: Real> Entry<T> {
 
     /// The bytes of f32 that one head of n tokens and p columns takes, forward and backward: those of its cost, and its
     /// own parameters with their gradient.
+    ///
+    /// # Panics
+    /// As [`Entry::method`].
     pub fn bytes(&self, options: &Options, n: usize, p: usize) -> f64 {
         let shapes = self.method(options).shapes(LayerShape {
             positions: n,

@@ -9,13 +9,13 @@
 //!
 //! 1. [`method`], the contract; [`mod@registry`], the list;
 //! 2. [`attend`], the kernel that nearly everything is made of;
-//! 3. [`softmax`] and [`vmean`], the two ends;
+//! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
 //!    [`bigbird`], [`reformer`], [`nystrom`];
 //! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
 //!    iteration `pseudo_inverse` serves nystrom and skyformer;
-//! 7. [`suite`], what every entry has to pass.
+//! 7. [`suite`], the checks of every entry.
 
 pub mod attend;
 pub mod bigbird;

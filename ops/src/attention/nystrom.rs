@@ -22,7 +22,7 @@
 //! ([`super::softmax`]); so it is for fewer rows than landmarks. (The skip connection by a
 //! convolution, an option of the original, is not used by the paper.)
 //!
-//! What the released code does beyond this and one example can tell, with [`Options::released`](super::Options): its
+//! With [`Options::released`](super::Options) it follows the released code where that differs within one example: its
 //! landmarks are means over the padded length, rows of padding counting as zeros (so those beyond the
 //! last token are zero, and F gives them weight), and every head's iteration starts from Aᵀ divided
 //! by the largest column sum of all heads. There that is the largest of the whole batch: an example

@@ -23,7 +23,7 @@
 //! dx̃_i = sum_r dS_ir w_r - (sum_r dE_ir E_ir) x̃_i
 //! ```
 //!
-//! Forward and backward go by tiles of rows; nothing n x m is held.
+//! Forward and backward work on tiles of rows; no n x m matrix is stored.
 //!
 //! *W* is block-orthogonal (their section 3.2): blocks of p orthogonal rows, uniform, each row with
 //! the length of an independent Gaussian vector. Draw `w` (m, p), anew for every example, layer and

@@ -36,7 +36,7 @@ use std::ops::Range;
 use engine::gemm::pieces;
 use engine::{MatRef, Real, Tensor, Var, gemm, lanes};
 
-use super::attend::{Attend, Own, TILE_ROWS};
+use super::attend::{Attend, SelfLogit, TILE_ROWS};
 use super::{Attention, Cost, Entry, Inputs, Laws, Reads};
 use crate::gather::{gathered, put_rows, scatter_add_rows};
 
@@ -121,7 +121,7 @@ impl Chunk<'_> {
         v: &'a Tensor<T>,
         alone: bool,
     ) -> Attend<'a, T> {
-        let own = Own {
+        let own = SelfLogit {
             queries: self.queries,
             keys: &self.keys,
             logit: T::of(OWN),

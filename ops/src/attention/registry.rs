@@ -43,7 +43,7 @@ pub fn names() -> Vec<&'static str> {
 /// The method called `name`.
 ///
 /// # Errors
-/// When there is none; the message lists those there are.
+/// If there is no method of this name; the message lists all names.
 pub fn find<T: Real>(name: &str) -> Result<Entry<T>, UnknownMethod> {
     let entry = registry().into_iter().find(|entry| entry.name == name);
     entry.ok_or_else(|| UnknownMethod {

@@ -28,7 +28,7 @@
 //! constant of the backward pass. Since repeats may occur (γ keeps M regular), d is --features / 2
 //! however short the example.
 //!
-//! What the released code does beyond this and one example can tell, with [`Options::released`](super::Options): it
+//! With [`Options::released`](super::Options) it follows the released code where that differs within one example: it
 //! draws one `sampled` for all heads, scales by 32^¼ whatever p is, and divides every head's start of
 //! the iteration by the largest column sum of all heads. There that is the largest of the whole batch
 //! and the uniform numbers behind `sampled` are shared by it, too: an example would depend on its

@@ -1,7 +1,7 @@
 //! Exact softmax attention, the target of every other method:  Y = softmax(Q Kᵀ / √p) V.
 //!
 //! `softmax` drops probabilities in training as the paper's "Standard" does, `softmax-nodrop` does
-//! not ("w/o dropout"). The derivation of the gradient is the kernel's, [`super::attend`].
+//! not ("w/o dropout"). The gradient is derived on the page of the kernel, [`super::attend`].
 
 use engine::{Real, Tensor, Var};
 

@@ -1,8 +1,6 @@
-//! What every entry of the registry has to pass, without being asked: gradients at frozen draws,
-//! and the laws it claims.
+//! The checks of every entry of the registry: gradients at frozen draws, and the laws it claims.
 //!
-//! `tests/suite.rs` runs it over the registry; a method outside the registry can be put through it
-//! in the same way.
+//! `tests/suite.rs` runs them over the registry; they also work on a method outside of it.
 
 use engine::check::{Case, Checked, Failure, check, normal};
 use engine::{Draw, Draws, Real, Stream, Tape, Tensor, Var};
@@ -17,8 +15,7 @@ const WIDTH: usize = 3;
 const FEATURES: usize = 4;
 /// Lengths of the suite's examples: 1, 2, odd, around the budget, above it.
 pub const LENGTHS: [usize; 6] = [1, 2, 3, 5, 9, 14];
-/// The length of one more: several tiles of queries and, where all keys are seen, several blocks of
-/// them.
+/// The length of one more example: several tiles of queries and, where all keys are seen, several blocks of keys.
 pub const LONG: usize = 600;
 
 /// One attention on tensors: the output, and what was drawn.
@@ -35,6 +32,9 @@ pub fn example(stream: Stream, n: usize) -> [Tensor<f64>; 3] {
 }
 
 /// Runs a method on tensors with HEADS heads, without gradient; parameters and draws from `stream`.
+///
+/// # Panics
+/// As [`Attention::forward`].
 pub fn run<T: Real>(method: &dyn Attention<T>, x: &[Tensor<T>; 3], stream: Stream) -> Run<T> {
     run_with(
         method,
@@ -61,6 +61,9 @@ fn run_with<T: Real>(
 }
 
 /// The output of a method on the leaves q, k, v of a tape.
+///
+/// # Panics
+/// As [`Attention::forward`].
 pub fn on_tape<'t, T: Real>(
     method: &dyn Attention<T>,
     [q, k, v]: &[Var<'t, T>; 3],
@@ -165,10 +168,10 @@ pub fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// Puts an entry through its laws.
+/// Checks the laws that an entry claims.
 ///
 /// # Panics
-/// With the law that does not hold.
+/// If a law does not hold; the message says which.
 pub fn laws(entry: &Entry<f64>, stream: Stream) {
     let name = entry.name;
     let build = |features| {

@@ -19,8 +19,8 @@ struct Cell {
 }
 
 impl AliasTable {
-    /// The law with probabilities proportional to `weights`. A weight that is negative or not a
-    /// number counts as 0; an index of weight 0 is never drawn, not even by a rounding error.
+    /// The law with probabilities proportional to `weights`. A weight that is negative or NaN
+    /// counts as 0; an index of weight 0 is never drawn, not even by a rounding error.
     ///
     /// # Panics
     /// If no weight is positive, or their sum is not finite.

@@ -15,7 +15,10 @@
 use engine::check::{Case, check, normal};
 use engine::{Draws, Real, Tensor, Var, lanes};
 
-/// Standard Gumbel noise, -ln of an exponential of mean 1, under the name `name`.
+/// Standard Gumbel noise (rows, cols), -ln of an exponential of mean 1, under the name `name`.
+///
+/// # Panics
+/// If `draws` replays indices or another count of numbers under that name.
 pub fn gumbel_noise<T: Real>(rows: usize, cols: usize, draws: &Draws, name: &str) -> Tensor<T> {
     let noise = draws.numbers(name, |generator| {
         (0..rows * cols)

@@ -5,12 +5,10 @@
 //! docs/paper.md 1.4). The sampled f and p come from wherever the caller computes them, usually
 //! [`gather()`](crate::gather()) of all.
 //!
-//! What its gradient is worth, as the tests show by enumerating every draw: in f it is unbiased. In
-//! p alone it is not: the estimate's expectation does not depend on p, but the mean of this
-//! gradient is -f_i / p_i, because the draws follow p, too, and that is not seen from here. Adding
-//! the [`score_function`](super::score_function()) of the same draws gives exactly the missing
-//! part. So p as a parent is for that completion, for probabilities fitted to draws that do not
-//! follow them, and for experiments with the biased term alone.
+//! Is its gradient unbiased? (Tests enumerate every draw.) In f, yes. In p alone, no: the expectation of the estimate
+//! does not depend on p, but the mean of this gradient is -f_i / p_i, because the draws depend on p, too, which this
+//! operator cannot see. The [`score_function`](super::score_function()) of the same draws is exactly the missing part.
+//! So make p a parent together with it, or where the draws do not follow p, or to study the biased term alone.
 
 use engine::check::{Case, check, normal};
 use engine::{Real, Tensor, Var, lanes};
@@ -19,7 +17,7 @@ use engine::{Real, Tensor, Var, lanes};
 /// (1, c).
 ///
 /// # Panics
-/// If the shapes do not fit, d is 0, or a probability is not positive.
+/// If the shapes are not these, d is 0, or a probability is not positive.
 #[track_caller]
 pub fn importance_sum<'t, T: Real>(f: &Var<'t, T>, p: &Var<'t, T>) -> Var<'t, T> {
     let d = f.rows();

@@ -1,14 +1,14 @@
 //! Sampling of indices, and gradients through it.
 //!
-//! What is drawn is a constant of the backward pass: no gradient goes through a choice. The first
-//! four files draw; the others are for research on the gradient that this leaves out, each with a
-//! test that says by exact enumeration whether it is unbiased, and by how much it is not.
+//! A draw is a constant of the backward pass: no gradient goes through a choice. The first four files draw; the others
+//! are for research on the gradient that this leaves out. Each of those has a test that enumerates all draws and says
+//! whether its gradient is unbiased, and if not, how large the bias is.
 //!
 //! 1. [`uniform`]: with and without replacement;
 //! 2. [`alias`]: a table that draws by weight in constant time;
 //! 3. [`weighted`]: by weight, with replacement (that table) and without (exponential races), the
 //!    latter also with the inclusion probabilities that make estimates unbiased;
-//! 4. [`mod@top_k`]: the largest, without chance;
+//! 4. [`mod@top_k`]: the largest scores, nothing drawn;
 //! 5. [`mod@importance_sum`]: a sum estimated from a sample, differentiable in the terms and in the
 //!    weights 1 / (d p);
 //! 6. [`mod@log_probability`] and [`mod@score_function`]: the gradient of the law itself

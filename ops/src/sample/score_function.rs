@@ -26,12 +26,11 @@ pub enum Baseline {
     LeaveOneOut,
 }
 
-/// y = mean of f: the log probability of each independent sample, log_p (d, 1), and what it earned,
-/// f (d, 1), to (1, 1). The gradient in f is that of the mean; the gradient in log_p is that of
+/// y = mean of f: of independent samples with log probabilities log_p (d, 1) and rewards f (d, 1), to (1, 1). The gradient in f is that of the mean; the gradient in log_p is that of
 /// the law.
 ///
 /// # Panics
-/// If the shapes do not fit, d is 0, or the baseline leaves one out of one sample.
+/// If the shapes are not these, d is 0, or d is 1 with [`Baseline::LeaveOneOut`].
 #[track_caller]
 pub fn score_function<'t, T: Real>(
     log_p: &Var<'t, T>,

@@ -1,10 +1,10 @@
-//! The largest scores: Informer's rows, and any choice that leaves nothing to chance.
+//! The largest scores, as Informer chooses its rows: nothing is drawn.
 
 use engine::Real;
 use std::cmp::Ordering;
 
 /// The indices of the `k` largest scores, in rising order. Of equal scores the first ones are
-/// taken; one that is not a number is smaller than all others. O(n).
+/// taken; NaN is smaller than all others. O(n).
 ///
 /// With scores log w_i plus Gumbel noise this is
 /// [`weighted::without_replacement`](super::weighted::without_replacement) in law (Gumbel top-k;

@@ -10,7 +10,7 @@ use super::alias::AliasTable;
 use engine::{Generator, Real};
 
 /// `count` independent indices with probabilities proportional to `weights`; repeats occur. A
-/// weight that is negative or not a number counts as 0, and an index of weight 0 is never drawn.
+/// weight that is negative or NaN counts as 0, and an index of weight 0 is never drawn.
 ///
 /// # Panics
 /// If no weight is positive, or their sum is not finite.
@@ -27,8 +27,7 @@ pub fn with_replacement<T: Real>(
 /// `count` distinct indices with probabilities proportional to `weights`, in rising order.
 ///
 /// An index of weight 0 is taken only when fewer than `count` weights are positive (uniformly among
-/// those). A weight that is not a number counts as 0: the output is not a number then in any case,
-/// and the run stops there.
+/// those). A weight that is NaN counts as 0: the output of the attention is NaN then in any case, and the run stops.
 ///
 /// # Panics
 /// If `count` exceeds the number of weights.
@@ -68,7 +67,7 @@ pub struct Race {
 /// with probability 1 and the others are a uniform sample.
 ///
 /// # Panics
-/// If `count` exceeds the number of weights, or there is not one time a weight.
+/// If `count` exceeds the number of weights, or there are not as many times as weights.
 #[track_caller]
 pub fn race<T: Real>(weights: &[T], times: &[f64], count: usize) -> Race {
     assert!(

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// y = Sᵀ x: (n, c) to (d, c), for S (n, d).
 ///
 /// # Panics
-/// If x has not n rows.
+/// If x does not have n rows.
 #[track_caller]
 pub fn sketch_rows<'t, T: Real>(x: &Var<'t, T>, s: &Arc<dyn Sketch<T>>) -> Var<'t, T> {
     let (n, _) = s.shape();
@@ -40,7 +40,7 @@ fn sketch_rows_node<'t, T: Real>(x: &Var<'t, T>, s: Arc<dyn Sketch<T>>) -> Var<'
 /// x = S y: (d, c) to (n, c), for S (n, d).
 ///
 /// # Panics
-/// If y has not d rows.
+/// If y does not have d rows.
 #[track_caller]
 pub fn lift_rows<'t, T: Real>(y: &Var<'t, T>, s: &Arc<dyn Sketch<T>>) -> Var<'t, T> {
     let (_, d) = s.shape();
@@ -63,7 +63,7 @@ fn lift_rows_node<'t, T: Real>(y: &Var<'t, T>, s: Arc<dyn Sketch<T>>) -> Var<'t,
 /// y = x S: (r, n) to (r, d), for S (n, d).
 ///
 /// # Panics
-/// If x has not n columns.
+/// If x does not have n columns.
 #[track_caller]
 pub fn sketch_cols<'t, T: Real>(x: &Var<'t, T>, s: &Arc<dyn Sketch<T>>) -> Var<'t, T> {
     let (n, _) = s.shape();
@@ -86,7 +86,7 @@ fn sketch_cols_node<'t, T: Real>(x: &Var<'t, T>, s: Arc<dyn Sketch<T>>) -> Var<'
 /// x = y Sᵀ: (r, d) to (r, n), for S (n, d).
 ///
 /// # Panics
-/// If y has not d columns.
+/// If y does not have d columns.
 #[track_caller]
 pub fn lift_cols<'t, T: Real>(y: &Var<'t, T>, s: &Arc<dyn Sketch<T>>) -> Var<'t, T> {
     let (_, d) = s.shape();

@@ -9,7 +9,7 @@ use engine::{Real, lanes};
 /// X <- H X for `x` (N, `width`), row by row in one slice: `width` columns at once.
 ///
 /// # Panics
-/// If the rows are not a power of two in number.
+/// If N is not a power of two.
 #[track_caller]
 pub fn walsh_hadamard<T: Real>(x: &mut [T], width: usize) {
     if width == 0 {

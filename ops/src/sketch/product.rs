@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// y = B S Sᵀ V: b (m, n), v (n, p), S (n, d) to (m, p). S is a constant.
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes are not these.
 #[track_caller]
 pub fn sketched_product<'t, T: Real>(
     b: &Var<'t, T>,

@@ -1,7 +1,7 @@
 //! What is compared: registered methods at a budget d, and estimators of this experiment alone.
 
 use super::input::WIDTH;
-use crate::settings::flags::method;
+use crate::settings::choices::method;
 use crate::terminal::error::Result;
 use engine::{Draws, Tensor, Var};
 use ops::attention::attend::Attend;

@@ -8,13 +8,13 @@
 
 use super::input::Head;
 use crate::commands::data::found;
-use crate::settings::config::{self, Budget, Config};
+use crate::settings::choices::{Budget, Protocol, Task};
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::train::data::{fingerprint, load};
 
 use crate::files::whole_file;
 use crate::settings::product::ProductFlag;
-use crate::settings::task::Task;
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::{self, refuse_not_finite};
 use datasets::Dataset;
@@ -74,7 +74,7 @@ impl Reader {
     pub(super) fn new(data: &str) -> Result<Reader> {
         let config = Config {
             data: data.to_string(),
-            protocol: config::Protocol::Paper,
+            protocol: Protocol::Paper,
             ..Task::Text.preset(Budget::Paper)
         };
         let config = found(config.checked(Task::Text)?)?;
@@ -104,7 +104,7 @@ impl Reader {
         of_run(folder)?;
         let run = Trained::open(folder)?;
         let mut config = run.config.clone();
-        product.over(&mut config);
+        product.over(&mut config.product);
         if own {
             // Here texts are not cut as the run cuts them.
             let texts = load(&config).map_err(Error::data)?;
@@ -124,7 +124,7 @@ impl Reader {
                 attn: config.attn.clone(),
                 options: Options {
                     features: config.features,
-                    released: config.protocol == config::Protocol::Paper,
+                    released: config.protocol == Protocol::Paper,
                     ..Options::default()
                 },
             },
@@ -198,7 +198,19 @@ impl Reader {
             seen: Arc::clone(&seen),
         });
         let config = match trained {
-            None => ModelConfig::new(self.texts.encoding.vocabulary, n, 2, 1),
+            None => {
+                let fresh = ModelConfig::new(self.texts.encoding.vocabulary, n, 2, 1);
+                // Of the same sizes as the one that it is compared with.
+                let sized = self.model.as_ref().map(|model| ModelConfig {
+                    dim: model.config.dim,
+                    hidden: model.config.hidden,
+                    head_hidden: model.config.head_hidden,
+                    heads: model.config.heads,
+                    layers: model.config.layers,
+                    ..fresh.clone()
+                });
+                sized.unwrap_or(fresh)
+            }
             Some(model) => model.config.clone(),
         };
         let heads = config.heads;

@@ -4,6 +4,8 @@
 use super::input::{Input, Setting};
 use super::method::{Kind, Method};
 use crate::numbers::statistics::Mean;
+use crate::show::grid::{Grid, cells, left, right};
+use crate::show::number::places;
 use crate::terminal::error::{Error, Result};
 use std::fmt::Write;
 use std::fs;
@@ -162,23 +164,26 @@ fn verdict(differences: &[Difference<'_>]) -> (String, bool) {
         .filter(|cell| !cell.within(PRINTED))
         .collect();
     far.sort_by(|a, b| b.z.abs().total_cmp(&a.z.abs()));
-    if !far.is_empty() {
-        let _ = writeln!(
-            text,
-            "{:22} {:20} {:>5} {:>9} {:>9} {:>8}",
-            "beyond 3 errors", "", "d", "reference", "here", "errors"
-        );
-    }
+    let mut grid = Grid::new([
+        left("beyond 3 errors", 22),
+        left("", 20),
+        right("d", 5),
+        right("reference", 9),
+        right("here", 9),
+        right("errors", 8),
+    ]);
     for Difference { row, here, z } in far {
-        let _ = writeln!(
-            text,
-            "{:22} {:20} {:5} {:>9.5} {:>9.5} {z:>+8.2}",
+        grid.rows.push(cells![
             row.method,
-            row.setting.to_string(),
+            row.setting,
             row.d,
-            row.mean,
-            here.mean
-        );
+            places(5)(row.mean),
+            places(5)(here.mean),
+            format!("{z:+.2}"),
+        ]);
+    }
+    if !grid.rows.is_empty() {
+        text += &grid.text();
     }
     let share = |limit: f64| 100.0 * within(limit) as f64 / cells.max(1) as f64;
     let holds = share(PRINTED) >= 100.0 * SHARE && within(WRONG) == cells;

@@ -12,7 +12,7 @@ use super::download::{Download, hold, part_size};
 use super::manifest::{Archive, Manifest, Set};
 use super::unpack::{Unpacked, unpack};
 use crate::files::whole_file;
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::tell;
 use datasets::shown;

@@ -10,7 +10,7 @@
 use super::make::Record;
 use super::remove;
 use crate::files::whole_file;
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use crate::terminal::error::{Error, Result};
 use datasets::pathfinder::{BATCH, Settings};
 use datasets::{MADE, listops, retrieval};

@@ -1,6 +1,6 @@
 //! Where the originals are and what of them is kept: `manifest.toml`, or another one in a test.
 
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use crate::terminal::error::{Error, Result};
 use serde::Deserialize;
 

@@ -3,11 +3,11 @@
 
 use super::found;
 use crate::files::out_file::OutFile;
-use crate::settings::config::{Budget, Config};
-use crate::settings::flags::whole;
-use crate::settings::task::{BUILTIN, Task};
+use crate::settings::choices::{BUILTIN, Budget, Task};
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{COLUMNS, answer};
+use crate::terminal::parse::whole;
 use crate::train::data;
 use datasets::{Dataset, Example, image, listops, pathfinder, shown};
 use std::fmt::Write;

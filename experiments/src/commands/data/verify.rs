@@ -1,6 +1,6 @@
 //! `skein data verify`: one page about data on the disk (`datasets::verify`), and an exit code.
 
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{answer, fitted};
 use datasets::verify::{self, Report};

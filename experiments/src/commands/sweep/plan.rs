@@ -3,12 +3,14 @@
 use crate::commands::data::found;
 use crate::commands::paper;
 use crate::files::read::read_toml;
-use crate::settings::config::Config;
-use crate::settings::flags::{Settings, distinct, parse_number, parse_seed, parse_threads};
-use crate::settings::task::Task;
+use crate::settings::choices::Task;
+use crate::settings::config::{Config, Settings};
+use crate::settings::init::Init;
+use crate::terminal::command_line::HINT;
 use crate::terminal::error::{Error, Result, nearest};
 use crate::terminal::output::tell;
-use crate::terminal::parse::HINT;
+use crate::terminal::parse::{distinct, parse_number, parse_seed, parse_threads};
+use crate::train::init::settled;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use serde::Deserialize;
 use std::fmt::Write;
@@ -341,6 +343,7 @@ impl SweepFlags {
         }
         axes.refuse_too_many()?;
         let mut cells = Vec::new();
+        let mut begun: Vec<(Init, Init)> = Vec::new();
         for &task in &axes.tasks {
             let of_task = self.set_of(task)?;
             for (axis, compared) in [
@@ -375,7 +378,16 @@ impl SweepFlags {
                             let _ = batch.map(|batch| write!(name, "-b{batch}"));
                             let _ = write!(name, "-s{seed}");
                             let config = Config::of(task, &layers).and_then(found);
-                            let config = config.map_err(|error| error.at(&name))?;
+                            let mut config = config.map_err(|error| error.at(&name))?;
+                            // Each file is read once.
+                            let known = begun.iter().find(|(given, _)| *given == config.init);
+                            if let Some((_, settled)) = known {
+                                config.init = settled.clone();
+                            } else {
+                                let given = config.init.clone();
+                                config = settled(config)?;
+                                begun.push((given, config.init.clone()));
+                            }
                             cells.push(Cell { name, config });
                         }
                     }
@@ -463,8 +475,8 @@ fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::terminal::parse::{parse, shared};
+    use crate::settings::choices::Budget;
+    use crate::terminal::command_line::{parse, shared};
     use std::fs;
 
     fn flags(args: &str) -> Result<SweepFlags> {

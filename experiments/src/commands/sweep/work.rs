@@ -317,8 +317,7 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
     use datasets::pathfinder;
 
     #[test]

@@ -4,10 +4,10 @@ use crate::files::read::read_toml;
 use crate::numbers::statistics::mean;
 use crate::run::environment::{Computer, Took};
 use crate::run::outcome::Outcome;
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
-use crate::settings::flags::distinct;
-use crate::settings::task::Task;
 use crate::terminal::error::{Error, Result};
+use crate::terminal::parse::distinct;
 use datasets::shown;
 use ops::attention::names;
 use std::fs;
@@ -44,6 +44,7 @@ impl Run {
             attn: String::new(),
             seed: 0,
             data: data.into(),
+            init: self.config.init.content(),
             ..self.config.clone()
         }
     }
@@ -301,9 +302,13 @@ pub(super) fn describe(column: &Column) -> String {
         true => ", a stand-in for the benchmark's data",
         false => "",
     };
+    let unusual = match run.common().unusual() {
+        unusual if unusual.is_empty() => unusual,
+        unusual => format!(", {unusual}"),
+    };
     format!(
         "{}: {}{stand_in}; {} test examples; protocol {}, budget {}, {} steps of {}, max-len {}, \
-         learning rate {:?}, features {}.",
+         learning rate {:?}, features {}{unusual}.",
         column.title,
         data.join(" + "),
         run.outcome.test.examples,

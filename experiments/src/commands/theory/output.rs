@@ -1,10 +1,11 @@
 //! What came of both experiments, as tables, CSV and a chart.
 
 use super::{Block, Columns, Flags, Lemma, Proposition, promised, relative, required};
-use crate::commands::approx::cell;
 use crate::commands::approx::input::Setting;
 use crate::numbers::statistics::Mean;
 use crate::show::chart::{Chart, Point, Scale, Series, svg};
+use crate::show::grid::{Grid, cells, left, right};
+use crate::show::number::{complement, exact, short, with_error};
 use std::fmt::Write;
 
 impl Columns {
@@ -24,25 +25,6 @@ impl Columns {
     }
 }
 
-/// 1 - delta, with as many places as delta has: 0.93 of 0.07, where the subtraction leaves
-/// 0.9299999999999999.
-fn complement(delta: f64) -> String {
-    let delta_text = delta.to_string();
-    let places = delta_text
-        .split_once('.')
-        .map_or(0, |(_, places)| places.len());
-    format!("{:.places$}", 1.0 - delta)
-}
-
-/// Four digits that matter, short where they are many.
-fn short(x: f64) -> String {
-    match x {
-        1e-3..10.0 => format!("{x:.4}"),
-        10.0..1e5 => format!("{x:.0}"),
-        _ => format!("{x:.1e}"),
-    }
-}
-
 /// What is printed.
 pub(super) fn tables(flags: &Flags, blocks: &[Block]) -> String {
     let mut text = String::new();
@@ -53,65 +35,68 @@ pub(super) fn tables(flags: &Flags, blocks: &[Block]) -> String {
             "{}: Proposition 1, {} trials",
             block.setting, flags.trials
         );
-        let _ = write!(
-            text,
-            "{:9}{:>7}{:>7}{:>13}",
-            "columns", "beta", "d", "mean/bound"
-        );
+        let mut grid = Grid::new([
+            left("columns", 9),
+            right("beta", 7).gap(0),
+            right("d", 7).gap(0),
+            right("mean/bound", 13).gap(0),
+        ]);
         for delta in &flags.delta {
             let title = format!("delta {delta}");
-            let _ = write!(text, "{title:>13}{:>6}", "viol");
+            grid.columns
+                .extend([right(title, 13).gap(0), right("viol", 6).gap(0)]);
         }
-        text.push('\n');
         for row in &block.propositions {
             let part = Mean {
                 mean: row.mean.mean / row.expected,
                 error: row.mean.error / row.expected,
             };
-            let (name, beta) = (row.columns.name(), short(row.beta));
-            let _ = write!(text, "{name:9}{beta:>7}{:>7}{:>13}", row.d, cell(part));
+            let mut cells = cells![row.columns.name(), short(row.beta), row.d, with_error(part)];
             for bound in &row.bounds {
-                let part = short(bound.quantile / bound.bound);
-                let _ = write!(text, "{part:>13}{:>6}", bound.violations);
+                cells.extend(cells![
+                    short(bound.quantile / bound.bound),
+                    bound.violations
+                ]);
             }
-            text.push('\n');
+            grid.rows.push(cells);
         }
+        text += &grid.text();
+
         let _ = writeln!(text, "{}: Lemma 1, beta of p̂ from d pilots", block.setting);
-        let _ = writeln!(
-            text,
-            "{:9}{:>14}{:>9}{:>16}",
-            "d", "mean", "least", ">= sqrt(1/3)"
-        );
+        let mut grid = Grid::new([
+            left("d", 9),
+            right("mean", 14).gap(0),
+            right("least", 9).gap(0),
+            right(">= sqrt(1/3)", 16).gap(0),
+        ]);
         for row in &block.lemmas {
             let share = format!("{:.1} %", 100.0 * row.kept as f64 / flags.trials as f64);
-            let beta = cell(row.beta);
-            let _ = writeln!(
-                text,
-                "{:<9}{beta:>14}{:>9}{share:>16}",
-                row.d,
-                short(row.least)
-            );
+            grid.rows
+                .push(cells![row.d, with_error(row.beta), short(row.least), share]);
         }
+        text += &grid.text();
+
         let _ = writeln!(
             text,
             "d it asks for, n = {n}: C = {:.1e} / n here, kappa = {:.0}",
             block.c * n as f64,
             block.kappa
         );
-        let _ = writeln!(
-            text,
-            "{:9}{:>14}{:>14}{:>18}",
-            "delta", "with this C", "C = 1 / n", "12 kappa ln(..)"
-        );
+        let mut grid = Grid::new([
+            left("delta", 9),
+            right("with this C", 14).gap(0),
+            right("C = 1 / n", 14).gap(0),
+            right("12 kappa ln(..)", 18).gap(0),
+        ]);
         for &delta in &flags.delta {
-            let _ = writeln!(
-                text,
-                "{delta:<9}{:>14}{:>14}{:>18}",
+            grid.rows.push(cells![
+                delta,
                 short(required(n, block.c, delta)),
                 short(required(n, 1.0 / n as f64, delta)),
-                short(relative(n, block.kappa, delta))
-            );
+                short(relative(n, block.kappa, delta)),
+            ]);
         }
+        text += &grid.text();
         text.push('\n');
     }
     text
@@ -126,42 +111,40 @@ pub(super) const LEMMA: &str = "input,scale,n,d,trials,beta,beta_se,beta_least,a
 
 /// A line for every law, d and delta; errors are squared Frobenius norms over ||B||_F² ||V||_F².
 pub(super) fn proposition_csv(flags: &Flags, blocks: &[Block]) -> String {
-    let mut text = PROPOSITION.to_string();
+    let mut grid = Grid::of_csv(PROPOSITION);
     for block in blocks {
         for row in &block.propositions {
             for bound in &row.bounds {
-                let _ = writeln!(
-                    text,
-                    "{},{},{},{},{},{},{},{},{},{},{}",
-                    place(&block.setting),
+                let mut cells = place(&block.setting);
+                cells.extend(cells![
                     row.columns.name(),
                     row.beta,
                     row.d,
                     flags.trials,
-                    format_args!("{},{}", row.mean.mean, row.mean.error),
+                    row.mean.mean,
+                    row.mean.error,
                     row.expected,
                     bound.delta,
                     bound.quantile,
                     bound.bound,
-                    bound.violations
-                );
+                    bound.violations,
+                ]);
+                grid.rows.push(cells);
             }
         }
     }
-    text
+    grid.csv()
 }
 
 /// A line for every d and delta.
 pub(super) fn lemma_csv(flags: &Flags, blocks: &[Block]) -> String {
-    let mut text = LEMMA.to_string();
+    let mut grid = Grid::of_csv(LEMMA);
     for block in blocks {
         let n = block.setting.n;
         for row in &block.lemmas {
             for &delta in &flags.delta {
-                let _ = writeln!(
-                    text,
-                    "{},{},{},{},{},{},{},{},{},{delta},{},{},{}",
-                    place(&block.setting),
+                let mut cells = place(&block.setting);
+                cells.extend(cells![
                     row.d,
                     flags.trials,
                     row.beta.mean,
@@ -170,21 +153,20 @@ pub(super) fn lemma_csv(flags: &Flags, blocks: &[Block]) -> String {
                     row.kept,
                     block.c,
                     block.kappa,
+                    delta,
                     required(n, block.c, delta),
                     required(n, 1.0 / n as f64, delta),
-                    relative(n, block.kappa, delta)
-                );
+                    relative(n, block.kappa, delta),
+                ]);
+                grid.rows.push(cells);
             }
         }
     }
-    text
+    grid.csv()
 }
 
-fn place(setting: &Setting) -> String {
-    let scale = setting
-        .scale
-        .map_or(String::new(), |scale| scale.to_string());
-    format!("{},{scale},{}", setting.input.name(), setting.n)
+fn place(setting: &Setting) -> Vec<String> {
+    cells![setting.input.name(), exact(setting.scale), setting.n]
 }
 
 /// Two panels for every setting: Proposition 1 with its largest beta, and Lemma 1.
@@ -255,22 +237,4 @@ pub(super) fn chart(blocks: &[Block]) -> String {
         });
     }
     svg(&charts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quantile_has_the_places_of_its_delta() {
-        for (delta, expected) in [
-            (0.07, "0.93"),
-            (0.1, "0.9"),
-            (0.05, "0.95"),
-            (0.001, "0.999"),
-            (1e-9, "0.999999999"),
-        ] {
-            assert_eq!(complement(delta), expected);
-        }
-    }
 }

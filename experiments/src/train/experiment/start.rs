@@ -3,7 +3,8 @@
 use crate::run::environment;
 use crate::run::folder::Run;
 use crate::run::measured::{Evaluation, Norms};
-use crate::settings::config::{Config, Protocol};
+use crate::settings::choices::Protocol;
+use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::train::trainer::{State, Trainer, refuse_not_finite};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -184,13 +185,14 @@ pub(crate) fn other_setting(one: &Config, other: &Config) -> Option<(String, Str
     other_settings(one, other).into_iter().next()
 }
 
-/// The settings in which two configurations differ, but for the place of the data, as the
+/// The settings in which two configurations differ, but for the places of files, as the
 /// config.toml of each has them.
 pub(crate) fn other_settings(one: &Config, other: &Config) -> Vec<(String, String)> {
     let toml = |config: &Config| {
         let data = String::new();
         Config {
             data,
+            init: config.init.content(),
             ..config.clone()
         }
         .to_toml()
@@ -241,8 +243,7 @@ pub(crate) fn other_best(held: usize, best: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
     use std::fs;
 
     #[test]
@@ -273,7 +274,18 @@ mod tests {
     #[test]
     fn a_run_older_than_a_setting_goes_on() {
         let config = Task::Image.preset(Budget::Smoke);
-        let newer = ["skip_black", "embedding_std", "sincos2d", "product"];
+        let newer = [
+            "skip_black",
+            "embedding_std",
+            "sincos2d",
+            "product",
+            "layers",
+            "dim",
+            "hidden",
+            "heads",
+            "init",
+            "weight_decay",
+        ];
         let of_then = config.to_toml();
         let of_then: Vec<&str> = of_then
             .lines()

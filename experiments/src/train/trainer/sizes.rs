@@ -1,6 +1,7 @@
 //! How large a model and its training are, before anything of that size is made.
 
-use crate::settings::config::{Config, Protocol};
+use crate::settings::choices::Protocol;
+use crate::settings::config::Config;
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use datasets::{Dataset, Encoding};
@@ -22,6 +23,11 @@ impl Sizes {
                 Protocol::Clean => Pooling::Mean,
                 Protocol::Paper => Pooling::Padded,
             },
+            dim: config.dim,
+            hidden: config.hidden,
+            head_hidden: config.hidden,
+            heads: config.heads,
+            layers: config.layers,
             dropout: config.dropout,
             pad: config.pad,
             embedding_std: config.embedding_std,
@@ -34,11 +40,7 @@ impl Sizes {
             )
         };
         model.validate()?;
-        let options = Options {
-            features: config.features,
-            dropout: config.dropout,
-            released: config.protocol == Protocol::Paper,
-        };
+        let options = config.options();
         let entry = find::<f32>(&config.attn)?;
         Ok(Sizes {
             model,
@@ -75,7 +77,7 @@ impl Sizes {
             + working as f64 * self.bytes_of_example(tokens);
         let (attn, features) = (self.entry.name, self.options.features);
         let what = format!("{attn} with {features} features ({numbers:.0} parameters)");
-        let hint = "smaller --features, --groups, --max-len or --threads take less";
+        let hint = "smaller --features, --dim, --hidden, --layers, --groups, --max-len or --threads take less";
         refuse_more(&what, bytes, hint)
     }
 
@@ -98,8 +100,7 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::config::Budget;
-    use crate::settings::task::Task;
+    use crate::settings::choices::{Budget, Task};
     use datasets::Black;
     use engine::buffer::most_bytes;
     use engine::{Draws, Seed, Tape};

@@ -1,5 +1,5 @@
-//! The five tasks: their names, the settings of each budget with the reason for them, and what
-//! their examples are.
+//! The settings of each budget of each task, with the reasons. What all have in common are the defaults of the
+//! entries in [`config`](super::config); here is what differs.
 //!
 //! The `paper` budgets are the released configurations (Skeinformer, `lra_config.py`), and 256
 //! features for every method as in the paper; steps are a bound that early stopping hardly ever
@@ -10,148 +10,37 @@
 //! told apart. So the two short budgets, whose examples are shorter, have fewer features: the power
 //! of two from an eighth to a quarter of the median length, below the first quartile too.
 
-use crate::settings::config::{Budget, Config, Protocol};
-use crate::settings::product;
-use datasets::{Black, Encoding, image, listops, pathfinder, retrieval, text};
-use models::ModelConfig;
-use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
+use crate::settings::choices::{Budget, Task};
+use crate::settings::config::Config;
 
-/// Built-in sets are the same whatever the seed of the run.
-pub(crate) const BUILTIN: u64 = 2022;
-
-/// A task of the Long Range Arena.
-#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[clap(rename_all = "lowercase")]
-pub enum Task {
-    /// Is a movie review, read byte by byte, in favour of the film?
-    Text,
-    /// What is the value of an expression of nested lists?
-    ListOps,
-    /// Does one of two papers, read byte by byte, cite the other?
-    Retrieval,
-    /// Are the two marked ends joined by a path of dashes?
-    Pathfinder,
-    /// What does a small picture show, read pixel by pixel?
-    Image,
+impl Config {
+    /// What model and start have else than the preset, in words; empty if nothing.
+    pub(crate) fn unusual(&self) -> String {
+        let usual = self.task.preset(self.budget);
+        let mut words: Vec<String> = [
+            ("layers", self.layers, usual.layers),
+            ("dim", self.dim, usual.dim),
+            ("hidden", self.hidden, usual.hidden),
+            ("heads", self.heads, usual.heads),
+        ]
+        .into_iter()
+        .filter(|(_, size, usual)| size != usual)
+        .map(|(name, size, _)| format!("{name} {size}"))
+        .collect();
+        if self.weight_decay != usual.weight_decay {
+            words.push(format!("weight decay {:?}", self.weight_decay));
+        }
+        if self.init != usual.init {
+            words.push(format!("begun at {}", self.init));
+        }
+        words.join(", ")
+    }
 }
 
 impl Task {
-    /// All of them, in the order of the paper's tables.
-    pub const ALL: [Task; 5] = [
-        Task::Text,
-        Task::ListOps,
-        Task::Retrieval,
-        Task::Pathfinder,
-        Task::Image,
-    ];
-
-    /// As in the names of binaries and folders.
-    pub fn name(self) -> &'static str {
-        match self {
-            Task::Text => "text",
-            Task::ListOps => "listops",
-            Task::Retrieval => "retrieval",
-            Task::Pathfinder => "pathfinder",
-            Task::Image => "image",
-        }
-    }
-
-    /// As in a sentence.
-    pub fn about(self) -> &'static str {
-        match self {
-            Task::Text => "Text (movie reviews as bytes)",
-            Task::ListOps => "ListOps (values of nested lists)",
-            Task::Retrieval => "Retrieval (pairs of papers as bytes)",
-            Task::Pathfinder => "Pathfinder (are two ends joined, pixel by pixel)",
-            Task::Image => "Image (small pictures, pixel by pixel)",
-        }
-    }
-
-    /// What `--max-len` may be: texts can be cut, pictures cannot.
-    pub(crate) fn lengths(self) -> RangeInclusive<usize> {
-        match self {
-            Task::Text => 1..=text::MAX_LEN,
-            Task::ListOps => 1..=listops::MAX_LEN,
-            Task::Retrieval => 1..=retrieval::MAX_LEN,
-            Task::Pathfinder | Task::Image => image::PIXELS..=image::PIXELS,
-        }
-    }
-
-    /// The shortest `--max-len` for the set that is built in: shorter trees of ListOps are too few.
-    pub(crate) fn least_builtin(self) -> usize {
-        match self {
-            Task::ListOps => 8,
-            _ => *self.lengths().start(),
-        }
-    }
-
-    /// Documents of an example.
-    pub(crate) fn documents(self) -> usize {
-        match self {
-            Task::Retrieval => 2,
-            Task::Text | Task::ListOps | Task::Pathfinder | Task::Image => 1,
-        }
-    }
-
-    /// Whether the tokens of an example are the pixels of a square picture, row by row.
-    pub(crate) fn has_pictures(self) -> bool {
-        matches!(self, Task::Pathfinder | Task::Image)
-    }
-
-    /// The names of the classes of the set that is built in, or of the published one.
-    pub(crate) fn classes(self, builtin: bool) -> Vec<String> {
-        match self {
-            Task::Text => text::classes(),
-            Task::ListOps => listops::classes(),
-            Task::Retrieval => retrieval::classes(),
-            Task::Pathfinder => pathfinder::classes(),
-            Task::Image => image::classes(builtin),
-        }
-    }
-
-    /// How bytes become token ids.
-    pub(crate) fn encoding(self, black: Black) -> Encoding {
-        match self {
-            Task::Text => text::encoding(),
-            Task::ListOps => listops::encoding(),
-            Task::Retrieval => retrieval::encoding(),
-            Task::Pathfinder => pathfinder::encoding(black),
-            Task::Image => image::encoding(black),
-        }
-    }
-
     /// The settings of a budget, before files and flags.
     pub fn preset(self, budget: Budget) -> Config {
-        // What the released configurations of all five have in common.
-        let common = Config {
-            task: self,
-            attn: "skein".into(),
-            features: 256,
-            seed: 42,
-            data: "auto".into(),
-            protocol: Protocol::Clean,
-            budget,
-            steps: 50_000,
-            batch: 128,
-            learning_rate: 1e-4,
-            warmup: 80,
-            eval_every: 500,
-            // All of dev and test; the release draws as many from dev as 2 to 18 visits of it take.
-            eval_examples: 0,
-            test_examples: 0,
-            patience: 10,
-            max_len: *self.lengths().end(),
-            dropout: 0.1,
-            pad: false,
-            skip_black: false,
-            embedding_std: ModelConfig::EMBEDDING_STD,
-            sincos2d: false,
-            // Ours: work for up to 16 threads, and 16 gradients in memory.
-            groups: 16,
-            product: product::default(),
-        };
+        let common = Config::common(self, budget);
         let paper = match self {
             Task::Text => common,
             // The plateau ends after some 1,100 steps, so the warm-up may take 1,000.
