@@ -158,6 +158,7 @@ fn a_run_of_other_sizes_goes_on_and_is_judged_and_stands_apart_in_tables() {
         .args([&run, &bench.at("usual")])
         .output();
     let table = printed(table.unwrap());
+    let table = table.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         table.contains("layers 3, dim 24, hidden 20, heads 3, weight decay 0.01"),
         "{table}"

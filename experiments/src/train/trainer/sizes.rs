@@ -123,6 +123,35 @@ mod tests {
         );
     }
 
+    /// Heads of three columns, for which nothing is made.
+    #[test]
+    fn every_method_computes_with_odd_sizes() {
+        for entry in registry::<f32>() {
+            let config = Config {
+                attn: entry.name.into(),
+                features: 5,
+                max_len: 40,
+                layers: 1,
+                dim: 9,
+                hidden: 7,
+                heads: 3,
+                ..Task::Text.preset(Budget::Smoke)
+            };
+            let encoding = Task::Text.encoding(Black::Kept);
+            let (model, params) = super::super::model(&config, &encoding, 2).unwrap();
+            let sizes = Sizes::of(&config, &encoding, 2).unwrap();
+            let numbers = Model::numbers(&sizes.model, &*sizes.method());
+            assert_eq!(params.count() as f64, numbers, "{}", entry.name);
+            let tape = Tape::new();
+            let bound = params.bind(&tape);
+            let draws = Draws::live(Seed(1).stream("draws"));
+            let document = [Document::text(vec![7; 33])];
+            let loss = model.loss(&bound, &document, 1, &draws, None);
+            assert!(loss.item().is_finite(), "{}", entry.name);
+            tape.backward(&loss);
+        }
+    }
+
     #[test]
     fn what_is_reckoned_for_an_example_is_held_and_not_much_less() {
         let tokens = 300;
