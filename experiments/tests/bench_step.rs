@@ -36,6 +36,18 @@ fn a_step_is_one_line_of_json() {
 }
 
 #[test]
+fn a_larger_model_has_more_to_do() {
+    let gflop = |flags: &[&str]| {
+        let output = bench_step(&[&TINY, flags].concat());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["gflop"].as_f64().unwrap()
+    };
+    let [one, two] = [["--layers", "1"], ["--layers", "2"]].map(|flags| gflop(&flags));
+    let wide = gflop(&["--dim", "128", "--heads", "4", "--hidden", "256"]);
+    assert!(1.5 * one < two && 2.0 * two < wide, "{one} {two} {wide}");
+}
+
+#[test]
 fn wrong_flags_are_one_line_and_a_hint() {
     for (args, expected) in [
         (["--n", "0"], "expected a whole number from 1 to"),
@@ -44,6 +56,7 @@ fn wrong_flags_are_one_line_and_a_hint() {
         (["--seconds", "nan"], "expected a number of seconds"),
         (["--lengths", "short"], "short"),
         (["--attn", "skien"], "expected one of softmax"),
+        (["--heads", "3"], "dim 64 does not divide into 3 heads"),
         (["--lenght", "3"], "--lenght"),
     ] {
         let output = bench_step(&args);

@@ -1,6 +1,7 @@
 //! The tests of experiments but those that are a process of their own, as one program (see Cargo.toml).
 
 mod approx;
+mod begun;
 mod bench_attention;
 mod bench_step;
 mod commands;

@@ -113,13 +113,14 @@ fn arrows_go_up_the_list_of_rooms_and_files_of_a_room_form_no_circle() {
     let mut count = 0;
     for (module, code_of) in &code {
         let from = module.join("::");
+        let grouped = rooms.iter().map(|room| format!("crate::{room}::{{"));
+        if let Some(path) = grouped
+            .chain(["crate::{".into()])
+            .find(|path| code_of.contains(path))
+        {
+            wrong.push(format!("{from}: write out the paths of {path}...}}"));
+        }
         for mut path in paths(module, code_of) {
-            if path.last().is_some_and(String::is_empty) && path.len() <= 2 {
-                wrong.push(format!(
-                    "{from}: write out the paths of {}{{...}}",
-                    path.join("::")
-                ));
-            }
             while !path.is_empty() && !code.contains_key(&path) {
                 path.pop();
             }

@@ -57,6 +57,18 @@ struct Flags {
     /// Examples a step
     #[arg(long, value_name = "N", default_value = "16", value_parser = parse_count)]
     batch: usize,
+    /// Layers of the encoder
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_count)]
+    layers: usize,
+    /// Columns of a token's vector
+    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_count)]
+    dim: usize,
+    /// Columns between the two linear maps of a layer, and of the classifier
+    #[arg(long, value_name = "N", default_value = "128", value_parser = parse_count)]
+    hidden: usize,
+    /// Attention heads, which share the columns out among them
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_count)]
+    heads: usize,
     /// Every example of n tokens, or lengths like those of IMDb reviews
     #[arg(long, value_enum, default_value = "full")]
     lengths: Lengths,
@@ -100,6 +112,10 @@ pub(crate) struct Report {
     pub(crate) lengths: Lengths,
     pub(crate) threads: usize,
     pub(crate) features: usize,
+    pub(crate) layers: usize,
+    pub(crate) dim: usize,
+    pub(crate) hidden: usize,
+    pub(crate) heads: usize,
     #[serde(with = "product")]
     pub(crate) product: Product,
     /// Median of the steps after the first.
@@ -143,6 +159,10 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
             features: flags.features,
             batch: flags.batch,
             max_len: flags.n,
+            layers: flags.layers,
+            dim: flags.dim,
+            hidden: flags.hidden,
+            heads: flags.heads,
             product: flags.product.get(),
             ..Task::Text.preset(Budget::Paper)
         },
@@ -212,6 +232,10 @@ pub(crate) fn measure(request: Request) -> Result<(Report, Option<Profile>)> {
         lengths,
         threads,
         features: config.features,
+        layers: config.layers,
+        dim: config.dim,
+        hidden: config.hidden,
+        heads: config.heads,
         product: config.product,
         step_s,
         min_s: times[0],

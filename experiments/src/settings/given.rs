@@ -382,12 +382,12 @@ mod tests {
     fn every_flag_reaches_its_setting() {
         for task in [Task::Text, Task::Image] {
             let toml = |args: &[&str]| -> toml::Table {
-                let args = [&["task", "--data=builtin"], args].concat();
+                let args = [&["task"], args].concat();
                 let flags = Flags::parse_from(task, &args).unwrap();
                 let config = Config::resolve(task, &flags).unwrap();
                 config.to_toml().parse().unwrap()
             };
-            let quick = toml(&[]);
+            let quick = toml(&["--data=builtin"]);
             let of_task =
                 |name: &str| !unused(task, name) && !["task", "data", "budget"].contains(&name);
             for (name, value) in quick.iter().filter(|(name, _)| of_task(name)) {
@@ -407,7 +407,8 @@ mod tests {
                     }
                     _ => panic!("{name} = {value}: say here what else it can be"),
                 };
-                let with = toml(&[&format!("--{}{said}", name.replace('_', "-"))]);
+                let flag = format!("--{}{said}", name.replace('_', "-"));
+                let with = toml(&["--data=builtin", &flag]);
                 let mut changed = quick.clone();
                 changed.insert(name.clone(), expected);
                 assert_eq!(with, changed, "{name}");

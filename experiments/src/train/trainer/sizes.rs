@@ -2,8 +2,7 @@
 
 use crate::settings::choices::Protocol;
 use crate::settings::config::Config;
-use crate::terminal::error::Result;
-use crate::terminal::error::refuse_more;
+use crate::terminal::error::{Error, Result, refuse_more};
 use datasets::{Dataset, Encoding};
 use models::{Model, ModelConfig, Pooling};
 use ops::attention::{Attention, Entry, Options, find};
@@ -39,7 +38,9 @@ impl Sizes {
                 config.task.documents(),
             )
         };
-        model.validate()?;
+        model
+            .validate()
+            .map_err(|error| Error::usage(error.to_string()).hint("--dim and --heads set them"))?;
         let options = config.options();
         let entry = find::<f32>(&config.attn)?;
         Ok(Sizes {
@@ -93,7 +94,8 @@ impl Sizes {
         let saved = layers as f64 * tokens as f64 * (4 * dim + hidden) as f64;
         let width = self.model.head_width() as f64;
         let attention = (self.entry.cost)(&self.options, tokens as f64, width);
-        size_of::<f32>() as f64 * saved + attention.bytes
+        // A model of no layers has none.
+        size_of::<f32>() as f64 * saved + layers.min(1) as f64 * attention.bytes
     }
 }
 
@@ -106,6 +108,49 @@ mod tests {
     use engine::{Draws, Seed, Tape};
     use models::Document;
     use ops::attention::registry;
+
+    #[test]
+    fn settings_without_a_word_about_sizes_are_the_paper_s() {
+        let config = Config {
+            max_len: 1000,
+            ..Task::Retrieval.preset(Budget::Paper)
+        };
+        let encoding = Task::Retrieval.encoding(Black::Kept);
+        let sizes = Sizes::of(&config, &encoding, 2).unwrap();
+        assert_eq!(
+            sizes.model,
+            ModelConfig::new(encoding.vocabulary, 1024, 2, 2)
+        );
+    }
+
+    /// Heads of three columns, for which nothing is made.
+    #[test]
+    fn every_method_computes_with_odd_sizes() {
+        for entry in registry::<f32>() {
+            let config = Config {
+                attn: entry.name.into(),
+                features: 5,
+                max_len: 40,
+                layers: 1,
+                dim: 9,
+                hidden: 7,
+                heads: 3,
+                ..Task::Text.preset(Budget::Smoke)
+            };
+            let encoding = Task::Text.encoding(Black::Kept);
+            let (model, params) = super::super::model(&config, &encoding, 2).unwrap();
+            let sizes = Sizes::of(&config, &encoding, 2).unwrap();
+            let numbers = Model::numbers(&sizes.model, &*sizes.method());
+            assert_eq!(params.count() as f64, numbers, "{}", entry.name);
+            let tape = Tape::new();
+            let bound = params.bind(&tape);
+            let draws = Draws::live(Seed(1).stream("draws"));
+            let document = [Document::text(vec![7; 33])];
+            let loss = model.loss(&bound, &document, 1, &draws, None);
+            assert!(loss.item().is_finite(), "{}", entry.name);
+            tape.backward(&loss);
+        }
+    }
 
     #[test]
     fn what_is_reckoned_for_an_example_is_held_and_not_much_less() {
