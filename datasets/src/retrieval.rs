@@ -17,15 +17,18 @@
 
 mod papers;
 mod row;
+mod verify;
 
 use crate::protocol::{Digest, copies, copies_line, text_digest};
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, dataset, file};
+use crate::task::{Files, Input, Made, Task};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, dataset, file, shown};
 use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+pub use verify::verify;
 
 /// The bytes of each document that the reference keeps.
 pub const MAX_LEN: usize = 4000;
@@ -52,6 +55,42 @@ pub const FILES: [&str; 3] = [
 
 const LAYOUT: &str = "the folder of new_aan_pairs.train.tsv, .eval.tsv and .test.tsv";
 const GET: &str = "take tsv_data of lra_release.gz, or use the built-in pairs, which need no data";
+
+/// The task.
+pub static TASK: Task = Task {
+    name: "retrieval",
+    about: "Retrieval (pairs of papers as bytes)",
+    lengths: 1..=MAX_LEN,
+    least_builtin: 1,
+    documents: 2,
+    classes: |_| classes(),
+    encoding: |_| ENCODING,
+    load: |path, wish| load(path, wish.max_len, wish.protocol),
+    builtin: |wish, making| builtin(making.seed, wish.max_len, wish.protocol),
+    made: Made {
+        teaches: "made-up papers, related if they agree in a field: it knows no papers and citations",
+        first: false,
+        fills: false,
+        few: None,
+    },
+    verify,
+    files: Ok(Files {
+        counts: &COUNTS,
+        limited: false,
+        bytes: 600,
+        kinds: &[],
+        write: |folder, seed, _, counts| {
+            let count = |split: usize| counts.get(split).copied().unwrap_or(0);
+            write(folder, seed, [0, 1, 2].map(count))
+        },
+        has: |_, _, path, is_folder| matches!(path, [name] if !is_folder && FILES.contains(name)),
+    }),
+    input: Input::Line(|line, wish| documents(line, wish.max_len)),
+    takes_files: false,
+    readable: ("bytes", |document| shown::bytes(document)),
+    cut: "",
+    example: Some("printf 'one paper\\tanother\\n'"),
+};
 
 /// Reads the pairs in the folder `path` and keeps `max_len` bytes of each document (the reference keeps [`MAX_LEN`]).
 ///

@@ -3,7 +3,7 @@
 
 use crate::support::{fingerprint, unpacked};
 use datasets::pathfinder::{self, PIXELS, SIDE, Settings};
-use datasets::{Black, Dataset, Example, Protocol, verify};
+use datasets::{Black, Dataset, Example, Protocol};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -288,7 +288,7 @@ fn the_originals_pictures_are_read_and_have_their_known_moments() {
         let z = (one.mean - other.mean) / one.error().hypot(other.error());
         assert!(z.abs() > 10.0, "{name}: {z}");
     }
-    let report = verify::pathfinder(&path).unwrap();
+    let report = pathfinder::verify(&path).unwrap();
     println!("{report}");
     let page = report.to_string();
     assert!(
@@ -445,7 +445,7 @@ fn batches_come_in_the_order_of_their_numbers_and_empty_files_are_passed_over() 
         pathfinder::load(&whole, Black::Kept, Protocol::Clean).unwrap(),
         read
     );
-    let page = verify::pathfinder(&whole).unwrap().to_string();
+    let page = pathfinder::verify(&whole).unwrap().to_string();
     for line in [
         "19 pictures",
         "empty files: 1",
@@ -500,7 +500,7 @@ fn two_files_of_one_number_are_refused() {
         fs::copy(metadata.join("0.npy"), metadata.join(other)).unwrap();
         for refused in [
             refusal(&whole),
-            verify::pathfinder(&whole).unwrap_err().to_string(),
+            pathfinder::verify(&whole).unwrap_err().to_string(),
         ] {
             let both = refused.contains("0.npy\"") && refused.contains(other);
             assert!(both && refused.contains("this is batch 0"), "{refused}");
@@ -537,7 +537,7 @@ fn pictures_named_twice_and_copies_are_said_and_leave_train() {
     let left: Vec<usize> = (1..15).chain([20, 21, 22]).collect();
     assert_eq!(ids(&clean.train), left);
     assert_eq!((&clean.dev, &clean.test), (&paper.dev, &paper.test));
-    let page = verify::pathfinder(&whole).unwrap();
+    let page = pathfinder::verify(&whole).unwrap();
     let faults = [
         "lines that name a picture of an earlier line: 8",
         "pictures with both labels: 1",
@@ -562,7 +562,7 @@ fn pictures_named_twice_and_copies_are_said_and_leave_train() {
         refused.contains("no picture is left for the train split"),
         "{refused}"
     );
-    let page = verify::pathfinder(&whole).unwrap();
+    let page = pathfinder::verify(&whole).unwrap();
     assert!(page.faults.contains(&refused), "{page}");
 }
 

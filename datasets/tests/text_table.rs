@@ -1,6 +1,6 @@
 //! Reviews as two tables: what Python's `csv.writer` writes is what is read, and what is refused with which words.
 
-use datasets::{DataError, Protocol, text, verify};
+use datasets::{DataError, Protocol, text};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -93,7 +93,7 @@ fn a_table_is_divided_like_a_folder() {
             assert_eq!(a.examples, b.examples, "{}", a.name);
         }
     }
-    let report = verify::text(tables.path()).unwrap();
+    let report = text::verify(tables.path()).unwrap();
     assert!(!report.as_published());
     assert!(report.to_string().contains("200"), "{report}");
 }

@@ -3,6 +3,7 @@
 mod approx;
 mod bench_attention;
 mod bench_step;
+mod classes;
 mod completeness;
 mod conformance;
 mod cost;

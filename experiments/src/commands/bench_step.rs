@@ -162,7 +162,7 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
 
 /// Refuses steps that do not fit into memory, the examples included.
 pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
-    let bytes = config.task.documents() as f64 * config.max_len as f64 * config.batch as f64;
+    let bytes = config.task.entry().documents as f64 * config.max_len as f64 * config.batch as f64;
     let what = format!("{} examples of {} tokens", config.batch, config.max_len);
     refuse_more(&what, bytes, "smaller --n or --batch take less")?;
     trainer::refuse_too_large(config, threads)
@@ -272,7 +272,7 @@ pub(crate) fn data(config: &Config, lengths: Lengths) -> Dataset {
     let examples = (0..config.batch).map(|id| Example {
         id,
         label: generator.below(classes.len()),
-        documents: (0..config.task.documents())
+        documents: (0..config.task.entry().documents)
             .map(|_| {
                 let length = length(config, lengths, id, generator);
                 (0..length)

@@ -107,7 +107,7 @@ impl Flags {
             .display_name(format!("exp_{}", task.name()))
             .about(format!(
                 "Trains one attention method on {} and tests it",
-                task.about()
+                task.entry().about
             ))
             .after_help(format!("{}\n{}", budgets(task), costs()))
             .mut_args(|arg| {
