@@ -192,18 +192,7 @@ fn assembled(
     );
     notes.insert(0, counts);
     notes.push(picture::black_pixels(&splits, black));
-    let [train, dev, test] = splits;
-    let split = |name, examples| Split { name, examples };
-    Dataset {
-        name,
-        builtin,
-        encoding: encoding(black),
-        classes,
-        train: split("train", train),
-        dev: split("dev", dev),
-        test: split("test", test),
-        notes,
-    }
+    Dataset::of(name, builtin, encoding(black), classes, splits, notes)
 }
 
 /// The grey values of three planes: floor(255.5 (0.2989 R + 0.5870 G + 0.1140 B) / 255), in whole numbers.

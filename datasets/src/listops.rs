@@ -220,11 +220,6 @@ pub fn classes() -> Vec<String> {
     (0..10).map(|digit| digit.to_string()).collect()
 }
 
-/// How codes become token ids.
-pub fn encoding() -> Encoding {
-    ENCODING
-}
-
 /// The document of one expression, printed as in the benchmark's files, `( ( ( [MAX 2 ) 9 ) ] )`, or as people read it,
 /// `[MAX 2 9 ]`; `max_len` words of it are kept.
 ///

@@ -28,7 +28,7 @@ mod verify;
 pub use crate::picture::{PIXELS, SIDE};
 use crate::protocol::{Digest, Protocol, copies, copies_line, digest};
 use crate::task::{Files, Input, Made, Size, Task};
-use crate::{Black, DataError, Dataset, Encoding, Example, Split, dataset, picture};
+use crate::{Black, DataError, Dataset, Encoding, Example, dataset, picture};
 use engine::rng::Seed;
 pub use folder::BATCH;
 use folder::Row;
@@ -458,16 +458,5 @@ fn assembled(
         100.0 * connected as f64 / pictures as f64
     ));
     notes.push(picture::black_pixels(&splits, black));
-    let [train, dev, test] = splits;
-    let split = |name, examples| Split { name, examples };
-    Dataset {
-        name,
-        builtin,
-        encoding: encoding(black),
-        classes: classes(),
-        train: split("train", train),
-        dev: split("dev", dev),
-        test: split("test", test),
-        notes,
-    }
+    Dataset::of(name, builtin, encoding(black), classes(), splits, notes)
 }

@@ -21,7 +21,7 @@ mod verify;
 
 use crate::protocol::{Digest, copies, copies_line, text_digest};
 use crate::task::{Files, Input, Made, Task};
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, dataset, file, shown};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, dataset, file, shown};
 use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
@@ -130,10 +130,8 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
         }
     }
     let (name, made) = dataset::name("pairs of papers", path);
-    let splits = splits
-        .into_iter()
-        .map(|pairs| pairs.into_iter().map(|pair| pair.example).collect());
-    Ok(assembled(name, made, splits.collect(), notes, protocol))
+    let splits = splits.map(|pairs| pairs.into_iter().map(|pair| pair.example).collect());
+    Ok(assembled(name, made, splits, notes, protocol))
 }
 
 /// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are
@@ -162,18 +160,13 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Result<Dataset,
     ];
     let name = format!("built-in pairs of papers (seeded, not AAN), seed {seed}");
     let notes = vec!["the three splits are drawn from streams of their own".to_string()];
-    let splits = splits.map(split).into();
+    let splits = splits.map(split);
     Ok(assembled(name, true, splits, notes, protocol))
 }
 
 /// The names of the classes, by label.
 pub fn classes() -> Vec<String> {
     CLASSES.map(String::from).to_vec()
-}
-
-/// How bytes become token ids.
-pub fn encoding() -> Encoding {
-    ENCODING
 }
 
 /// Writes the built-in pairs of `seed`, whole, as the benchmark's three files into an existing folder: so many for
@@ -203,30 +196,15 @@ pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataErr
 fn assembled(
     name: String,
     builtin: bool,
-    splits: Vec<Vec<Example>>,
+    splits: [Vec<Example>; 3],
     mut notes: Vec<String>,
     protocol: Protocol,
 ) -> Dataset {
-    let mut splits = splits.into_iter();
-    let mut split = |name| Split {
-        name,
-        examples: splits.next().unwrap_or_default(),
-    };
-    let (train, dev, test) = (split("train"), split("dev"), split("test"));
-    let [a, b, c] = [&train, &dev, &test].map(|split| split.examples.len());
+    let [a, b, c] = splits.each_ref().map(Vec::len);
     notes.push(format!(
         "protocol {protocol}: train {a}, dev {b}, test {c} pairs"
     ));
-    Dataset {
-        name,
-        builtin,
-        encoding: ENCODING,
-        classes: classes(),
-        train,
-        dev,
-        test,
-        notes,
-    }
+    Dataset::of(name, builtin, ENCODING, classes(), splits, notes)
 }
 
 /// A pair with what is known of its whole texts.

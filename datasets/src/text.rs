@@ -177,11 +177,6 @@ pub fn classes() -> Vec<String> {
     CLASSES.map(String::from).to_vec()
 }
 
-/// How bytes become token ids.
-pub fn encoding() -> Encoding {
-    ENCODING
-}
-
 fn assembled(name: String, builtin: bool, classes: Vec<String>, division: Division) -> Dataset {
     Dataset {
         name,

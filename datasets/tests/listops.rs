@@ -1,6 +1,6 @@
 //! ListOps as its users see it: what is grown, what is read, and what is refused with which words.
 
-use crate::support::{fingerprint, unpacked};
+use crate::support::{fingerprint, has, unpacked};
 use datasets::listops::{self, Shape};
 use datasets::{DataError, Dataset, Protocol};
 use std::collections::{HashMap, HashSet};
@@ -152,10 +152,9 @@ fn what_is_written_is_read_back_and_confirmed() {
         assert_eq!(read.dev, made.dev);
         assert_eq!(read.test, made.test);
         assert!(!read.builtin);
-        assert!(
-            read.notes[0].contains("basic_train.tsv: 60 of 60 Targets confirmed"),
-            "{}",
-            read.notes[0]
+        has(
+            &read.notes[0],
+            "basic_train.tsv: 60 of 60 Targets confirmed",
         );
     }
     // With LF the same.
@@ -222,10 +221,9 @@ fn a_single_file_is_divided_and_copies_are_told() {
             .any(|n| n.contains("200 also in a later split (none removed)"))
     );
     let clean = listops::load(folder.path(), listops::MAX_LEN, Protocol::Clean).unwrap_err();
-    assert!(
-        clean
-            .to_string()
-            .contains("no expression is left for the train split")
+    has(
+        clean.to_string(),
+        "no expression is left for the train split",
     );
     // Cut at 20 words.
     let cut = listops::load(&file, 20, Protocol::Clean).unwrap();

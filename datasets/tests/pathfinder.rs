@@ -1,7 +1,7 @@
 //! Pathfinder as its users see it: what is drawn, beside pictures of the original generator; what
 //! is read; and what is refused with which words.
 
-use crate::support::{fingerprint, unpacked};
+use crate::support::{fingerprint, has, unpacked};
 use datasets::pathfinder::{self, PIXELS, SIDE, Settings};
 use datasets::{Black, Dataset, Example, Protocol};
 use std::fs;
@@ -291,10 +291,7 @@ fn the_originals_pictures_are_read_and_have_their_known_moments() {
     let report = pathfinder::verify(&path).unwrap();
     println!("{report}");
     let page = report.to_string();
-    assert!(
-        page.contains("100 pictures, 51 connected (51.0%), 100 distinct"),
-        "{page}"
-    );
+    has(&page, "100 pictures, 51 connected (51.0%), 100 distinct");
     assert_eq!(report.faults, [""; 0], "{page}");
 }
 
@@ -360,19 +357,9 @@ fn what_is_written_is_read_again() {
     assert!(line.starts_with(&wanted), "{line}");
     // Nothing that is there is overwritten.
     let again = pathfinder::write(root.path(), 7, &Settings::EASY, counts);
-    assert!(
-        again
-            .unwrap_err()
-            .to_string()
-            .contains("it is there already")
-    );
+    has(again.unwrap_err().to_string(), "it is there already");
     let nowhere = pathfinder::write(&root.path().join("none"), 7, &Settings::EASY, [1, 1, 1]);
-    assert!(
-        nowhere
-            .unwrap_err()
-            .to_string()
-            .contains("cannot be written")
-    );
+    has(nowhere.unwrap_err().to_string(), "cannot be written");
 }
 
 /// The first 100 lines of the benchmark's own `metadata/0.npy`, under which our pictures are put: its pictures are not
@@ -558,10 +545,7 @@ fn pictures_named_twice_and_copies_are_said_and_leave_train() {
     }
     fs::write(metadata.join("0.npy"), line.repeat(10)).unwrap();
     let refused = refusal(&whole);
-    assert!(
-        refused.contains("no picture is left for the train split"),
-        "{refused}"
-    );
+    has(&refused, "no picture is left for the train split");
     let page = pathfinder::verify(&whole).unwrap();
     assert!(page.faults.contains(&refused), "{page}");
 }

@@ -196,10 +196,7 @@ fn names_are_shown_without_what_turns_lines_round() {
     let error = text::load(&inner, 9, Protocol::Paper)
         .unwrap_err()
         .to_string();
-    assert!(
-        error.contains(&format!("/{shown}/train/neg/0_7.txt\": ")),
-        "{error}"
-    );
+    has(&error, format!("/{shown}/train/neg/0_7.txt\": "));
 }
 
 #[test]

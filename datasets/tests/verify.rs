@@ -1,6 +1,6 @@
 //! Reports about files on disk: sets made for the test, and the published ones where they are at hand.
 
-use crate::support::unpacked;
+use crate::support::{has, unpacked};
 use datasets::{Black, DataError, Protocol, image, listops, pathfinder, retrieval, text, verify};
 use std::fs;
 use std::path::Path;
@@ -90,10 +90,7 @@ fn the_published_pictures_are_as_published() {
         return;
     };
     let page = published(image::verify(&path));
-    assert!(
-        page.contains("60000 pictures: 60000 distinct in colour"),
-        "{page}"
-    );
+    has(&page, "60000 pictures: 60000 distinct in colour");
     // One byte changed is another file.
     let file = path.join("data_batch_4.bin");
     let mut bytes = fs::read(&file).unwrap();
@@ -195,11 +192,7 @@ fn a_folder_without_the_file_of_train_differs_and_one_without_another_is_wrong()
     // A file that is too small to be divided is a part of something else.
     let report = listops::verify(&dev).unwrap();
     assert_eq!(report.faults, [""; 0], "{report}");
-    assert!(
-        report
-            .to_string()
-            .contains(": no expression is left for the ")
-    );
+    has(report.to_string(), ": no expression is left for the ");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::terminal::parse::{command_line, parse_threads, whole};
 use crate::train::profile::Profile;
 use crate::train::trainer::{self, Trainer};
 use clap::Parser;
-use datasets::{Black, Dataset, Example, Split};
+use datasets::{Black, Dataset, Example};
 use engine::cpu::Product;
 use engine::lanes::{Level, level};
 use engine::{Generator, Real, Seed};
@@ -281,24 +281,15 @@ pub(crate) fn data(config: &Config, lengths: Lengths) -> Dataset {
             })
             .collect(),
     });
-    let examples = examples.collect();
-    let empty = |name| Split {
-        name,
-        examples: Vec::new(),
-    };
-    Dataset {
-        name: "random tokens".into(),
-        builtin: true,
+    let splits = [examples.collect(), Vec::new(), Vec::new()];
+    Dataset::of(
+        "random tokens".into(),
+        true,
         encoding,
         classes,
-        train: Split {
-            name: "train",
-            examples,
-        },
-        dev: empty("dev"),
-        test: empty("test"),
-        notes: Vec::new(),
-    }
+        splits,
+        Vec::new(),
+    )
 }
 
 fn length(config: &Config, lengths: Lengths, example: usize, generator: &mut Generator) -> usize {
