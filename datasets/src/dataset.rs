@@ -105,6 +105,30 @@ pub struct Dataset {
     pub notes: Vec<String>,
 }
 
+impl Dataset {
+    /// A set of these examples of train, dev and test.
+    pub fn of(
+        name: String,
+        builtin: bool,
+        encoding: Encoding,
+        classes: Vec<String>,
+        [train, dev, test]: [Vec<Example>; 3],
+        notes: Vec<String>,
+    ) -> Dataset {
+        let split = |name, examples| Split { name, examples };
+        Dataset {
+            name,
+            builtin,
+            encoding,
+            classes,
+            train: split("train", train),
+            dev: split("dev", dev),
+            test: split("test", test),
+            notes,
+        }
+    }
+}
+
 /// The file that `skein data make` writes beside a set, to tell it from the published one.
 pub const MADE: &str = "made.toml";
 

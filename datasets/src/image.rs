@@ -15,10 +15,12 @@
 //! under both protocols: the published set has none, and its splits are told by their sizes.
 
 mod drawings;
+mod verify;
 
 use crate::file::{self, did_you_mean};
 pub use crate::picture::{PIXELS, SIDE};
 use crate::protocol::{Digest, Protocol, copies, copies_line, digest};
+use crate::task::{Input, Made, Task};
 use crate::{Black, DataError, Dataset, Encoding, Example, Split, archive, picture, shown};
 use engine::rng::Seed;
 use font8x8::legacy::BASIC_LEGACY;
@@ -26,6 +28,7 @@ use png::ColorType;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+pub use verify::verify;
 
 /// The names of the classes, by label, as `batches.meta.txt` has them.
 const CLASSES: [&str; 10] = [
@@ -67,6 +70,34 @@ const AGAIN: &str = "the file is damaged or incomplete; get it again";
 /// For a file of which nothing could be made.
 const BINARY: &str =
     "is it the binary version, as .tar.gz (not the Python version, no other compression)?";
+
+/// The task.
+pub static TASK: Task = Task {
+    name: "image",
+    about: "Image (small pictures, pixel by pixel)",
+    lengths: PIXELS..=PIXELS,
+    least_builtin: PIXELS,
+    documents: 1,
+    classes,
+    encoding,
+    load: |path, wish| load(path, wish.black),
+    builtin: |wish, making| Ok(builtin(making.seed, wish.black)),
+    made: Made {
+        teaches: "drawings of ten shapes: it sees one of these in every picture, and no photograph",
+        first: false,
+        fills: false,
+        few: None,
+    },
+    verify,
+    files: Err(
+        "the built-in drawings are grey and have classes of their own, so CIFAR-10's files cannot hold them",
+    ),
+    input: Input::Picture(read_picture),
+    takes_files: false,
+    readable: ("pixels", picture::in_letters),
+    cut: "",
+    example: None,
+};
 
 /// Reads CIFAR-10 from the folder of its binary files or from the published archive.
 ///
@@ -161,18 +192,7 @@ fn assembled(
     );
     notes.insert(0, counts);
     notes.push(picture::black_pixels(&splits, black));
-    let [train, dev, test] = splits;
-    let split = |name, examples| Split { name, examples };
-    Dataset {
-        name,
-        builtin,
-        encoding: encoding(black),
-        classes,
-        train: split("train", train),
-        dev: split("dev", dev),
-        test: split("test", test),
-        notes,
-    }
+    Dataset::of(name, builtin, encoding(black), classes, splits, notes)
 }
 
 /// The grey values of three planes: floor(255.5 (0.2989 R + 0.5870 G + 0.1140 B) / 255), in whole numbers.

@@ -16,13 +16,16 @@
 mod evaluator;
 mod generator;
 mod tsv;
+mod verify;
 
 use crate::dataset::{self, Dataset, Encoding, Example, Split};
 use crate::protocol::{Digest, Protocol, copies, digest, modulo_ten};
+use crate::task::{Files, Input, Made, Task};
 use crate::{DataError, file, listops::tsv::Row, shown};
 use engine::rng::Seed;
 use std::collections::HashSet;
 use std::path::Path;
+pub use verify::verify;
 
 /// The words of each expression that the reference keeps. Trees of [`Shape::LRA`] are shorter.
 pub const MAX_LEN: usize = 2000;
@@ -46,6 +49,9 @@ const CLOSE: u8 = 14;
 const OPERATORS: [&str; 4] = ["MIN", "MAX", "MED", "SM"];
 /// Files of the benchmark, in the order train, dev, test.
 pub const FILES: [&str; 3] = ["basic_train.tsv", "basic_val.tsv", "basic_test.tsv"];
+
+/// Trees of train, dev and test of the benchmark.
+const COUNTS: [usize; 3] = [Shape::LRA.train, Shape::LRA.dev, Shape::LRA.test];
 
 /// How many trees are grown, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +83,18 @@ impl Shape {
         min_length: 500,
         max_length: 2000,
     };
+
+    /// The benchmark's, with so many trees for train, dev and test.
+    fn of(counts: &[usize]) -> Shape {
+        let count = |split: usize| counts.get(split).copied().unwrap_or(0);
+        let [train, dev, test] = [0, 1, 2].map(count);
+        Shape {
+            train,
+            dev,
+            test,
+            ..Shape::LRA
+        }
+    }
 
     /// What is wrong with the numbers, if anything is: (problem, expected).
     fn fault(&self) -> Option<(String, &'static str)> {
@@ -112,6 +130,48 @@ impl Shape {
         }
     }
 }
+
+/// The task.
+pub static TASK: Task = Task {
+    name: "listops",
+    about: "ListOps (values of nested lists)",
+    lengths: 1..=MAX_LEN,
+    least_builtin: 8, // Shorter trees are too few.
+    documents: 1,
+    classes: |_| classes(),
+    encoding: |_| ENCODING,
+    load: |path, wish| load(path, wish.max_len, wish.protocol),
+    // The benchmark's trees, in proportion: its lengths are 500 to 2,000.
+    builtin: |wish, making| {
+        let counts = COUNTS.map(|count| count.min(making.most));
+        let shape = Shape {
+            min_length: wish.max_len / 4,
+            max_length: wish.max_len,
+            ..Shape::of(&counts)
+        };
+        builtin(making.seed, &shape, wish.protocol)
+    },
+    made: Made {
+        teaches: "generated expressions: longer, shorter or deeper ones than those are new to it",
+        first: true,
+        fills: true,
+        few: None,
+    },
+    verify,
+    files: Ok(Files {
+        counts: &COUNTS,
+        limited: false,
+        bytes: 7000, // Some 1,000 words of 5 to 7 bytes.
+        kinds: &[],
+        write: |folder, seed, _, counts| write(folder, seed, &Shape::of(counts)),
+        has: |_, _, path, is_folder| matches!(path, [name] if !is_folder && FILES.contains(name)),
+    }),
+    input: Input::Line(|line, wish| Ok(vec![document(line, wish.max_len, wish.protocol)?])),
+    takes_files: false,
+    readable: ("words", words),
+    cut: ", so that their values cannot be known",
+    example: Some("echo '[MAX 2 9 [MIN 4 7 ] 0 ]'"),
+};
 
 /// A tree and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,11 +218,6 @@ pub fn builtin(seed: u64, shape: &Shape, protocol: Protocol) -> Result<Dataset, 
 /// The names of the classes, by label.
 pub fn classes() -> Vec<String> {
     (0..10).map(|digit| digit.to_string()).collect()
-}
-
-/// How codes become token ids.
-pub fn encoding() -> Encoding {
-    ENCODING
 }
 
 /// The document of one expression, printed as in the benchmark's files, `( ( ( [MAX 2 ) 9 ) ] )`, or as people read it,
@@ -238,7 +293,7 @@ fn grow(seed: u64, shape: &Shape) -> Result<([Vec<Tree>; 3], String), DataError>
 /// expression's codes (with brackets), its first 8 bytes as a number modulo 10: 0 is for development, 1 for testing.
 /// Under [`Protocol::Clean`] an expression that is also in dev or test is removed from train, and from dev if it is in
 /// test; it is the same expression if its codes are, with brackets and before any cut. A Target that is not the value of its expression is kept as it is. The notes count them and name the first,
-/// and [`verify::listops`](crate::verify::listops) names more.
+/// and [`verify()`] names more.
 pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, DataError> {
     dataset::refuse_zero_length(path, max_len, "word of an expression", MAX_LEN)?;
     let mut notes = Vec::new();

@@ -23,10 +23,12 @@
 mod folder;
 mod generator;
 mod paddle;
+mod verify;
 
 pub use crate::picture::{PIXELS, SIDE};
 use crate::protocol::{Digest, Protocol, copies, copies_line, digest};
-use crate::{Black, DataError, Dataset, Encoding, Example, Split, dataset, picture};
+use crate::task::{Files, Input, Made, Size, Task};
+use crate::{Black, DataError, Dataset, Encoding, Example, dataset, picture};
 use engine::rng::Seed;
 pub use folder::BATCH;
 use folder::Row;
@@ -34,6 +36,7 @@ pub(crate) use folder::{batches, image, locate, rows};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+pub use verify::verify;
 
 /// Pictures of the train, dev and test splits of the benchmark, about: 200 batches of 1,000.
 pub const COUNTS: [usize; 3] = [160_000, 20_000, 20_000];
@@ -150,6 +153,58 @@ impl Settings {
         })
     }
 }
+
+/// The task.
+pub static TASK: Task = Task {
+    name: "pathfinder",
+    about: "Pathfinder (are two ends joined, pixel by pixel)",
+    lengths: PIXELS..=PIXELS,
+    least_builtin: PIXELS,
+    documents: 1,
+    classes: |_| classes(),
+    encoding,
+    load: |path, wish| load(path, wish.black, wish.protocol),
+    // The benchmark's hard set, or an easy one for short training.
+    builtin: |wish, making| {
+        let (settings, counts) = match making.size {
+            Size::Whole => (Settings::LRA, COUNTS),
+            Size::Quick => (Settings::EASY, [100_000, 2_000, 5_000]),
+            Size::Smoke => (Settings::EASY, [20_000, 2_000, 5_000]),
+        };
+        let counts = counts.map(|count| count.min(making.most));
+        builtin(making.seed, &settings, counts, wish.black)
+    },
+    made: Made {
+        teaches: "generated pictures: other lengths of paths, other clutter and brightness are new to it",
+        first: true,
+        fills: false,
+        few: Some(|seed, each, black| few(seed, &Settings::EASY, each, black)),
+    },
+    verify,
+    files: Ok(Files {
+        counts: &COUNTS,
+        limited: false,
+        bytes: 4200, // A file takes a block of 4,096 bytes, however short it is.
+        kinds: &KINDS,
+        write: |folder, seed, kind, counts| {
+            let count = |split: usize| counts.get(split).copied().unwrap_or(0);
+            let settings = Settings::named(kind).unwrap_or(Settings::LRA);
+            write(folder, seed, &settings, [0, 1, 2].map(count)).map(drop)
+        },
+        has: folder::has,
+    }),
+    input: Input::Picture(read_picture),
+    takes_files: false,
+    readable: ("pixels", picture::in_letters),
+    cut: "",
+    example: None,
+};
+
+/// The names of the settings, the benchmark's first.
+const KINDS: [&str; 5] = {
+    let named = Settings::NAMED;
+    [named[0].0, named[1].0, named[2].0, named[3].0, named[4].0]
+};
 
 /// Reads the pictures of one difficulty: `path` is its folder, or that around it if there is no
 /// other difficulty in it.
@@ -403,16 +458,5 @@ fn assembled(
         100.0 * connected as f64 / pictures as f64
     ));
     notes.push(picture::black_pixels(&splits, black));
-    let [train, dev, test] = splits;
-    let split = |name, examples| Split { name, examples };
-    Dataset {
-        name,
-        builtin,
-        encoding: encoding(black),
-        classes: classes(),
-        train: split("train", train),
-        dev: split("dev", dev),
-        test: split("test", test),
-        notes,
-    }
+    Dataset::of(name, builtin, encoding(black), classes(), splits, notes)
 }

@@ -78,6 +78,23 @@ pub(crate) fn read(path: &Path, colours: &[ColorType]) -> Result<Option<Picture>
     }))
 }
 
+/// From black to white.
+const GREYS: &[u8; 10] = b" .:-=+*#%@";
+
+/// A picture in characters, two rows of pixels a line: letters are about twice as high as they are wide.
+pub(crate) fn in_letters(pixels: &[u8]) -> String {
+    let mut lines = Vec::new();
+    for rows in pixels.chunks_exact(2 * SIDE) {
+        let grey = |column: usize| {
+            let sum = usize::from(rows[column]) + usize::from(rows[SIDE + column]);
+            char::from(GREYS[sum * (GREYS.len() - 1) / 510])
+        };
+        let line: String = (0..SIDE).map(grey).collect();
+        lines.push(format!("  |{line}|"));
+    }
+    lines.join("\n")
+}
+
 /// A line on how many pixels are black, and what they are.
 pub(crate) fn black_pixels(splits: &[Vec<Example>; 3], black: Black) -> String {
     let pictures = splits.iter().flatten();
@@ -97,4 +114,20 @@ pub(crate) fn read_one(path: &Path, colours: &[ColorType]) -> Result<Picture, Da
             AGAIN,
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_have_half_as_many_lines_as_rows() {
+        let mut pixels = vec![0; PIXELS];
+        pixels[..64].fill(255);
+        let shown = in_letters(&pixels);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 16);
+        assert_eq!(lines[0], format!("  |{}|", "@".repeat(32)));
+        assert_eq!(lines[15], format!("  |{}|", " ".repeat(32)));
+    }
 }

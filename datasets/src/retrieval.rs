@@ -17,15 +17,18 @@
 
 mod papers;
 mod row;
+mod verify;
 
 use crate::protocol::{Digest, copies, copies_line, text_digest};
-use crate::{DataError, Dataset, Encoding, Example, Protocol, Split, dataset, file};
+use crate::task::{Files, Input, Made, Task};
+use crate::{DataError, Dataset, Encoding, Example, Protocol, dataset, file, shown};
 use engine::rng::Seed;
 pub use row::documents;
 pub(crate) use row::rows;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+pub use verify::verify;
 
 /// The bytes of each document that the reference keeps.
 pub const MAX_LEN: usize = 4000;
@@ -52,6 +55,42 @@ pub const FILES: [&str; 3] = [
 
 const LAYOUT: &str = "the folder of new_aan_pairs.train.tsv, .eval.tsv and .test.tsv";
 const GET: &str = "take tsv_data of lra_release.gz, or use the built-in pairs, which need no data";
+
+/// The task.
+pub static TASK: Task = Task {
+    name: "retrieval",
+    about: "Retrieval (pairs of papers as bytes)",
+    lengths: 1..=MAX_LEN,
+    least_builtin: 1,
+    documents: 2,
+    classes: |_| classes(),
+    encoding: |_| ENCODING,
+    load: |path, wish| load(path, wish.max_len, wish.protocol),
+    builtin: |wish, making| builtin(making.seed, wish.max_len, wish.protocol),
+    made: Made {
+        teaches: "made-up papers, related if they agree in a field: it knows no papers and citations",
+        first: false,
+        fills: false,
+        few: None,
+    },
+    verify,
+    files: Ok(Files {
+        counts: &COUNTS,
+        limited: false,
+        bytes: 600,
+        kinds: &[],
+        write: |folder, seed, _, counts| {
+            let count = |split: usize| counts.get(split).copied().unwrap_or(0);
+            write(folder, seed, [0, 1, 2].map(count))
+        },
+        has: |_, _, path, is_folder| matches!(path, [name] if !is_folder && FILES.contains(name)),
+    }),
+    input: Input::Line(|line, wish| documents(line, wish.max_len)),
+    takes_files: false,
+    readable: ("bytes", |document| shown::bytes(document)),
+    cut: "",
+    example: Some("printf 'one paper\\tanother\\n'"),
+};
 
 /// Reads the pairs in the folder `path` and keeps `max_len` bytes of each document (the reference keeps [`MAX_LEN`]).
 ///
@@ -91,10 +130,8 @@ pub fn load(path: &Path, max_len: usize, protocol: Protocol) -> Result<Dataset, 
         }
     }
     let (name, made) = dataset::name("pairs of papers", path);
-    let splits = splits
-        .into_iter()
-        .map(|pairs| pairs.into_iter().map(|pair| pair.example).collect());
-    Ok(assembled(name, made, splits.collect(), notes, protocol))
+    let splits = splits.map(|pairs| pairs.into_iter().map(|pair| pair.example).collect());
+    Ok(assembled(name, made, splits, notes, protocol))
 }
 
 /// Makes the built-in pairs of `seed`: 20,000 + 2,000 + 5,000 pairs of made-up papers, of which `max_len` bytes are
@@ -123,18 +160,13 @@ pub fn builtin(seed: u64, max_len: usize, protocol: Protocol) -> Result<Dataset,
     ];
     let name = format!("built-in pairs of papers (seeded, not AAN), seed {seed}");
     let notes = vec!["the three splits are drawn from streams of their own".to_string()];
-    let splits = splits.map(split).into();
+    let splits = splits.map(split);
     Ok(assembled(name, true, splits, notes, protocol))
 }
 
 /// The names of the classes, by label.
 pub fn classes() -> Vec<String> {
     CLASSES.map(String::from).to_vec()
-}
-
-/// How bytes become token ids.
-pub fn encoding() -> Encoding {
-    ENCODING
 }
 
 /// Writes the built-in pairs of `seed`, whole, as the benchmark's three files into an existing folder: so many for
@@ -164,30 +196,15 @@ pub fn write(folder: &Path, seed: u64, counts: [usize; 3]) -> Result<(), DataErr
 fn assembled(
     name: String,
     builtin: bool,
-    splits: Vec<Vec<Example>>,
+    splits: [Vec<Example>; 3],
     mut notes: Vec<String>,
     protocol: Protocol,
 ) -> Dataset {
-    let mut splits = splits.into_iter();
-    let mut split = |name| Split {
-        name,
-        examples: splits.next().unwrap_or_default(),
-    };
-    let (train, dev, test) = (split("train"), split("dev"), split("test"));
-    let [a, b, c] = [&train, &dev, &test].map(|split| split.examples.len());
+    let [a, b, c] = splits.each_ref().map(Vec::len);
     notes.push(format!(
         "protocol {protocol}: train {a}, dev {b}, test {c} pairs"
     ));
-    Dataset {
-        name,
-        builtin,
-        encoding: ENCODING,
-        classes: classes(),
-        train,
-        dev,
-        test,
-        notes,
-    }
+    Dataset::of(name, builtin, ENCODING, classes(), splits, notes)
 }
 
 /// A pair with what is known of its whole texts.

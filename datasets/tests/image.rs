@@ -4,7 +4,6 @@ use crate::support::{fingerprint, unpacked};
 use datasets::{Black, DataError, Dataset, baseline, image};
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
 

@@ -1,8 +1,8 @@
 //! ListOps as its users see it: what is grown, what is read, and what is refused with which words.
 
-use crate::support::{fingerprint, unpacked};
+use crate::support::{fingerprint, has, unpacked};
 use datasets::listops::{self, Shape};
-use datasets::{DataError, Dataset, Protocol, verify};
+use datasets::{DataError, Dataset, Protocol};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -152,19 +152,18 @@ fn what_is_written_is_read_back_and_confirmed() {
         assert_eq!(read.dev, made.dev);
         assert_eq!(read.test, made.test);
         assert!(!read.builtin);
-        assert!(
-            read.notes[0].contains("basic_train.tsv: 60 of 60 Targets confirmed"),
-            "{}",
-            read.notes[0]
+        has(
+            &read.notes[0],
+            "basic_train.tsv: 60 of 60 Targets confirmed",
         );
     }
     // With LF the same.
     let file = folder.path().join("basic_test.tsv");
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("Source\tTarget\r\n( "));
-    let before = verify::listops(&file).unwrap();
+    let before = listops::verify(&file).unwrap();
     fs::write(&file, text.replace("\r\n", "\n")).unwrap();
-    assert_eq!(verify::listops(&file).unwrap(), before);
+    assert_eq!(listops::verify(&file).unwrap(), before);
     assert_eq!(
         before.facts[0],
         "basic_test.tsv: 20 of 20 Targets confirmed"
@@ -222,10 +221,9 @@ fn a_single_file_is_divided_and_copies_are_told() {
             .any(|n| n.contains("200 also in a later split (none removed)"))
     );
     let clean = listops::load(folder.path(), listops::MAX_LEN, Protocol::Clean).unwrap_err();
-    assert!(
-        clean
-            .to_string()
-            .contains("no expression is left for the train split")
+    has(
+        clean.to_string(),
+        "no expression is left for the train split",
     );
     // Cut at 20 words.
     let cut = listops::load(&file, 20, Protocol::Clean).unwrap();
@@ -244,7 +242,7 @@ fn a_wrong_target_is_told_with_its_line() {
     let file = folder.path().join("some.tsv");
     let text = "Source\tTarget\n( ( ( [MED 2 ) 1 ) ] )\t1\n( ( ( [MED 2 ) 1 ) ] )\t2\n7\t7\n7\t0\n";
     fs::write(&file, text).unwrap();
-    let found = verify::listops(&file).unwrap();
+    let found = listops::verify(&file).unwrap();
     let faults = [
         "some.tsv, line 3: the Target is 2, the value of the expression 1",
         "some.tsv, line 5: the Target is 0, the value of the expression 7",
@@ -262,12 +260,12 @@ fn a_byte_order_mark_and_empty_lines_at_the_end_are_passed_over() {
     let file = folder.path().join("basic_train.tsv");
     let plain = "Source\tTarget\r\n7\t7\r\n8\t0\r\n";
     fs::write(&file, plain).unwrap();
-    let found = verify::listops(&file).unwrap();
+    let found = listops::verify(&file).unwrap();
     assert!(found.facts[0].contains(": 1 of 2 Targets confirmed"));
     // More than are read at once.
     for end in ["\r\n", "\n\r\n", &"\n".repeat(1 << 15)] {
         fs::write(&file, format!("\u{feff}{plain}{end}")).unwrap();
-        assert_eq!(verify::listops(&file).unwrap(), found);
+        assert_eq!(listops::verify(&file).unwrap(), found);
     }
 }
 
@@ -276,7 +274,7 @@ fn malformed(bytes: &[u8]) -> (TempDir, DataError) {
     let file = folder.path().join("basic_train.tsv");
     fs::write(&file, bytes).unwrap();
     let error =
-        verify::listops(&file).expect_err(&bytes[..bytes.len().min(80)].escape_ascii().to_string());
+        listops::verify(&file).expect_err(&bytes[..bytes.len().min(80)].escape_ascii().to_string());
     assert_eq!(error.path, file);
     let line = error.to_string();
     assert!(!line.contains('\n') && line.len() < 600, "{line}");
@@ -584,7 +582,7 @@ fn generated_trees_have_the_distributions_of_the_benchmarks_program() {
     let theirs: Vec<Dataset> = files
         .iter()
         .map(|file| {
-            let found = verify::listops(file).unwrap();
+            let found = listops::verify(file).unwrap();
             println!("{found}");
             assert_eq!(found.faults, [""; 0]);
             listops::load(file, listops::MAX_LEN, Protocol::Clean).unwrap()

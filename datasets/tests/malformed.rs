@@ -96,7 +96,7 @@ const TEXT: Task = Task {
     readers: &[
         |path| text::load(path, text::MAX_LEN, Protocol::Clean).map(drop),
         |path| text::load(path, text::MAX_LEN, Protocol::Paper).map(drop),
-        |path| faultless(path, verify::text(path)),
+        |path| faultless(path, text::verify(path)),
     ],
     make: |root| {
         for (half, class) in [
@@ -138,7 +138,7 @@ const LISTOPS: Task = Task {
     readers: &[
         |path| listops::load(path, listops::MAX_LEN, Protocol::Clean).map(drop),
         |path| listops::load(path, listops::MAX_LEN, Protocol::Paper).map(drop),
-        |path| faultless(path, verify::listops(path)),
+        |path| faultless(path, listops::verify(path)),
     ],
     make: |root| {
         for (file, digit) in [("train", 1), ("val", 2), ("test", 3)] {
@@ -158,7 +158,7 @@ const RETRIEVAL: Task = Task {
     readers: &[
         |path| retrieval::load(path, retrieval::MAX_LEN, Protocol::Clean).map(drop),
         |path| retrieval::load(path, retrieval::MAX_LEN, Protocol::Paper).map(drop),
-        |path| faultless(path, verify::retrieval(path)),
+        |path| faultless(path, retrieval::verify(path)),
     ],
     make: |root| {
         for file in ["train", "eval", "test"] {
@@ -178,7 +178,7 @@ const RETRIEVAL: Task = Task {
 const IMAGE: Task = Task {
     readers: &[
         |path| image::load(path, Black::Kept).map(drop),
-        |path| faultless(path, verify::image(path)),
+        |path| faultless(path, image::verify(path)),
     ],
     make: |root| {
         for name in BATCHES {
@@ -203,7 +203,7 @@ const IMAGE: Task = Task {
 const PATHFINDER: Task = Task {
     readers: &[
         |path| pathfinder::load(path, Black::Kept, Protocol::Clean).map(drop),
-        |path| faultless(path, verify::pathfinder(path)),
+        |path| faultless(path, pathfinder::verify(path)),
     ],
     make: |root| {
         pathfinder::write(root, 0, &pathfinder::Settings::EASY, [8, 2, 2]).unwrap();

@@ -1,9 +1,9 @@
 //! Pathfinder as its users see it: what is drawn, beside pictures of the original generator; what
 //! is read; and what is refused with which words.
 
-use crate::support::{fingerprint, unpacked};
+use crate::support::{fingerprint, has, unpacked};
 use datasets::pathfinder::{self, PIXELS, SIDE, Settings};
-use datasets::{Black, Dataset, Example, Protocol, verify};
+use datasets::{Black, Dataset, Example, Protocol};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -288,13 +288,10 @@ fn the_originals_pictures_are_read_and_have_their_known_moments() {
         let z = (one.mean - other.mean) / one.error().hypot(other.error());
         assert!(z.abs() > 10.0, "{name}: {z}");
     }
-    let report = verify::pathfinder(&path).unwrap();
+    let report = pathfinder::verify(&path).unwrap();
     println!("{report}");
     let page = report.to_string();
-    assert!(
-        page.contains("100 pictures, 51 connected (51.0%), 100 distinct"),
-        "{page}"
-    );
+    has(&page, "100 pictures, 51 connected (51.0%), 100 distinct");
     assert_eq!(report.faults, [""; 0], "{page}");
 }
 
@@ -360,19 +357,9 @@ fn what_is_written_is_read_again() {
     assert!(line.starts_with(&wanted), "{line}");
     // Nothing that is there is overwritten.
     let again = pathfinder::write(root.path(), 7, &Settings::EASY, counts);
-    assert!(
-        again
-            .unwrap_err()
-            .to_string()
-            .contains("it is there already")
-    );
+    has(again.unwrap_err().to_string(), "it is there already");
     let nowhere = pathfinder::write(&root.path().join("none"), 7, &Settings::EASY, [1, 1, 1]);
-    assert!(
-        nowhere
-            .unwrap_err()
-            .to_string()
-            .contains("cannot be written")
-    );
+    has(nowhere.unwrap_err().to_string(), "cannot be written");
 }
 
 /// The first 100 lines of the benchmark's own `metadata/0.npy`, under which our pictures are put: its pictures are not
@@ -445,7 +432,7 @@ fn batches_come_in_the_order_of_their_numbers_and_empty_files_are_passed_over() 
         pathfinder::load(&whole, Black::Kept, Protocol::Clean).unwrap(),
         read
     );
-    let page = verify::pathfinder(&whole).unwrap().to_string();
+    let page = pathfinder::verify(&whole).unwrap().to_string();
     for line in [
         "19 pictures",
         "empty files: 1",
@@ -500,7 +487,7 @@ fn two_files_of_one_number_are_refused() {
         fs::copy(metadata.join("0.npy"), metadata.join(other)).unwrap();
         for refused in [
             refusal(&whole),
-            verify::pathfinder(&whole).unwrap_err().to_string(),
+            pathfinder::verify(&whole).unwrap_err().to_string(),
         ] {
             let both = refused.contains("0.npy\"") && refused.contains(other);
             assert!(both && refused.contains("this is batch 0"), "{refused}");
@@ -537,7 +524,7 @@ fn pictures_named_twice_and_copies_are_said_and_leave_train() {
     let left: Vec<usize> = (1..15).chain([20, 21, 22]).collect();
     assert_eq!(ids(&clean.train), left);
     assert_eq!((&clean.dev, &clean.test), (&paper.dev, &paper.test));
-    let page = verify::pathfinder(&whole).unwrap();
+    let page = pathfinder::verify(&whole).unwrap();
     let faults = [
         "lines that name a picture of an earlier line: 8",
         "pictures with both labels: 1",
@@ -558,11 +545,8 @@ fn pictures_named_twice_and_copies_are_said_and_leave_train() {
     }
     fs::write(metadata.join("0.npy"), line.repeat(10)).unwrap();
     let refused = refusal(&whole);
-    assert!(
-        refused.contains("no picture is left for the train split"),
-        "{refused}"
-    );
-    let page = verify::pathfinder(&whole).unwrap();
+    has(&refused, "no picture is left for the train split");
+    let page = pathfinder::verify(&whole).unwrap();
     assert!(page.faults.contains(&refused), "{page}");
 }
 

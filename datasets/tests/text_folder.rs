@@ -1,5 +1,6 @@
 //! Folders of reviews: what is read, in which order, and what is refused with which words.
 
+use crate::support::has;
 use datasets::{DataError, Protocol, text};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -195,10 +196,7 @@ fn names_are_shown_without_what_turns_lines_round() {
     let error = text::load(&inner, 9, Protocol::Paper)
         .unwrap_err()
         .to_string();
-    assert!(
-        error.contains(&format!("/{shown}/train/neg/0_7.txt\": ")),
-        "{error}"
-    );
+    has(&error, format!("/{shown}/train/neg/0_7.txt\": "));
 }
 
 #[test]
@@ -206,4 +204,124 @@ fn a_maximal_length_of_zero_is_refused() {
     let root = folder(1);
     let error = text::load(root.path(), 0, Protocol::Paper).unwrap_err();
     assert!(error.to_string().contains("at least 1"), "{error}");
+}
+
+/// A folder of these classes, a text in each for every one of the names.
+fn classes(names: [&[&str]; 2]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (half, names) in ["train", "test"].iter().zip(names) {
+        for class in names {
+            let folder = root.path().join(half).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for i in 0..20 {
+                let text = format!("{half} {class} {i}");
+                fs::write(folder.join(format!("{i:02}.txt")), text).unwrap();
+            }
+        }
+    }
+    root
+}
+
+#[test]
+fn folders_in_train_are_the_classes_in_the_order_of_their_names() {
+    let names: &[&str] = &["politics", "sport", "Weather report"];
+    let root = classes([names, names]);
+    let train = root.path().join("train");
+    for left in [".git", "__MACOSX", "sport/._00.txt"] {
+        fs::create_dir_all(train.join(left)).unwrap();
+    }
+    fs::write(train.join("readme.md"), "no text").unwrap();
+    let data = text::load(root.path(), 9, Protocol::Paper).unwrap();
+    assert_eq!(data.classes, ["Weather report", "politics", "sport"]);
+    for (split, half) in [(&data.train, "train"), (&data.test, "test")] {
+        assert_eq!(split.examples.len(), 60);
+        for example in &split.examples {
+            let text = format!("{half} {}", data.classes[example.label]);
+            assert_eq!(*example.documents[0], text.as_bytes()[..9]);
+        }
+    }
+    has(
+        data.notes.join("\n"),
+        "60 texts (20 Weather report, 20 politics, 20 sport)",
+    );
+    let page = text::verify(root.path()).unwrap().to_string();
+    has(
+        &page,
+        "classes: Weather report, politics, sport, published: neg, pos",
+    );
+    assert!(!page.contains("texts of class"), "{page}");
+    // Splits and labels are those of two classes, whatever these are called.
+    let two = classes([&["neg", "pos"]; 2]);
+    let [neg, zen] = ["neg", "zen"].map(|name| two.path().join("train").join(name));
+    let published = text::load(two.path(), 99, Protocol::Clean).unwrap();
+    fs::rename(two.path().join("train/pos"), &zen).unwrap();
+    fs::rename(two.path().join("test/pos"), two.path().join("test/zen")).unwrap();
+    let other = text::load(two.path(), 99, Protocol::Clean).unwrap();
+    assert_eq!(
+        (&other.train, &other.dev),
+        (&published.train, &published.dev)
+    );
+    assert_eq!(other.classes, ["neg", "zen"]);
+    assert!(neg.is_dir());
+}
+
+/// The published set has 50,000 texts in `train/unsup`, and lists of addresses beside the classes.
+#[test]
+fn texts_without_a_label_are_passed_over_beside_neg_and_pos_and_said() {
+    let root = classes([&["neg", "pos"]; 2]);
+    let before = text::load(root.path(), 99, Protocol::Clean).unwrap();
+    let train = root.path().join("train");
+    fs::create_dir(train.join("unsup")).unwrap();
+    fs::write(train.join("unsup/0_0.txt"), "of no class").unwrap();
+    fs::write(train.join("urls_neg.txt"), "http://").unwrap();
+    let mut after = text::load(root.path(), 99, Protocol::Clean).unwrap();
+    let note = after.notes.pop().unwrap();
+    assert_eq!(note, "texts without a label, in folders unsup: passed over");
+    assert_eq!(after, before);
+    // Where other classes are, it is one, which test has to have.
+    let root = classes([&["neg", "unsup"], &["neg"]]);
+    let error = refusal(root.path(), Protocol::Clean);
+    assert_eq!(error.path, root.path().join("test/unsup"));
+    // Beside neg and pos every other folder is a class.
+    let root = classes([&["neg", "neutral", "pos"]; 2]);
+    let data = text::load(root.path(), 99, Protocol::Clean).unwrap();
+    assert_eq!(data.classes, ["neg", "neutral", "pos"]);
+}
+
+#[test]
+fn classes_that_are_missing_alone_or_empty_are_named() {
+    let told = |root: &TempDir| refusal(root.path(), Protocol::Clean);
+    let two: &[&str] = &["a", "b"];
+    let error = told(&classes([&["a", "b", "c"], two]));
+    assert!(error.path.ends_with("test/c"), "{error}");
+    has(&error.problem, "there is no such folder");
+    has(&error.hint, "train and test need the same classes");
+    assert!(
+        told(&classes([two, &["a", "b", "c"]]))
+            .path
+            .ends_with("train/c")
+    );
+    let error = told(&classes([&["a"], &["a"]]));
+    has(
+        error.to_string(),
+        "there is one class in it, a; expected two classes at least",
+    );
+    let bare = tempfile::tempdir().unwrap();
+    fs::create_dir_all(bare.path().join("train")).unwrap();
+    has(told(&bare).problem, "there is no folder of a class in it");
+    let root = classes([two; 2]);
+    let loose = root.path().join("test/notes.txt");
+    fs::write(&loose, "of which class?").unwrap();
+    let error = told(&root);
+    assert_eq!(error.path, loose);
+    has(&error.problem, "beside the folders of the classes");
+    fs::remove_file(&loose).unwrap();
+    let empty = root.path().join("test/b");
+    fs::remove_dir_all(&empty).unwrap();
+    fs::create_dir(&empty).unwrap();
+    let error = told(&root);
+    assert_eq!(
+        (error.path, &error.problem[..]),
+        (empty, "there is no *.txt in this folder")
+    );
 }

@@ -2,10 +2,10 @@
 //! the released code, models as inputs, and wrong flags.
 
 use crate::stopped::first_kept;
-use crate::support::{fits, has};
+use crate::support::{fits, has, outlives_its_reader, refused_with, replaces_only_when_asked};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 const TINY: [&str; 8] = ["--n", "40", "--d", "4,16", "--trials", "3", "--scale", "1"];
 
@@ -330,14 +330,9 @@ fn the_released_code_has_the_same_errors() {
 #[test]
 fn wrong_flags_say_what_was_expected() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong = |args: &[&str]| {
-        let output = command(args).current_dir(folder.path()).output().unwrap();
-        assert_eq!(
-            (output.status.code(), output.stdout.len()),
-            (Some(2), 0),
-            "{args:?}"
-        );
-        String::from_utf8(output.stderr).unwrap()
+    let run_there = |args: &[&str]| {
+        let mut command = command(args);
+        command.current_dir(folder.path()).output().unwrap()
     };
     for (args, expected) in [
         (
@@ -374,12 +369,7 @@ fn wrong_flags_say_what_was_expected() {
             "cannot be used with",
         ),
     ] {
-        let message = wrong(&args);
-        assert!(
-            message.starts_with("error: ") && message.lines().count() <= 2,
-            "{message}"
-        );
-        assert!(message.contains(expected), "{args:?}: {message}");
+        refused_with(&run_there(&args), expected);
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -407,33 +397,9 @@ fn a_folder_that_cannot_be_made_is_refused_at_once() {
 
 #[test]
 fn files_by_others_are_replaced_only_when_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    let args = |more| {
-        let flags = "--input gauss --n 16 --d 4 --trials 2 --attn vmean --out";
-        flags
-            .split(' ')
-            .chain([out])
-            .chain(more)
-            .collect::<Vec<&str>>()
-    };
-    for _ in 0..2 {
-        printed(&args(None)); // What it has written itself is.
-    }
-    for name in ["approx.csv", "approx.svg"] {
-        let file = folder.path().join(name);
-        let own = fs::read(&file).unwrap();
-        fs::write(&file, "mine").unwrap();
-        let output = run(&args(None));
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        has(&told, " exists and is not by skein approx: ");
-        assert!(told.contains("hint: --overwrite replaces it"), "{told}");
-        assert_eq!(fs::read(&file).unwrap(), b"mine");
-        printed(&args(Some("--overwrite")));
-        assert_eq!(fs::read(&file).unwrap(), own);
-    }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    let flags = "--input gauss --n 16 --d 4 --trials 2 --attn vmean";
+    let files = ["approx.csv", "approx.svg"];
+    replaces_only_when_asked(run, flags, &files, "not by skein approx");
 }
 
 #[test]
@@ -448,11 +414,5 @@ fn help_is_one_text_of_eighty_columns() {
 fn a_closed_pipe_is_no_error() {
     let mut args = TINY.to_vec();
     args.extend(["--input", "gauss", "--attn", "vmean"]);
-    let mut child = command(&args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    outlives_its_reader(&mut command(&args));
 }

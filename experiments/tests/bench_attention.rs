@@ -1,7 +1,7 @@
 //! `skein bench attention` as a process: what it prints and writes, and how it refuses.
 
 use crate::stopped::first_kept;
-use crate::support::{fits, has};
+use crate::support::{fits, refused_with, replaces_only_when_asked};
 use ops::attention::{names, registry};
 use std::fs;
 use std::process::Output;
@@ -74,33 +74,14 @@ fn who_stops_it_keeps_the_numbers_of_tokens_that_were_measured() {
 
 #[test]
 fn files_by_others_are_replaced_only_when_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    let args = |more| {
-        let flags = "--n 16 --attn vmean --features 4 --trials 1 --out";
-        flags
-            .split(' ')
-            .chain([out])
-            .chain(more)
-            .collect::<Vec<&str>>()
-    };
-    for _ in 0..2 {
-        assert_eq!(bench_attention(&args(None)).status.code(), Some(0));
-    }
-    for name in ["attention.csv", "attention.svg"] {
-        let file = folder.path().join(name);
-        fs::write(&file, "mine").unwrap();
-        let output = bench_attention(&args(None));
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        has(&told, " exists and is not by skein bench attention: ");
-        assert_eq!(fs::read(&file).unwrap(), b"mine");
-        assert_eq!(
-            bench_attention(&args(Some("--overwrite"))).status.code(),
-            Some(0)
-        );
-        assert_ne!(fs::read(&file).unwrap(), b"mine");
-    }
+    let flags = "--n 16 --attn vmean --features 4 --trials 1";
+    let files = ["attention.csv", "attention.svg"];
+    replaces_only_when_asked(
+        bench_attention,
+        flags,
+        &files,
+        "not by skein bench attention",
+    );
 }
 
 #[test]
@@ -115,12 +96,7 @@ fn wrong_flags_are_one_line_and_write_nothing() {
         (["--attn", "skien"], "expected one of softmax"),
     ] {
         let output = bench_attention(&[&args[..], &["--out", out.to_str().unwrap()]].concat());
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            text.starts_with("error: ") && text.contains(expected),
-            "{text}"
-        );
-        assert!(text.lines().count() <= 2 && !out.exists(), "{text}");
+        refused_with(&output, expected);
+        assert!(!out.exists());
     }
 }

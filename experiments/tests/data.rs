@@ -344,7 +344,7 @@ fn a_wrong_byte_is_found_and_another_address_helps() {
     let mut get = get(manifest(&format!("{}/bad", server.url), &bytes), &cache);
     let error = assert_refused(&get);
     assert!(error.contains("its MD5 is "), "{error}");
-    has(&error, &format!(", published: {}", md5(&bytes)));
+    has(&error, format!(", published: {}", md5(&bytes)));
     get.mirrors = vec![
         format!("{}/bad", server.url),
         format!("{}/good/", server.url),
@@ -1015,7 +1015,7 @@ fn made_sets_are_shown_and_replaced_only_when_asked() {
         succeed(root.path(), &make);
         let record = fs::read_to_string(root.path().join(format!("sets/{task}/made.toml")));
         let record = record.unwrap();
-        has(&record, &format!("task = \"{task}\"\nseed = 2022\n"));
+        has(&record, format!("task = \"{task}\"\nseed = 2022\n"));
         let page = succeed(root.path(), &format!("verify {task} sets/{task}"));
         has(&page, "not as published:\n  made by data make\n");
         let shown = succeed(

@@ -4,6 +4,7 @@ mod approx;
 mod begun;
 mod bench_attention;
 mod bench_step;
+mod classes;
 mod commands;
 mod completeness;
 mod conformance;

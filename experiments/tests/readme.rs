@@ -3,6 +3,7 @@
 //!
 //! Their Rust code is that of examples, and is compiled and run as a doc test of ops.
 
+use crate::support::has;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -93,10 +94,7 @@ fn every_operator_is_where_the_document_says() {
         let file = words.rfind(|word| word.ends_with(".rs"));
         let file = file.unwrap().replace("NAME", &operator.replace('-', "_"));
         let file = file.trim_start_matches("../");
-        assert!(
-            document(file).contains(&format!("\"{operator}\"")),
-            "{operator} is not in {file}"
-        );
+        has(document(file), format!("\"{operator}\""));
     }
 }
 
@@ -138,14 +136,8 @@ fn the_methods_are_those_of_the_registry() {
             .nth(1)
             .unwrap()
             .trim_start_matches("../");
-        assert!(
-            document(file).contains(&format!("\"{name}\"")),
-            "{name}, {file}"
-        );
-        assert!(
-            document("README.md").contains(&format!("`{name}`")),
-            "{name}, README"
-        );
+        has(document(file), format!("name: \"{name}\""));
+        has(document("README.md"), format!("`{name}`"));
     }
 }
 
@@ -156,10 +148,7 @@ fn examples_stand_in_documents_as_they_are() {
         ("docs/gradients.md", "ops/examples/check_your_own.rs"),
     ] {
         let block = format!("```rust\n{}```\n", document(example));
-        assert!(
-            document(name).contains(&block),
-            "{name} should have\n{block}"
-        );
+        has(document(name), &block);
     }
 }
 

@@ -302,10 +302,7 @@ fn what_runs_were_computed_from_and_by_is_among_the_settings() {
         ),
     ] {
         let value = value.unwrap();
-        assert!(
-            html.contains(&format!("<span>{name}</span> <span>{value}</span>")),
-            "{name}"
-        );
+        has(&html, format!("<span>{name}</span> <span>{value}</span>"));
         let files = ["environment.toml", "result.json", "data.json"];
         let before = files.map(|file| page(&other.join(file)));
         for (file, text) in files.iter().zip(&before) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 /// Whether these words stand in a text; if not, shows it.
 #[track_caller]
@@ -62,4 +62,53 @@ pub(crate) fn copy(run: &Path, to: &Path) {
     for name in names(run) {
         fs::copy(run.join(&name), to.join(&name)).unwrap();
     }
+}
+
+/// Whether a command replaces the files `names` that others have written only with `--overwrite`, and its own always.
+#[track_caller]
+pub(crate) fn replaces_only_when_asked(
+    run: impl Fn(&[&str]) -> Output,
+    flags: &str,
+    names: &[&str],
+    others: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let mut args: Vec<&str> = flags.split(' ').chain(["--out", out]).collect();
+    for _ in 0..2 {
+        printed(&run(&args));
+    }
+    for name in names {
+        let file = folder.path().join(name);
+        fs::write(&file, "mine").unwrap();
+        let told = refused(&run(&args), 2);
+        has(&told, format!(" exists and is {others}: "));
+        has(&told, "hint: --overwrite replaces it");
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        args.push("--overwrite");
+        printed(&run(&args));
+        args.pop();
+        assert_ne!(fs::read(&file).unwrap(), b"mine");
+    }
+    assert_eq!(self::names(folder.path()).len(), names.len());
+}
+
+/// Whether wrong flags, the output of a command with which is here, are refused with these words and no answer.
+#[track_caller]
+pub(crate) fn refused_with(output: &Output, words: &str) {
+    assert_eq!(stdout(output), "");
+    has(refused(output, 2), words);
+}
+
+/// Whether a command ends well whose reader goes before it answers.
+#[track_caller]
+pub(crate) fn outlives_its_reader(command: &mut Command) {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), stderr(&output).contains("error: ")),
+        (Some(0), false)
+    );
 }

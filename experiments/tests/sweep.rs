@@ -147,11 +147,7 @@ fn a_grid_is_trained_once_and_its_runs_are_those_of_exp_text() {
     assert_eq!(ended_now(&succeed(place.sweep(12))), 0);
     let now = fs::metadata(place.grid().join("text-vmean-s1/result.json")).unwrap();
     assert_eq!(begun.modified().unwrap(), now.modified().unwrap());
-    assert!(
-        list("").contains("   1  text-vmean-s1  ended, "),
-        "{}",
-        list("")
-    );
+    has(list(""), "   1  text-vmean-s1  ended, ");
 
     // The environment says what a run took.
     let environment = fs::read_to_string(place.grid().join("text-skein-s1/environment.toml"));
@@ -241,10 +237,7 @@ fn a_plan_shows_features_beside_the_lengths_of_the_data() {
     }
     for cell in ["skein-s1 ", "bigbird-s1 "] {
         let line = above.lines().find(|line| line.contains(cell)).unwrap();
-        assert!(
-            line.contains("new  features 64 >= first quartile "),
-            "{above}"
-        );
+        has(&line, "new  features 64 >= first quartile ");
         assert!(line.ends_with(", exact in 100%"), "{above}");
     }
     // Data that are not there.
@@ -619,9 +612,5 @@ fn other_settings_are_refused_before_anything_is_trained() {
     builtin.args(["--set", "text.data=builtin"]);
     let output = builtin.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(
-        stderr(&output).contains("expected `data = \"builtin\"`"),
-        "{}",
-        stderr(&output)
-    );
+    has(stderr(&output), "expected `data = \"builtin\"`");
 }

@@ -374,7 +374,7 @@ fn a_mixture_has_every_run_and_pairs_of_one_origin() {
     let told = refused(table(&[folder.path()], ""), 2);
     for group in there.chunks(2) {
         // By method in the order of the registry.
-        has(&told, &format!("({} and 1 more)", group[0].display()));
+        has(&told, format!("({} and 1 more)", group[0].display()));
     }
     let text = stdout(table(&[folder.path()], "--mix"));
     assert!(text.contains("| 67.50 ± 9.19 (2) |"), "{text}");
@@ -603,14 +603,8 @@ fn what_is_left_out_is_said() {
     let text = stdout(table(&[&grid, &copy, &other, &open, &grid], ""));
     assert!(text.contains("| 60.00 (1) |"), "{text}");
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        flat.contains("copy/text-skein-s1, which has the same result as"),
-        "{text}"
-    );
-    assert!(
-        flat.contains("other/text-skein-s1, which has ANOTHER result"),
-        "{text}"
-    );
+    has(&flat, "copy/text-skein-s1, which has the same result as");
+    has(&flat, "other/text-skein-s1, which has ANOTHER result");
     assert!(flat.contains("1 not ended and left out: "), "{text}");
 }
 
@@ -620,8 +614,9 @@ fn wrong_input_is_one_line_and_a_hint() {
     let empty = folder.path();
     assert!(refused(table(&[], ""), 2).contains("<FOLDER>..."));
     assert!(refused(table(&[&empty.join("gone")], ""), 1).contains("cannot list"));
-    assert!(
-        refused(table(&[empty], ""), 2).contains("holds no runs\nhint: expected a folder such as")
+    has(
+        refused(table(&[empty], ""), 2),
+        "holds no runs\nhint: expected a folder such as",
     );
     let run = write_run(empty, Task::Text, "skein", 1, 60.0, None);
     let told = refused(table(&[empty], "--against softmax"), 2);
@@ -770,11 +765,7 @@ fn the_figures_have_axes_and_a_line_for_each_method() {
         .arg(&image)
         .arg("--overwrite");
     stdout(command.output().unwrap());
-    assert!(
-        fs::read_to_string(&image)
-            .unwrap()
-            .contains("skein, batch 96")
-    );
+    has(fs::read_to_string(&image).unwrap(), "skein, batch 96");
     command.arg("--curves").arg(&image);
     let told = refused(command.output().unwrap(), 2);
     assert!(told.contains("name the same file"), "{told}");

@@ -116,7 +116,7 @@ fn help_names_the_task_and_fits_eighty_columns() {
     for task in Task::ALL {
         let output = run(task, "--help");
         let help = String::from_utf8(output.stdout).unwrap();
-        assert!(help.contains(task.about()), "{help}");
+        assert!(help.contains(task.entry().about), "{help}");
         fits(&help);
         for budget in ["smoke", "quick", "paper"] {
             let flags = format!("--budget {budget} --data builtin --print-config");

@@ -1,9 +1,9 @@
 //! `skein theory`: bounds hold, the same numbers for any number of threads, and wrong flags.
 
 use crate::stopped::first_kept;
-use crate::support::{fits, has};
+use crate::support::{fits, outlives_its_reader, refused_with, replaces_only_when_asked, stdout};
 use std::fs;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 const TINY: [&str; 6] = ["--n", "32", "--d", "4,16", "--trials", "50"];
 
@@ -86,43 +86,13 @@ fn who_stops_it_keeps_the_inputs_that_were_measured() {
 
 #[test]
 fn files_by_others_are_replaced_only_when_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    let args = |more| {
-        let flags = "--input gauss --n 16 --d 4 --beta 1 --trials 4 --out";
-        flags
-            .split(' ')
-            .chain([out])
-            .chain(more)
-            .collect::<Vec<&str>>()
-    };
-    for _ in 0..2 {
-        assert_eq!(run(&args(None)).status.code(), Some(0));
-    }
-    for name in ["proposition1.csv", "lemma1.csv", "theory.svg"] {
-        let file = folder.path().join(name);
-        fs::write(&file, "mine").unwrap();
-        let output = run(&args(None));
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        has(&told, " exists and is not by skein theory: ");
-        assert_eq!(fs::read(&file).unwrap(), b"mine");
-        assert_eq!(run(&args(Some("--overwrite"))).status.code(), Some(0));
-        assert_ne!(fs::read(&file).unwrap(), b"mine");
-    }
+    let flags = "--input gauss --n 16 --d 4 --beta 1 --trials 4";
+    let files = ["proposition1.csv", "lemma1.csv", "theory.svg"];
+    replaces_only_when_asked(run, flags, &files, "not by skein theory");
 }
 
 #[test]
 fn wrong_flags_say_what_was_expected() {
-    let wrong = |args: &[&str]| {
-        let output = run(args);
-        assert_eq!(
-            (output.status.code(), output.stdout.len()),
-            (Some(2), 0),
-            "{args:?}"
-        );
-        String::from_utf8(output.stderr).unwrap()
-    };
     for (args, expected) in [
         (["--input", "init"], "expected gauss or tokens"),
         (["--n", "1"], "expected a whole number from 2 to 8192"),
@@ -134,33 +104,18 @@ fn wrong_flags_say_what_was_expected() {
         (["--delta", "0.1,0.2,0.3,0.4"], "expected three at most"),
         (["--trials", "1"], "expected a whole number from 2"),
     ] {
-        let message = wrong(&args);
-        assert!(
-            message.starts_with("error: ") && message.lines().count() <= 2,
-            "{message}"
-        );
-        assert!(message.contains(expected), "{args:?}: {message}");
+        refused_with(&run(&args), expected);
     }
 }
 
 #[test]
 fn help_is_one_text_of_eighty_columns() {
-    let help = |flag| String::from_utf8(run(&[flag]).stdout).unwrap();
+    let help = |flag| stdout(&run(&[flag]));
     assert_eq!(help("--help"), help("-h"));
-    assert!(
-        help("-h").lines().all(|line| line.chars().count() <= 80),
-        "{}",
-        help("-h")
-    );
+    fits(help("-h"));
 }
 
 #[test]
 fn a_closed_pipe_is_no_error() {
-    let mut child = command(&TINY)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    outlives_its_reader(&mut command(&TINY));
 }

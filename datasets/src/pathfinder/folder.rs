@@ -10,6 +10,7 @@ use super::{SIDE, Settings};
 use crate::file::{self, did_you_mean};
 use crate::lines::{Fault, Line, Lines};
 use crate::shown::{self, quoted};
+use crate::task::below;
 use crate::{DataError, picture};
 use rayon::prelude::*;
 use std::fs::{self, File};
@@ -264,4 +265,24 @@ fn write_batches(
         out.flush()?;
     }
     Ok(())
+}
+
+/// Whether a set of such settings and counts has a file, or a folder, with this path.
+pub(super) fn has(settings: &str, counts: &[usize], path: &[&str], is_folder: bool) -> bool {
+    let [folder, path @ ..] = path else {
+        return false;
+    };
+    let batches = counts.iter().sum::<usize>().div_ceil(BATCH);
+    Settings::named(settings).is_ok_and(|settings| settings.folder() == *folder)
+        && match (path, is_folder) {
+            ([] | ["imgs" | "metadata"], true) => true,
+            (["metadata", name], false) => below(name.strip_suffix(".npy"), batches),
+            (["imgs", batch], true) => below(Some(batch), batches),
+            (["imgs", batch, name], false) => {
+                let number = name.strip_prefix("sample_");
+                let number = number.and_then(|name| name.strip_suffix(".png"));
+                below(Some(batch), batches) && below(number, BATCH)
+            }
+            _ => false,
+        }
 }

@@ -16,7 +16,7 @@ use crate::terminal::parse::{parse_threads, whole};
 use crate::train::profile::Profile;
 use crate::train::trainer::{self, Trainer};
 use clap::Args;
-use datasets::{Black, Dataset, Example, Split};
+use datasets::{Black, Dataset, Example};
 use engine::cpu::Product;
 use engine::lanes::{Level, level};
 use engine::{Generator, Real, Seed};
@@ -182,7 +182,7 @@ fn bench(flags: &Flags) -> Result<ExitCode> {
 
 /// Refuses steps that do not fit into memory, the examples included.
 pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
-    let bytes = config.task.documents() as f64 * config.max_len as f64 * config.batch as f64;
+    let bytes = config.task.entry().documents as f64 * config.max_len as f64 * config.batch as f64;
     let what = format!("{} examples of {} tokens", config.batch, config.max_len);
     refuse_more(&what, bytes, "smaller --n or --batch take less")?;
     trainer::refuse_too_large(config, threads)
@@ -296,7 +296,7 @@ pub(crate) fn data(config: &Config, lengths: Lengths) -> Dataset {
     let examples = (0..config.batch).map(|id| Example {
         id,
         label: generator.below(classes.len()),
-        documents: (0..config.task.documents())
+        documents: (0..config.task.entry().documents)
             .map(|_| {
                 let length = length(config, lengths, id, generator);
                 (0..length)
@@ -305,24 +305,15 @@ pub(crate) fn data(config: &Config, lengths: Lengths) -> Dataset {
             })
             .collect(),
     });
-    let examples = examples.collect();
-    let empty = |name| Split {
-        name,
-        examples: Vec::new(),
-    };
-    Dataset {
-        name: "random tokens".into(),
-        builtin: true,
+    let splits = [examples.collect(), Vec::new(), Vec::new()];
+    Dataset::of(
+        "random tokens".into(),
+        true,
         encoding,
         classes,
-        train: Split {
-            name: "train",
-            examples,
-        },
-        dev: empty("dev"),
-        test: empty("test"),
-        notes: Vec::new(),
-    }
+        splits,
+        Vec::new(),
+    )
 }
 
 fn length(config: &Config, lengths: Lengths, example: usize, generator: &mut Generator) -> usize {

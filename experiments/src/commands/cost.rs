@@ -368,9 +368,9 @@ fn missing(count: usize) -> Result<ExitCode> {
 
 /// What holds for all cells of a task.
 fn caption(cell: &Cell) -> String {
-    let documents = match cell.task {
-        Task::Retrieval => "2 x ",
-        _ => "",
+    let documents = match cell.task.entry().documents {
+        1 => String::new(),
+        several => format!("{several} x "),
     };
     format!(
         "{}: {documents}{} tokens, {} examples a step, {} features, {} threads",

@@ -15,12 +15,7 @@ pub(super) fn next(task: Task, folder: &Path) -> String {
 fn commands(task: Task, folder: &Path, skein: &str) -> String {
     let folder = shell_word(folder);
     let of = |name: &str| format!("{skein} {name} {folder}");
-    let some = match task {
-        Task::Text => Some("echo 'A wonderful film.'"),
-        Task::ListOps => Some("echo '[MAX 2 9 [MIN 4 7 ] 0 ]'"),
-        Task::Retrieval => Some("printf 'one paper\\tanother\\n'"),
-        Task::Pathfinder | Task::Image => None, // Pictures are files, and none is sure to be there.
-    };
+    let some = task.entry().example;
     let mut text = "next, for example:\n".to_string();
     for command in [
         Some(of("evaluate")),

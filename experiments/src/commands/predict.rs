@@ -6,18 +6,18 @@
 //! and dev) get here what they got in the run's test.
 
 use crate::run::data_report::DataReport;
-use crate::settings::choices::Task;
 use crate::settings::config::Config;
 use crate::settings::product::ProductFlag;
 use crate::show::grid::{cells, csv_line};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{json, offer, tell};
 use crate::terminal::parse::{parse_threads, threads};
+use crate::train::data::wish;
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::{documents, evaluation, model};
 use clap::Args;
 use datasets::lines::{Fault, Line, Lines};
-use datasets::{Encoding, Example, image, listops, pathfinder, retrieval, shown};
+use datasets::{DataError, Encoding, Example, Input, shown};
 use engine::{Draws, Params, Seed, Tape};
 use models::Model;
 use rayon::prelude::*;
@@ -110,7 +110,10 @@ struct Predictor {
 type Documents = Vec<Box<[u8]>>;
 
 /// An input, or what is wrong with it, and the name it is printed under.
-type Input = (String, Result<Documents>);
+type Named = (String, Result<Documents>);
+
+/// What reads a picture.
+type ReadPicture = fn(&Path) -> std::result::Result<Box<[u8]>, DataError>;
 
 /// One line of JSON.
 #[derive(Serialize)]
@@ -140,12 +143,15 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
     let mut config = run.config.clone();
     flags.product.over(&mut config.product);
     let task = config.task;
-    if flags.whole && task != Task::Text {
+    if flags.whole && !task.entry().takes_files {
         let message = format!("--whole: this is a run of {}, expected text", task.name());
         return Err(Error::usage(message).hint("--help says what the inputs of a task are"));
     }
     if has_learnt_made_data(&flags.run, &config) {
-        tell(&format!("note: this model has learnt {}", made_up(task)));
+        tell(&format!(
+            "note: this model has learnt {}",
+            task.entry().made.teaches
+        ));
     }
     let encoding = task.encoding(config.black());
     let classes = run.classes();
@@ -174,12 +180,12 @@ fn predict(flags: &Flags) -> Result<ExitCode> {
         false => &flags.files,
     };
     let is_stdin = |path: &Path| path == Path::new("-");
-    if task.has_pictures() {
+    if let Input::Picture(read) = task.entry().input {
         // Pictures that are named here are judged together; standard input names others.
         for files in files.chunk_by(|one, next| !is_stdin(one) && !is_stdin(next)) {
             let go_on = match is_stdin(&files[0]) {
                 true => predictor.lines(io::stdin(), STDIN, true),
-                false => predictor.pictures(files),
+                false => predictor.pictures(files, read),
             };
             if !go_on? {
                 break;
@@ -219,30 +225,10 @@ fn has_learnt_made_data(folder: &Path, config: &Config) -> bool {
     }
 }
 
-/// What data that this program has made teach, and what they do not.
-fn made_up(task: Task) -> &'static str {
-    match task {
-        Task::Text => "made-up reviews: it knows their grammar, not English",
-        Task::ListOps => {
-            "generated expressions: longer, shorter or deeper ones than those are new to it"
-        }
-        Task::Retrieval => {
-            "made-up papers, related if they agree in a field: it knows no papers and citations"
-        }
-        Task::Pathfinder => {
-            "generated pictures: other lengths of paths, other clutter and brightness are new to it"
-        }
-        Task::Image => {
-            "drawings of ten shapes: it sees one of these in every picture, and no photograph"
-        }
-    }
-}
-
 impl Predictor {
     /// Files that are a picture each. False if nobody reads the answers any more.
-    fn pictures(&mut self, files: &[PathBuf]) -> Result<bool> {
-        let task = self.config.task;
-        let picture = |path: &PathBuf| (path.display().to_string(), picture(task, path));
+    fn pictures(&mut self, files: &[PathBuf], read: ReadPicture) -> Result<bool> {
+        let picture = |path: &PathBuf| (path.display().to_string(), picture(path, read));
         for files in files.chunks(TOGETHER) {
             if !self.answer(files.iter().map(picture).collect())? {
                 return Ok(false);
@@ -310,12 +296,6 @@ impl Predictor {
 
     /// The documents of an example.
     fn documents(&self, line: &[u8]) -> Result<Documents> {
-        let Config {
-            task,
-            max_len,
-            protocol,
-            ..
-        } = self.config;
         let wrong = |what: String| self.wrong(what);
         if line.len() > LONGEST {
             return Err(wrong(format!("more than {LONGEST} bytes")));
@@ -323,15 +303,10 @@ impl Predictor {
         if line.is_empty() {
             return Err(wrong("it is empty".to_string()));
         }
-        match task {
-            Task::Text => Ok(vec![line[..line.len().min(max_len)].into()]),
-            Task::ListOps => {
-                let document = listops::document(line, max_len, protocol.into()).map_err(wrong)?;
-                Ok(vec![document])
-            }
-            Task::Retrieval => retrieval::documents(line, max_len).map_err(wrong),
-            Task::Pathfinder | Task::Image => match std::str::from_utf8(line) {
-                Ok(path) => picture(task, Path::new(path)),
+        match self.config.task.entry().input {
+            Input::Line(read) => read(line, &wish(&self.config)).map_err(wrong),
+            Input::Picture(read) => match std::str::from_utf8(line) {
+                Ok(path) => picture(Path::new(path), read),
                 Err(_) => Err(wrong("it is no path in UTF-8".to_string())),
             },
         }
@@ -339,7 +314,7 @@ impl Predictor {
 
     /// Judges and prints. At the first input that is wrong, those before it have been answered. False if nobody reads
     /// the answers any more.
-    fn answer(&mut self, inputs: Vec<Input>) -> Result<bool> {
+    fn answer(&mut self, inputs: Vec<Named>) -> Result<bool> {
         let mut error = None;
         let mut right = Vec::new();
         for (name, documents) in inputs {
@@ -434,10 +409,6 @@ impl Predictor {
 }
 
 /// The document of one picture.
-fn picture(task: Task, path: &Path) -> Result<Documents> {
-    let pixels = match task {
-        Task::Pathfinder => pathfinder::read_picture(path),
-        _ => image::read_picture(path),
-    };
-    Ok(vec![pixels.map_err(Error::data)?])
+fn picture(path: &Path, read: ReadPicture) -> Result<Documents> {
+    Ok(vec![read(path).map_err(Error::data)?])
 }

@@ -2,7 +2,7 @@
 //! followed, and the attention methods of the registry.
 
 use crate::terminal::error::{Error, Result};
-use datasets::{Black, Encoding, image, listops, pathfinder, retrieval, text};
+use datasets::{Black, Encoding};
 use ops::attention::{Entry, find, names};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -37,79 +37,34 @@ impl Task {
         Task::Image,
     ];
 
-    /// As in the names of binaries and folders.
-    pub fn name(self) -> &'static str {
-        match self {
-            Task::Text => "text",
-            Task::ListOps => "listops",
-            Task::Retrieval => "retrieval",
-            Task::Pathfinder => "pathfinder",
-            Task::Image => "image",
-        }
+    /// What it is, and what reads, makes, writes and verifies its data.
+    pub fn entry(self) -> &'static datasets::Task {
+        datasets::TASKS[self as usize]
     }
 
-    /// As in a sentence.
-    pub fn about(self) -> &'static str {
-        match self {
-            Task::Text => "Text (movie reviews as bytes)",
-            Task::ListOps => "ListOps (values of nested lists)",
-            Task::Retrieval => "Retrieval (pairs of papers as bytes)",
-            Task::Pathfinder => "Pathfinder (are two ends joined, pixel by pixel)",
-            Task::Image => "Image (small pictures, pixel by pixel)",
-        }
+    /// As in the names of binaries and folders.
+    pub fn name(self) -> &'static str {
+        self.entry().name
     }
 
     /// What `--max-len` may be: texts can be cut, pictures cannot.
     pub(crate) fn lengths(self) -> RangeInclusive<usize> {
-        match self {
-            Task::Text => 1..=text::MAX_LEN,
-            Task::ListOps => 1..=listops::MAX_LEN,
-            Task::Retrieval => 1..=retrieval::MAX_LEN,
-            Task::Pathfinder | Task::Image => image::PIXELS..=image::PIXELS,
-        }
-    }
-
-    /// The shortest `--max-len` for the set that is built in: shorter trees of ListOps are too few.
-    pub(crate) fn least_builtin(self) -> usize {
-        match self {
-            Task::ListOps => 8,
-            _ => *self.lengths().start(),
-        }
-    }
-
-    /// Documents of an example.
-    pub(crate) fn documents(self) -> usize {
-        match self {
-            Task::Retrieval => 2,
-            Task::Text | Task::ListOps | Task::Pathfinder | Task::Image => 1,
-        }
+        self.entry().lengths.clone()
     }
 
     /// Whether the tokens of an example are the pixels of a square picture, row by row.
     pub(crate) fn has_pictures(self) -> bool {
-        matches!(self, Task::Pathfinder | Task::Image)
+        self.entry().has_pictures()
     }
 
     /// The names of the classes of the set that is built in, or of the published one.
     pub(crate) fn classes(self, builtin: bool) -> Vec<String> {
-        match self {
-            Task::Text => text::classes(),
-            Task::ListOps => listops::classes(),
-            Task::Retrieval => retrieval::classes(),
-            Task::Pathfinder => pathfinder::classes(),
-            Task::Image => image::classes(builtin),
-        }
+        (self.entry().classes)(builtin)
     }
 
     /// How bytes become token ids.
     pub(crate) fn encoding(self, black: Black) -> Encoding {
-        match self {
-            Task::Text => text::encoding(),
-            Task::ListOps => listops::encoding(),
-            Task::Retrieval => retrieval::encoding(),
-            Task::Pathfinder => pathfinder::encoding(black),
-            Task::Image => image::encoding(black),
-        }
+        (self.entry().encoding)(black)
     }
 }
 
@@ -172,4 +127,19 @@ pub(crate) fn method(name: &str) -> Result<Entry<f32>> {
             .hint("skein text --list says what each is")
             .did_you_mean(name, names())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_has_its_entry() {
+        let tasks = Task::ALL.iter().zip(datasets::TASKS);
+        for (task, entry) in tasks {
+            assert_eq!(format!("{task:?}").to_lowercase(), entry.name);
+            assert_eq!(task.name(), entry.name);
+        }
+        assert_eq!(Task::ALL.len(), datasets::TASKS.len());
+    }
 }

@@ -274,7 +274,7 @@ fn within(range: RangeInclusive<usize>) -> impl Fn(&usize, &Config) -> Verdict {
 /// Texts can be cut, pictures cannot; and enough built-in examples must be there.
 fn length(length: &usize, run: &Config) -> Verdict {
     within(run.task.lengths())(length, run)?;
-    let least = run.task.least_builtin();
+    let least = run.task.entry().least_builtin;
     let enough = run.data != "builtin" || *length >= least;
     expect(
         enough,

@@ -91,7 +91,7 @@ impl Flags {
     /// The command that trains on this task.
     pub(crate) fn command_for(task: Task) -> clap::Command {
         let command = Self::augment_args(clap::Command::new(task.name()))
-            .about(format!("Trains on {}", task.about()))
+            .about(format!("Trains on {}", task.entry().about))
             .after_help(format!("{}\n{}", budgets(task), costs()))
             .mut_args(|arg| {
                 let unused = unused(task, arg.get_id().as_str());

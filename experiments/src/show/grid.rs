@@ -282,7 +282,7 @@ mod tests {
         let mut grid = Grid::new([left("m", 4)]);
         grid.columns.extend((0..5).map(|c| right(c.to_string(), 8)));
         grid.rows.push(cells!["a", 1, 2, 3, 4, 5]);
-        let parts = grid.narrow(40, 2);
+        let parts = grid.narrow(41, 2);
         let titles: Vec<String> = parts.iter().map(|part| part.titles().join(" ")).collect();
         assert_eq!(titles, ["m 0 1", "m 2 3 4"]);
         assert_eq!(parts[1].rows[0].join(" "), "a 3 4 5");

@@ -7,7 +7,7 @@ use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{hex, tell};
 use crate::train::reach::Sizes;
 use datasets::baseline::{self, Baseline};
-use datasets::{Black, DataError, Dataset, image, listops, pathfinder, retrieval, text};
+use datasets::{Black, DataError, Dataset, Making, Size, Wish, image};
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -48,10 +48,7 @@ fn cut_short(config: &Config, data: &Dataset) -> Option<String> {
         reached += usize::from(documents.any(|document| document.len() >= max_len));
     }
     let all = examples.len();
-    let why = match task {
-        Task::ListOps => ", so that their values cannot be known",
-        _ => "",
-    };
+    let why = task.entry().cut;
     (2 * reached > all).then(|| {
         format!(
             "warning: budget {} cuts at {max_len} tokens, which {reached} of {all} train examples reach{why}: \
@@ -70,49 +67,37 @@ pub(crate) fn sizes(config: &Config) -> std::result::Result<Sizes, DataError> {
     if config.task.has_pictures() && config.black() == Black::Kept {
         return Ok(Sizes::all_of("every picture", image::PIXELS));
     }
-    let made = matches!(config.task, Task::ListOps | Task::Pathfinder);
-    Ok(match made && config.data_folder().is_none() {
+    let first = config.task.entry().made.first && config.data_folder().is_none();
+    Ok(match first {
         true => Sizes::of_first(&read(config, FIRST)?),
         false => Sizes::of(&read(config, usize::MAX)?),
     })
 }
 
-/// With at most so many examples a split of trees and pictures that are made.
+/// With at most so many examples a split of a set that is made, where the first can be made alone.
 fn read(config: &Config, most: usize) -> std::result::Result<Dataset, DataError> {
-    let protocol = config.protocol.into();
-    let black = config.black();
-    let max_len = config.max_len;
-    match (config.task, config.data_folder()) {
-        (Task::Text, None) => text::builtin(BUILTIN, max_len, protocol),
-        (Task::Text, Some(path)) => text::load(path, max_len, protocol),
-        // The benchmark's trees, in proportion: its lengths are 500 to 2,000.
-        (Task::ListOps, None) => {
-            let shape = listops::Shape {
-                min_length: max_len / 4,
-                max_length: max_len,
-                train: listops::Shape::LRA.train.min(most),
-                dev: listops::Shape::LRA.dev.min(most),
-                test: listops::Shape::LRA.test.min(most),
-                ..listops::Shape::LRA
-            };
-            listops::builtin(BUILTIN, &shape, protocol)
-        }
-        (Task::ListOps, Some(path)) => listops::load(path, max_len, protocol),
-        (Task::Retrieval, None) => retrieval::builtin(BUILTIN, max_len, protocol),
-        (Task::Retrieval, Some(path)) => retrieval::load(path, max_len, protocol),
-        // The benchmark's hard set, or an easy one for short training.
-        (Task::Pathfinder, None) => {
-            let (settings, counts) = match config.budget {
-                Budget::Paper => (pathfinder::Settings::LRA, pathfinder::COUNTS),
-                Budget::Quick => (pathfinder::Settings::EASY, [100_000, 2_000, 5_000]),
-                Budget::Smoke => (pathfinder::Settings::EASY, [20_000, 2_000, 5_000]),
-            };
-            let counts = counts.map(|count| count.min(most));
-            pathfinder::builtin(BUILTIN, &settings, counts, black)
-        }
-        (Task::Pathfinder, Some(path)) => pathfinder::load(path, black, protocol),
-        (Task::Image, None) => Ok(image::builtin(BUILTIN, black)),
-        (Task::Image, Some(path)) => image::load(path, black),
+    let (entry, wish) = (config.task.entry(), wish(config));
+    if let Some(path) = config.data_folder() {
+        return (entry.load)(path, &wish);
+    }
+    let making = Making {
+        seed: BUILTIN,
+        size: match config.budget {
+            Budget::Paper => Size::Whole,
+            Budget::Quick => Size::Quick,
+            Budget::Smoke => Size::Smoke,
+        },
+        most,
+    };
+    (entry.builtin)(&wish, &making)
+}
+
+/// How a run wants its examples.
+pub(crate) fn wish(config: &Config) -> Wish {
+    Wish {
+        max_len: config.max_len,
+        protocol: config.protocol.into(),
+        black: config.black(),
     }
 }
 
@@ -198,6 +183,7 @@ pub(crate) fn fingerprint(data: &Dataset) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datasets::listops;
 
     #[test]
     fn built_in_trees_that_are_too_short_are_refused_at_once() {

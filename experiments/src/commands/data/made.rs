@@ -10,10 +10,8 @@
 use super::make::Record;
 use super::remove;
 use crate::files::whole_file;
-use crate::settings::choices::Task;
 use crate::terminal::error::{Error, Result};
-use datasets::pathfinder::{BATCH, Settings};
-use datasets::{MADE, listops, retrieval};
+use datasets::MADE;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -161,41 +159,10 @@ fn entries(folder: &Path) -> Result<Vec<(String, bool)>> {
 impl Record {
     /// Whether the set has a file or a folder with this path.
     fn has(&self, path: &[&str], is_dir: bool) -> bool {
-        let count = |i: usize| self.count.get(i).copied().unwrap_or(0);
-        let all: usize = self.count.iter().sum();
-        match (self.task, path, is_dir) {
-            (Task::ListOps, [name], false) => listops::FILES.contains(name),
-            (Task::Retrieval, [name], false) => retrieval::FILES.contains(name),
-            (Task::Text, ["train" | "test"] | ["train" | "test", "neg" | "pos"], true) => true,
-            (Task::Text, [split @ ("train" | "test"), "neg" | "pos", name], false) => {
-                let number = name.strip_suffix(".txt").filter(|number| number.len() == 5);
-                below(number, count(usize::from(*split == "test")))
-            }
-            (Task::Pathfinder, [folder, path @ ..], _) => {
-                let name = self.settings.as_deref().unwrap_or_default();
-                let batches = all.div_ceil(BATCH);
-                let settings = Settings::named(name);
-                settings.is_ok_and(|settings| settings.folder() == *folder)
-                    && match (path, is_dir) {
-                        ([] | ["imgs" | "metadata"], true) => true,
-                        (["metadata", name], false) => below(name.strip_suffix(".npy"), batches),
-                        (["imgs", batch], true) => below(Some(batch), batches),
-                        (["imgs", batch, name], false) => {
-                            let number = name.strip_prefix("sample_");
-                            let number = number.and_then(|name| name.strip_suffix(".png"));
-                            below(Some(batch), batches) && below(number, BATCH)
-                        }
-                        _ => false,
-                    }
-            }
-            _ => false,
-        }
+        let Ok(files) = &self.task.entry().files else {
+            return false;
+        };
+        let kind = self.settings.as_deref().unwrap_or_default();
+        (files.has)(kind, &self.count, path, is_dir)
     }
-}
-
-/// Whether this is a number less than `end`.
-fn below(number: Option<&str>, end: usize) -> bool {
-    let digits = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = digits.and_then(|digits| digits.parse::<usize>().ok());
-    number.is_some_and(|number| number < end)
 }

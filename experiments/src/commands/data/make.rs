@@ -13,12 +13,10 @@ use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::answer;
 use crate::terminal::parse::{parse_seed, whole};
-use datasets::listops::{self, Shape};
-use datasets::pathfinder::{self, Settings};
-use datasets::{Dataset, MADE, Protocol, Split, retrieval, shown, text};
+use datasets::{Files, MADE, shown};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::TryRecvError;
 use std::thread;
@@ -27,8 +25,6 @@ use std::thread;
 const MOST: usize = 1_000_000;
 /// For the work to end when its folder has gone: so many looks whether it has, about a second.
 const LOOKS: usize = 200;
-/// The pictures of Pathfinder if no others are asked for.
-const SETTINGS: &str = "lra";
 
 /// Below the flags.
 const HELP: &str = "\
@@ -78,11 +74,11 @@ pub(super) struct Record {
 pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     let task = flags.task;
     let count = counts(task, &flags.count)?;
-    let settings = settings(flags)?;
+    let (files, kind) = (files(task)?, kind(flags)?);
     let default = || PathBuf::from(format!("made/{}-s{}", task.name(), flags.seed));
     let folder = flags.out.clone().unwrap_or_else(default);
     let place = Place::find(&folder, flags.overwrite)?;
-    refuse_full_disk(task, bytes(task, &count), &place.nearest()?, "--out")?;
+    refuse_full_disk(task, bytes(files, &count), &place.nearest()?, "--out")?;
     let temporary = place.temporary.clone();
     let interrupt = Interrupt::install()?;
     remove(&temporary)?;
@@ -90,7 +86,8 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
         .map_err(|cause| Error::file("cannot create", &temporary, &cause))?;
     let filled = background::begin_one({
         let (folder, seed, count) = (temporary.clone(), flags.seed, count.clone());
-        move || fill(task, &folder, seed, &settings, &count)
+        let kind = kind.unwrap_or_default().to_string();
+        move || (files.write)(&folder, seed, &kind, &count).map_err(Error::data)
     });
     let written = match background::next(&filled, &|| interrupt.requested()) {
         Next::Came(written) => written,
@@ -113,8 +110,7 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
             task,
             seed: flags.seed,
             count: count.clone(),
-            settings: (task == Task::Pathfinder)
-                .then(|| flags.settings.as_deref().unwrap_or(SETTINGS).to_string()),
+            settings: kind.map(str::to_string),
             program: concat!("skein-lab ", env!("CARGO_PKG_VERSION"), ", data make").to_string(),
         };
         let record = toml::to_string(&record)?;
@@ -135,114 +131,74 @@ pub(super) fn make(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The files of a set of the task.
+fn files(task: Task) -> Result<&'static Files> {
+    task.entry().files.as_ref().map_err(|why| {
+        let name = task.name();
+        let message = format!("{name}: there is nothing to write: {why}");
+        Error::usage(message).hint(format!(
+            "runs draw them when they begin (--data builtin); data show {name} draws some"
+        ))
+    })
+}
+
 /// How many examples each file or folder of the set has.
 fn counts(task: Task, given: &[usize]) -> Result<Vec<usize>> {
-    let full = match task {
-        Task::Text => vec![text::COUNTS[0], text::COUNTS[1]],
-        Task::ListOps => vec![Shape::LRA.train, Shape::LRA.dev, Shape::LRA.test],
-        Task::Retrieval => retrieval::COUNTS.to_vec(),
-        Task::Pathfinder => pathfinder::COUNTS.to_vec(),
-        Task::Image => {
-            let message = "image: there is nothing to write: the built-in drawings are grey and have classes of \
-                           their own, so CIFAR-10's files cannot hold them";
-            let hint =
-                "runs draw them when they begin (--data builtin); data show image draws some";
-            return Err(Error::usage(message).hint(hint));
-        }
+    let files = files(task)?;
+    let (full, name) = (files.counts, task.name());
+    let list = |counts: &[usize], between: &str| {
+        let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
+        counts.join(between)
     };
     if given.is_empty() {
-        return Ok(full);
+        return Ok(full.to_vec());
     }
     if given.len() != full.len() {
-        let message = format!(
-            "--count has {} numbers, expected {} for {}",
-            given.len(),
-            full.len(),
-            task.name()
-        );
-        let example: Vec<String> = full.iter().map(usize::to_string).collect();
-        return Err(Error::usage(message).hint(format!("such as --count {}", example.join(","))));
+        let (found, expected) = (given.len(), full.len());
+        let message = format!("--count has {found} numbers, expected {expected} for {name}");
+        return Err(Error::usage(message).hint(format!("such as --count {}", list(full, ","))));
     }
-    let few = |(given, full): (&usize, &usize)| given <= full;
-    if task == Task::Text && !(given.iter().zip(&full).all(few) && given.iter().all(|&n| n >= 2)) {
-        let [train, test] = text::COUNTS;
-        let message = format!(
-            "--count {},{}: expected 2 to {train} and 2 to {test} for text",
-            given[0], given[1]
-        );
-        return Err(Error::usage(message).hint("the built-in reviews are so many"));
+    let few = |(given, full): (&usize, &usize)| (2..=*full).contains(given);
+    if files.limited && !given.iter().zip(full).all(few) {
+        let most: Vec<String> = full.iter().map(|most| format!("2 to {most}")).collect();
+        let (given, most) = (list(given, ","), most.join(" and "));
+        let message = format!("--count {given}: expected {most} for {name}");
+        return Err(Error::usage(message).hint("the built-in set has so many"));
     }
     Ok(given.to_vec())
 }
 
-/// Room for so many examples, roughly: a file takes a block of 4,096 bytes, however short it is.
-fn bytes(task: Task, count: &[usize]) -> u64 {
-    let of_one = match task {
-        Task::ListOps => 7000, // Some 1,000 words of 5 to 7 bytes.
-        Task::Retrieval => 600,
-        Task::Text | Task::Pathfinder | Task::Image => 4200,
-    };
-    count.iter().map(|&n| n as u64 * of_one).sum()
+/// Room for so many examples, roughly.
+fn bytes(files: &Files, count: &[usize]) -> u64 {
+    count.iter().map(|&n| n as u64 * files.bytes).sum()
 }
 
-/// How pictures of Pathfinder are drawn.
-fn settings(flags: &Flags) -> Result<Settings> {
-    if flags.settings.is_some() && flags.task != Task::Pathfinder {
-        let message = format!("--settings: {} has none", flags.task.name());
-        return Err(Error::usage(message).hint("leave it out; pathfinder has"));
-    }
-    let name = flags.settings.as_deref().unwrap_or(SETTINGS);
-    Settings::named(name).map_err(|message| {
-        let known = Settings::NAMED.map(|(known, _)| known);
-        let error = Error::usage(message).hint("see skein data make --help");
-        error.did_you_mean(name, known)
-    })
-}
-
-/// Writes the set into an empty folder.
-fn fill(task: Task, folder: &Path, seed: u64, settings: &Settings, count: &[usize]) -> Result<()> {
-    match (task, count) {
-        (Task::ListOps, &[train, dev, test]) => {
-            let shape = Shape {
-                train,
-                dev,
-                test,
-                ..Shape::LRA
-            };
-            listops::write(folder, seed, &shape).map_err(Error::data)
+/// Which kind of examples it has; none if there is one kind only.
+fn kind(flags: &Flags) -> Result<Option<&str>> {
+    let kinds = files(flags.task)?.kinds;
+    match (&flags.settings, kinds) {
+        (None, _) => Ok(kinds.first().copied()),
+        (Some(_), []) => {
+            let message = format!("--settings: {} has none", flags.task.name());
+            Err(Error::usage(message).hint("leave it out; pathfinder has"))
         }
-        (Task::Retrieval, &[train, dev, test]) => {
-            retrieval::write(folder, seed, [train, dev, test]).map_err(Error::data)
+        (Some(name), _) if kinds.contains(&name.as_str()) => Ok(Some(name)),
+        (Some(name), _) => {
+            let task = flags
+                .task
+                .entry()
+                .about
+                .split(' ')
+                .next()
+                .unwrap_or_default();
+            let message = format!(
+                "no {task} settings {name:?}: there are {}",
+                kinds.join(", ")
+            );
+            let error = Error::usage(message).hint("see data make --help");
+            Err(error.did_you_mean(name, kinds.iter().copied()))
         }
-        (Task::Pathfinder, &[train, dev, test]) => {
-            pathfinder::write(folder, seed, settings, [train, dev, test]).map_err(Error::data)?;
-            Ok(())
-        }
-        (Task::Text, &[train, test]) => {
-            // This protocol removes nothing, so that train and test are the source.
-            let data = text::builtin(seed, usize::MAX, Protocol::Paper).map_err(Error::data)?;
-            write_texts(folder, &data, &data.train, train)?;
-            write_texts(folder, &data, &data.test, test)
-        }
-        _ => unreachable!("counts() refuses other tasks"),
     }
-}
-
-/// The first texts of a split, as `{train,test}/{neg,pos}/ID.txt`; ids of one length, so that names
-/// sort as ids do.
-fn write_texts(folder: &Path, data: &Dataset, split: &Split, count: usize) -> Result<()> {
-    let folder = |label: usize| folder.join(split.name).join(&data.classes[label]);
-    for label in 0..data.classes.len() {
-        let folder = folder(label);
-        fs::create_dir_all(&folder)
-            .map_err(|cause| Error::file("cannot create", &folder, &cause))?;
-    }
-    for example in &split.examples[..count] {
-        let file = folder(example.label).join(format!("{:05}.txt", example.id));
-        fs::write(&file, &example.documents[0])
-            .map_err(|cause| Error::file("cannot write", &file, &cause))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -255,6 +211,7 @@ mod tests {
         let place = Place::find(&root.path().join("made/new/set"), false).unwrap();
         let above = place.nearest().unwrap();
         assert_eq!(above, root.path());
+        let bytes = |task, count: &[usize]| bytes(files(task).unwrap(), count);
         assert_eq!(bytes(Task::Retrieval, &[1000, 10, 10]), 612_000);
         let needed = bytes(Task::ListOps, &[1 << 50, 1, 1]);
         let error = refuse_full_disk(Task::ListOps, needed, &above, "--out").unwrap_err();

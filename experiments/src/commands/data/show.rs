@@ -9,15 +9,13 @@ use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{COLUMNS, answer};
 use crate::terminal::parse::whole;
 use crate::train::data;
-use datasets::{Dataset, Example, image, listops, pathfinder, shown};
+use datasets::{Dataset, Example, image, shown};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Lines of a text that are shown.
 const LINES: usize = 4;
-/// From black to white.
-const GREYS: &[u8; 10] = b" .:-=+*#%@";
 
 /// Below the flags.
 const HELP: &str = "\
@@ -108,7 +106,7 @@ pub(super) fn show(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The data as a run would have them, as long as they are; built-in ListOps is short, to be
+/// The data as a run would have them, as long as they are; what is made as long as is asked for is short, to be
 /// readable.
 fn load(flags: &Flags) -> Result<Dataset> {
     let task = flags.task;
@@ -118,16 +116,19 @@ fn load(flags: &Flags) -> Result<Dataset> {
         max_len: *task.lengths().end(),
         ..quick.clone()
     })?;
-    let short = task == Task::ListOps && config.data == "builtin";
-    let config = Config {
-        max_len: if short { quick.max_len } else { config.max_len },
-        ..config
-    };
-    if task == Task::Pathfinder && config.data == "builtin" {
-        // The first of the 107,000 that a quick run has.
-        let each = flags.count.unwrap_or(8);
-        let few = pathfinder::few(BUILTIN, &pathfinder::Settings::EASY, each, config.black());
-        return few.map_err(Error::data);
+    let made = &task.entry().made;
+    if config.data == "builtin" {
+        if let Some(few) = made.few {
+            let each = flags.count.unwrap_or(8);
+            return few(BUILTIN, each, config.black()).map_err(Error::data);
+        }
+        if made.fills {
+            return data::load(&Config {
+                max_len: quick.max_len,
+                ..config
+            })
+            .map_err(Error::data);
+        }
     }
     data::load(&config).map_err(Error::data)
 }
@@ -135,24 +136,14 @@ fn load(flags: &Flags) -> Result<Dataset> {
 /// What follows the label: sizes, and what the documents say.
 fn describe(task: Task, example: &Example, width: usize) -> String {
     let mut text = String::new();
+    let (unit, readable) = task.entry().readable;
     for (number, document) in example.documents.iter().enumerate() {
         let start = if number == 0 { ": " } else { "\nand " };
-        let _ = match task {
-            Task::Image | Task::Pathfinder => writeln!(text, "\n{}", picture(document)),
-            Task::ListOps => writeln!(
-                text,
-                "{start}{} words\n{}",
-                document.len(),
-                lines(&listops::words(document), width)
-            ),
-            Task::Text | Task::Retrieval => writeln!(
-                text,
-                "{start}{} bytes\n{}",
-                document.len(),
-                lines(&shown::bytes(document), width)
-            ),
+        let shown = readable(document);
+        text += &match task.has_pictures() {
+            true => format!("\n{shown}"),
+            false => format!("{start}{} {unit}\n{}", document.len(), lines(&shown, width)),
         };
-        text.truncate(text.trim_end_matches('\n').len());
     }
     text.push('\n');
     text
@@ -179,22 +170,6 @@ fn lines(text: &str, width: usize) -> String {
     shown.join("\n")
 }
 
-/// A picture in characters, two rows of pixels a line: letters are about twice as high as they are
-/// wide.
-fn picture(pixels: &[u8]) -> String {
-    let side = image::SIDE;
-    let mut lines = Vec::new();
-    for rows in pixels.chunks_exact(2 * side) {
-        let grey = |column: usize| {
-            let sum = usize::from(rows[column]) + usize::from(rows[side + column]);
-            char::from(GREYS[sum * (GREYS.len() - 1) / 510])
-        };
-        let line: String = (0..side).map(grey).collect();
-        lines.push(format!("  |{line}|"));
-    }
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,21 +183,5 @@ mod tests {
         assert!(long.ends_with("xxx..."));
         let exact = lines(&"x".repeat(18 * LINES), 20);
         assert!(exact.ends_with("xxxx") && exact.lines().count() == LINES);
-    }
-
-    #[test]
-    fn pictures_have_half_as_many_lines_as_rows() {
-        let mut pixels = vec![0; image::PIXELS];
-        pixels[..64].fill(255);
-        let shown = picture(&pixels);
-        assert_eq!(shown.lines().count(), 16);
-        assert_eq!(
-            shown.lines().next().unwrap(),
-            format!("  |{}|", "@".repeat(32))
-        );
-        assert_eq!(
-            shown.lines().last().unwrap(),
-            format!("  |{}|", " ".repeat(32))
-        );
     }
 }

@@ -3,7 +3,7 @@
 use crate::settings::choices::Task;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{answer, fitted};
-use datasets::verify::{self, Report};
+use datasets::verify::Report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -49,12 +49,5 @@ pub(super) fn verify(flags: &Flags) -> Result<ExitCode> {
 
 /// What is in the data at `path`.
 pub(super) fn report(task: Task, path: &Path) -> Result<Report> {
-    let found = match task {
-        Task::Text => verify::text(path),
-        Task::ListOps => verify::listops(path),
-        Task::Retrieval => verify::retrieval(path),
-        Task::Image => verify::image(path),
-        Task::Pathfinder => verify::pathfinder(path),
-    };
-    found.map_err(Error::data)
+    (task.entry().verify)(path).map_err(Error::data)
 }

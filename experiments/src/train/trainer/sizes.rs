@@ -35,7 +35,7 @@ impl Sizes {
                 encoding.vocabulary,
                 config.position_rows(),
                 classes,
-                config.task.documents(),
+                config.task.entry().documents,
             )
         };
         model
