@@ -1,4 +1,4 @@
-//! All settings of a run, each written once: its words, flag, default and range. [`settings!`] makes of them `Config`, one
+//! All settings of a run, each written once: its words, flag, default and range. `settings!` makes of them `Config`, one
 //! flat struct, and `Settings`, what flags and files give of it. Whatever is in a [`Config`] that a run gets has been
 //! checked. How many threads do the work is not a setting: it changes no number.
 
