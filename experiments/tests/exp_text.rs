@@ -213,7 +213,7 @@ fn a_run_keeps_its_product() {
     succeed(new_run(&other, ""));
     let read = |run: &Path, file: &str| fs::read_to_string(run.join(file)).unwrap();
     for (run, product) in [(&parts, "fixed-order"), (&other, "matrixmultiply")] {
-        let line = format!("product = \"{product}\"\n");
+        let line = format!("product = \"{product}");
         for file in ["config.toml", "environment.toml"] {
             assert!(read(run, file).contains(&line), "{file}");
         }
