@@ -180,7 +180,7 @@ fn csv() {
     let expected = "Text,text,skein,3,1 2 3,64,1.7320508075688772,softmax-nodrop,3,\
                     0.5773502691896257,3,62.47,173954,";
     assert!(lines[3].starts_with(expected), "{}", lines[3]);
-    has(&lines[3], ",\"texts, \"\"made\"\" here\",");
+    has(lines[3], ",\"texts, \"\"made\"\" here\",");
     assert!(
         lines[4].starts_with("ListOps,listops,softmax-nodrop,1,2,37.5,,"),
         "{}",

@@ -42,6 +42,7 @@ fn called(name: &str, this: Option<&Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
     use std::env::consts::EXE_SUFFIX;
     use std::fs;
 
@@ -52,10 +53,7 @@ mod tests {
         let readme = include_str!("../../../README.md");
         assert!(readme.contains(&told), "the README should say\n{told}");
         let report = "run folder      runs/text-skein-s42\nreport          runs/text-skein-s42/report.html\n";
-        assert!(
-            readme.contains(&format!("{report}{told}")),
-            "the README should say\n{report}{told}"
-        );
+        has(readme, format!("{report}{told}"));
     }
 
     #[test]
@@ -82,9 +80,6 @@ mod tests {
             "next, for example:\n  evaluate 'my runs/it'\\''s'\n  table 'my runs/it'\\''s'\n";
         assert_eq!(text, expected);
         let text = commands(Task::Retrieval, Path::new("r"), str::to_string);
-        assert!(
-            text.contains("\n  printf 'one paper\\tanother\\n' | predict r\n"),
-            "{text}"
-        );
+        has(&text, "\n  printf 'one paper\\tanother\\n' | predict r\n");
     }
 }

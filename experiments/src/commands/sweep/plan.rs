@@ -491,6 +491,7 @@ fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
 mod tests {
     use super::*;
     use crate::settings::choices::Budget;
+    use crate::terminal::asserts::has;
     use std::fs;
 
     fn parse(args: &str) -> Result<SweepFlags> {
@@ -522,10 +523,7 @@ mod tests {
             !help.contains("--attn") && !help.contains("--seed "),
             "{help}"
         );
-        assert!(
-            help.contains("  table1       Table 1: every method on every task"),
-            "{help}"
-        );
+        has(&help, "  table1       Table 1: every method on every task");
     }
 
     #[test]
