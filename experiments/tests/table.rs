@@ -355,7 +355,7 @@ fn runs_that_something_else_has_computed_are_not_averaged_unasked() {
         assert!(mixed.contains(&what), "{mixed}");
     }
     let csv = stdout(table(&[folder.path()], "--mix --format csv"));
-    let both = format!("sha of text + {sha},c0de,matrixmultiply 0.3.11,avx2\n");
+    let both = format!("sha of text + {sha},c0de,matrixmultiply 0.3.11,avx2,\n");
     assert!(csv.ends_with(&both), "{csv}");
 }
 
