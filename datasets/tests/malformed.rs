@@ -486,11 +486,7 @@ fn files_of_listops() {
             "a byte order mark, and empty lines at the end": |r| {
                 let file = r.join("basic_val.tsv");
                 let bytes = fs::read(&file).unwrap();
-                put(
-                    r,
-                    "basic_val.tsv",
-                    &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
-                );
+                put(r, "basic_val.tsv", &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat());
             } => [];
             "another header": |r| put(r, "basic_val.tsv", b"Target\tSource\n7\t7\n") => ["line 1", "Target\\tSource"];
             "a binary file": |r| put(r, "basic_val.tsv", &[0xff; 9999]) => ["line 1", "\\xff"];
@@ -578,11 +574,7 @@ fn files_of_retrieval() {
             "a byte order mark, and empty lines at the end": |r| {
                 let file = r.join("new_aan_pairs.eval.tsv");
                 let bytes = fs::read(&file).unwrap();
-                put(
-                    r,
-                    "new_aan_pairs.eval.tsv",
-                    &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat(),
-                );
+                put(r, "new_aan_pairs.eval.tsv", &[b"\xef\xbb\xbf", &bytes[..], b"\r\n\n"].concat());
             } => [];
             "a wrong label": |r| retrieval_line(r, b"2.0\tA\tB\tx\ty") => ["line 1", "2.0"];
             "a long label": |r| retrieval_line(r, &[&[0x85; 9999][..], b"\tA\tB\tx\ty"].concat())
@@ -788,11 +780,7 @@ fn files_of_images() {
             "an archive that is whole" in "a.tar.gz": |r| drop(black_archive(r)) => [];
             "an archive whose own checksum is wrong" in "a.tar.gz": |r| {
                 let bytes = black_archive(r);
-                overwrite(
-                    &r.join("a.tar.gz"),
-                    bytes.len() - 8,
-                    &[bytes[bytes.len() - 8] ^ 1],
-                );
+                overwrite(&r.join("a.tar.gz"), bytes.len() - 8, &[bytes[bytes.len() - 8] ^ 1]);
             } => ["is damaged", "checksum"];
             "an archive without its last bytes" in "a.tar.gz": |r| {
                 let bytes = black_archive(r);
@@ -837,6 +825,13 @@ fn picture(root: &Path, bytes: &[u8]) {
     put(root, "curv_baseline/imgs/0/sample_2.png", bytes);
 }
 
+/// The third picture, of 32 x 32 pixels, with these chunks between its header and its end.
+fn chunks(root: &Path, chunks: &[(&[u8; 4], &[u8])]) {
+    let (header, end) = (ihdr(32, 32), [(b"IEND", &b""[..])]);
+    let header: [(&[u8; 4], &[u8]); 1] = [(b"IHDR", &header)];
+    picture(root, &png(&[&header[..], chunks, &end[..]].concat()));
+}
+
 /// A line of metadata after eleven good ones.
 fn metadata_line(root: &Path, line: &[u8]) {
     let file = root.join("curv_baseline/metadata/0.npy");
@@ -855,11 +850,7 @@ fn folders_of_pathfinder() {
             "nothing wrong": |_| {} => [];
             "carriage returns and a byte order mark": |r| {
                 let text = fs::read_to_string(r.join(METADATA)).unwrap();
-                put(
-                    r,
-                    METADATA,
-                    format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes(),
-                );
+                put(r, METADATA, format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes());
             } => [];
             "an empty picture": |r| picture(r, b"") => [];
             "no PNG": |r| picture(r, b"GIF89a") => ["sample_2.png", "no PNG"];
@@ -876,48 +867,21 @@ fn folders_of_pathfinder() {
                 bytes[33..37].copy_from_slice(&(i32::MAX as u32).to_be_bytes());
                 picture(r, &bytes);
             } => ["sample_2.png", "no PNG"];
-            "too few pixels": |r| picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"IDAT", &zlib(500)), (b"IEND", b"")]))
-                => ["sample_2.png"];
-            "no pixels": |r| picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"IEND", b"")])) => ["sample_2.png"];
-            "pixels that unpack to 60 MB": |r|
-                picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"IDAT", &zlib(60 << 20)[..60_000]), (b"IEND", b"")]))
-                => [];
+            "too few pixels": |r| chunks(r, &[(b"IDAT", &zlib(500))]) => ["sample_2.png"];
+            "no pixels": |r| chunks(r, &[]) => ["sample_2.png"];
+            "pixels that unpack to 60 MB": |r| chunks(r, &[(b"IDAT", &zlib(60 << 20)[..60_000])]) => [];
             "a colour profile that unpacks to 12 MB": |r| {
                 let profile = [&b"x\0\0"[..], &zlib(12 << 20)].concat();
-                picture(
-                    r,
-                    &png(&[
-                        (b"IHDR", &ihdr(32, 32)),
-                        (b"iCCP", &profile),
-                        (b"IDAT", &zlib(33 * 32)),
-                        (b"IEND", b""),
-                    ]),
-                );
+                chunks(r, &[(b"iCCP", &profile), (b"IDAT", &zlib(33 * 32))]);
             } => [];
             "a comment that unpacks to 12 MB": |r| {
                 let comment = [&b"x\0\0"[..], &zlib(12 << 20)].concat();
-                picture(
-                    r,
-                    &png(&[
-                        (b"IHDR", &ihdr(32, 32)),
-                        (b"zTXt", &comment),
-                        (b"IDAT", &zlib(33 * 32)),
-                        (b"IEND", b""),
-                    ]),
-                );
+                chunks(r, &[(b"zTXt", &comment), (b"IDAT", &zlib(33 * 32))]);
             } => [];
             "a moving picture of another size": |r| {
                 let control = [&[0; 4][..], &ihdr(7, 9)[..8], &[0; 14]].concat();
-                picture(
-                    r,
-                    &png(&[
-                        (b"IHDR", &ihdr(32, 32)),
-                        (b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]),
-                        (b"fcTL", &control),
-                        (b"IDAT", &zlib(9 * 8)),
-                        (b"IEND", b""),
-                    ]),
-                );
+                let frames = [0, 0, 0, 1, 0, 0, 0, 0];
+                chunks(r, &[(b"acTL", &frames), (b"fcTL", &control), (b"IDAT", &zlib(9 * 8))]);
             } => ["sample_2.png"];
             "a chunk whose name is no text": |r| picture(r, &png(&[(b"IHDR", &ihdr(32, 32)), (b"\n\x1b\xff\0", b"")]))
                 => ["sample_2.png"];

@@ -1,6 +1,6 @@
 //! Texts of three classes from the folder to the answers: trained, judged, predicted.
 
-use crate::support::{has, printed, refused, stderr};
+use crate::support::{has, printed, refused, stderr, write_texts};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -8,17 +8,10 @@ use std::process::{Output, Stdio};
 
 const CLASSES: [&str; 3] = ["politics", "sport", "weather"];
 
-fn write_texts(folder: &Path, classes: &[&str]) {
-    for half in ["train", "test"] {
-        for class in classes {
-            let folder = folder.join(half).join(class);
-            fs::create_dir_all(&folder).unwrap();
-            for i in 0..30 {
-                let text = format!("{half}: {class} number {i}");
-                fs::write(folder.join(format!("{i:02}.txt")), text).unwrap();
-            }
-        }
-    }
+fn write(folder: &Path, classes: &[&str]) {
+    write_texts(folder, [30, 30], classes, |half, class, i| {
+        format!("{half}: {class} number {i}").into_bytes()
+    });
 }
 
 fn run(name: &str, folder: &Path, args: &str, input: &str) -> Output {
@@ -40,7 +33,7 @@ fn run(name: &str, folder: &Path, args: &str, input: &str) -> Output {
 fn three_classes_are_learnt_judged_and_named() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path();
-    write_texts(&folder.join("texts"), &CLASSES);
+    write(&folder.join("texts"), &CLASSES);
     let train = "--data texts --budget smoke --steps 2 --warmup 1 --eval-every 1 --batch 4 \
                  --eval-examples 6 --test-examples 0 --max-len 32 --features 8 --threads 1 --out run";
     let output = run("text", folder, train, "");
@@ -73,7 +66,7 @@ fn three_classes_are_learnt_judged_and_named() {
     assert!((probabilities.sum::<f64>() - 1.0).abs() < 1e-3, "{answer}");
 
     // What it has learnt are these, in this order.
-    write_texts(&folder.join("others"), &["politics", "sport"]);
+    write(&folder.join("others"), &["politics", "sport"]);
     let others = run("evaluate", folder, "run --data others", "");
     let told = refused(&others, 1);
     has(

@@ -157,6 +157,15 @@ fn get(manifest: Manifest, cache: &TempDir) -> Get {
     }
 }
 
+/// [`content`] on a server that makes replies of it, and a folder for a cache.
+fn serve(
+    reply: impl Fn(&[u8], usize, &Request) -> Vec<u8> + Send + 'static,
+) -> (Server, Vec<u8>, TempDir) {
+    let body = content();
+    let server = Server::new(move |number, request| reply(&body, number, request));
+    (server, content(), tempfile::tempdir().unwrap())
+}
+
 /// A report about what is there.
 fn report(place: &Path, differences: &[&str]) -> Report {
     Report {
@@ -202,10 +211,7 @@ fn assert_refused(get: &Get) -> String {
 
 #[test]
 fn a_file_comes_once() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |_, request| wanted(request, &body));
-    let cache = tempfile::tempdir().unwrap();
+    let (server, bytes, cache) = serve(|body, _, request| wanted(request, body));
     let get = get(
         manifest(&format!("{}/a/file.bin", server.url), &bytes),
         &cache,
@@ -223,14 +229,11 @@ fn a_file_comes_once() {
 
 #[test]
 fn a_connection_that_breaks_is_made_again_from_where_it_was() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |number, request| match number {
-        0 => cut(whole(&body), 100_000),
-        1 => cut(wanted(request, &body), 50_000),
-        _ => wanted(request, &body),
+    let (server, bytes, cache) = serve(|body, number, request| match number {
+        0 => cut(whole(body), 100_000),
+        1 => cut(wanted(request, body), 50_000),
+        _ => wanted(request, body),
     });
-    let cache = tempfile::tempdir().unwrap();
     assert_there(&get(manifest(&server.url, &bytes), &cache), &bytes);
     let ranges: Vec<_> = server.requests().iter().map(|r| r.range).collect();
     assert_eq!(ranges, [None, Some(100_000), Some(150_000)]);
@@ -240,10 +243,7 @@ fn a_connection_that_breaks_is_made_again_from_where_it_was() {
 
 #[test]
 fn a_later_call_goes_on_where_an_earlier_one_was_stopped() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |_, request| wanted(request, &body));
-    let cache = tempfile::tempdir().unwrap();
+    let (server, bytes, cache) = serve(|body, _, request| wanted(request, body));
     let get = get(manifest(&server.url, &bytes), &cache);
     let part = get.cache.join("file.bin.part");
     let here = || fs::metadata(&part).map_or(0, |found| found.len());
@@ -275,23 +275,17 @@ fn what_an_earlier_call_has_left_is_no_obstacle_if_it_is_wrong() {
 
 #[test]
 fn a_server_that_ignores_ranges_begins_again() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |number, _| match number {
-        0 => cut(whole(&body), 100_000),
-        _ => whole(&body),
+    let (server, bytes, cache) = serve(|body, number, _| match number {
+        0 => cut(whole(body), 100_000),
+        _ => whole(body),
     });
-    let cache = tempfile::tempdir().unwrap();
     assert_there(&get(manifest(&server.url, &bytes), &cache), &bytes);
     assert_eq!(server.requests()[1].range, Some(100_000));
 }
 
 #[test]
 fn a_server_that_always_breaks_off_is_given_up() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |_, _| cut(whole(&body), 100_000));
-    let cache = tempfile::tempdir().unwrap();
+    let (server, bytes, cache) = serve(|body, _, _| cut(whole(body), 100_000));
     let get = get(manifest(&server.url, &bytes), &cache);
     let error = failure(&get, Task::Image);
     assert!(error.contains("broke off at byte 100000"), "{error}");
@@ -302,10 +296,8 @@ fn a_server_that_always_breaks_off_is_given_up() {
 
 #[test]
 fn another_range_than_the_one_asked_for_is_not_taken() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |number, request| match number {
-        0 => cut(whole(&body), 100_000),
+    let (server, bytes, cache) = serve(|body, number, request| match number {
+        0 => cut(whole(body), 100_000),
         _ => {
             let range = request.range.map(|start| start - 1);
             wanted(
@@ -313,11 +305,10 @@ fn another_range_than_the_one_asked_for_is_not_taken() {
                     range,
                     ..request.clone()
                 },
-                &body,
+                body,
             )
         }
     });
-    let cache = tempfile::tempdir().unwrap();
     let get = get(manifest(&server.url, &bytes), &cache);
     let error = failure(&get, Task::Image);
     let reason = "asked for bytes from 100000, it says to send from 99999";
@@ -423,14 +414,11 @@ fn what_is_here_outlasts_an_address_that_has_something_else() {
 
 #[test]
 fn a_redirect_is_followed_with_the_range() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |number, request| match request.path.as_str() {
-        "/real" if number < 2 => cut(whole(&body), 100_000),
-        "/real" => wanted(request, &body),
+    let (server, bytes, cache) = serve(|body, number, request| match request.path.as_str() {
+        "/real" if number < 2 => cut(whole(body), 100_000),
+        "/real" => wanted(request, body),
         _ => answer("302 Found", "Location: /real\r\nContent-Length: 0\r\n", b""),
     });
-    let cache = tempfile::tempdir().unwrap();
     assert_there(&get(manifest(&server.url, &bytes), &cache), &bytes);
     let last = server.requests().pop().unwrap();
     assert_eq!((last.path.as_str(), last.range), ("/real", Some(100_000)));
@@ -463,13 +451,10 @@ fn what_is_not_there_names_its_address_and_says_what_helps() {
 
 #[test]
 fn an_error_of_the_server_may_pass() {
-    let bytes = content();
-    let body = bytes.clone();
-    let server = Server::new(move |number, request| match number {
+    let (server, bytes, cache) = serve(|body, number, request| match number {
         0 | 1 => answer("503 Service Unavailable", "Content-Length: 0\r\n", b""),
-        _ => wanted(request, &body),
+        _ => wanted(request, body),
     });
-    let cache = tempfile::tempdir().unwrap();
     assert_there(&get(manifest(&server.url, &bytes), &cache), &bytes);
     assert_eq!(server.requests().len(), 3);
 }

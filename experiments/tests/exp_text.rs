@@ -3,14 +3,14 @@
 //! Runs are tiny, on texts that this file writes; the built-in corpus, which takes a second to
 //! make, is for `losses.rs`.
 
-use crate::support::{fits, has, names, stderr, stdout};
+use crate::support::{fits, has, lines, names, stderr, stdout, wait_for_lines, write_texts};
 use engine::cpu::Product;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Twelve steps, an evaluation every three.
 const TINY: &str = "\
@@ -89,7 +89,7 @@ fn tiny() -> &'static Path {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        write_texts(&folder.join("texts"));
+        write_texts(&folder.join("texts"), [40, 10], &["neg", "pos"], easy_text);
         let file = folder.join("tiny.toml");
         let data = toml::Value::from(folder.join("texts").to_str().unwrap());
         fs::write(&file, format!("{TINY}data = {data}\n")).unwrap();
@@ -97,25 +97,21 @@ fn tiny() -> &'static Path {
     })
 }
 
-/// Short texts that a model tells apart at once: 80 to learn from, 20 to be tested on.
-fn write_texts(folder: &Path) {
-    for (half, count) in [("train", 40), ("test", 10)] {
-        for (class, letters) in [("neg", b"nopqrstuvwxyz "), ("pos", b"abcdefghijklm ")] {
-            let folder = folder.join(half).join(class);
-            fs::create_dir_all(&folder).unwrap();
-            for i in 0..count {
-                // Letters by a small linear congruential generator; no text twice.
-                let mut state: u32 = i * 7919 + half.len() as u32;
-                let mut letter = || {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    letters[(state >> 16) as usize % letters.len()]
-                };
-                let mut text: Vec<u8> = (0..10 + 7 * i % 90).map(|_| letter()).collect();
-                text.push(0xff); // Bytes are bytes: this is not UTF-8.
-                fs::write(folder.join(format!("{i}.txt")), text).unwrap();
-            }
-        }
-    }
+/// A short text that a model tells apart at once from those of the other class; no text comes twice.
+fn easy_text(half: &str, class: &str, i: usize) -> Vec<u8> {
+    let letters = match class {
+        "neg" => b"nopqrstuvwxyz ",
+        _ => b"abcdefghijklm ",
+    };
+    // A small linear congruential generator.
+    let mut state = i as u32 * 7919 + half.len() as u32;
+    let mut letter = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        letters[(state >> 16) as usize % letters.len()]
+    };
+    let mut text: Vec<u8> = (0..10 + 7 * i % 90).map(|_| letter()).collect();
+    text.push(0xff); // Bytes are bytes: this is not UTF-8.
+    text
 }
 
 fn assert_same(one: &Path, other: &Path, files: &[&str]) {
@@ -140,23 +136,6 @@ fn assert_same_run(one: &Path, other: &Path) {
             assert_same(one, other, &[&checkpoint]);
         }
     }
-}
-
-fn lines(run: &Path) -> usize {
-    fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count())
-}
-
-/// Waits until the run of a child has `count` lines of metrics; false if the child has ended.
-fn wait_for_lines(child: &mut Child, run: &Path, count: usize) -> bool {
-    let start = Instant::now();
-    while lines(run) < count {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "no progress");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    true
 }
 
 fn send(signal: &str, child: &Child) {
@@ -583,7 +562,7 @@ fn a_run_keeps_its_configuration_and_its_data() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, run) = (folder.path().join("whole"), folder.path().join("run"));
     let data = folder.path().join("texts");
-    write_texts(&data);
+    write_texts(&data, [40, 10], &["neg", "pos"], easy_text);
     let flags = format!("--data {}", data.display());
     succeed(new_run(&whole, &flags));
     succeed(new_run(&run, &format!("{flags} --stop-after 5")));
@@ -677,7 +656,7 @@ fn bad_data_are_named_with_what_was_expected() {
     fs::create_dir(path("nothing")).unwrap();
     fs::write(path("file"), "a file").unwrap();
     for name in ["a-class-is-missing", "no-texts", "an-empty-text", "few"] {
-        write_texts(&path(name));
+        write_texts(&path(name), [40, 10], &["neg", "pos"], easy_text);
     }
     fs::remove_dir_all(path("a-class-is-missing/test/neg")).unwrap();
     fs::remove_dir_all(path("no-texts/test/pos")).unwrap();

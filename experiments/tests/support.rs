@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// Whether these words stand in a text; if not, shows it.
 #[track_caller]
@@ -111,4 +112,41 @@ pub(crate) fn outlives_its_reader(command: &mut Command) {
         (output.status.code(), stderr(&output).contains("error: ")),
         (Some(0), false)
     );
+}
+
+/// Texts as `{train,test}/CLASS/NUMBER.txt`, so many of each class in each half; `text` makes one of half, class and
+/// number.
+pub(crate) fn write_texts(
+    folder: &Path,
+    counts: [usize; 2],
+    classes: &[&str],
+    text: impl Fn(&str, &str, usize) -> Vec<u8>,
+) {
+    for (half, count) in ["train", "test"].iter().zip(counts) {
+        for class in classes {
+            let folder = folder.join(half).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for i in 0..count {
+                fs::write(folder.join(format!("{i:02}.txt")), text(half, class, i)).unwrap();
+            }
+        }
+    }
+}
+
+/// Lines of metrics that a run has so far.
+pub(crate) fn lines(run: &Path) -> usize {
+    fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count())
+}
+
+/// Waits until the run of a child has `count` lines of metrics; false if the child has ended.
+pub(crate) fn wait_for_lines(child: &mut Child, run: &Path, count: usize) -> bool {
+    let start = Instant::now();
+    while lines(run) < count {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "no progress");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
 }

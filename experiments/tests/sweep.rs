@@ -1,13 +1,12 @@
 //! sweep from outside: several processes on one grid, signals, `kill -9`, cells that fail, and runs
 //! that are those of exp_text to the byte. For Unix.
 
-use crate::support::{has, printed, stderr, stdout};
+use crate::support::{has, printed, stderr, stdout, wait_for_lines, write_texts};
 use engine::cpu::Product;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Files that equal runs have equal, byte for byte.
 const SAME: [&str; 4] = [
@@ -23,16 +22,19 @@ struct Place(tempfile::TempDir);
 impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        for (half, count) in [("train", 20), ("test", 5)] {
-            for (class, letters) in [("neg", "no bad "), ("pos", "go fine ")] {
-                let folder = place.texts().join(half).join(class);
-                fs::create_dir_all(&folder).unwrap();
-                for i in 0..count {
-                    let text = format!("{half} {i} {}", letters.repeat(1 + i % 7));
-                    fs::write(folder.join(format!("{i}.txt")), text).unwrap();
-                }
-            }
-        }
+        write_texts(
+            &place.texts(),
+            [20, 5],
+            &["neg", "pos"],
+            |half, class, i| {
+                let letters = if class == "neg" {
+                    "no bad "
+                } else {
+                    "go fine "
+                };
+                format!("{half} {i} {}", letters.repeat(1 + i % 7)).into_bytes()
+            },
+        );
         place
     }
 
@@ -102,19 +104,6 @@ fn succeed(mut command: Command) -> String {
 fn ended_now(text: &str) -> usize {
     let words: Vec<&str> = text.lines().next().unwrap().split(' ').collect();
     words[words.len() - 4].parse().unwrap()
-}
-
-fn lines(run: &Path) -> usize {
-    fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count())
-}
-
-fn wait_for_lines(child: &mut Child, run: &Path, count: usize) {
-    let start = Instant::now();
-    while lines(run) < count {
-        assert!(child.try_wait().unwrap().is_none(), "it has ended already");
-        assert!(start.elapsed() < Duration::from_secs(60), "no progress");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -237,7 +226,7 @@ fn a_plan_shows_features_beside_the_lengths_of_the_data() {
     }
     for cell in ["skein-s1 ", "bigbird-s1 "] {
         let line = above.lines().find(|line| line.contains(cell)).unwrap();
-        has(&line, "new  features 64 >= first quartile ");
+        has(line, "new  features 64 >= first quartile ");
         assert!(line.ends_with(", exact in 100%"), "{above}");
     }
     // Data that are not there.
@@ -321,7 +310,10 @@ fn a_killed_grid_goes_on_to_the_same_bytes() {
         ("-KILL", "text-vmean-s2", 9),
     ] {
         let mut child = place.sweep(steps).spawn().unwrap();
-        wait_for_lines(&mut child, &place.grid().join(run), after);
+        assert!(
+            wait_for_lines(&mut child, &place.grid().join(run), after),
+            "it has ended already"
+        );
         let id = child.id().to_string();
         assert!(
             Command::new("kill")

@@ -180,7 +180,7 @@ fn csv() {
     let expected = "Text,text,skein,3,1 2 3,64,1.7320508075688772,softmax-nodrop,3,\
                     0.5773502691896257,3,62.47,173954,";
     assert!(lines[3].starts_with(expected), "{}", lines[3]);
-    has(&lines[3], ",\"texts, \"\"made\"\" here\",");
+    has(lines[3], ",\"texts, \"\"made\"\" here\",");
     assert!(
         lines[4].starts_with("ListOps,listops,softmax-nodrop,1,2,37.5,,"),
         "{}",
@@ -355,7 +355,7 @@ fn runs_that_something_else_has_computed_are_not_averaged_unasked() {
         assert!(mixed.contains(&what), "{mixed}");
     }
     let csv = stdout(table(&[folder.path()], "--mix --format csv"));
-    let both = format!("sha of text + {sha},c0de,matrixmultiply 0.3.11,avx2\n");
+    let both = format!("sha of text + {sha},c0de,matrixmultiply 0.3.11,avx2,\n");
     assert!(csv.ends_with(&both), "{csv}");
 }
 

@@ -1,6 +1,7 @@
 //! `--tensorboard`: a run and its continuation leave files of events whose steps are those of metrics.jsonl, read here
 //! by what TensorBoard does: records in order, and a start that lets it forget what comes anew.
 
+use crate::support::{printed, write_texts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,27 +18,6 @@ fn exp_text(flags: &str, folder: &Path) -> Output {
         .args(args)
         .output()
         .unwrap()
-}
-
-fn succeed(output: &Output) {
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{told}");
-}
-
-fn write_texts(folder: &Path) {
-    for (half, count) in [("train", 30), ("test", 4)] {
-        for class in ["neg", "pos"] {
-            let folder = folder.join(half).join(class);
-            fs::create_dir_all(&folder).unwrap();
-            for i in 0..count {
-                fs::write(
-                    folder.join(format!("{i}.txt")),
-                    format!("{class} {i} {half}"),
-                )
-                .unwrap();
-            }
-        }
-    }
 }
 
 /// A number of a varint, and the bytes after it.
@@ -120,10 +100,15 @@ fn scalars(run: &Path) -> BTreeMap<String, BTreeMap<u64, f32>> {
 #[test]
 fn the_events_of_a_resumed_run_are_those_of_its_metrics() {
     let folder = tempfile::tempdir().unwrap();
-    write_texts(&folder.path().join("texts"));
+    write_texts(
+        &folder.path().join("texts"),
+        [30, 4],
+        &["neg", "pos"],
+        |half, class, i| format!("{class} {i} {half}").into_bytes(),
+    );
     let flags = "--budget smoke --steps 8 --warmup 1 --eval-every 4 --batch 4 --features 8 --max-len 16 \
                  --data TEXTS --out RUN --tensorboard --stop-after 6";
-    succeed(&exp_text(flags, folder.path()));
+    printed(&exp_text(flags, folder.path()));
     let run = folder.path().join("run");
     // As after a kill: the last checkpoint is that of step 4, and a record is half written.
     fs::remove_file(run.join("checkpoint-6.bin")).unwrap();
@@ -136,7 +121,7 @@ fn the_events_of_a_resumed_run_are_those_of_its_metrics() {
     let mut bytes = fs::read(&events[0]).unwrap();
     bytes.truncate(bytes.len() - 3);
     fs::write(&events[0], bytes).unwrap();
-    succeed(&exp_text("--resume RUN --tensorboard", folder.path()));
+    printed(&exp_text("--resume RUN --tensorboard", folder.path()));
 
     let all = scalars(&run);
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -176,8 +161,13 @@ fn the_events_of_a_resumed_run_are_those_of_its_metrics() {
 #[test]
 fn nobody_has_events_who_did_not_ask() {
     let folder = tempfile::tempdir().unwrap();
-    write_texts(&folder.path().join("texts"));
+    write_texts(
+        &folder.path().join("texts"),
+        [30, 4],
+        &["neg", "pos"],
+        |half, class, i| format!("{class} {i} {half}").into_bytes(),
+    );
     let flags = "--budget smoke --steps 1 --warmup 1 --batch 2 --max-len 16 --data TEXTS --out RUN";
-    succeed(&exp_text(flags, folder.path()));
+    printed(&exp_text(flags, folder.path()));
     assert!(scalars(&folder.path().join("run")).is_empty());
 }

@@ -1,7 +1,7 @@
 //! `evaluate` and `predict` from outside: the numbers of the run come out again, to the last digit; pipes; what is
 //! wrong is said in a line.
 
-use crate::support::{copy, has, printed};
+use crate::support::{copy, has, printed, write_texts};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -61,22 +61,13 @@ fn predict(run: &Path, flags: &str, input: &[u8]) -> Output {
 
 /// Reviews: 80 to learn from, 20 to be tested on; the words of the classes differ, and so do the texts of two
 /// `letters`.
-fn write_texts(folder: &Path, letters: [&str; 2]) {
-    for (half, count) in [("train", 40), ("test", 10)] {
-        for (class, letters) in ["neg", "pos"].into_iter().zip(letters) {
-            let folder = folder.join(half).join(class);
-            fs::create_dir_all(&folder).unwrap();
-            for i in 0..count {
-                let word = letters.chars().cycle().skip(i % 7);
-                let text: String = word.take(20 + i).collect();
-                fs::write(
-                    folder.join(format!("{i:02}.txt")),
-                    format!("{text} {i} {half}"),
-                )
-                .unwrap();
-            }
-        }
-    }
+fn write_reviews(folder: &Path, letters: [&str; 2]) {
+    write_texts(folder, [40, 10], &["neg", "pos"], |half, class, i| {
+        let letters = letters[usize::from(class == "pos")];
+        let word = letters.chars().cycle().skip(i % 7);
+        let text: String = word.take(20 + i).collect();
+        format!("{text} {i} {half}").into_bytes()
+    });
 }
 
 /// A run of each protocol, and the folder of its texts. Not all examples are evaluated, and few steps are made, so that
@@ -86,7 +77,7 @@ fn runs() -> &'static Path {
     FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trained");
         let _ = fs::remove_dir_all(&folder);
-        write_texts(&folder.join("texts"), ["nop qrs tuv", "abc nop def"]);
+        write_reviews(&folder.join("texts"), ["nop qrs tuv", "abc nop def"]);
         for protocol in ["clean", "paper"] {
             train(&folder.join(protocol), &folder.join("texts"), protocol);
         }
@@ -177,7 +168,7 @@ fn any_split_of_any_data_can_be_judged() {
     assert_eq!(train["split"], "train");
 
     let other = tempfile::tempdir().unwrap();
-    write_texts(other.path(), ["xyz", "abc"]);
+    write_reviews(other.path(), ["xyz", "abc"]);
     let data = other.path().to_str().unwrap();
     let judged = json(&evaluate(
         &run,
@@ -271,7 +262,7 @@ fn data_of_other_classes_are_refused() {
 fn other_data_are_refused_without_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let [run, texts] = ["run", "texts"].map(|name| folder.path().join(name));
-    write_texts(&texts, ["nop", "abc"]);
+    write_reviews(&texts, ["nop", "abc"]);
     train(&run, &texts, "clean");
     for file in ["best.bin", "checkpoint-8.bin", "checkpoint-9.bin"] {
         fs::remove_file(run.join(file)).unwrap();
@@ -281,7 +272,7 @@ fn other_data_are_refused_without_checkpoints() {
         run.join("weights.safetensors").display()
     );
     assert_same(&json(&evaluate(&run, &flags)), &result(&run)["test"]);
-    write_texts(&texts, ["xyz", "abc"]);
+    write_reviews(&texts, ["xyz", "abc"]);
     let told = refused(&evaluate(&run, &flags), 1);
     assert!(
         told.contains("the data have changed since this run began"),
@@ -332,7 +323,7 @@ fn weights_of_another_model_or_data_of_another_run_are_refused() {
     assert!(text(&output.stderr).contains("not a safetensors file"));
 
     let moved = folder.path().join("texts");
-    write_texts(&moved, ["abc", "xyz"]);
+    write_reviews(&moved, ["abc", "xyz"]);
     let data = format!("data = {}", toml::Value::from(moved.to_str().unwrap()));
     let was = settings.lines().find(|line| line.starts_with("data = "));
     fs::write(
@@ -491,7 +482,7 @@ fn names_reach_the_terminal_escaped() {
     let outer = folder.path().join(name);
     fs::create_dir(&outer).unwrap();
     let (run, texts) = (outer.join("run"), outer.join("texts"));
-    write_texts(&texts, ["nop qrs tuv", "abc nop def"]);
+    write_reviews(&texts, ["nop qrs tuv", "abc nop def"]);
     let flags =
         "--budget smoke --steps 2 --warmup 1 --batch 2 --max-len 32 --attn vmean --eval-examples 2";
     let mut args: Vec<&str> = flags.split_whitespace().collect();

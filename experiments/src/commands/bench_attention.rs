@@ -414,6 +414,7 @@ fn chart(methods: &[Entry<f32>], blocks: &[Block]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
     use clap::FromArgMatches;
 
     fn flags(args: &str) -> Flags {
@@ -458,9 +459,9 @@ mod tests {
         let skipped = |cell: &Cell| matches!(cell, Cell::Skipped(_));
         assert!(skipped(&block.cells[0]));
         let text = table(&flags, &methods, &[block]);
-        assert!(
-            text.contains("softmax-nodrop    skipped: about 0 s, more than --limit 0"),
-            "{text}"
+        has(
+            &text,
+            "softmax-nodrop    skipped: about 0 s, more than --limit 0",
         );
         // By the formula, from the cell before: four times the time at twice the tokens.
         let cell = Measured {

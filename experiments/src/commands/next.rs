@@ -40,6 +40,7 @@ fn called(this: Option<&Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
     use std::env::consts::EXE_SUFFIX;
     use std::fs;
 
@@ -49,10 +50,7 @@ mod tests {
         let readme = include_str!("../../../README.md");
         assert!(readme.contains(&told), "the README should say\n{told}");
         let report = "run folder      runs/text-skein-s42\nreport          runs/text-skein-s42/report.html\n";
-        assert!(
-            readme.contains(&format!("{report}{told}")),
-            "the README should say\n{report}{told}"
-        );
+        has(readme, format!("{report}{told}"));
     }
 
     #[test]
@@ -79,9 +77,11 @@ mod tests {
         let expected = "next, for example:\n  skein evaluate 'my runs/it'\\''s'\n  skein table 'my runs/it'\\''s'\n";
         assert_eq!(text, expected);
         let text = commands(Task::Retrieval, Path::new("r"), "skein");
-        assert!(
-            text.contains("\n  printf 'one paper\\tanother\\n' | skein predict r\n"),
-            "{text}"
+        has(
+            &text,
+            "
+  printf 'one paper\tanother\n' | skein predict r
+",
         );
     }
 }

@@ -105,6 +105,7 @@ fn begins(path: &Path, so: fn(&str) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
 
     const NOTES: Own = Own {
         what: "no notes",
@@ -119,20 +120,11 @@ mod tests {
         open(false).unwrap().write(b"notes 1").unwrap();
         open(false).unwrap().write(b"notes 2").unwrap();
         let unknown = OutFile::new(&path, false, None).err().unwrap().to_string();
-        assert!(
-            unknown.contains("a.txt exists: nothing was written"),
-            "{unknown}"
-        );
+        has(&unknown, "a.txt exists: nothing was written");
         fs::write(&path, "a letter").unwrap();
         let refused = open(false).err().unwrap().to_string();
-        assert!(
-            refused.contains("a.txt exists and is no notes: nothing"),
-            "{refused}"
-        );
-        assert!(
-            refused.contains("hint: --overwrite replaces it"),
-            "{refused}"
-        );
+        has(&refused, "a.txt exists and is no notes: nothing");
+        has(&refused, "hint: --overwrite replaces it");
         assert_eq!(fs::read(&path).unwrap(), b"a letter");
         open(true).unwrap().write(b"notes 3").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"notes 3");

@@ -98,6 +98,7 @@ pub(crate) fn rename(temporary: &Path, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
 
     #[test]
     fn a_file_larger_than_memory_is_refused_unread() {
@@ -106,10 +107,7 @@ mod tests {
         // Nothing but a length: it takes no room on the disk.
         File::create(&path).unwrap().set_len(1 << 43).unwrap();
         let error = read(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("weights.safetensors needs 8.80 TB of memory"),
-            "{error}"
-        );
+        has(&error, "weights.safetensors needs 8.80 TB of memory");
         fs::write(&path, b"whole").unwrap();
         assert_eq!(read(&path).unwrap(), b"whole");
         assert!(read(&folder.path().join("missing")).is_err());

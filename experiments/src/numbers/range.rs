@@ -55,6 +55,7 @@ fn checked<N: Display, E: Error>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
 
     #[derive(serde::Deserialize, Debug, PartialEq)]
     struct Numbers {
@@ -117,11 +118,7 @@ mod tests {
         for word in ["nan", "inf", "-inf", "-1.0"] {
             let text = format!("share = 1.0\namount = {word}\ncount = 3");
             let told = toml::from_str::<Numbers>(&text).unwrap_err();
-            assert!(
-                told.message()
-                    .contains("expected a finite number from 0 on"),
-                "{told}"
-            );
+            has(told.message(), "expected a finite number from 0 on");
             assert_eq!(told.span().unwrap().start, text.find(word).unwrap());
         }
     }

@@ -218,6 +218,7 @@ fn other_state(path: &Path, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
     use serde::Deserialize;
 
     #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -254,10 +255,7 @@ mod tests {
         for length in 0..bytes.len() {
             fs::write(&path, &bytes[..length]).unwrap();
             let error = read::<State>(&path).unwrap_err().to_string();
-            assert!(
-                error.contains("is damaged: truncated"),
-                "{length} bytes: {error}"
-            );
+            has(&error, "is damaged: truncated");
         }
     }
 
@@ -287,30 +285,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("best.bin");
         fs::write(&path, b"PK\x03\x04 an archive").unwrap();
-        assert!(
-            read::<State>(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("is not a checkpoint")
+        has(
+            read::<State>(&path).unwrap_err().to_string(),
+            "is not a checkpoint",
         );
 
         write(&path, 7, &state()).unwrap();
         let mut bytes = fs::read(&path).unwrap();
         bytes.push(0);
         fs::write(&path, &bytes).unwrap();
-        assert!(
-            read::<State>(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("is damaged")
-        );
+        has(read::<State>(&path).unwrap_err().to_string(), "is damaged");
 
         bytes[8] = 2;
         fs::write(&path, &bytes).unwrap();
         let error = read::<State>(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("a newer version of this program (environment.toml says which): it has format 2, expected 1"),
-            "{error}"
+        has(
+            &error,
+            "a newer version of this program (environment.toml says which): it has format 2, expected 1",
         );
     }
 
@@ -336,11 +327,7 @@ mod tests {
         let (step, read): (usize, State) = decode(&path, &bytes[HEADER..], LARGE).unwrap();
         assert_eq!((step, read), (7, state()));
         let cut = decode::<State>(&path, &bytes[HEADER..bytes.len() - 1], LARGE);
-        assert!(
-            cut.unwrap_err()
-                .to_string()
-                .contains("does not hold the state")
-        );
+        has(cut.unwrap_err().to_string(), "does not hold the state");
     }
 
     #[test]
@@ -367,11 +354,9 @@ mod tests {
     #[test]
     fn a_damaged_newest_one_names_the_older_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(
-            newest::<State>(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("holds no checkpoint")
+        has(
+            newest::<State>(folder.path()).unwrap_err().to_string(),
+            "holds no checkpoint",
         );
 
         save(folder.path(), 10, &state()).unwrap();
@@ -390,9 +375,6 @@ mod tests {
         assert_eq!(newest::<State>(folder.path()).unwrap().0, 10);
         fs::rename(folder.path().join("checkpoint-10.bin"), newer).unwrap();
         let error = newest::<State>(folder.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("its name says step 20, its content step 10"),
-            "{error}"
-        );
+        has(&error, "its name says step 20, its content step 10");
     }
 }

@@ -509,6 +509,7 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::settings::choices::{Budget, Task};
+    use crate::terminal::asserts::has;
 
     #[derive(Serialize)]
     struct Loss {
@@ -629,9 +630,9 @@ mod tests {
         fs::write(folder.path().join("thesis.tex"), "years of work").unwrap();
         assert!(error(folder.path(), false).contains("exists: expected the name of a new folder"));
         assert!(error(folder.path(), true).contains("it is not the folder of a run"));
-        assert!(
-            error(&folder.path().join("thesis.tex"), true)
-                .contains("it is not the folder of a run")
+        has(
+            error(&folder.path().join("thesis.tex"), true),
+            "it is not the folder of a run",
         );
         assert!(error(&folder.path().join("thesis.tex/run"), false).contains("cannot create"));
         assert!(error(Path::new(""), false).contains("cannot create"));
@@ -785,10 +786,7 @@ mod tests {
         // Nor a folder, whatever its name is.
         fs::create_dir(out.join("report.html")).unwrap();
         let refused = create(&out, true).err().unwrap().to_string();
-        assert!(
-            refused.contains("report.html is no file of the run"),
-            "{refused}"
-        );
+        has(&refused, "report.html is no file of the run");
     }
 
     #[test]
@@ -871,11 +869,7 @@ mod tests {
                 .to_string()
         };
         fs::write(out.join("metrics.jsonl"), "{\"step\":1}\nfive\n").unwrap();
-        assert!(
-            error().contains("metrics.jsonl:2: expected a line of JSON"),
-            "{}",
-            error()
-        );
+        has(error(), "metrics.jsonl:2: expected a line of JSON");
         assert_eq!(
             fs::read(out.join("metrics.jsonl")).unwrap(),
             b"{\"step\":1}\nfive\n"
@@ -955,9 +949,6 @@ mod tests {
     fn a_full_disk_stops_the_lines() {
         let mut lines = Lines::open("/dev/full".into()).unwrap();
         let error = lines.push(1, &Loss { loss: 0.5 }).unwrap_err().to_string();
-        assert!(
-            error.contains("cannot write /dev/full: No space left on device"),
-            "{error}"
-        );
+        has(&error, "cannot write /dev/full: No space left on device");
     }
 }

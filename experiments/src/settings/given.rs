@@ -151,6 +151,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
     use std::fs;
 
     fn parse(args: &[&str]) -> Result<Flags> {
@@ -618,11 +619,9 @@ mod tests {
         }
         assert!(error(&["--data", ""]).contains("expected auto, builtin or the path of a folder"));
         let told = error(&["--init", "weights.bin"]);
-        assert!(
-            told.contains(
-                "for '--init <random|FILE>': expected random or the path of a .safetensors"
-            ),
-            "{told}"
+        has(
+            &told,
+            "for '--init <random|FILE>': expected random or the path of a .safetensors",
         );
         assert!(
             error(&["--product", "mkl"]).contains("expected matrixmultiply or fixed-order"),
@@ -662,10 +661,7 @@ mod tests {
         // Not every reader of TOML takes it.
         fs::write(&path, "seed = 9223372036854775808").unwrap();
         let large = error(&["--config", path.to_str().unwrap()]);
-        assert!(
-            large.contains("expected at most 9223372036854775807"),
-            "{large}"
-        );
+        has(&large, "expected at most 9223372036854775807");
         fs::write(&path, b"attn = \"\xff\"").unwrap();
         let error_of = |path: &str| error(&["--config", path]);
         assert!(error_of(path.to_str().unwrap()).contains("valid UTF-8"));

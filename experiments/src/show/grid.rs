@@ -254,7 +254,8 @@ mod tests {
     fn a_table_in_every_format() {
         let text = "name         n    ±\na_b        1.5    é\nlonger one  -2\nc          runs on over both\n";
         assert_eq!(grid().text(), text);
-        assert_eq!(grid().line(&cells!["x", 1, 2]), "x            1    2\n");
+        let row = cells!["x", 1, 2];
+        assert_eq!(grid().line(&row), "x            1    2\n");
         let mut whole = grid();
         whole.rows.pop();
         assert_eq!(

@@ -203,6 +203,7 @@ pub(crate) fn refuse_more(what: &str, bytes: f64, hint: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
 
     #[test]
     fn an_error_is_one_line_and_a_hint() {
@@ -259,10 +260,7 @@ mod tests {
         assert!(of_run.to_string().ends_with("hint: free some"), "{of_run}");
         for (doing, hint) in [("read", "change its"), ("write", "choose a place")] {
             let error = of(&format!("cannot {doing}"), io::ErrorKind::PermissionDenied);
-            assert!(
-                error.to_string().contains(&format!("hint: {hint}")),
-                "{error}"
-            );
+            has(error.to_string(), format!("hint: {hint}"));
         }
         let usage = Error::usage("wrong").hint_if(FULL, "free some");
         assert_eq!(usage.to_string(), "error: wrong");

@@ -183,6 +183,7 @@ pub(crate) fn fingerprint(data: &Dataset) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::asserts::has;
     use datasets::listops;
 
     #[test]
@@ -193,10 +194,7 @@ mod tests {
             ..Task::ListOps.preset(Budget::Smoke)
         };
         let error = config(7).checked(Task::ListOps).unwrap_err().to_string();
-        assert!(
-            error.contains("max_len = 7: expected at least 8"),
-            "{error}"
-        );
+        has(&error, "max_len = 7: expected at least 8");
         assert!(error.contains("--max-len"), "{error}");
         let shortest = config(8).checked(Task::ListOps).unwrap();
         let notes = load(&shortest).unwrap().notes.join("\n");

@@ -476,6 +476,7 @@ fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
 mod tests {
     use super::*;
     use crate::settings::choices::Budget;
+    use crate::terminal::asserts::has;
     use crate::terminal::command_line::{parse, shared};
     use std::fs;
 
@@ -505,10 +506,7 @@ mod tests {
             !help.contains("--attn") && !help.contains("--seed "),
             "{help}"
         );
-        assert!(
-            help.contains("  table1       Table 1: every method on every task"),
-            "{help}"
-        );
+        has(&help, "  table1       Table 1: every method on every task");
     }
 
     #[test]

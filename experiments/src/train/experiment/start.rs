@@ -244,6 +244,7 @@ pub(crate) fn other_best(held: usize, best: usize) -> Error {
 mod tests {
     use super::*;
     use crate::settings::choices::{Budget, Task};
+    use crate::terminal::asserts::has;
     use std::fs;
 
     #[test]
@@ -307,10 +308,7 @@ mod tests {
         let told = refuse_other_config(&other, &of_then)
             .unwrap_err()
             .to_string();
-        assert!(
-            told.contains("says `sincos2d = true`, expected `sincos2d = false`"),
-            "{told}"
-        );
+        has(&told, "says `sincos2d = true`, expected `sincos2d = false`");
         let other = Config {
             groups: now.groups + 1,
             ..now
