@@ -667,8 +667,7 @@ fn bad_data_are_named_with_what_was_expected() {
             fs::remove_file(path("few/train").join(class).join(format!("{i}.txt"))).unwrap();
         }
     }
-    let layout =
-        "expected text files as {train,test}/{neg,pos}/*.txt, or tables train.tsv and test.tsv";
+    let layout = "expected text files as {train,test}/CLASS/*.txt, as of neg and pos, or tables train.tsv and test.tsv";
     for (name, what, expected) in [
         ("missing", "missing\": there is no such folder", layout),
         ("nothing", "nothing\": the folder is empty", layout),

@@ -136,7 +136,7 @@ fn the_methods_are_those_of_the_registry() {
             .nth(1)
             .unwrap()
             .trim_start_matches("../");
-        has(document(file), format!("name: \"{name}\""));
+        has(document(file), format!("\"{name}\""));
         has(document("README.md"), format!("`{name}`"));
     }
 }

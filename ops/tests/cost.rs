@@ -6,7 +6,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::cpu::Product;
 use engine::gemm::multiply_adds;
@@ -15,8 +15,13 @@ use ops::attention::{Entry, Inputs, LayerShape, Options, Place, registry};
 
 struct Counting;
 
-/// The counts are the process's: one measurement at a time.
+/// The counts are the process's: one test at a time, since what another allocates between its measurements counts, too.
 static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -60,7 +65,6 @@ fn spend(
     heads: usize,
     head_width: usize,
 ) -> Spent {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let work = move || {
         let entry = registry::<f32>()
             .into_iter()
@@ -125,6 +129,7 @@ fn all() -> impl Iterator<Item = (Entry<f32>, Product)> {
 
 #[test]
 fn memory_of_every_method_that_claims_it_grows_like_n() {
+    let _alone = alone();
     for (entry, product) in all() {
         if !entry.laws.linear_memory {
             continue;
@@ -158,6 +163,7 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
 
 #[test]
 fn multiply_adds_are_those_of_the_formulas() {
+    let _alone = alone();
     for entry in registry::<f32>() {
         // The last with more features than tokens.
         let sizes = [
@@ -188,6 +194,7 @@ fn multiply_adds_are_those_of_the_formulas() {
 /// that sample tokens, and real sizes to others.
 #[test]
 fn bytes_of_many_features_are_those_of_the_formulas() {
+    let _alone = alone();
     let p = 16;
     for entry in registry::<f32>() {
         let name = entry.name;
@@ -218,6 +225,7 @@ fn bytes_of_many_features_are_those_of_the_formulas() {
 
 #[test]
 fn bytes_are_those_of_the_formulas() {
+    let _alone = alone();
     for (entry, product) in all() {
         for (n, features, p) in [(4096, 64, 32), (4096, 32, 16)] {
             // From n to 2 n, so that tiles and packing buffers of fixed size do not count.

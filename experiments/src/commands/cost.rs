@@ -8,7 +8,7 @@
 
 use crate::commands::bench_step::{self, Lengths, Report, Request, parse_count, parse_seconds};
 use crate::commands::paper;
-use crate::files::out_file::OutFile;
+use crate::files::out_file::{Known, OutFile};
 use crate::settings::choices::{Budget, Task, method};
 use crate::settings::config::Config;
 use crate::settings::product::{self, ProductFlag};
@@ -173,10 +173,7 @@ impl Flags {
     }
 
     /// Files in the folder of `--out`.
-    fn files<const N: usize>(
-        &self,
-        files: [(&str, fn(&str) -> bool); N],
-    ) -> Result<[Option<OutFile>; N]> {
+    fn files<const N: usize>(&self, files: [Known; N]) -> Result<[Option<OutFile>; N]> {
         let out = self.out.as_deref();
         OutFile::all_in(out, self.overwrite, "not by skein cost", files)
     }

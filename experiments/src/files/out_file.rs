@@ -20,6 +20,9 @@ pub(crate) struct Own {
     pub(crate) is: fn(&str) -> bool,
 }
 
+/// The name of a file, and how the command knows its own by the beginning.
+pub(crate) type Known = (&'static str, fn(&str) -> bool);
+
 /// Bytes by which files are recognised.
 const BEGINNING: u64 = 4096;
 
@@ -75,7 +78,7 @@ impl OutFile {
         out: Option<&Path>,
         overwrite: bool,
         what: &'static str,
-        files: [(&str, fn(&str) -> bool); N],
+        files: [Known; N],
     ) -> Result<[Option<Self>; N]> {
         let Some(out) = out else {
             return Ok(files.map(|_| None));

@@ -538,16 +538,25 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 /// Sees to it that this process is the only one that is `doing` something to the file at `path`, until `file` is
-/// closed.
+/// closed. Waits a moment: whoever has just started a program holds the locks of this one until that program runs.
 pub(super) fn hold(file: &File, path: &Path, doing: &str) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("another process is {doing} {}", path.display());
-            Err(Error::failure(message).hint("wait until it has ended"))
+    const TRIES: usize = 20;
+    for tried in 1.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if tried < TRIES => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another process is {doing} {}", path.display());
+                return Err(Error::failure(message).hint("wait until it has ended"));
+            }
+            Err(TryLockError::Error(cause)) => {
+                return Err(Error::file("cannot lock", path, &cause));
+            }
         }
-        Err(TryLockError::Error(cause)) => Err(Error::file("cannot lock", path, &cause)),
     }
+    Ok(())
 }
 
 #[cfg(test)]
