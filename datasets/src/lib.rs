@@ -46,4 +46,13 @@ pub mod verify;
 pub use dataset::{Black, Dataset, Encoding, Example, MADE, Split};
 pub use error::DataError;
 pub use protocol::Protocol;
-pub use task::{Documents, Few, Files, Input, Made, Making, Size, TASKS, Task, Wish};
+pub use task::{Documents, Few, Files, Input, Made, Making, Size, Task, Wish};
+
+/// All tasks, in the order of the paper's tables.
+pub static TASKS: [&Task; 5] = [
+    &text::TASK,
+    &listops::TASK,
+    &retrieval::TASK,
+    &pathfinder::TASK,
+    &image::TASK,
+];

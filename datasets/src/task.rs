@@ -1,23 +1,11 @@
 //! What a task is: its plain facts, and what reads, makes, writes and verifies its data.
 //!
-//! Each has a module, and in it a `TASK`; [`TASKS`] lists them. Beside this list, only the presets of the experiments
-//! know which tasks there are.
+//! Each has a module, and in it a `TASK`; [`TASKS`](crate::TASKS) lists them.
 
 use crate::verify::Report;
-use crate::{
-    Black, DataError, Dataset, Encoding, Protocol, image, listops, pathfinder, retrieval, text,
-};
+use crate::{Black, DataError, Dataset, Encoding, Protocol};
 use std::ops::RangeInclusive;
 use std::path::Path;
-
-/// All tasks, in the order of the paper's tables.
-pub static TASKS: [&Task; 5] = [
-    &text::TASK,
-    &listops::TASK,
-    &retrieval::TASK,
-    &pathfinder::TASK,
-    &image::TASK,
-];
 
 /// A task.
 pub struct Task {
@@ -149,7 +137,7 @@ pub(crate) fn below(number: Option<&str>, end: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::TASKS;
 
     #[test]
     fn names_are_distinct_and_facts_agree() {

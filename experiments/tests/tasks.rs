@@ -12,14 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn run(task: Task, flags: &str) -> Output {
-    let binary = match task {
-        Task::Text => env!("CARGO_BIN_EXE_exp_text"),
-        Task::ListOps => env!("CARGO_BIN_EXE_exp_listops"),
-        Task::Retrieval => env!("CARGO_BIN_EXE_exp_retrieval"),
-        Task::Pathfinder => env!("CARGO_BIN_EXE_exp_pathfinder"),
-        Task::Image => env!("CARGO_BIN_EXE_exp_image"),
-    };
-    let mut command = Command::new(binary);
+    let mut command = crate::skein(task.name());
     command.args(flags.split_whitespace());
     command.output().unwrap()
 }

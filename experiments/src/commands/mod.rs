@@ -1,4 +1,5 @@
-//! One file or folder a command, and the list of all of them.
+//! One file or folder a command, and the list of all of them. `program` parses for all; `bench` is the two `bench_*`;
+//! `paper` has the numbers of the paper, `next` what can be done after a run.
 
 pub mod approx;
 mod bench;

@@ -79,9 +79,7 @@ mod tests {
         let text = commands(Task::Retrieval, Path::new("r"), "skein");
         has(
             &text,
-            "
-  printf 'one paper\tanother\n' | skein predict r
-",
+            "\n  printf 'one paper\\tanother\\n' | skein predict r\n",
         );
     }
 }

@@ -73,10 +73,16 @@ const AT_ONCE: [(&str, [usize; 5]); 17] = [
     ("skein-nopilot", [128, 256, 64, 512, 256]),
 ];
 
+/// The column of a task in these tables; none if the paper has no such task.
+fn column(task: Task) -> Option<usize> {
+    let column = Task::ALL.iter().position(|&other| other == task)?;
+    (column < TABLE_1[0].1.len()).then_some(column)
+}
+
 /// Table 2: minutes per 1,000 steps, and the examples computed at once.
 pub(crate) fn minutes(attn: &str, task: Task) -> Option<(f64, usize)> {
     let row = MINUTES.iter().position(|(name, _)| *name == attn)?;
-    let column = Task::ALL.iter().position(|&other| other == task)?;
+    let column = column(task)?;
     Some((MINUTES[row].1[column], AT_ONCE[row].1[column]))
 }
 
@@ -100,8 +106,7 @@ pub(crate) fn methods() -> Vec<&'static str> {
 /// Table 1: the test accuracy of a method in percent.
 pub(crate) fn accuracy(attn: &str, task: Task) -> Option<f64> {
     let (_, row) = TABLE_1.iter().find(|(name, _)| *name == attn)?;
-    let column = Task::ALL.iter().position(|&other| other == task)?;
-    Some(row[column])
+    Some(row[column(task)?])
 }
 
 /// Figure 3: skein on Text, batches of 64 and 128: highest learning rates with test accuracies in

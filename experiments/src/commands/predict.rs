@@ -17,7 +17,7 @@ use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::{documents, evaluation, model};
 use clap::Args;
 use datasets::lines::{Fault, Line, Lines};
-use datasets::{DataError, Encoding, Example, Input, shown};
+use datasets::{DataError, Documents, Encoding, Example, Input, shown};
 use engine::{Draws, Params, Seed, Tape};
 use models::Model;
 use rayon::prelude::*;
@@ -49,9 +49,7 @@ another order the same lines meet other draws (other pilots and columns of
 skein), so that probabilities change, and labels that are close to another may.
 Lines end in LF or CRLF; a byte order mark and empty lines at the end are passed
 over, as in training. A line of output is the label, then every class with its
-probability, between tabs.
-
-  head -3 reviews.txt | predict runs/text-skein-s42";
+probability, between tabs.";
 
 /// Predicts labels with the model of a run
 #[derive(Args, Debug)]
@@ -105,9 +103,6 @@ struct Predictor {
     /// Examples so far.
     seen: usize,
 }
-
-/// What an example consists of.
-type Documents = Vec<Box<[u8]>>;
 
 /// An input, or what is wrong with it, and the name it is printed under.
 type Named = (String, Result<Documents>);

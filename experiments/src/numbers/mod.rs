@@ -1,4 +1,4 @@
-//! What a number in a file may be, and what many of them come to: mean, error, median.
+//! What a number in a file may be, and mean, standard error, median and quantiles of many.
 
 pub(crate) mod range;
 pub(crate) mod statistics;

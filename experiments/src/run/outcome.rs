@@ -24,7 +24,7 @@ pub(crate) struct Outcome {
     /// The name of the data set.
     pub(crate) data: String,
     pub(crate) builtin: bool,
-    /// [`fingerprint`](super::fingerprint).
+    /// The fingerprint of its examples (`train::data::fingerprint`).
     pub(crate) data_sha256: String,
     /// In the order of the starts, each once; none in results that are older than the record.
     #[serde(default)]

@@ -7,7 +7,7 @@ use ops::attention::{Entry, find, names};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// Built-in sets are the same whatever the seed of the run.
+/// The seed of the built-in sets, whatever that of the run is.
 pub(crate) const BUILTIN: u64 = 2022;
 
 /// A task of the Long Range Arena.

@@ -1,10 +1,10 @@
-//! All settings of a run, each written once: its entry in [`config`]. An arrow goes down this list, never up:
+//! All settings of a run, each written once: its entry in [`config`]. What a file needs is above it in this list:
 //!
-//! 1. [`given`]: what the command line says, and the settings that it comes to;
-//! 2. `help`: what help says beside the flags;
+//! 1. [`choices`], `product` and [`init`]: what a setting can be;
+//! 2. [`config`]: the settings, and the check of each (`--warmup` is one); `setting` is how an entry is read;
 //! 3. `preset`: what the budgets of the tasks have in place of the defaults;
-//! 4. [`config`]: the settings; `setting` is how an entry is read;
-//! 5. `product`, `init` and [`choices`]: what a setting can be.
+//! 4. [`help`]: what help says beside the flags;
+//! 5. [`given`]: what the command line says, and the settings that it comes to.
 
 pub mod choices;
 pub mod config;

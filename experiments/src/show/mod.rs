@@ -1,4 +1,8 @@
-//! How results are shown: tables and their numbers, curves, and the page about a run.
+//! How results are shown:
+//!
+//! 1. `number` and `grid`: the one table, as text, Markdown, LaTeX and CSV;
+//! 2. `chart`, and `curve`, which keeps it light;
+//! 3. `record`: what the folder of a run says; `page`: the page about it.
 
 pub(crate) mod chart;
 pub(crate) mod curve;

@@ -45,7 +45,7 @@ pub(crate) fn short(x: f64) -> String {
     }
 }
 
-/// Three digits that matter.
+/// Three digits that matter of a number from 0.1 to 1,000, two of others; from 1,000 to 10,000 it is whole.
 pub(crate) fn three_digits(x: f64) -> String {
     match x {
         0.0 => "0".to_string(),

@@ -1,6 +1,6 @@
 //! How a command fails: one line that says what was wrong and what was expected, one that says what to do about it.
-//! Every fallible function of this crate returns [`Result`]; `main` hands its outcome to [`exit`](super::output::exit). What is a mistake in
-//! the program itself panics instead.
+//! Commands return a [`Result`], and `main` hands it to [`exit`](super::output::exit). What is a mistake in the program
+//! itself panics instead.
 
 use crate::machine::memory::lacking;
 use datasets::{DataError, shown};

@@ -1,4 +1,8 @@
-//! What a command says on a terminal or into a pipe, how it is stopped, how it fails.
+//! What a command says on a terminal or into a pipe, how it is stopped, how it fails:
+//!
+//! 1. [`error`]: an error and its hint; [`output`]: answers, remarks, and the exit code;
+//! 2. `command_line` and `parse`: what was said, and the values of flags;
+//! 3. [`progress`], on a `status_line`; [`interrupt`]: signals.
 
 #[cfg(test)]
 pub(crate) mod asserts;

@@ -1,4 +1,11 @@
 //! The loop: data, steps, evaluations, checkpoints, the test.
+//!
+//! 1. [`data`]: read or made; `reach`: whether anything of them is sketched; `init`: weights to begin at;
+//! 2. [`trainer`]: a step and an evaluation, with `ordered_sum`, the gradient of a batch, and [`profile`], where a step's
+//!    time goes;
+//! 3. [`experiment`]: a run. Its `start` opens the folder, its `session` takes the steps, evaluates, and says when a
+//!    checkpoint is written (`Session::save`);
+//! 4. `trained`: the model of a run read back.
 
 pub mod data;
 pub mod experiment;

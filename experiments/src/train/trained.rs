@@ -1,6 +1,5 @@
 //! The folder of a run read back: its configuration, and one of its sets of weights for a model of exactly that
-//! configuration. Called by [`evaluate`](crate::commands::evaluate), [`predict`](crate::commands::predict) and
-//! [`approx`](crate::commands::approx); nothing in the folder is changed.
+//! configuration. Nothing in the folder is changed.
 
 use crate::files::whole_file;
 use crate::run::checkpoint;

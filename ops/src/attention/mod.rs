@@ -2,12 +2,12 @@
 //!
 //! A method is a struct with its options and an implementation of [`Attention`]: one node on the
 //! tape over all heads of a layer. It stands in one file with its derivation and one [`Entry`]; one
-//! line in [`registry()`] makes it known to the flags, the tables, the reference cases and the suite
+//! line in [`registry`] makes it known to the flags, the tables, the reference cases and the suite
 //! of laws. An ablation is another value of the same struct.
 //!
 //! Reading order:
 //!
-//! 1. [`method`], the contract; [`mod@registry`], the list;
+//! 1. [`method`], the contract; [`registry`], the list;
 //! 2. [`attend`], the kernel that nearly everything is made of;
 //! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
@@ -29,7 +29,6 @@ pub mod nystrom;
 pub mod performer;
 pub mod pseudo_inverse;
 pub mod reformer;
-pub mod registry;
 pub mod skein;
 pub mod skyformer;
 pub mod softmax;
@@ -37,4 +36,67 @@ pub mod suite;
 pub mod vmean;
 
 pub use method::{Attention, Cost, Entry, Inputs, Laws, LayerShape, Options, Place, Reads};
-pub use registry::{UnknownMethod, find, names, registry};
+
+use engine::Real;
+
+/// All methods, in the order of the paper's table: one line each.
+pub fn registry<T: Real>() -> Vec<Entry<T>> {
+    vec![
+        softmax::entry(),
+        softmax::entry_nodrop(),
+        vmean::entry(),
+        bigbird::entry(),
+        performer::entry(),
+        nystrom::entry(),
+        reformer::entry(),
+        linformer::entry(),
+        linformer::entry_fixed(),
+        linformer_jlt::entry(),
+        informer::entry(),
+        informer::entry_mask(),
+        skein::entry(),
+        skein::entry_uniform(),
+        skein::entry_nonorm(),
+        skein::entry_simplenorm(),
+        skein::entry_nopilot(),
+        skein::entry_one_uniform(),
+        skein::entry_one_simple(),
+        skein::entry_one_nonorm(),
+        skyformer::entry(),
+        kernelized::entry(),
+    ]
+}
+
+/// The names of all methods, in the order of [`registry`].
+pub fn names() -> Vec<&'static str> {
+    registry::<f32>().iter().map(|entry| entry.name).collect()
+}
+
+/// The method called `name`.
+///
+/// # Errors
+/// If there is no method of this name; the message lists all names.
+pub fn find<T: Real>(name: &str) -> Result<Entry<T>, UnknownMethod> {
+    let entry = registry().into_iter().find(|entry| entry.name == name);
+    entry.ok_or_else(|| UnknownMethod {
+        name: name.to_string(),
+    })
+}
+
+/// A name that is not in the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownMethod {
+    name: String,
+}
+
+impl std::fmt::Display for UnknownMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, names) = (&self.name, names().join(", "));
+        write!(
+            f,
+            "unknown attention method `{name}`: expected one of {names}"
+        )
+    }
+}
+
+impl std::error::Error for UnknownMethod {}

@@ -15,10 +15,10 @@
 //! / √p + ln(n - d)) to the normaliser and g_i sum_{j ∉ J'} v_j to the numerator. So
 //!
 //! ```text
-//! Y = softmax attention over the keys (K_J', k̄) with biases (0, ln(n - d)) and values (V_J', mean of V outside J')
+//! Y = softmax attention over the keys (K_J', k̄) with biases (0, ln(n - d)) and values (V_J', v̄), v̄ the mean of V outside J'
 //! ```
 //!
-//! stable by construction; and with d = n the extra key is gone and the result is exact attention.
+//! stable by construction; k̄ is the *virtual key*, below the extra one. With d = n it is gone and the result is exact attention.
 //! The gradient of the extra key goes back to its parts: dk̄/d to every sampled key, dv̄/(n - d) to
 //! every value that is not sampled.
 //!

@@ -210,7 +210,7 @@ impl<'a> Session<'a> {
         judged.map_err(|error| error.hint(DIVERGED))
     }
 
-    /// The dev split: logs it and notices when patience ends. True if no loss was lower; none if somebody has asked to
+    /// The dev split: logs it and notices when patience ends. True if its loss is the lowest so far; none if somebody has asked to
     /// stop.
     fn evaluate(
         &mut self,

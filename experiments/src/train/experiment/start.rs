@@ -27,7 +27,7 @@ pub(crate) enum Start<'a> {
 pub(crate) struct Checkpoint {
     /// The configuration as config.toml has it.
     pub(crate) config: String,
-    /// [`fingerprint`](super::fingerprint) of the data.
+    /// The [`fingerprint`](crate::train::data::fingerprint) of the data.
     pub(crate) data: String,
     pub(crate) trainer: State,
     pub(super) watch: EarlyStopping,
