@@ -137,7 +137,7 @@ pub(crate) fn below(number: Option<&str>, end: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::TASKS;
+    use crate::{Black, TASKS};
 
     #[test]
     fn names_are_distinct_and_facts_agree() {
