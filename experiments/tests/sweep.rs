@@ -430,7 +430,7 @@ fn other_data_are_refused_before_anything_is_trained() {
         command
     };
     succeed(shard("1/4"));
-    let text = place.texts().join("train/pos/1.txt");
+    let text = place.texts().join("train/pos/01.txt");
     let before = fs::read(&text).unwrap();
     let list = || {
         let mut command = place.sweep(12);
