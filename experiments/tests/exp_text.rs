@@ -715,6 +715,21 @@ fn folders_that_cannot_be_a_run_are_refused() {
         let error = refuse(resume(&path(name), ""), 2);
         assert!(error.contains("is not the folder of a run"), "{error}");
     }
+    // Nor are files of other programs that have the name of one.
+    for (name, text) in [
+        ("config.toml", "[package]\n"),
+        ("metrics.jsonl", "{\"mine\":1}\n"),
+        ("timings.jsonl", "{}\n"),
+        ("environment.toml", "python = 3\n"),
+    ] {
+        let other = path("thesis").join(name);
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join(name), text).unwrap();
+        let error = refuse(new_run(&other, "--overwrite"), 2);
+        assert!(error.contains("it is not the folder of a run"), "{error}");
+        assert_eq!(fs::read_to_string(other.join(name)).unwrap(), text);
+        fs::remove_dir_all(&other).unwrap();
+    }
     assert_eq!(names(folder.path()), ["thesis"]);
     assert_eq!(names(&path("thesis")), ["thesis.tex"]);
 

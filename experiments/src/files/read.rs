@@ -1,14 +1,13 @@
 //! Small files, read whole into what they hold.
 
+use crate::files::whole_file;
 use crate::terminal::error::{Error, Result};
 use serde::de::DeserializeOwned;
-use std::fs;
 use std::path::Path;
 
 /// A TOML file as a `T`; what is wrong in it is said with its line.
 pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text =
-        fs::read_to_string(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
+    let text = whole_file::read_text(path)?;
     toml::from_str(&text).map_err(|error| {
         let before = &text[..error.span().map_or(0, |span| span.start)];
         let line = 1 + before.matches('\n').count();
@@ -22,8 +21,7 @@ pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = fs::read(path).map_err(|cause| Error::file("cannot read", path, &cause))?;
-    let read = serde_json::from_slice(&bytes);
+    let read = serde_json::from_slice(&whole_file::read(path)?);
     read.map(Some).map_err(|error| {
         Error::failure(format!("{}: {error}", path.display())).hint(
             "the file was altered, or is of another version of this program: restore it, or move it \

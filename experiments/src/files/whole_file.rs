@@ -5,7 +5,7 @@
 use crate::machine::memory::lacking;
 use crate::terminal::error::{Error, Result};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A file that is on the disk under a temporary name: [`Pending::place`] gives it its own. If that does not come, it is
@@ -66,14 +66,37 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}.tmp", name.display()))
 }
 
+/// More than this has what does not say its length only by mistake: a pipe, or a device such as /dev/zero.
+const MOST_UNTOLD: u64 = 1 << 26;
+
 /// The bytes of the file `path`, if there is memory for them.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let cannot = |cause: io::Error| Error::file("cannot read", path, &cause);
     let length = fs::metadata(path).map_err(cannot)?.len();
-    match lacking(&path.display().to_string(), length as f64) {
-        None => fs::read(path).map_err(cannot),
-        Some(message) => Err(Error::failure(message).hint("is it the right file?")),
+    if let Some(message) = lacking(&path.display().to_string(), length as f64) {
+        return Err(Error::failure(message).hint("is it the right file?"));
     }
+    let most = length.max(MOST_UNTOLD);
+    let mut bytes = Vec::with_capacity(length as usize);
+    let file = File::open(path).map_err(cannot)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    match bytes.len() as u64 > most {
+        false => Ok(bytes),
+        true => {
+            let message = format!("{}: expected a file that ends", path.display());
+            Err(Error::failure(message).hint("is it the right file?"))
+        }
+    }
+}
+
+/// The text of the file `path`.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| {
+        let cause = io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8");
+        Error::file("cannot read", path, &cause)
+    })
 }
 
 /// The name of what would have had this temporary name, if it is one.

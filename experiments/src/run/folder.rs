@@ -218,8 +218,7 @@ pub(crate) fn timings(folder: &Path) -> Result<Option<Vec<Timing>>> {
     if !path.exists() {
         return Ok(None);
     }
-    let text =
-        fs::read_to_string(&path).map_err(|cause| Error::file("cannot read", &path, &cause))?;
+    let text = whole_file::read_text(&path)?;
     let lines = text.lines().enumerate();
     let timings = lines.map(|(i, line)| {
         serde_json::from_str(line).map_err(|error| {
@@ -285,6 +284,25 @@ fn is_own(name: &str) -> bool {
         || name.starts_with(events::NAME)
 }
 
+/// Whether what a file holds is of a run, too, where other programs have files of that name; what a killed process has
+/// left under a temporary name may be any part.
+fn begins_like(folder: &Path, name: &str) -> bool {
+    const ENOUGH: u64 = 4096;
+    let mut bytes = Vec::new();
+    let read = File::open(folder.join(name))
+        .and_then(|file| file.take(ENOUGH).read_to_end(&mut bytes))
+        .is_ok();
+    let text = String::from_utf8_lossy(&bytes);
+    match name {
+        "config.toml" => read && text.contains("task = \"") && text.contains("attn = \""),
+        "environment.toml" => read && text.starts_with("[[start]]\n"),
+        "metrics.jsonl" | "timings.jsonl" => {
+            read && (text.is_empty() || text.starts_with("{\"step\":"))
+        }
+        _ => true,
+    }
+}
+
 /// What is in `folder`: the names of a run's files, and the first of whatever else there is.
 fn entries(folder: &Path) -> Result<(Vec<String>, Option<String>)> {
     let cannot_list = |cause| Error::file("cannot list", folder, &cause);
@@ -293,7 +311,7 @@ fn entries(folder: &Path) -> Result<(Vec<String>, Option<String>)> {
         let entry = entry.map_err(cannot_list)?;
         let is_folder = entry.file_type().map_err(cannot_list)?.is_dir();
         match entry.file_name().into_string() {
-            Ok(name) if is_own(&name) && !is_folder => own.push(name),
+            Ok(name) if is_own(&name) && !is_folder && begins_like(folder, &name) => own.push(name),
             Ok(name) => foreign.push(name),
             Err(name) => foreign.push(name.display().to_string()),
         }

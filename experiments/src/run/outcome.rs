@@ -1,5 +1,6 @@
 //! What has come of a run: its result.json.
 
+use crate::files::whole_file;
 use crate::numbers::range;
 use crate::run::environment::Computer;
 use crate::run::measured::{Evaluation, Lengths};
@@ -9,8 +10,6 @@ use crate::terminal::error::{Error, Result};
 use crate::terminal::output::percent;
 use datasets::shown;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
 use std::path::Path;
 
 /// result.json.
@@ -64,10 +63,10 @@ impl Outcome {
     /// That of the run in `folder`; none if it has not ended.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join("result.json");
-        let text = match fs::read(&path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(|cause| Error::file("cannot read", &path, &cause))?,
-        };
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = whole_file::read(&path)?;
         let wrong = |what: String| {
             let message = format!("{}: expected the outcome of a run: {what}", path.display());
             Error::failure(message)

@@ -2,6 +2,7 @@
 
 use crate::files::read::json;
 use crate::files::read::read_toml;
+use crate::files::whole_file;
 use crate::numbers::range;
 use crate::run::data_report::DataReport;
 use crate::run::environment::{Computer, Took};
@@ -12,7 +13,6 @@ use crate::terminal::error::{Error, MISSING, Result};
 use datasets::shown;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A run, as far as it has come.
@@ -163,8 +163,7 @@ pub(crate) fn lines(
     path: &Path,
     mut take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
 ) -> Result<()> {
-    let text = fs::read_to_string(path)
-        .map_err(|cause| Error::file("cannot read", path, &cause).hint_if(MISSING, RESTORE))?;
+    let text = whole_file::read_text(path).map_err(|error| error.hint_if(MISSING, RESTORE))?;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let Some(line) = line.strip_suffix('\n') else {
             break;

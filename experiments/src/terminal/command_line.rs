@@ -50,7 +50,7 @@ pub(crate) fn which_command(
     words: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> Error {
     let (mut command, mut path) = (program, program.get_name().to_string());
-    let mut words = words.into_iter();
+    let mut words = words.into_iter().skip_while(|word| word.as_ref() == "help");
     let wrong = loop {
         let Some(word) = words.next() else {
             break None;
@@ -69,6 +69,10 @@ pub(crate) fn which_command(
     let expected = format!("expected one of {}", known.join(", "));
     let hint = format!("{path} --help says what each does");
     match wrong {
+        Some(word) if known.is_empty() => Error::usage(format!(
+            "{path} has no command `{word}`: expected a flag, if anything"
+        ))
+        .hint(hint),
         None => Error::usage(format!("{path}: which command? {expected}")).hint(hint),
         Some(word) => Error::usage(format!("unknown command `{path} {word}`: {expected}"))
             .hint(hint)
@@ -108,6 +112,16 @@ mod tests {
             (
                 &["zebra"],
                 format!("unknown command `skein zebra`: {all}skein {says}"),
+            ),
+            (
+                &["help", "txt"],
+                format!("unknown command `skein txt`: {all}did you mean `text`? skein {says}"),
+            ),
+            (
+                &["help", "text", "foo"],
+                format!(
+                    "skein text has no command `foo`: expected a flag, if anything\nhint: skein text {says}"
+                ),
             ),
             (
                 &["data"],
