@@ -141,23 +141,23 @@ impl Data {
         text
     }
 
-    /// What token frequencies alone can do on the test examples in `places`.
-    pub(super) fn baseline(&self, places: Vec<usize>) -> Baseline {
+    /// What token frequencies alone can do on the test examples in `places`; none if somebody wants to `stop`.
+    pub(super) fn baseline(&self, places: Vec<usize>, stop: impl Fn() -> bool) -> Option<Baseline> {
         if let Some((of, baseline)) = &*self.baseline.borrow()
             && *of == places
         {
-            return *baseline;
+            return Some(*baseline);
         }
         let examples = &self.set.test.examples;
         let baseline = if places.len() == examples.len() {
-            baseline::token_frequencies(&self.set)
+            baseline::token_frequencies_until(&self.set, stop)?
         } else {
             let mut judged = Dataset::clone(&self.set);
             judged.test.examples = places.iter().map(|&i| examples[i].clone()).collect();
-            baseline::token_frequencies(&judged)
+            baseline::token_frequencies_until(&judged, stop)?
         };
         self.baseline.replace(Some((places, baseline)));
-        baseline
+        Some(baseline)
     }
 }
 
@@ -272,8 +272,10 @@ mod tests {
             ..Task::ListOps.preset(Budget::Smoke)
         };
         let data = Data::load(&config).unwrap();
+        let baseline = |places| data.baseline(places, || false).unwrap();
+        assert_eq!(data.baseline(vec![0], || true), None);
         let all = data.set.test.examples.len();
-        let whole = data.baseline((0..all).collect());
+        let whole = baseline((0..all).collect());
         assert_eq!(whole, baseline::token_frequencies(&data.set));
         // Of the most frequent label of train, which most of these have.
         let mut train = vec![0; data.set.classes.len()];
@@ -284,9 +286,9 @@ mod tests {
         let is_most = |&place: &usize| data.set.test.examples[place].label == most;
         let right: Vec<usize> = (0..all).filter(is_most).take(3).collect();
         let wrong = (0..all).find(|place| !is_most(place)).unwrap();
-        let drawn = data.baseline([&right[..], &[wrong]].concat());
+        let drawn = baseline([&right[..], &[wrong]].concat());
         assert_eq!(drawn.majority, 0.75);
-        assert_eq!(data.baseline(right).majority, 1.0);
-        assert_eq!(data.baseline((0..all).collect()), whole);
+        assert_eq!(baseline(right).majority, 1.0);
+        assert_eq!(baseline((0..all).collect()), whole);
     }
 }

@@ -292,7 +292,9 @@ impl<'a> Session<'a> {
         };
         let data = trainer.data();
         let judged = trainer.drawn(&data.test, config.test_examples);
-        let baseline = self.data.baseline(judged);
+        let Some(baseline) = self.data.baseline(judged, || interrupt.requested()) else {
+            return Ok(self.interrupted(steps));
+        };
         let outcome = Outcome {
             task: config.task,
             attn: config.attn.clone(),
