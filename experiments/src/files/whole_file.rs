@@ -94,7 +94,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 /// The text of the file `path`.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read(path)?).map_err(|_| {
-        let cause = io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8");
+        let cause = io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8");
         Error::file("cannot read", path, &cause)
     })
 }

@@ -293,14 +293,13 @@ fn begins_like(folder: &Path, name: &str) -> bool {
         .and_then(|file| file.take(ENOUGH).read_to_end(&mut bytes))
         .is_ok();
     let text = String::from_utf8_lossy(&bytes);
-    match name {
-        "config.toml" => read && text.contains("task = \"") && text.contains("attn = \""),
-        "environment.toml" => read && text.starts_with("[[start]]\n"),
-        "metrics.jsonl" | "timings.jsonl" => {
-            read && (text.is_empty() || text.starts_with("{\"step\":"))
-        }
-        _ => true,
-    }
+    let is_own = match name {
+        "config.toml" => text.contains("task = \"") && text.contains("attn = \""),
+        "environment.toml" => text.starts_with("[[start]]\n"),
+        "metrics.jsonl" | "timings.jsonl" => text.starts_with("{\"step\":"),
+        _ => return true,
+    };
+    read && (is_own || text.is_empty())
 }
 
 /// What is in `folder`: the names of a run's files, and the first of whatever else there is.
