@@ -71,7 +71,7 @@ impl Error {
     }
 
     /// The operating system refused: `doing` reads like "cannot write". The hint is about a path that was given by
-    /// hand; for others there is [`Error::hint_if`].
+    /// hand; for others there is `hint_if`.
     pub fn file(doing: &str, path: &Path, cause: &io::Error) -> Self {
         let error = Self {
             refused: Some(cause.kind()),

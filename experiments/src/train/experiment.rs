@@ -1,6 +1,6 @@
 //! A run from its settings and data to the test, or to a pause.
 //!
-//! `skein TASK` calls [`run`] with its task, `skein sweep` for every cell of its grid. `start` opens the folder, new or
+//! `skein TASK` calls `run` with its task, `skein sweep` for every cell of its grid. `start` opens the folder, new or
 //! at a checkpoint; `session` trains and tests.
 
 mod session;
