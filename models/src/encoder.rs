@@ -131,7 +131,7 @@ impl Layer {
                 .into_iter()
                 .map(|(own, value)| {
                     let id = start.params.add(format!("{attention}.{own}"), value);
-                    if !method.trains() {
+                    if !method.trains(own) {
                         start.params.freeze(id);
                     }
                     id

@@ -273,7 +273,7 @@ fn linformer_fixed_is_a_projection_that_nothing_trains() {
 
     for (name, trains) in [("linformer", true), ("linformer-fixed", false)] {
         let setting = Setting::new(name, options(8, false), 20);
-        assert_eq!(setting.method.trains(), trains);
+        assert_eq!(setting.method.trains("e"), trains);
         let tape = Tape::new();
         let (_, e) = setting.parameters().remove(0);
         let x: Vec<_> = setting.x.iter().cloned().chain([e]).collect();

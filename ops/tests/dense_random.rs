@@ -375,7 +375,7 @@ fn released_performer_is_too_flat_and_never_redraws() {
         other.output.data(),
         "W is not drawn anew"
     );
-    assert!(!method.trains(), "but it is not learned either");
+    assert!(!method.trains("w"), "but it is not learned either");
     let w = rows_of(one.parameters[0].data());
     assert_eq!(w.len(), features);
     let (once, twice) = ((WIDTH as f64).powf(-0.25), (WIDTH as f64).powf(-0.5));

@@ -33,8 +33,8 @@ pub fn methods() -> String {
     for entry in registry::<f32>() {
         let method = entry.method(&Options::default());
         let shapes = method.shapes(shape);
-        let numbers: usize = shapes.iter().map(|(_, [rows, cols])| rows * cols).sum();
-        let learned = if method.trains() { numbers } else { 0 };
+        let trained = shapes.iter().filter(|(name, _)| method.trains(name));
+        let learned: usize = trained.map(|(_, [rows, cols])| rows * cols).sum();
         let random = if entry.laws.random { "yes" } else { "no" };
         let (name, time, about) = (entry.name, entry.time, entry.about);
         writeln!(

@@ -151,7 +151,7 @@ impl<T: Real> Attention<T> for Linformer {
         vec![("e", e)]
     }
 
-    fn trains(&self) -> bool {
+    fn trains(&self, _: &str) -> bool {
         self.trained
     }
 

@@ -146,15 +146,17 @@ pub trait Attention<T: Real>: Send + Sync {
         Vec::new()
     }
 
-    /// Its own learned parameters for one layer, by name below the layer's attention, at their initial values.
+    /// Its own parameters for one layer, by name below the layer's attention, at their initial values.
     fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
         let _ = (shape, stream);
         Vec::new()
     }
 
-    /// Whether its own parameters are trained. If not, they are constants: drawn with the model and stored with its
-    /// weights, but no parents of its node, and never changed by the optimiser.
-    fn trains(&self) -> bool {
+    /// Whether its own parameter of this name is trained. One that is not is a constant: drawn with the model and
+    /// stored with its weights, but no parent of its node, and never changed by the optimiser. Choices that are made
+    /// once for a layer, also of indices, are such constants.
+    fn trains(&self, parameter: &str) -> bool {
+        let _ = parameter;
         true
     }
 

@@ -419,7 +419,7 @@ impl<T: Real> Attention<T> for Performer {
         vec![("w", w)]
     }
 
-    fn trains(&self) -> bool {
+    fn trains(&self, _: &str) -> bool {
         false
     }
 

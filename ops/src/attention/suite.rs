@@ -122,19 +122,20 @@ pub fn gradients(
         heads: HEADS,
         head_width: WIDTH,
     };
+    let parameters = method.parameters(shape, stream.stream("parameters"));
     let mut inputs = vec![("q", q), ("k", k), ("v", v)];
-    let mut constants = method.parameters(shape, stream.stream("parameters"));
-    if method.trains() {
-        inputs.append(&mut constants);
-    }
+    let trained = parameters.iter().filter(|(name, _)| method.trains(name));
+    inputs.extend(trained.cloned());
     check(entry.name, stream, &inputs, |tape, x| {
         let reads = method.reads();
-        let mut own = x[3..].to_vec();
-        own.extend(
-            constants
-                .iter()
-                .map(|(name, value)| tape.leaf(name, value.clone())),
-        );
+        let mut trained = x[3..].iter().cloned();
+        let own: Vec<_> = parameters
+            .iter()
+            .map(|(name, value)| match method.trains(name) {
+                true => trained.next().expect("as many as were filtered"),
+                false => tape.leaf(name, value.clone()),
+            })
+            .collect();
         method.forward(&Inputs {
             q: reads.queries.then_some(&x[0]),
             k: reads.keys.then_some(&x[1]),

@@ -275,8 +275,8 @@ impl Attention<f32> for Watched {
         self.inner.parameters(shape, stream)
     }
 
-    fn trains(&self) -> bool {
-        self.inner.trains()
+    fn trains(&self, parameter: &str) -> bool {
+        self.inner.trains(parameter)
     }
 
     fn node<'t>(&self, x: &Inputs<'_, 't, f32>) -> Var<'t, f32> {

@@ -51,6 +51,18 @@ impl<'a> Case<'a> {
             .map_err(|error| format!("{name} is {text:?} in the metadata: {error}"))
     }
 
+    /// A setting that a case may leave out.
+    pub(super) fn setting_or<S: FromStr<Err: Display>>(
+        &self,
+        name: &str,
+        default: S,
+    ) -> Result<S, String> {
+        match self.settings.contains_key(name) {
+            true => self.setting(name),
+            false => Ok(default),
+        }
+    }
+
     /// How many numbers the tensors hold whose names begin with `prefix`.
     pub(super) fn held(&self, prefix: &str) -> usize {
         let tensors = self.file.iter();

@@ -83,6 +83,7 @@ fn options(case: &Case<'_>) -> Result<Options, String> {
     };
     let features = match case.text("attn")? {
         _ if case.is_model() => case.setting("d")?,
+        _ if case.text("features").is_ok() => case.setting("features")?,
         // Both have to be there: a draw that a case lacks would be drawn anew.
         "skein" => size("pilot", 0).and(size("columns", 0))?,
         "linformer" => size("e", 0)?,

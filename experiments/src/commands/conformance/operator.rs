@@ -1,9 +1,10 @@
-//! One head of one attention on one sequence: output, probabilities, gradients.
+//! One attention on one sequence, a head unless the case says `heads`: output, probabilities, gradients.
 //!
-//! A tensor of the file is an input (`q k v`), the cotangent of the output (`dout`), an expectation
-//! (`out`, `probabilities`, and `d` before the name of an input or of a parameter), a parameter of
-//! the method's own if it has one of that name, or else a draw. The method must ask for every draw,
-//! so that nothing is drawn anew in its place.
+//! A tensor of the file is an input (`q k v`, `positions` of the tokens in a padded `length`), the cotangent of the
+//! output (`dout`), an expectation (`out`, `probabilities`, and `d` before the name of an input or of a parameter), a
+//! parameter of the method's own if it has one of that name, or else a draw, which all heads share. The method must
+//! ask for every draw, so that nothing is drawn anew in its place; constants of its own that it would draw them from
+//! may be missing.
 
 use super::case::Case;
 use super::error::{Comparison, Kind, Measure, norm};
@@ -14,56 +15,60 @@ use std::collections::BTreeMap;
 
 /// The inputs of every method.
 const INPUTS: [&str; 3] = ["q", "k", "v"];
+/// Where the tokens stand, if not at 0, 1, 2, ...
+const POSITIONS: &str = "positions";
 /// What a method that samples by it notes beside its draws; expected then, and where a case has it.
 const NOTED: &str = "probabilities";
 
 /// Runs the case in `T`.
 pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Measure>, String> {
     let shape = case.shape("q")?;
-    let (n, p) = match shape[..] {
-        [n, p] if n > 0 && p > 0 => (n, p),
+    let heads: usize = case.setting_or("heads", 1)?;
+    let (n, width) = match shape[..] {
+        [n, width] if n > 0 && width > 0 && heads > 0 && width.is_multiple_of(heads) => (n, width),
         _ => {
             return Err(format!(
-                "q has shape {shape:?}, expected [n, p], none of them 0"
+                "q has shape {shape:?}, expected [n, {heads} p], none of them 0"
             ));
         }
     };
-    let attention = build::<T>(case, method, [n, p])?;
-    let head = |name: &str| case.matrix::<T>(name, (n, p));
+    let (positions, padded_length) = positions(case, n)?;
+    let attention = build::<T>(case, method, [padded_length, width])?;
+    let rows = |name: &str| case.matrix::<T>(name, (n, width));
 
     let tape = Tape::new();
     let mut leaves: Vec<(String, Var<'_, T>)> = Vec::new();
     for name in INPUTS {
-        leaves.push((name.to_string(), tape.leaf("input", head(name)?)));
+        leaves.push((name.to_string(), tape.leaf("input", rows(name)?)));
     }
     let shape = LayerShape {
-        positions: n,
-        heads: 1,
-        head_width: p,
+        positions: padded_length,
+        heads,
+        head_width: width / heads,
     };
-    // Their values come from the file.
-    for (own, [rows, cols]) in attention.shapes(shape) {
-        let names = case.names();
+    let names = case.names();
+    for (own, start) in attention.parameters(shape, Seed(0).stream("not in the case")) {
         let name = names.iter().find(|name| name.eq_ignore_ascii_case(own));
-        let name = name.ok_or_else(|| format!("tensor {own}, a parameter of it, is missing"))?;
-        leaves.push((
-            name.to_string(),
-            tape.leaf("parameter", case.matrix(name, (rows, cols))?),
-        ));
+        let value = match name {
+            Some(name) => case.matrix(name, start.shape())?,
+            None if !attention.trains(own) => start,
+            None => return Err(format!("tensor {own}, a parameter of it, is missing")),
+        };
+        let name = name.map_or(own, |name| name);
+        leaves.push((name.to_string(), tape.leaf("parameter", value)));
     }
     let draws = draws(case, method, &leaves)?;
 
     let variables: Vec<Var<'_, T>> = leaves.iter().map(|(_, leaf)| leaf.clone()).collect();
-    let positions: Vec<u32> = (0..n as u32).collect();
     let reads = attention.reads();
     let replay = Draws::replay(Seed(0).stream("not in the case"), draws.clone());
     let out = attention.forward(&Inputs {
         q: reads.queries.then_some(&variables[0]),
         k: reads.keys.then_some(&variables[1]),
         v: &variables[2],
-        heads: 1,
+        heads,
         positions: &positions,
-        padded_length: n,
+        padded_length,
         parameters: &variables[3..],
         draws: &replay,
         place: Place::default(),
@@ -73,20 +78,19 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
     if let Some(name) = draws.keys().find(|name| !recorded.contains_key(*name)) {
         return Err(format!("the method never asked for the draw {name}"));
     }
-    if out.shape() != (n, p) {
+    if out.shape() != (n, width) {
         return Err(format!(
-            "the output has shape {:?}, expected ({n}, {p})",
+            "the output has shape {:?}, expected ({n}, {width})",
             out.shape()
         ));
     }
-    let gradients = tape.backward_from(&out, head("dout")?);
+    let gradients = tape.backward_from(&out, rows("dout")?);
 
     // Constants have no gradient, whatever the case says.
-    let trained = match attention.trains() {
-        true => leaves.len(),
-        false => INPUTS.len(),
-    };
-    let leaves = &leaves[..trained];
+    let own = attention.shapes(shape);
+    let constants = own.iter().map(|(own, _)| !attention.trains(own));
+    let mut constants = [false; INPUTS.len()].into_iter().chain(constants);
+    leaves.retain(|_| constants.next() == Some(false));
     let expected: Vec<Vec<f64>> = leaves
         .iter()
         .map(|(name, _)| case.numbers(&format!("d{name}")))
@@ -116,6 +120,23 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
     Ok(comparison.measures())
 }
 
+/// The positions of `n` tokens, and the padded length.
+fn positions(case: &Case<'_>, n: usize) -> Result<(Vec<u32>, usize), String> {
+    let length: usize = case.setting_or("length", n)?;
+    let positions = match case.has(POSITIONS) {
+        true => case.indices(POSITIONS)?,
+        false => (0..n as u32).collect(),
+    };
+    let rising = positions.is_sorted_by(|a, b| a < b);
+    let last = positions.last().map_or(0, |&last| last as usize);
+    match positions.len() == n && rising && last < length {
+        true => Ok((positions, length)),
+        false => Err(format!(
+            "expected {n} rising positions below the length {length}"
+        )),
+    }
+}
+
 /// Whatever else the file holds, under the names by which a method asks for it.
 fn draws<T: Real>(
     case: &Case<'_>,
@@ -126,7 +147,8 @@ fn draws<T: Real>(
     let is_gradient = |name: &str| name.strip_prefix('d').is_some_and(|of| case.has(of));
     let mut draws = BTreeMap::new();
     for name in case.names() {
-        let known = ["out", "dout", NOTED].contains(&name) || method.unread.contains(&name);
+        let known =
+            ["out", "dout", NOTED, POSITIONS].contains(&name) || method.unread.contains(&name);
         if !(known || is_leaf(name) || is_gradient(name)) {
             draws.insert(Place::default().draw(name, 0), case.draw(name)?);
         }
