@@ -380,7 +380,7 @@ fn a_case_whose_sizes_do_not_fit_fails_alone() {
     case.write(&place("y-empty-q"));
     expected.push((
         "y-empty-q",
-        "q has shape [1000000000000, 0], expected [n, p], none of them 0",
+        "q has shape [1000000000000, 0], expected [n, heads p], none of them 0",
     ));
     // Nothing but a length.
     fs::File::create(place("z-long"))

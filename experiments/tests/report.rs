@@ -101,6 +101,15 @@ fn long(to: &Path) {
             );
         }
     }
+    for (file, few, many) in [
+        ("config.toml", "\nsteps = 6\n", "\nsteps = 50000\n"),
+        ("result.json", "\"steps\": 6,", "\"steps\": 50000,"),
+    ] {
+        let path = to.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(few), "{text}");
+        fs::write(&path, text.replace(few, many)).unwrap();
+    }
     fs::write(to.join("metrics.jsonl"), metrics).unwrap();
     fs::write(to.join("timings.jsonl"), timings).unwrap();
 }

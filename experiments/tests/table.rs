@@ -569,6 +569,24 @@ fn numbers_that_no_run_has_written_are_refused() {
         ),
         (
             "metrics.jsonl",
+            "\"loss\":0.6",
+            "\"loss\":1e999",
+            "number out of range",
+        ),
+        (
+            "metrics.jsonl",
+            "{\"step\":7,",
+            "{\"step\":8,",
+            "metrics.jsonl:7: expected a line of the run: step 8, expected 7",
+        ),
+        (
+            "result.json",
+            "\"accuracy\":0.6,",
+            "\"accuracy\":0.60001,",
+            "of 5000 examples: expected a whole number of right ones",
+        ),
+        (
+            "metrics.jsonl",
             "\"dev\":{\"loss\":0.",
             "\"dev\":{\"loss\":-0.",
             amount,
@@ -600,12 +618,21 @@ fn what_is_left_out_is_said() {
     write_run(&other, Task::Text, "skein", 1, 61.0, None);
     let run = write_run(&open, Task::Text, "skein", 2, 61.0, None);
     fs::remove_file(run.join("result.json")).unwrap();
-    let text = stdout(table(&[&grid, &copy, &other, &open, &grid], ""));
+    let text = stdout(table(&[&grid, &copy, &open, &grid], ""));
     assert!(text.contains("| 60.00 (1) |"), "{text}");
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     has(&flat, "copy/text-skein-s1, which has the same result as");
-    has(&flat, "other/text-skein-s1, which has ANOTHER result");
     assert!(flat.contains("1 not ended and left out: "), "{text}");
+    // Of older runs nobody knows what computed them.
+    let text = stdout(table(&[&grid, &other], ""));
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    has(&flat, "other/text-skein-s1, which has ANOTHER result");
+    for folder in [&grid, &other] {
+        computed_by(&folder.join("text-skein-s1"), &[HERE]);
+    }
+    let told = refused(table(&[&grid, &other], ""), 1);
+    has(&told, "code, product and kernel path, and other results");
+    has(&told, "hint: one of them was altered");
 }
 
 #[test]
@@ -639,14 +666,17 @@ fn wrong_input_is_one_line_and_a_hint() {
 /// metrics.jsonl and timings.jsonl: an evaluation every ten of thirty steps.
 fn write_lines(run: &Path, first_loss: f64, seconds: f64) {
     let (mut metrics, mut timings) = (String::new(), String::new());
-    for step in 1..=30 {
-        metrics += &format!("{{\"step\":{step},\"loss\":0.6,\"tokens\":100}}\n");
+    for step in 1..=1000 {
+        metrics += &format!(
+            "{{\"step\":{step},\"loss\":0.6,\"accuracy\":0.5,\"tokens\":100,\"learning_rate\":0.001,\
+             \"gradient_norm\":1.5}}\n"
+        );
         timings +=
             &format!("{{\"step\":{step},\"seconds\":{seconds},\"tokens_per_second\":50.0}}\n");
-        if step % 10 == 0 {
-            let loss = first_loss - 0.01 * f64::from(step);
+        if step % 100 == 0 {
+            let loss = first_loss - 0.0001 * f64::from(step);
             metrics += &format!(
-                "{{\"step\":{step},\"dev\":{{\"loss\":{loss},\"accuracy\":0.6,\"examples\":9}}}}\n"
+                "{{\"step\":{step},\"dev\":{{\"loss\":{loss},\"accuracy\":0.6,\"examples\":10}}}}\n"
             );
         }
     }

@@ -32,7 +32,7 @@ use crate::show::number::{exact, with_error};
 use crate::terminal::error::refuse_more;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{answer, tell};
-use crate::terminal::parse::{distinct, parse_threads, threads, whole};
+use crate::terminal::parse::{distinct, parse_seed, parse_threads, threads, whole};
 use clap::Args;
 use engine::Seed;
 use input::{Input, Setting};
@@ -124,7 +124,7 @@ struct Flags {
     #[arg(long, requires = "out")]
     overwrite: bool,
     /// Seed of every random number
-    #[arg(long, value_name = "N", default_value = "42")]
+    #[arg(long, value_name = "N", default_value = "42", value_parser = parse_seed)]
     seed: u64,
     /// Threads that share the trials; no number depends on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]

@@ -21,7 +21,7 @@ use crate::show::number::{exact, four_places, or_dash, places};
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use crate::terminal::output::{answer, tell};
-use crate::terminal::parse::{distinct, whole};
+use crate::terminal::parse::{distinct, parse_seed, whole};
 use clap::Args;
 use engine::buffer::most_bytes;
 use engine::{Seed, Stream, Tensor};
@@ -83,7 +83,7 @@ struct Flags {
     #[arg(long, requires = "out")]
     overwrite: bool,
     /// Seed of every random number
-    #[arg(long, value_name = "N", default_value = "42")]
+    #[arg(long, value_name = "N", default_value = "42", value_parser = parse_seed)]
     seed: u64,
     #[command(flatten)]
     product: ProductFlag,

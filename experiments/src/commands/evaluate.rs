@@ -10,7 +10,7 @@ use crate::settings::product::ProductFlag;
 use crate::show::grid::{Grid, cells, left, right};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{COLUMNS, answer, fitted, json, percent};
-use crate::terminal::parse::{parse_threads, threads};
+use crate::terminal::parse::{parse_count, parse_threads, threads};
 use crate::terminal::progress::Progress;
 use crate::train::data::{fingerprint, load};
 use crate::train::trained::{Trained, Weights};
@@ -54,7 +54,7 @@ struct Flags {
     weights: Option<Weights>,
     /// Examples, drawn as in the run; 0: all [default: as many as the run takes of test
     /// or, for the other two, of dev]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     examples: Option<usize>,
     /// Threads that share the work; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]

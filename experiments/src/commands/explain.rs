@@ -8,7 +8,7 @@ use crate::show::number::{bytes, micros, or_dash, three_digits};
 use crate::terminal::error::Result;
 use crate::terminal::error::refuse_more;
 use crate::terminal::output::answer;
-use crate::terminal::parse::whole;
+use crate::terminal::parse::{parse_seed, whole};
 use clap::Args;
 use engine::{Draws, Params, Record, Seed, Tape};
 use models::{Document, Model, ModelConfig};
@@ -45,7 +45,7 @@ struct Flags {
     #[arg(long, value_name = "N", default_value = "64", value_parser = whole(1..=MOST))]
     tokens: usize,
     /// Seed of the parameters, draws and dropout
-    #[arg(long, value_name = "N", default_value = "42")]
+    #[arg(long, value_name = "N", default_value = "42", value_parser = parse_seed)]
     seed: u64,
     #[command(flatten)]
     product: ProductFlag,

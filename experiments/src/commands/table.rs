@@ -158,7 +158,7 @@ impl Comparison {
                 open.join(", ")
             ));
         }
-        let columns = columns(runs, &mut remarks);
+        let columns = columns(runs, &mut remarks)?;
         if columns.is_empty() {
             let message = format!("none of the {} runs has ended", found.len());
             return Err(Error::usage(message).hint("a run that has ended has a result.json"));

@@ -11,9 +11,24 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
     toml::from_str(&text).map_err(|error| {
         let before = &text[..error.span().map_or(0, |span| span.start)];
         let line = 1 + before.matches('\n').count();
-        let message = error.message().replace('\n', " ");
+        let message = plain(error.message());
         Error::usage(format!("{}:{line}: {message}", path.display())).meant_in(error.message())
     })
+}
+
+/// A message of serde's on one line, and without the names of Rust's types.
+fn plain(message: &str) -> String {
+    let types = [
+        ("usize", "a whole number"),
+        ("u64", "a whole number"),
+        ("f64", "a number"),
+    ];
+    let plain = types
+        .iter()
+        .fold(message.to_string(), |message, (name, said)| {
+            message.replace(&format!("expected {name}"), &format!("expected {said}"))
+        });
+    plain.replace('\n', " ")
 }
 
 /// A file of JSON, if it is there.

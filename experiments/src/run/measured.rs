@@ -17,6 +17,14 @@ pub struct Evaluation {
     pub examples: usize,
 }
 
+impl Evaluation {
+    /// Whether the accuracy is one that so many examples can have, as far as f64 tells.
+    pub(crate) fn counts_whole_examples(&self) -> bool {
+        let right = self.accuracy * self.examples as f64;
+        (right - right.round()).abs() <= 1e-9 * self.examples as f64
+    }
+}
+
 /// Euclidean norms of one layer.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) struct Norms {

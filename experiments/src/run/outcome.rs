@@ -75,29 +75,71 @@ impl Outcome {
         let outcome: Self =
             serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         let (tested, steps) = (outcome.tested_weights_of_step, outcome.steps);
-        match tested <= steps {
-            true => Ok(Some(outcome)),
-            false => Err(wrong(format!(
+        if tested > steps {
+            return Err(wrong(format!(
                 "weights of step {tested} were tested: expected one of the {steps} that were done"
-            ))),
+            )));
         }
+        for evaluation in [Some(outcome.test), outcome.best_dev].into_iter().flatten() {
+            let Evaluation {
+                accuracy, examples, ..
+            } = evaluation;
+            if !evaluation.counts_whole_examples() {
+                return Err(wrong(format!(
+                    "accuracy {accuracy} of {examples} examples: expected a whole number of right ones"
+                )));
+            }
+        }
+        Ok(Some(outcome))
+    }
+
+    /// A result.json beside the metrics.jsonl of another run is nobody's, either.
+    pub(crate) fn refuse_other_steps(&self, last: usize, folder: &Path) -> Result<()> {
+        if self.steps == last {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: result.json is of {} steps, expected {last} as in metrics.jsonl",
+            folder.display(),
+            self.steps
+        );
+        Err(Error::failure(message).hint("restore one of the two files"))
     }
 
     /// A result.json beside the config.toml of another run is nobody's.
     pub(crate) fn refuse_other_run(&self, config: &Config, folder: &Path) -> Result<()> {
-        let said = (self.task, &self.attn, self.seed);
-        if said == (config.task, &config.attn, config.seed) {
+        let said = (self.task, &self.attn, self.features, self.seed);
+        let is_of_it = said == (config.task, &config.attn, config.features, config.seed)
+            && self.protocol == config.protocol;
+        if is_of_it && self.steps > config.steps {
+            let message = format!(
+                "{}: result.json is of {} steps, expected at most {} as in config.toml",
+                folder.display(),
+                self.steps,
+                config.steps
+            );
+            return Err(Error::failure(message).hint("restore one of the two files"));
+        }
+        if is_of_it {
             return Ok(());
         }
         let message = format!(
-            "{}: result.json is of {} {} with seed {}, expected {} {} with seed {} as in config.toml",
+            "{}: result.json is of {}, expected {} as in config.toml",
             folder.display(),
-            self.task.name(),
-            self.attn,
-            self.seed,
-            config.task.name(),
-            config.attn,
-            config.seed
+            said_of(
+                self.task,
+                &self.attn,
+                self.features,
+                self.protocol,
+                self.seed
+            ),
+            said_of(
+                config.task,
+                &config.attn,
+                config.features,
+                config.protocol,
+                config.seed
+            )
         );
         Err(Error::failure(message).hint("restore one of the two files"))
     }
@@ -144,4 +186,10 @@ impl Outcome {
             .map(|(what, value)| format!("{what:15} {value}\n"))
             .collect()
     }
+}
+
+/// What a run is of, for people.
+fn said_of(task: Task, attn: &str, features: usize, protocol: Protocol, seed: u64) -> String {
+    let (task, protocol) = (task.name(), protocol.name());
+    format!("{task} {attn} with seed {seed}, features {features} and protocol {protocol}")
 }

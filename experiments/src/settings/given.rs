@@ -642,11 +642,11 @@ mod tests {
             ("threads = 2\n", ":1: unknown field `threads`"),
             (
                 "batch = 3\nsteps = \"many\"\n",
-                ":2: invalid type: string \"many\", expected usize",
+                ":2: invalid type: string \"many\", expected a whole number",
             ),
             (
                 "\n\nbatch = -3\n",
-                ":3: invalid value: integer `-3`, expected usize",
+                ":3: invalid value: integer `-3`, expected a whole number",
             ),
             ("batch = 3\nbatch = 4\n", ":2: duplicate key"),
             ("task = \"chess\"\n", ":1: unknown variant `chess`"),

@@ -12,7 +12,7 @@ use crate::settings::config::Config;
 use crate::terminal::error::{Error, MISSING, Result};
 use datasets::shown;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny};
 use std::path::{Path, PathBuf};
 
 /// A run, as far as it has come.
@@ -25,7 +25,7 @@ pub(crate) struct Record {
     /// Whether metrics.jsonl is there: a run may be kept for its outcome.
     pub(crate) has_metrics: bool,
     pub(crate) steps: Vec<Step>,
-    pub(crate) evaluations: Vec<(usize, Dev)>,
+    pub(crate) evaluations: Evaluations,
     /// None where timings.jsonl is not there: a run may be kept for its numbers, without its clock.
     /// By step.
     pub(crate) timings: Option<Vec<(usize, Timing)>>,
@@ -57,6 +57,9 @@ pub(crate) struct Dev {
     pub(crate) norms: Vec<Norms>,
 }
 
+/// Evaluations, each after its step.
+pub(crate) type Evaluations = Vec<(usize, Dev)>;
+
 /// What to do about a file that is not there.
 const RESTORE: &str = "the folder of the run has lost it: restore it, or leave that run out";
 
@@ -79,17 +82,14 @@ impl Record {
         }
         let computed_by = result.as_ref().map(|result| &result.computed_by[..]);
         let computed_by = Computer::of_run(computed_by, &path)?;
-        let (mut steps, mut evaluations) = (Vec::new(), Vec::new());
         let path = folder.join("metrics.jsonl");
         let has_metrics = path.exists();
-        if has_metrics {
-            lines(&path, |line, text| {
-                match line.dev {
-                    Some(_) => evaluations.push((line.step, serde_json::from_str(text)?)),
-                    None => steps.push(serde_json::from_str(text)?),
-                }
-                Ok(())
-            })?;
+        let (steps, evaluations) = match has_metrics {
+            true => metrics(&path)?,
+            false => (Vec::new(), Vec::new()),
+        };
+        if let (Some(result), Some(last)) = (&result, steps.last()) {
+            result.refuse_other_steps(last.step, folder)?;
         }
         let path = folder.join("timings.jsonl");
         let mut timings = path.exists().then(Vec::new);
@@ -157,18 +157,45 @@ pub(crate) struct Line {
     dev: Option<IgnoredAny>,
 }
 
-/// Hands each whole line of a file of JSON lines to `take`. What a killed process, or one that is writing, has left of
-/// a last line is no line.
+/// The steps and, by step, the evaluations of a metrics.jsonl.
+pub(crate) fn metrics(path: &Path) -> Result<(Vec<Step>, Evaluations)> {
+    let (mut steps, mut evaluations) = (Vec::new(), Vec::new());
+    lines(path, |line, text| {
+        match line.dev {
+            Some(_) => evaluations.push((line.step, serde_json::from_str(text)?)),
+            None => steps.push(serde_json::from_str(text)?),
+        }
+        Ok(())
+    })?;
+    Ok((steps, evaluations))
+}
+
+/// Hands each whole line of a file of JSON lines to `take`: one for every step from the first on, those of evaluations
+/// after the line of their step. What a killed process, or one that is writing, has left of a last line is no line.
 pub(crate) fn lines(
     path: &Path,
     mut take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
 ) -> Result<()> {
     let text = whole_file::read_text(path).map_err(|error| error.hint_if(MISSING, RESTORE))?;
+    let mut done = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let Some(line) = line.strip_suffix('\n') else {
             break;
         };
-        let read = serde_json::from_str::<Line>(line).and_then(|read| take(read, line));
+        let read = serde_json::from_str::<Line>(line).and_then(|read| {
+            let expected = match read.dev {
+                Some(_) => done,
+                None => done + 1,
+            };
+            if read.step != expected {
+                let found = read.step;
+                return Err(serde_json::Error::custom(format!(
+                    "step {found}, expected {expected}"
+                )));
+            }
+            done = expected;
+            take(read, line)
+        });
         read.map_err(|error| {
             let place = format!("{}:{}", path.display(), number + 1);
             Error::failure(format!("{place}: expected a line of the run: {error}"))

@@ -93,6 +93,9 @@ impl Error {
             io::ErrorKind::NotFound => {
                 error.hint("check the spelling; relative paths start at the current folder")
             }
+            io::ErrorKind::IsADirectory => error.hint("name a file in that folder"),
+            io::ErrorKind::NotADirectory => error.hint("what stands for a folder there is a file"),
+            io::ErrorKind::InvalidFilename => error.hint("choose a shorter name"),
             _ => error,
         }
     }

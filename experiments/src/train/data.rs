@@ -21,10 +21,20 @@ const FIRST: usize = 2000;
 /// What is wrong with the folder, and what was expected there.
 pub fn load(config: &Config) -> std::result::Result<Dataset, DataError> {
     let mut data = read(config, usize::MAX)?;
-    if let Some(warning) = cut_short(config, &data) {
-        data.notes.insert(0, warning);
-    }
+    let warnings = [cut_short(config, &data), one_class(&data)];
+    data.notes.splice(0..0, warnings.into_iter().flatten());
     Ok(data)
+}
+
+/// A warning if there is nothing to learn.
+fn one_class(data: &Dataset) -> Option<String> {
+    let examples = &data.train.examples;
+    let (first, rest) = examples.split_first()?;
+    let others = rest.iter().any(|example| example.label != first.label);
+    (!others).then(|| {
+        let (all, class) = (examples.len(), &data.classes[first.label]);
+        format!("warning: all {all} train examples are {class}: nothing can be learnt from them")
+    })
 }
 
 /// A warning if a length that nobody has chosen, that of the budget, cuts most examples of a

@@ -131,9 +131,10 @@ pub fn gradients(
         let mut trained = x[3..].iter().cloned();
         let own: Vec<_> = parameters
             .iter()
-            .map(|(name, value)| match method.trains(name) {
-                true => trained.next().expect("as many as were filtered"),
-                false => tape.leaf(name, value.clone()),
+            .map(|(name, value)| {
+                let leaf = || tape.leaf(name, value.clone());
+                let trained = method.trains(name).then(|| trained.next());
+                trained.flatten().unwrap_or_else(leaf)
             })
             .collect();
         method.forward(&Inputs {

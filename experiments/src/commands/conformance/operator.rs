@@ -28,7 +28,7 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
         [n, width] if n > 0 && width > 0 && heads > 0 && width.is_multiple_of(heads) => (n, width),
         _ => {
             return Err(format!(
-                "q has shape {shape:?}, expected [n, {heads} p], none of them 0"
+                "q has shape {shape:?}, expected [n, heads p], none of them 0"
             ));
         }
     };

@@ -9,7 +9,7 @@ use crate::settings::init::Init;
 use crate::terminal::command_line::HINT;
 use crate::terminal::error::{Error, Result, nearest};
 use crate::terminal::output::tell;
-use crate::terminal::parse::{distinct, parse_number, parse_seed, parse_threads};
+use crate::terminal::parse::{distinct, parse_count, parse_number, parse_seed, parse_threads};
 use crate::train::init::settled;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use serde::Deserialize;
@@ -52,6 +52,7 @@ pub(super) struct SweepFlags {
         long,
         value_name = "N,...",
         value_delimiter = ',',
+        value_parser = parse_count,
         help_heading = "Grid"
     )]
     #[arg(conflicts_with = "batch")]

@@ -5,14 +5,12 @@ use super::{Column, Run, rank};
 use crate::commands::paper;
 use crate::numbers::statistics::{mean, standard_error};
 use crate::run::folder::timings;
-use crate::run::measured::Evaluation;
 use crate::settings::config::Config;
 use crate::show::chart::{Chart, Point, Scale, Series, svg};
-use crate::terminal::error::{Error, MISSING, Result};
+use crate::show::record::{self, Dev};
+use crate::terminal::error::{Error, Result};
 use crate::terminal::parse::distinct;
 use datasets::shown;
-use serde::Deserialize;
-use std::fs;
 
 /// Figure 2: dev loss against the seconds of the steps so far, evaluations apart, and against steps; two
 /// panels a column, a line a method. Runs without timings are in the second only, with a remark.
@@ -99,16 +97,11 @@ struct Loss {
 
 /// The dev losses of a run in their order.
 fn losses(run: &Run) -> Result<Vec<Loss>> {
-    #[derive(Deserialize)]
-    struct Line {
-        step: usize,
-        dev: Option<Evaluation>,
-    }
     let path = run.folder.join("metrics.jsonl");
-    let text = fs::read_to_string(&path).map_err(|cause| {
-        let hint = "the folder of the run has lost it: restore it, or leave that run out";
-        Error::file("cannot read", &path, &cause).hint_if(MISSING, hint)
-    })?;
+    let (steps, evaluations) = record::metrics(&path)?;
+    if let Some(last) = steps.last() {
+        run.outcome.refuse_other_steps(last.step, &run.folder)?;
+    }
     let until = timings(&run.folder)?.map(|timings| {
         let mut sum = 0.0;
         let sums = timings.iter().map(|timing| {
@@ -117,28 +110,23 @@ fn losses(run: &Run) -> Result<Vec<Loss>> {
         });
         [0.0].into_iter().chain(sums).collect::<Vec<f64>>()
     });
-    let mut losses = Vec::new();
-    for (i, line) in text.lines().enumerate() {
-        let place = |what: String| Error::failure(format!("{}:{}: {what}", path.display(), i + 1));
-        let line: Line = serde_json::from_str(line)
-            .map_err(|error| place(format!("expected a line of a run: {error}")))?;
-        if let Some(dev) = line.dev {
-            let step = line.step;
-            let seconds =
-                match &until {
-                    None => None,
-                    Some(until) => Some(*until.get(step).ok_or_else(|| {
-                        place(format!("step {step} has no line in timings.jsonl"))
-                    })?),
-                };
-            losses.push(Loss {
-                step,
-                seconds,
-                dev: dev.loss,
-            });
-        }
-    }
-    Ok(losses)
+    let loss = |(step, line): (usize, Dev)| {
+        let seconds = until.as_ref().map(|until| {
+            until.get(step).copied().ok_or_else(|| {
+                let timings = run.folder.join("timings.jsonl");
+                Error::failure(format!(
+                    "{}: expected a line for step {step}",
+                    timings.display()
+                ))
+            })
+        });
+        Ok(Loss {
+            step,
+            seconds: seconds.transpose()?,
+            dev: line.dev.loss,
+        })
+    };
+    evaluations.into_iter().map(loss).collect()
 }
 
 /// Figure 3: test accuracy and training time against the learning rate, a line for every method and

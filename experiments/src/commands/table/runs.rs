@@ -231,7 +231,10 @@ pub(super) fn rank(attn: &str) -> usize {
 }
 
 /// The runs by task and settings; a seed that is there twice with one origin counts once, with a remark.
-pub(super) fn columns(runs: Vec<Run>, remarks: &mut Vec<String>) -> Vec<Column> {
+///
+/// # Errors
+/// If these two have other results, though it is known what computed them.
+pub(super) fn columns(runs: Vec<Run>, remarks: &mut Vec<String>) -> Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
     for task in Task::ALL {
         let first = columns.len();
@@ -271,14 +274,22 @@ pub(super) fn columns(runs: Vec<Run>, remarks: &mut Vec<String>) -> Vec<Column> 
         match column.runs.iter().find(same) {
             None => column.runs.push(run),
             Some(other) => {
-                let what = match run.outcome.test == other.outcome.test {
+                let [name, others] = [&run, other].map(|run| shown::name(&run.folder));
+                let same = run.outcome.test == other.outcome.test;
+                if !same && !run.outcome.computed_by.is_empty() {
+                    let message = format!(
+                        "{others} and {name} have the same settings, seed, data, code, product and kernel path, and \
+                         other results"
+                    );
+                    return Err(Error::failure(message)
+                        .hint("one of them was altered: leave one out, or run it again"));
+                }
+                let what = match same {
                     true => "has the same result",
                     false => "has ANOTHER result",
                 };
                 remarks.push(format!(
-                    "Left out: {}, which {what} as {} with the same settings and seed.",
-                    shown::name(&run.folder),
-                    shown::name(&other.folder)
+                    "Left out: {name}, which {what} as {others} with the same settings and seed."
                 ));
             }
         }
@@ -288,7 +299,7 @@ pub(super) fn columns(runs: Vec<Run>, remarks: &mut Vec<String>) -> Vec<Column> 
             .runs
             .sort_by_key(|run| (rank(&run.config.attn), run.config.seed));
     }
-    columns
+    Ok(columns)
 }
 
 /// What the runs of a column have in common, for people.
