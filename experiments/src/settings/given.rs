@@ -190,11 +190,7 @@ mod tests {
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
             }
-            for (flag, pictures) in [
-                ("--skip-black", true),
-                ("--sincos2d", true),
-                ("--max-len", false),
-            ] {
+            for (flag, pictures) in [("--skip-black", true), ("--max-len", false)] {
                 let told = help.contains(&format!("      {flag} "));
                 assert_eq!(told, task.has_pictures() == pictures, "{task:?} {flag}");
             }
@@ -579,7 +575,7 @@ mod tests {
             ),
             (
                 &["--sincos2d"],
-                "sincos2d = true: expected false, since the task has no pictures",
+                "positions = Sincos2d: expected others, since the task has no pictures",
             ),
             (&["--groups", "0"], "groups = 0: expected at least 1"),
             (

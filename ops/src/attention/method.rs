@@ -160,6 +160,12 @@ pub trait Attention<T: Real>: Send + Sync {
         true
     }
 
+    /// Whether it turns queries and keys by their positions itself, where a model would do so before it
+    /// ([`rotary`](mod@crate::rotary)).
+    fn rotates(&self) -> bool {
+        false
+    }
+
     /// Whether the features suffice for an example of `n` tokens: whatever is drawn, the output is that of softmax
     /// attention. Never true without the law [`Laws::exact_at_full_budget`].
     fn reaches(&self, n: usize, padded_length: usize) -> bool {
