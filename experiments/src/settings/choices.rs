@@ -94,7 +94,7 @@ pub enum Budget {
 #[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Smoother {
-    /// Settled before a run begins: the one that comes with the method
+    /// The one that comes with the method
     Auto,
     /// Nothing
     None,

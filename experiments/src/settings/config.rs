@@ -235,12 +235,11 @@ settings! {
         );
     }
 
-    // "auto" is settled before a run begins.
     /// Before the projections: none; fourier, the smoother of S3Attention; auto: fourier with s3 [default: auto]
     smoother: Smoother {
         flag "NAME" in "Model";
         default Smoother::Auto;
-        older Smoother::None;
+        older Smoother::Auto;
     }
 
     /// Form of the smoother: paper, or released [default: paper]
@@ -393,9 +392,6 @@ impl Config {
         }
         method(&self.attn)?;
         self.refuse_wrong()?;
-        if self.smoother == Smoother::Auto {
-            self.smoother = Smoother::of(&self.attn);
-        }
         if !["auto", "builtin"].contains(&&*self.data) {
             self.data = absolute("data", &self.data, "auto, builtin or the path of a folder")?;
         }
@@ -425,6 +421,14 @@ impl Config {
             features: self.features,
             dropout: self.dropout,
             released: self.protocol == Protocol::Paper,
+        }
+    }
+
+    /// The smoother, settled.
+    pub(crate) fn smoother(&self) -> Smoother {
+        match self.smoother {
+            Smoother::Auto => Smoother::of(&self.attn),
+            settled => settled,
         }
     }
 

@@ -315,6 +315,8 @@ mod tests {
                 (true, "--protocol" | "--budget") => &["paper"][..],
                 (true, "--product") => &["fixed-order"],
                 (true, "--init") => &["random"],
+                (true, "--positions" | "--smoother") => &["none"],
+                (true, "--s3") => &["released"],
                 (true, _) => &["1"],
                 (false, _) => &[],
             };
@@ -392,6 +394,8 @@ mod tests {
                     ("attn", _) => ("=vmean".into(), "vmean".into()),
                     ("protocol", _) => ("=paper".into(), "paper".into()),
                     ("product", _) => ("=fixed-order".into(), "fixed-order".into()),
+                    ("positions" | "smoother", _) => ("=none".into(), "none".into()),
+                    ("s3", _) => ("=released".into(), "released".into()),
                     ("init", _) => ("=/w.safetensors".into(), "/w.safetensors".into()),
                     (_, toml::Value::Boolean(false)) => (String::new(), true.into()),
                     (_, toml::Value::Integer(count)) => {

@@ -30,7 +30,7 @@ impl Config {
         if self.weight_decay != usual.weight_decay {
             words.push(format!("weight decay {:?}", self.weight_decay));
         }
-        if ![Smoother::Auto, Smoother::of(&self.attn)].contains(&self.smoother) {
+        if self.smoother() != Smoother::of(&self.attn) {
             let smoother = match self.smoother {
                 Smoother::Fourier => "with the Fourier smoother",
                 _ => "without a smoother",

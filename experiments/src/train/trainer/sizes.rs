@@ -31,7 +31,7 @@ impl Sizes {
             pad: config.pad,
             embedding_std: config.embedding_std,
             places: config.positions.of_model(),
-            smoother: (config.smoother == Smoother::Fourier).then(|| config.s3.of_model()),
+            smoother: (config.smoother() == Smoother::Fourier).then(|| config.s3.of_model()),
             ..ModelConfig::new(
                 encoding.vocabulary,
                 config.position_rows(),
