@@ -12,7 +12,7 @@
 //! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
-//!    [`bigbird`], [`reformer`], [`nystrom`];
+//!    [`bigbird`], [`reformer`], [`nystrom`], [`s3`];
 //! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
 //!    iteration `pseudo_inverse` serves nystrom and skyformer;
 //! 7. [`suite`], the checks of every entry.
@@ -29,6 +29,7 @@ pub mod nystrom;
 pub mod performer;
 pub mod pseudo_inverse;
 pub mod reformer;
+pub mod s3;
 pub mod skein;
 pub mod skyformer;
 pub mod softmax;
@@ -64,6 +65,9 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         skein::entry_one_nonorm(),
         skyformer::entry(),
         kernelized::entry(),
+        s3::entry(),
+        s3::entry_rows(),
+        s3::entry_columns(),
     ]
 }
 

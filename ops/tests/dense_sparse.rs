@@ -1,0 +1,422 @@
+//! S3Attention, LM-Infinite, Spexphormer and its estimator against the plainest loops, written from their formulas and
+//! not from the kernels: lengths, budgets, gaps between positions, ties and settings that the reference cases do not
+//! hold.
+
+use std::collections::BTreeMap;
+
+use engine::check::{Checked, check, normal};
+use engine::{Draw, Draws, Seed, Stream, Tape, Tensor, Var};
+use ops::attention::s3::S3;
+use ops::attention::{Attention, Inputs, LayerShape, Options, Place, find};
+use ops::dropout::Dropout;
+
+use crate::plain::*;
+
+/// Columns of a head.
+const P: usize = 5;
+/// Shorter than every budget, ragged, and around the kernel's tiles: stretches of 32 rows, tiles of 256, 512 keys.
+const LENGTHS: [usize; 8] = [1, 2, 3, 17, 64, 129, 257, 600];
+const BUDGETS: [usize; 4] = [1, 6, 40, 2000];
+
+/// One method on one example.
+struct Setting<'a> {
+    method: &'a dyn Attention<f64>,
+    /// q, k, v.
+    x: [Tensor<f64>; 3],
+    positions: Vec<u32>,
+    padded_length: usize,
+    parameters: Vec<(&'static str, Tensor<f64>)>,
+    /// Draws that are not left to chance.
+    given: BTreeMap<String, Draw>,
+    stream: Stream,
+    training: bool,
+}
+
+/// What came of it.
+struct Run {
+    output: Tensor<f64>,
+    draws: BTreeMap<String, Draw>,
+}
+
+impl Run {
+    fn indices(&self, what: &str, h: usize) -> Vec<usize> {
+        match &self.draws[&Place::default().draw(what, h)] {
+            Draw::Indices(indices) => indices.iter().map(|&i| i as usize).collect(),
+            Draw::Numbers(_) => panic!("{what} holds numbers"),
+        }
+    }
+
+    fn numbers(&self, what: &str, h: usize) -> Vec<f64> {
+        match &self.draws[&Place::default().draw(what, h)] {
+            Draw::Numbers(numbers) => numbers.clone(),
+            Draw::Indices(_) => panic!("{what} holds indices"),
+        }
+    }
+}
+
+impl<'a> Setting<'a> {
+    /// n tokens in a row, no padding.
+    fn new(method: &'a dyn Attention<f64>, n: usize) -> Setting<'a> {
+        Setting::at(method, (0..n as u32).collect(), n)
+    }
+
+    fn at(
+        method: &'a dyn Attention<f64>,
+        positions: Vec<u32>,
+        padded_length: usize,
+    ) -> Setting<'a> {
+        let n = positions.len();
+        let stream = Seed(53).stream("sparse").at(n);
+        let shape = LayerShape {
+            positions: padded_length,
+            heads: HEADS,
+            head_width: P,
+        };
+        Setting {
+            method,
+            x: ["q", "k", "v"].map(|name| normal(stream.stream(name), n, HEADS * P)),
+            positions,
+            padded_length,
+            parameters: method.parameters(shape, stream.stream("parameters")),
+            given: BTreeMap::new(),
+            stream,
+            training: false,
+        }
+    }
+
+    /// Parameters that are trained, anywhere but where they start.
+    fn trained_away(mut self) -> Setting<'a> {
+        for (name, value) in &mut self.parameters {
+            if self.method.trains(name) {
+                let moved = normal(self.stream.stream(name), value.rows(), value.cols());
+                *value = Tensor::from_fn(value.rows(), value.cols(), |i, j| {
+                    0.5 + 0.5 * moved.row(i)[j]
+                });
+            }
+        }
+        self
+    }
+
+    fn parameter(&self, name: &str) -> &[f64] {
+        let found = self.parameters.iter().find(|(own, _)| *own == name);
+        found.unwrap().1.data()
+    }
+
+    fn forward<'t>(&self, x: &[Var<'t, f64>], own: &[Var<'t, f64>], draws: &Draws) -> Var<'t, f64> {
+        self.method.forward(&Inputs {
+            q: Some(&x[0]),
+            k: Some(&x[1]),
+            v: &x[2],
+            heads: HEADS,
+            positions: &self.positions,
+            padded_length: self.padded_length,
+            parameters: own,
+            draws,
+            place: Place::default(),
+            dropout: self.training.then(|| self.stream.stream("dropout")),
+        })
+    }
+
+    fn run(&self) -> Run {
+        let tape = Tape::forward_only();
+        let x = self.x.each_ref().map(|x| tape.leaf("input", x.clone()));
+        let own = self
+            .parameters
+            .iter()
+            .map(|(name, value)| tape.leaf(name, value.clone()));
+        let own: Vec<_> = own.collect();
+        let draws = Draws::replay(self.stream.stream("draws"), self.given.clone());
+        let output = self.forward(&x, &own, &draws).into_value();
+        Run {
+            output,
+            draws: draws.recorded(),
+        }
+    }
+
+    /// The gradients of q, k, v and of all parameters that are trained, against differences, at frozen draws.
+    fn check(&self) -> Vec<Checked> {
+        let frozen = self.run().draws;
+        let mut inputs: Vec<_> = ["q", "k", "v"]
+            .into_iter()
+            .zip(self.x.iter().cloned())
+            .collect();
+        let trained = self
+            .parameters
+            .iter()
+            .filter(|(name, _)| self.method.trains(name));
+        inputs.extend(trained.cloned());
+        check("method", self.stream, &inputs, |tape, x| {
+            let mut trained = x[3..].iter().cloned();
+            let own = self
+                .parameters
+                .iter()
+                .map(|(name, value)| match self.method.trains(name) {
+                    true => trained.next().unwrap(),
+                    false => tape.leaf(name, value.clone()),
+                });
+            let own: Vec<_> = own.collect();
+            let draws = Draws::replay(self.stream.stream("draws"), frozen.clone());
+            self.forward(&x[..3], &own, &draws)
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// q, k, v of one head.
+    fn head(&self, h: usize) -> [Rows; 3] {
+        heads(&self.x, h)
+    }
+
+    /// Softmax attention.
+    fn exact(&self) -> [Rows; HEADS] {
+        [0, 1].map(|h| {
+            let [q, k, v] = self.head(h);
+            q.iter().map(|q| mix(&probabilities(q, &k), &v)).collect()
+        })
+    }
+}
+
+fn build(name: &str, features: usize) -> Box<dyn Attention<f64>> {
+    find::<f64>(name).unwrap().method(&Options {
+        features,
+        dropout: 0.25,
+        ..Options::default()
+    })
+}
+
+/// n positions with gaps: single ones, runs, and a gap before the first; and a length above them.
+fn gaps(n: usize) -> (Vec<u32>, usize) {
+    let position = |i: usize| 3 + i + i / 4 + 9 * (i / 11);
+    let positions = (0..n).map(|i| position(i) as u32).collect();
+    (positions, position(n) + 3)
+}
+
+fn norms(checked: &[Checked]) -> BTreeMap<&str, f64> {
+    checked
+        .iter()
+        .map(|input| (input.input.as_str(), input.norm))
+        .collect()
+}
+
+/// Layer norm of rows over the columns of both heads.
+fn normalised(rows: &[Rows; HEADS], gain: &[f64], bias: &[f64]) -> [Rows; HEADS] {
+    let all = |i: usize| {
+        rows.iter()
+            .flat_map(|head| head[i].clone())
+            .collect::<Vec<f64>>()
+    };
+    let normal = |i: usize| {
+        let row = all(i);
+        let mean = row.iter().sum::<f64>() / row.len() as f64;
+        let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / row.len() as f64;
+        let x = row.iter().map(|x| (x - mean) / (variance + 1e-5).sqrt());
+        let x = x
+            .zip(gain)
+            .zip(bias)
+            .map(|((x, gain), bias)| x * gain + bias);
+        x.collect::<Vec<f64>>()
+    };
+    [0, 1].map(|h| {
+        (0..rows[0].len())
+            .map(|i| normal(i)[h * P..(h + 1) * P].to_vec())
+            .collect()
+    })
+}
+
+/// Both parts of S3, masks of dropout on their probabilities.
+fn s3(setting: &Setting<'_>, method: &S3, tokens: &[usize], channels: &[usize]) -> [Rows; HEADS] {
+    let mask = |h: usize, row: usize, probabilities: &mut [f64], columns: bool| {
+        if setting.training {
+            let stream = setting.stream.stream("dropout");
+            let stream = if columns {
+                stream.stream("channels")
+            } else {
+                stream
+            };
+            Dropout::new(method.dropout, stream.at(h).key()).apply(row, 0, probabilities);
+        }
+    };
+    let rows = || {
+        [0, 1].map(|h| {
+            let [q, k, v] = setting.head(h);
+            let [k, v] = [k, v].map(|x| -> Rows { tokens.iter().map(|&j| x[j].clone()).collect() });
+            let row = |(i, q): (usize, &Vec<f64>)| {
+                let mut p = probabilities(q, &k);
+                mask(h, i, &mut p, false);
+                mix(&p, &v)
+            };
+            q.iter().enumerate().map(row).collect::<Rows>()
+        })
+    };
+    let columns = || {
+        [0, 1].map(|h| {
+            let [q, k, v] = setting.head(h);
+            let n = q.len();
+            let of_channel = |c: usize| {
+                let logit =
+                    |&s: &usize| (0..n).map(|i| q[i][c] * k[i][s]).sum::<f64>() / (n as f64).sqrt();
+                let mut p = softmax(&channels.iter().map(logit).collect::<Vec<f64>>());
+                mask(h, c, &mut p, true);
+                p
+            };
+            let by_channel: Rows = (0..P).map(of_channel).collect();
+            let entry = |i: usize, c: usize| {
+                channels
+                    .iter()
+                    .zip(&by_channel[c])
+                    .map(|(&s, p)| p * v[i][s])
+                    .sum()
+            };
+            (0..n)
+                .map(|i| (0..P).map(|c| entry(i, c)).collect())
+                .collect::<Rows>()
+        })
+    };
+    let norm = |part: &[Rows; HEADS], gain: &str, bias: &str| {
+        normalised(part, setting.parameter(gain), setting.parameter(bias))
+    };
+    match (method.rows, method.columns) {
+        (true, false) => norm(&rows(), "gain1", "bias1"),
+        (false, true) => norm(&columns(), "gain2", "bias2"),
+        _ => {
+            let (rows, columns) = (
+                norm(&rows(), "gain1", "bias1"),
+                norm(&columns(), "gain2", "bias2"),
+            );
+            let half = |h: usize, i: usize, c: usize| (rows[h][i][c] + columns[h][i][c]) / 2.0;
+            [0, 1].map(|h| {
+                (0..rows[0].len())
+                    .map(|i| (0..P).map(|c| half(h, i, c)).collect())
+                    .collect()
+            })
+        }
+    }
+}
+
+fn s3_parts() -> impl Iterator<Item = S3> {
+    let parts = [
+        ("s3", true, true),
+        ("s3-rows", true, false),
+        ("s3-columns", false, true),
+    ];
+    parts.into_iter().flat_map(|(name, rows, columns)| {
+        BUDGETS.map(|features| {
+            let method = S3 {
+                features,
+                rows,
+                columns,
+                dropout: 0.25,
+            };
+            // The registered one is this one.
+            let (registered, same) = (build(name, features), Setting::new(&method, 20));
+            let setting = Setting::new(&*registered, 20);
+            assert_eq!(
+                setting.run().output.data(),
+                same.run().output.data(),
+                "{name}"
+            );
+            method
+        })
+    })
+}
+
+#[test]
+fn s3_equals_its_two_parts() {
+    for method in s3_parts() {
+        for n in LENGTHS {
+            let (positions, length) = gaps(n);
+            for setting in [
+                Setting::new(&method, n),
+                Setting::at(&method, positions, length),
+            ] {
+                for training in [false, true] {
+                    let mut setting = Setting {
+                        training,
+                        ..Setting::at(&method, setting.positions.clone(), length)
+                    };
+                    setting = setting.trained_away();
+                    let run = setting.run();
+                    let what = format!("{method:?}, n = {n} of {length}, training: {training}");
+                    // The first of the layer's order that the example has.
+                    let order = |name: &str| setting.parameter(name).iter().map(|&t| t as u32);
+                    let present = |t: u32| setting.positions.iter().position(|&s| s == t);
+                    let [mut tokens, mut channels] = [Vec::new(), Vec::new()];
+                    if method.rows {
+                        tokens = order("order")
+                            .filter_map(present)
+                            .take(method.features)
+                            .collect();
+                        assert_eq!(run.indices("rows", 0), tokens, "{what}");
+                        assert_eq!(tokens.len(), method.features.min(n), "{what}");
+                    }
+                    if method.columns {
+                        channels = order("channel_order")
+                            .map(|c| c as usize)
+                            .take(method.features)
+                            .collect();
+                        assert_eq!(run.indices("channels", 0), channels, "{what}");
+                        assert_eq!(channels.len(), method.features.min(P), "{what}");
+                    }
+                    assert_close(
+                        &run.output,
+                        &s3(&setting, &method, &tokens, &channels),
+                        &what,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn s3_of_all_tokens_is_half_the_layer_norm_of_softmax_attention() {
+    for n in LENGTHS {
+        let method = build("s3", n);
+        let mut setting = Setting::new(&*method, n);
+        for (name, value) in &mut setting.parameters {
+            if ["gain2", "bias2"].contains(name) {
+                *value = Tensor::zeros(1, HEADS * P);
+            }
+        }
+        let (ones, zeros) = ([0.5; HEADS * P], [0.0; HEADS * P]);
+        let want = normalised(&setting.exact(), &ones, &zeros);
+        assert_close(&setting.run().output, &want, &format!("s3, n = {n}"));
+    }
+}
+
+#[test]
+fn s3_has_right_gradients_and_none_of_its_orders() {
+    for method in s3_parts() {
+        for n in [1, 2, 15, 75] {
+            let (positions, length) = gaps(n);
+            let setting = Setting {
+                training: true,
+                ..Setting::at(&method, positions, length).trained_away()
+            };
+            let checked = setting.check();
+            let norms = norms(&checked);
+            assert!(!norms.contains_key("order") && !norms.contains_key("channel_order"));
+            assert!(
+                norms
+                    .iter()
+                    .filter(|(name, _)| name.len() > 1)
+                    .all(|(_, &norm)| norm > 1e-3)
+            );
+        }
+    }
+}
+
+#[test]
+fn s3_keeps_its_tokens_and_channels_whatever_the_example() {
+    let method = build("s3", 3);
+    let [one, other] = [1, 2].map(|at| {
+        let setting = Setting::new(&*method, 30);
+        Setting {
+            stream: setting.stream.at(at),
+            ..setting
+        }
+        .run()
+    });
+    assert_eq!(one.indices("rows", 0), other.indices("rows", 0));
+    assert_eq!(one.indices("channels", 0), other.indices("channels", 0));
+    assert_eq!(one.draws.len(), 2, "one choice for both heads");
+}
