@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use engine::check::{Checked, check, normal};
 use engine::{Draw, Draws, Seed, Stream, Tape, Tensor, Var};
+use ops::attention::lm_infinite::LmInfinite;
 use ops::attention::s3::S3;
 use ops::attention::{Attention, Inputs, LayerShape, Options, Place, find};
 use ops::dropout::Dropout;
@@ -195,6 +196,173 @@ fn norms(checked: &[Checked]) -> BTreeMap<&str, f64> {
         .iter()
         .map(|input| (input.input.as_str(), input.norm))
         .collect()
+}
+
+/// R_t x.
+fn turned(t: f64, x: &[f64]) -> Vec<f64> {
+    let half = x.len() / 2;
+    let mut y = x.to_vec();
+    for c in 0..half {
+        let angle = t * 10000f64.powf(-(c as f64) / half as f64);
+        y[c] = angle.cos() * x[c] - angle.sin() * x[half + c];
+        y[half + c] = angle.sin() * x[c] + angle.cos() * x[half + c];
+    }
+    y
+}
+
+/// Every pair by itself: seen or not, at its own distance or at the ceiling.
+fn lm_infinite(method: &LmInfinite, setting: &Setting<'_>) -> [Rows; HEADS] {
+    let t = |i: usize| f64::from(setting.positions[i]);
+    let (w, d) = (method.window as f64, method.ceiling as f64);
+    [0, 1].map(|h| {
+        let [q, k, v] = setting.head(h);
+        let n = q.len();
+        let row = |i: usize| {
+            let logit = |j: usize| {
+                let distance = t(j) - t(i);
+                if distance.abs() >= w && j >= method.globals {
+                    return f64::NEG_INFINITY;
+                }
+                let angle = if method.rotary {
+                    distance.clamp(-d, d)
+                } else {
+                    0.0
+                };
+                dot(&q[i], &turned(angle, &k[j])) / (P as f64).sqrt()
+            };
+            let logits: Vec<f64> = (0..n).map(logit).collect();
+            mix(&softmax(&logits), &v)
+        };
+        (0..n).map(row).collect()
+    })
+}
+
+/// Window, first tokens, ceiling: as registered, more first tokens than the window holds, none, far too many of both.
+const WINDOWS: [(usize, usize, usize); 8] = [
+    (1, 10, 1),
+    (3, 10, 3),
+    (20, 10, 20),
+    (20, 10, 19),
+    (40, 0, 40),
+    (7, 300, 6),
+    (300, 400, 300),
+    (1_000_000, 10, 1_000_000),
+];
+
+fn windows() -> impl Iterator<Item = LmInfinite> {
+    WINDOWS.into_iter().flat_map(|(window, globals, ceiling)| {
+        [true, false].map(|rotary| LmInfinite {
+            window,
+            globals,
+            ceiling,
+            rotary,
+        })
+    })
+}
+
+#[test]
+fn lm_infinite_equals_its_pairs() {
+    for method in windows() {
+        for n in LENGTHS {
+            let (positions, length) = gaps(n);
+            for setting in [
+                Setting::new(&method, n),
+                Setting::at(&method, positions, length),
+            ] {
+                let what = format!("{method:?}, n = {n} of {}", setting.padded_length);
+                assert_close(
+                    &setting.run().output,
+                    &lm_infinite(&method, &setting),
+                    &what,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn registered_windows_are_half_the_budget() {
+    for (name, rotary) in [("lm-infinite", true), ("lambda-mask", false)] {
+        for d in [1, 2, 16, 129] {
+            let window = (d / 2).max(1);
+            let method = LmInfinite {
+                window,
+                globals: 10,
+                ceiling: window,
+                rotary,
+            };
+            let (registered, same) = (build(name, d), Setting::new(&method, 150));
+            let setting = Setting::new(&*registered, 150);
+            assert_eq!(
+                setting.run().output.data(),
+                same.run().output.data(),
+                "{name}, {d}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_window_of_everything_is_softmax_attention() {
+    for n in LENGTHS {
+        let [rotary, plain] = [true, false].map(|rotary| LmInfinite {
+            window: n,
+            globals: 10,
+            ceiling: n,
+            rotary,
+        });
+        let setting = Setting::new(&plain, n);
+        assert_close(
+            &setting.run().output,
+            &setting.exact(),
+            &format!("lambda-mask, n = {n}"),
+        );
+
+        let setting = Setting::new(&rotary, n);
+        let want = [0, 1].map(|h| {
+            let [q, k, v] = setting.head(h);
+            let turn = |x: Rows| -> Rows { (0..n).map(|t| turned(t as f64, &x[t])).collect() };
+            let (q, k) = (turn(q), turn(k));
+            q.iter().map(|q| mix(&probabilities(q, &k), &v)).collect()
+        });
+        assert_close(
+            &setting.run().output,
+            &want,
+            &format!("lm-infinite, n = {n}"),
+        );
+    }
+}
+
+#[test]
+fn lm_infinite_has_right_gradients_with_gaps_and_on_both_sides_of_the_window() {
+    for method in windows() {
+        for n in [1, 2, 15, 75] {
+            let (positions, length) = gaps(n);
+            Setting::at(&method, positions, length).check();
+        }
+    }
+}
+
+#[test]
+fn queries_of_zero_see_the_mean_of_what_they_see() {
+    let n = 90;
+    for method in windows() {
+        let mut setting = Setting::new(&method, n);
+        setting.x[0] = Tensor::zeros(n, HEADS * P);
+        let want = [0, 1].map(|h| {
+            let [_, _, v] = setting.head(h);
+            let row = |i: usize| {
+                let sees = |j: usize| i.abs_diff(j) < method.window || j < method.globals;
+                let count = (0..n).filter(|&j| sees(j)).count() as f64;
+                let weights: Vec<f64> = (0..n)
+                    .map(|j| if sees(j) { 1.0 / count } else { 0.0 })
+                    .collect();
+                mix(&weights, &v)
+            };
+            (0..n).map(row).collect()
+        });
+        assert_close(&setting.run().output, &want, &format!("{method:?}"));
+    }
 }
 
 /// Layer norm of rows over the columns of both heads.

@@ -12,7 +12,7 @@
 //! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
-//!    [`bigbird`], [`reformer`], [`nystrom`], [`s3`];
+//!    [`bigbird`], [`reformer`], [`nystrom`], [`s3`], [`lm_infinite`];
 //! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
 //!    iteration `pseudo_inverse` serves nystrom and skyformer;
 //! 7. [`suite`], the checks of every entry.
@@ -24,6 +24,7 @@ pub mod informer;
 pub mod kernelized;
 pub mod linformer;
 pub mod linformer_jlt;
+pub mod lm_infinite;
 pub mod method;
 pub mod nystrom;
 pub mod performer;
@@ -68,6 +69,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         s3::entry(),
         s3::entry_rows(),
         s3::entry_columns(),
+        lm_infinite::entry(),
+        lm_infinite::entry_mask(),
     ]
 }
 
