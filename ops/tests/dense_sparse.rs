@@ -8,6 +8,8 @@ use engine::check::{Checked, check, normal};
 use engine::{Draw, Draws, Seed, Stream, Tape, Tensor, Var};
 use ops::attention::lm_infinite::LmInfinite;
 use ops::attention::s3::S3;
+use ops::attention::spex_estimator::SpexEstimator;
+use ops::attention::spexphormer::Spexphormer;
 use ops::attention::{Attention, Inputs, LayerShape, Options, Place, find};
 use ops::dropout::Dropout;
 
@@ -587,4 +589,294 @@ fn s3_keeps_its_tokens_and_channels_whatever_the_example() {
     assert_eq!(one.indices("rows", 0), other.indices("rows", 0));
     assert_eq!(one.indices("channels", 0), other.indices("channels", 0));
     assert_eq!(one.draws.len(), 2, "one choice for both heads");
+}
+
+/// The candidates of row i, rising.
+fn candidates(i: usize, n: usize, w: usize, permutations: &[usize]) -> Vec<usize> {
+    let joined = |j: usize| permutations.chunks(n).any(|to| to[i] == j || to[j] == i);
+    (0..n)
+        .filter(|&j| i.abs_diff(j) <= w || joined(j))
+        .collect()
+}
+
+#[test]
+fn spexphormer_samples_its_candidates_and_attends_to_the_sample() {
+    for features in BUDGETS {
+        let method = build("spexphormer", features);
+        for n in LENGTHS {
+            let setting = Setting::new(&*method, n);
+            let run = setting.run();
+            let what = format!("spexphormer n = {n}, d = {features}");
+            let (w, e) = (features / 4, (features / 8).max(1));
+            let k = (features / 4).max(2).min(n);
+            let permutations = run.indices("permutations", 0);
+            assert_eq!(permutations.len(), e * n, "{what}");
+            for to in permutations.chunks(n) {
+                let mut sorted = to.to_vec();
+                sorted.sort_unstable();
+                assert!(sorted.into_iter().eq(0..n), "{what}");
+            }
+            let projection = run.numbers("projection", 0);
+            assert_eq!(projection.len(), P * P, "{what}"); // p' = 8 at most p
+            let project =
+                |x: &Vec<f64>| -> Vec<f64> { projection.chunks(P).map(|a| dot(a, x)).collect() };
+
+            let want = [0, 1].map(|h| {
+                let [q, k_rows, v] = setting.head(h);
+                let [a, b] = [&q, &k_rows].map(|x| x.iter().map(project).collect::<Rows>());
+                let neighbours = run.indices("neighbours", h);
+                assert_eq!(neighbours.len(), n * k, "{what}");
+                let mut noted = run.numbers("probabilities", h).into_iter();
+                (0..n)
+                    .map(|i| {
+                        let candidates = candidates(i, n, w, &permutations);
+                        let logits = candidates
+                            .iter()
+                            .map(|&j| dot(&a[i], &b[j]) / (P as f64).sqrt());
+                        let law = softmax(&logits.collect::<Vec<f64>>());
+                        let off = law.iter().map(|p| (p - noted.next().unwrap()).abs());
+                        assert!(off.fold(0.0, f64::max) < 1e-13, "{what}, row {i}");
+
+                        let mut sample = neighbours[i * k..(i + 1) * k].to_vec();
+                        sample.sort_unstable();
+                        sample.dedup();
+                        assert_eq!(sample.len(), k.min(candidates.len()), "{what}, row {i}");
+                        assert!(
+                            sample.iter().all(|j| candidates.contains(j)),
+                            "{what}, row {i}"
+                        );
+                        let logits = sample
+                            .iter()
+                            .map(|&j| dot(&q[i], &k_rows[j]) / (P as f64).sqrt());
+                        let values: Rows = sample.iter().map(|&j| v[j].clone()).collect();
+                        mix(&softmax(&logits.collect::<Vec<f64>>()), &values)
+                    })
+                    .collect()
+            });
+            assert_close(&run.output, &want, &what);
+        }
+    }
+}
+
+/// Neighbours of one row are drawn by its probabilities: its single one follows them.
+#[test]
+fn a_single_neighbour_follows_the_estimate() {
+    let n = 12;
+    let method = Spexphormer {
+        window: 2,
+        permutations: 1,
+        neighbours: 1,
+        width: 3,
+    };
+    let mut setting = Setting::new(&method, n);
+    let first = setting.run();
+    for name in ["permutations", "projection"] {
+        let name = Place::default().draw(name, 0);
+        setting
+            .given
+            .insert(name.clone(), first.draws[&name].clone());
+    }
+    let permutations = first.indices("permutations", 0);
+    let candidates = candidates(5, n, 2, &permutations);
+    let before: usize = (0..5)
+        .map(|i| self::candidates(i, n, 2, &permutations).len())
+        .sum();
+    let law = &first.numbers("probabilities", 0)[before..before + candidates.len()];
+    let draws = 4000;
+    let mut counts = vec![0.0; candidates.len()];
+    for at in 0..draws {
+        setting.stream = setting.stream.at(at);
+        let drawn = setting.run().indices("neighbours", 0)[5];
+        counts[candidates.iter().position(|&j| j == drawn).unwrap()] += 1.0;
+    }
+    for (count, p) in counts.iter().zip(law) {
+        let (expected, error) = (
+            f64::from(draws as u32) * p,
+            (f64::from(draws as u32) * p * (1.0 - p)).sqrt(),
+        );
+        assert!(
+            (count - expected).abs() < 4.0 * error,
+            "{counts:?}, {law:?}"
+        );
+    }
+}
+
+#[test]
+fn spexphormer_with_all_keys_is_softmax_attention() {
+    for n in LENGTHS {
+        let method = Spexphormer {
+            window: n,
+            permutations: 1,
+            neighbours: n + 7,
+            width: 8,
+        };
+        let setting = Setting::new(&method, n);
+        assert_close(
+            &setting.run().output,
+            &setting.exact(),
+            &format!("spexphormer n = {n}"),
+        );
+    }
+}
+
+#[test]
+fn given_neighbours_are_a_set_in_any_order() {
+    let (n, k) = (9, 4);
+    let method = build("spexphormer", 8);
+    let mut setting = Setting::new(&*method, n);
+    // The same key again, and again not next to it.
+    let rows: Vec<u32> = (0..n as u32)
+        .flat_map(|i| [i, (i + 3) % 9, i, (i + 1) % 9])
+        .collect();
+    assert_eq!(rows.len(), n * k);
+    for h in 0..HEADS {
+        let name = Place::default().draw("neighbours", h);
+        setting.given.insert(name, Draw::Indices(rows.clone()));
+    }
+    let want = [0, 1].map(|h| {
+        let [q, k, v] = setting.head(h);
+        let row = |i: usize| {
+            let set = [i, (i + 3) % 9, (i + 1) % 9];
+            let [k, v] = [&k, &v].map(|x| -> Rows { set.iter().map(|&j| x[j].clone()).collect() });
+            mix(&probabilities(&q[i], &k), &v)
+        };
+        (0..n).map(row).collect()
+    });
+    assert_close(&setting.run().output, &want, "given neighbours");
+    setting.check();
+}
+
+#[test]
+fn spexphormer_has_right_gradients() {
+    for (n, features) in [(1, 8), (2, 8), (15, 1), (40, 20), (40, 400)] {
+        let method = build("spexphormer", features);
+        Setting::new(&*method, n).check();
+    }
+}
+
+/// Every edge by itself.
+fn spex_estimator(
+    setting: &Setting<'_>,
+    method: &SpexEstimator,
+    permutations: &[usize],
+) -> [Rows; HEADS] {
+    let (scale, bias) = (
+        setting.parameter("edge_scale"),
+        setting.parameter("edge_bias"),
+    );
+    let length = setting.parameter("v_scale")[0];
+    [0, 1].map(|h| {
+        let [q, k, v] = setting.head(h);
+        let n = q.len();
+        let row = |i: usize| {
+            let mut edges = vec![(i, 2)];
+            for j in (0..n).filter(|&j| j != i && i.abs_diff(j) <= method.window) {
+                edges.push((j, 0));
+            }
+            for to in permutations.chunks(n) {
+                edges.push((to[i], 1));
+                edges.push((to.iter().position(|&j| j == i).unwrap(), 1));
+            }
+            let (mut sum, mut weights) = (vec![0.0; P], 1e-6);
+            for (j, t) in edges {
+                let l = dot(&q[i], &k[j]) / (P as f64).sqrt();
+                let e = ((l * scale[t] + bias[t]) / method.temperature)
+                    .clamp(-8.0, 8.0)
+                    .exp();
+                let size = dot(&v[j], &v[j]).sqrt();
+                weights += e;
+                for (sum, v) in sum.iter_mut().zip(&v[j]) {
+                    *sum += if size > 0.0 {
+                        e * length * v / size
+                    } else {
+                        0.0
+                    };
+                }
+            }
+            sum.iter().map(|sum| sum / weights).collect()
+        };
+        (0..n).map(row).collect()
+    })
+}
+
+#[test]
+fn spex_estimator_equals_its_edges() {
+    for features in [1, 6, 40, 400] {
+        for (temperature, n) in [1.0, 0.1]
+            .into_iter()
+            .flat_map(|cold| LENGTHS.map(|n| (cold, n)))
+        {
+            let method = SpexEstimator {
+                window: features / 4,
+                permutations: (features / 8).max(1),
+                temperature,
+            };
+            for setting in [
+                Setting::new(&method, n),
+                Setting::new(&method, n).trained_away(),
+            ] {
+                let run = setting.run();
+                let permutations = run.indices("permutations", 0);
+                assert_eq!(permutations.len(), method.permutations * n);
+                let want = spex_estimator(&setting, &method, &permutations);
+                assert_close(&run.output, &want, &format!("{method:?}, n = {n}"));
+            }
+            let registered = build("spex-estimator", features);
+            let [one, other] = [&*registered as &dyn Attention<f64>, &method]
+                .map(|method| Setting::new(method, n).run());
+            let same = one.output.data() == other.output.data();
+            assert_eq!(same, temperature == 1.0);
+        }
+    }
+}
+
+#[test]
+fn spex_estimator_has_right_gradients() {
+    for n in [1, 2, 15, 40] {
+        let method = build("spex-estimator", 16);
+        let setting = Setting::new(&*method, n).trained_away();
+        let checked = setting.check();
+        let norms = norms(&checked);
+        assert!(
+            n == 1 || norms.values().all(|&norm| norm > 1e-3),
+            "{norms:?}"
+        );
+    }
+}
+
+/// Exponents of ±17.9, ±10.7 and ±3.6, so that no difference reaches over a clamp.
+#[test]
+fn spex_estimator_has_right_gradients_where_exponents_are_clamped() {
+    let method = SpexEstimator {
+        window: 3,
+        permutations: 2,
+        temperature: 0.5,
+    };
+    let mut setting = Setting::new(&method, 40);
+    for x in &mut setting.x[..2] {
+        *x = Tensor::from_fn(40, HEADS * P, |i, j| 2.0 * x.row(i)[j].signum());
+    }
+    let checked = setting.check();
+    assert!(norms(&checked).values().all(|&norm| norm > 1e-3));
+}
+
+#[test]
+fn values_of_zero_have_no_direction_and_no_gradient() {
+    let n = 20;
+    let method = build("spex-estimator", 16);
+    let mut setting = Setting::new(&*method, n);
+    setting.x[2] = Tensor::zeros(n, HEADS * P);
+    assert!(setting.run().output.data().iter().all(|&y| y == 0.0));
+    let tape = Tape::new();
+    let x = setting.x.each_ref().map(|x| tape.leaf("input", x.clone()));
+    let own = setting
+        .parameters
+        .iter()
+        .map(|(name, value)| tape.leaf(name, value.clone()));
+    let own: Vec<_> = own.collect();
+    let y = setting.forward(&x, &own, &Draws::live(setting.stream));
+    let gradients = tape.backward_from(&y, normal(setting.stream.stream("dy"), n, HEADS * P));
+    for leaf in x.iter().chain(&own) {
+        assert!(gradients.of(leaf).data().iter().all(|&d| d == 0.0));
+    }
 }

@@ -13,13 +13,15 @@
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
 //!    [`bigbird`], [`reformer`], [`nystrom`], [`s3`], [`lm_infinite`];
-//! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
+//! 6. keys of its own for every row: [`spexphormer`], [`spex_estimator`] (on `graph`);
+//! 7. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
 //!    iteration `pseudo_inverse` serves nystrom and skyformer;
-//! 7. [`suite`], the checks of every entry.
+//! 8. [`suite`], the checks of every entry.
 
 pub mod attend;
 pub mod bigbird;
 pub mod gaussian;
+mod graph;
 pub mod informer;
 pub mod kernelized;
 pub mod linformer;
@@ -34,6 +36,8 @@ pub mod s3;
 pub mod skein;
 pub mod skyformer;
 pub mod softmax;
+pub mod spex_estimator;
+pub mod spexphormer;
 pub mod suite;
 pub mod vmean;
 
@@ -71,6 +75,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         s3::entry_columns(),
         lm_infinite::entry(),
         lm_infinite::entry_mask(),
+        spexphormer::entry(),
+        spex_estimator::entry(),
     ]
 }
 

@@ -4,6 +4,7 @@ use super::case::Case;
 use crate::machine::memory::lacking;
 use engine::Real;
 use ops::attention::lm_infinite::LmInfinite;
+use ops::attention::spex_estimator::SpexEstimator;
 use ops::attention::{Attention, Options, find};
 
 /// A method under which a case is run.
@@ -91,6 +92,12 @@ fn of_settings<T: Real>(case: &Case<'_>) -> Result<Option<Box<dyn Attention<T>>>
                 rotary: case.setting("rotary")?,
             }))
         }
+        "spex_estimator" => Some(Box::new(SpexEstimator {
+            window: case.setting("window")?,
+            // As many as are given.
+            permutations: 0,
+            temperature: case.setting("temperature")?,
+        })),
         _ => None,
     })
 }
