@@ -3,6 +3,7 @@
 mod dense;
 mod dense_projected;
 mod dense_random;
+mod dense_sparse;
 mod elementary;
 mod far_from_zero;
 mod plain;

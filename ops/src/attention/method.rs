@@ -192,7 +192,7 @@ pub trait Attention<T: Real>: Send + Sync {
 pub struct Options {
     /// d >= 1: samples, landmarks, projected rows or random features.
     pub features: usize,
-    /// The rate of dropout on attention probabilities, from 0 to below 1: for softmax, and for
+    /// The rate of dropout on attention probabilities, from 0 to below 1: for softmax and s3, and for
     /// kernelized as it was released.
     pub dropout: f64,
     /// Follow the released code where it differs from the method within one example (protocol `paper`).
