@@ -6,15 +6,15 @@
 //!
 //! ```text
 //! u_j = mean of the columns of segment j (n, r)     U = rFFT(u on the ring)
-//! M = irFFT(P),   P_fh = L_fh U_(f, h mod r)        y = the rows of M at the positions (n, H)
+//! M = irFFT(P),   P_fh = L_fh U_fj, j = ⌊h / s⌋     y = the rows of M at the positions (n, H)
 //! ```
 //!
 //! Backwards, with G = rFFT(dy on the ring) and * the conjugate: the transform is linear, and the adjoint of a filter is
 //! the filter of the conjugate:
 //!
 //! ```text
-//! dL_fh = (c_f / N) U*_(f, h mod r) G_fh            c = 1 where f = 0 or N / 2, else 2
-//! du = irFFT(sum over h ≡ j mod r of L*_fh G_fh), at the positions        dx = du / s in every column of its segment
+//! dL_fh = (c_f / N) U*_fj G_fh                      c = 1 where f = 0 or N / 2, else 2
+//! du_j = irFFT(sum over the segment of L*_fh G_fh), at the positions      dx = du / s in every column of its segment
 //! ```
 //!
 //! c_f counts that a row of the half spectrum stands for two of the whole one. At f = 0 and N / 2 a spectrum of real
@@ -91,9 +91,11 @@ fn node<'t, T: Real>(x: &Var<'t, T>, [re, im]: [&Var<'t, T>; 2], on: &OnRing<'_>
     }
     let u = ring.spectrum(&u); // (N / 2 + 1, r)
     let [mut of_re, mut of_im] = [0; 2].map(|_| Tensor::stale(ring.frequencies(), columns));
+    let mut repeated = [0; 2].map(|_| vec![T::ZERO; columns]); // a row of U for the columns of the segments
     for f in 0..ring.frequencies() {
         let l = [re, im].map(|l| l.value().row(f));
-        let u = [0, 1].map(|part: usize| u[part].row(f));
+        repeat(&u, f, &mut repeated);
+        let u = repeated.each_ref().map(|u| &u[..]);
         filter(l, u, of_re.row_mut(f), of_im.row_mut(f));
         if ring.is_real(f) {
             of_im.row_mut(f).fill(T::ZERO);
@@ -113,18 +115,25 @@ fn node<'t, T: Real>(x: &Var<'t, T>, [re, im]: [&Var<'t, T>; 2], on: &OnRing<'_>
         let g = ring.spectrum(&dm); // (N / 2 + 1, H)
         let [mut dre, mut dim] = [0; 2].map(|_| Tensor::stale(ring.frequencies(), columns));
         let mut du: Spectrum<T> = [0; 2].map(|_| Tensor::zeros(ring.frequencies(), r));
+        let mut repeated = [0; 2].map(|_| vec![T::ZERO; columns]);
         for f in 0..ring.frequencies() {
             let g = [0, 1].map(|part: usize| g[part].row(f));
             let weight = if ring.is_real(f) { 1.0 } else { 2.0 } / ring.places() as f64;
-            let of_u = [0, 1].map(|part: usize| u[part].row(f));
-            filter_gradient(g, of_u, T::of(weight), dre.row_mut(f), dim.row_mut(f));
+            repeat(&u, f, &mut repeated);
+            let of_u = repeated.each_ref().map(|u| &u[..]);
+            unfilter(of_u, g, T::of(weight), dre.row_mut(f), dim.row_mut(f));
             let of_l = [0, 1].map(|part: usize| l[part].row(f));
-            let [du_re, du_im] = &mut du;
-            filtered_gradient(g, of_l, du_re.row_mut(f), du_im.row_mut(f));
+            let [through_re, through_im] = &mut repeated;
+            unfilter(of_l, g, T::ONE, through_re, through_im);
+            for (through, du) in repeated.iter().zip(&mut du) {
+                for (segment, du) in through.chunks_exact(columns / r).zip(du.row_mut(f)) {
+                    *du = lanes::sum(segment);
+                }
+            }
             if ring.is_real(f) {
                 dim.row_mut(f).fill(T::ZERO);
                 // What L*'s imaginary part would add to the real one is 0: there G is real.
-                du_im.row_mut(f).fill(T::ZERO);
+                du[1].row_mut(f).fill(T::ZERO);
             }
         }
         let du = at(&ring.signal(&du), &positions); // (n, r)
@@ -155,43 +164,33 @@ fn means<T: Real>(x: &[T], means: &mut [T]) {
     }
 }
 
+/// Row f of the spectrum of the segments, for every column of a segment.
+fn repeat<T: Real>(u: &Spectrum<T>, f: usize, repeated: &mut [Vec<T>; 2]) {
+    for (u, repeated) in u.iter().zip(repeated) {
+        let u = u.row(f);
+        let size = repeated.len() / u.len();
+        for (segment, &u) in repeated.chunks_exact_mut(size).zip(u) {
+            segment.fill(u);
+        }
+    }
+}
+
 lanes! {
-    /// P = L U, a row of a spectrum: real and imaginary parts; U is repeated.
+    /// P = L U, a row of a spectrum: real and imaginary parts.
     fn filter<T>(l: [&[T]; 2], u: [&[T]; 2], re: &mut [T], im: &mut [T]) {
-        let r = u[0].len();
-        let rows = l[0].chunks_exact(r).zip(l[1].chunks_exact(r));
-        let out = re.chunks_exact_mut(r).zip(im.chunks_exact_mut(r));
-        for ((lr, li), (re, im)) in rows.zip(out) {
-            for j in 0..r {
-                re[j] = lr[j].mul_add(u[0][j], -(li[j] * u[1][j]));
-                im[j] = lr[j].mul_add(u[1][j], li[j] * u[0][j]);
-            }
+        let ([lr, li], [ur, ui]) = (l, u);
+        for (h, (re, im)) in re.iter_mut().zip(im).enumerate() {
+            *re = lr[h].mul_add(ur[h], -(li[h] * ui[h]));
+            *im = lr[h].mul_add(ui[h], li[h] * ur[h]);
         }
     }
 
-    /// dL = weight U* G.
-    fn filter_gradient<T>(g: [&[T]; 2], u: [&[T]; 2], weight: T, dre: &mut [T], dim: &mut [T]) {
-        let r = u[0].len();
-        let rows = g[0].chunks_exact(r).zip(g[1].chunks_exact(r));
-        let out = dre.chunks_exact_mut(r).zip(dim.chunks_exact_mut(r));
-        for ((gr, gi), (dre, dim)) in rows.zip(out) {
-            for j in 0..r {
-                dre[j] = weight * u[0][j].mul_add(gr[j], u[1][j] * gi[j]);
-                dim[j] = weight * u[0][j].mul_add(gi[j], -(u[1][j] * gr[j]));
-            }
-        }
-    }
-
-    /// dU += the sum over the repetitions of L* G.
-    fn filtered_gradient<T>(g: [&[T]; 2], l: [&[T]; 2], dre: &mut [T], dim: &mut [T]) {
-        let r = dre.len();
-        let of_g = g[0].chunks_exact(r).zip(g[1].chunks_exact(r));
-        let of_l = l[0].chunks_exact(r).zip(l[1].chunks_exact(r));
-        for ((gr, gi), (lr, li)) in of_g.zip(of_l) {
-            for j in 0..r {
-                dre[j] += lr[j].mul_add(gr[j], li[j] * gi[j]);
-                dim[j] += lr[j].mul_add(gi[j], -(li[j] * gr[j]));
-            }
+    /// weight X* G, a row: the gradient of one factor of a filter from the other one.
+    fn unfilter<T>(x: [&[T]; 2], g: [&[T]; 2], weight: T, re: &mut [T], im: &mut [T]) {
+        let ([xr, xi], [gr, gi]) = (x, g);
+        for (h, (re, im)) in re.iter_mut().zip(im).enumerate() {
+            *re = weight * xr[h].mul_add(gr[h], xi[h] * gi[h]);
+            *im = weight * xr[h].mul_add(gi[h], -(xi[h] * gr[h]));
         }
     }
 }
@@ -266,10 +265,10 @@ mod tests {
             segments: 2,
         };
         let y = fourier_filter(&x, [&re, &im], &on);
-        assert_eq!(y.value().data(), [2.0, 30.0, 6.0, 60.0]);
+        assert_eq!(y.value().data(), [2.0, 4.0, 45.0, 60.0]);
         let gradients = tape.backward_from(&y, Tensor::filled(1, 4, 1.0));
-        assert_eq!(gradients.of(&x).data(), [2.0, 2.0, 3.0, 3.0]);
-        assert_eq!(gradients.of(&re).data(), [2.0, 15.0, 2.0, 15.0]);
+        assert_eq!(gradients.of(&x).data(), [1.5, 1.5, 3.5, 3.5]);
+        assert_eq!(gradients.of(&re).data(), [2.0, 2.0, 15.0, 15.0]);
         assert_eq!(gradients.of(&im).data(), [0.0; 4]);
     }
 
