@@ -71,6 +71,14 @@ pub(crate) enum Turn {
 }
 
 impl Turn {
+    /// The other way.
+    pub(crate) fn inverse(self) -> Turn {
+        match self {
+            Turn::Forth => Turn::Back,
+            Turn::Back => Turn::Forth,
+        }
+    }
+
     /// What sines are multiplied by.
     fn sign<T: Real>(self) -> T {
         match self {
@@ -85,44 +93,44 @@ impl<T: Real> Angles<T> {
     pub(crate) fn new(last: u32, p: usize) -> Self {
         let far = last as usize / NEAR + 1;
         Angles {
-            near: angles((0..NEAR).map(|b| b as f64), p),
-            far: angles((0..far).map(|a| (NEAR * a) as f64), p),
+            near: angles(0..NEAR, p),
+            far: angles((0..far).map(|a| NEAR * a), p),
         }
     }
 
     /// Row i of one head becomes R_t x_i, t its position.
     pub(crate) fn turn(&self, turn: Turn, positions: &[u32], mut x: MatMut<'_, T>) {
         for (i, &t) in positions.iter().enumerate() {
-            self.turn_row(turn, t, x.row(i));
-        }
-    }
-
-    /// x becomes R_t x.
-    pub(crate) fn turn_row(&self, turn: Turn, t: u32, x: &mut [T]) {
-        let t = t as usize;
-        for angles in [self.near.row(t % NEAR), self.far.row(t / NEAR)] {
-            rotate(turn.sign(), angles, x);
+            let t = t as usize;
+            for angles in [self.near.row(t % NEAR), self.far.row(t / NEAR)] {
+                rotate(turn, angles, x.row(i));
+            }
         }
     }
 }
 
-/// For every t a row of cosines, then sines, for heads of p columns.
-fn angles<T: Real>(times: impl ExactSizeIterator<Item = f64>, p: usize) -> Tensor<T> {
+/// For each of `times` a row of cosines, then sines, for heads of p columns.
+pub(crate) fn angles<T: Real>(times: impl ExactSizeIterator<Item = usize>, p: usize) -> Tensor<T> {
     let half = p / 2;
     let mut table = Tensor::stale(times.len(), 2 * half);
     for (row, t) in times.enumerate() {
         let (cosines, sines) = table.row_mut(row).split_at_mut(half);
         for (c, (cosine, sine)) in cosines.iter_mut().zip(sines).enumerate() {
-            let angle = t * libm::pow(10000.0, -(c as f64) / half as f64);
+            let angle = t as f64 * libm::pow(10000.0, -(c as f64) / half as f64);
             (*cosine, *sine) = (T::of(libm::cos(angle)), T::of(libm::sin(angle)));
         }
     }
     table
 }
 
+/// x becomes R x, or the turn back, by a row of angles.
+pub(crate) fn rotate<T: Real>(turn: Turn, angles: &[T], x: &mut [T]) {
+    rotate_by(turn.sign(), angles, x);
+}
+
 lanes! {
-    /// x becomes R x by a row of angles, sines times `sign`.
-    fn rotate<T>(sign: T, angles: &[T], x: &mut [T]) {
+    /// Sines times `sign`.
+    fn rotate_by<T>(sign: T, angles: &[T], x: &mut [T]) {
         let half = angles.len() / 2;
         let (cosines, sines) = angles.split_at(half);
         let (low, high) = x.split_at_mut(half);
@@ -160,7 +168,7 @@ mod tests {
         let tape = Tape::<f64>::forward_only();
         let x = Tensor::from_slice(1, 5, &[1.0, 2.0, 3.0, 4.0, 5.0]);
         let y = rotary(&tape.leaf("x", x), 1, &[130]);
-        let (t, slow) = (130f64, 130.0 * 0.01);
+        let (t, slow) = (130f64, 130f64 * 0.01);
         let want = [
             t.cos() - 3.0 * t.sin(),
             2.0 * slow.cos() - 4.0 * slow.sin(),

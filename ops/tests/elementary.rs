@@ -85,7 +85,7 @@ fn examples<T: Real>(n: usize, c: usize) -> Vec<Example<T>> {
                 let on = OnRing {
                     places,
                     positions: &(0..n as u32).collect::<Vec<_>>(),
-                    segments: if c % 4 == 0 { c / 4 } else { c },
+                    segments: if c.is_multiple_of(4) { c / 4 } else { c },
                 };
                 ops::fourier_filter(&x[0], [&x[1], &x[2]], &on)
             },

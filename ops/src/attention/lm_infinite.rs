@@ -7,7 +7,7 @@
 //! ```
 //!
 //! (the shape of a Λ), and with R_t, which turns the columns c and c + ⌊p/2⌋ by the angle t 10000^(-c / ⌊p/2⌋) (rotary
-//! position embedding, Su et al. 2021; an odd last column stays), the logit is
+//! positions, [`mod@crate::rotary`]), the logit is
 //!
 //! ```text
 //! s_ij = q_iᵀ R(t_j - t_i) k_j / √p           in the window
@@ -48,12 +48,11 @@ use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
 use crate::gather::{gathered, scatter_add_rows};
+use crate::rotary::{Angles, Turn, angles, rotate};
 
 /// Rows of a stretch: as many as the window reaches to one side, so that of the keys of the stretch a row sees two
 /// thirds; no fewer than repay packing the keys for a product, no more than a tile of the kernel.
 const STRETCH: Range<usize> = 32..256;
-/// R_t = R_(64 a) R_b for t = 64 a + b: two short tables of angles in place of one as long as the positions.
-const TURNS: usize = 64;
 
 /// A window and the first tokens.
 #[derive(Clone, Copy, Debug)]
@@ -137,98 +136,23 @@ impl LmInfinite {
     }
 }
 
-/// The angles of R_t: for every t a row of cosines, then sines.
+/// The angles of R_t for the positions of an example, and for t = D.
 struct Rotary<T: Real> {
-    /// t = 0 .. 63.
-    near: Tensor<T>,
-    /// t = 0, 64, 128, ...
-    far: Tensor<T>,
-    /// t = D.
+    positions: Angles<T>,
     ceiling: Tensor<T>,
 }
 
-/// Which way.
-#[derive(Clone, Copy)]
-enum Turn {
-    /// R.
-    Forth,
-    /// Rᵀ, which is R of the opposite angle.
-    Back,
-}
-
-impl Turn {
-    fn inverse(self) -> Turn {
-        match self {
-            Turn::Forth => Turn::Back,
-            Turn::Back => Turn::Forth,
-        }
-    }
-
-    /// What sines are multiplied by.
-    fn sign<T: Real>(self) -> T {
-        match self {
-            Turn::Forth => T::ONE,
-            Turn::Back => -T::ONE,
-        }
-    }
-}
-
-/// A row for each of `times`, for heads of p columns.
-fn angles<T: Real>(times: impl ExactSizeIterator<Item = usize>, p: usize) -> Tensor<T> {
-    let half = p / 2;
-    let mut table = Tensor::stale(times.len(), 2 * half);
-    for (row, t) in times.enumerate() {
-        let (cosines, sines) = table.row_mut(row).split_at_mut(half);
-        for (c, (cosine, sine)) in cosines.iter_mut().zip(sines).enumerate() {
-            let angle = t as f64 * libm::pow(10000.0, -(c as f64) / half as f64);
-            (*cosine, *sine) = (T::of(libm::cos(angle)), T::of(libm::sin(angle)));
-        }
-    }
-    table
-}
-
 impl<T: Real> Rotary<T> {
-    /// For positions up to `last`.
-    fn new(last: u32, ceiling: usize, p: usize) -> Rotary<T> {
-        Rotary {
-            near: angles(0..TURNS, p),
-            far: angles((0..last as usize / TURNS + 1).map(|a| TURNS * a), p),
-            ceiling: angles([ceiling].into_iter(), p),
-        }
-    }
-
-    /// Row i of x becomes R_t x_i, t its position.
-    fn turn(&self, turn: Turn, positions: &[u32], mut x: MatMut<'_, T>) {
-        for (i, &t) in positions.iter().enumerate() {
-            let t = t as usize;
-            let [near, far] = [self.near.row(t % TURNS), self.far.row(t / TURNS)];
-            rotate(turn.sign(), near, x.row(i));
-            rotate(turn.sign(), far, x.row(i));
-        }
-    }
-
     /// The rows of first tokens are turned by D; those behind, from row `ahead` on, the other way.
     fn turn_first(&self, turn: Turn, ahead: usize, mut x: MatMut<'_, T>) {
         for i in 0..x.rows() {
             let turn = if i < ahead { turn } else { turn.inverse() };
-            rotate(turn.sign(), self.ceiling.row(0), x.row(i));
+            rotate(turn, self.ceiling.row(0), x.row(i));
         }
     }
 }
 
 lanes! {
-    /// One row x becomes R x by its angles, sines times `sign`.
-    fn rotate<T>(sign: T, angles: &[T], x: &mut [T]) {
-        let half = angles.len() / 2;
-        let (cosines, sines) = angles.split_at(half);
-        let (low, high) = x.split_at_mut(half);
-        for (((low, high), &cosine), &sine) in low.iter_mut().zip(high).zip(cosines).zip(sines) {
-            let (a, b, sine) = (*low, *high, sign * sine);
-            *low = cosine * a - sine * b;
-            *high = sine * a + cosine * b;
-        }
-    }
-
     /// y and lse of one part become those of it and another.
     fn join<T>(other: &Tensor<T>, other_lse: &[T], y: MatMut<'_, T>, lse: &mut [T]) {
         let mut y = y;
@@ -263,7 +187,8 @@ struct Layer<T: Real> {
 impl<T: Real> Layer<T> {
     fn turn(&self, turn: Turn, tokens: &Range<usize>, x: MatMut<'_, T>) {
         if let Some(rotary) = &self.rotary {
-            rotary.turn(turn, &self.positions[tokens.clone()], x);
+            let positions = &self.positions[tokens.clone()];
+            rotary.positions.turn(turn, positions, x);
         }
     }
 
@@ -392,13 +317,21 @@ impl<T: Real> Layer<T> {
 }
 
 impl<T: Real> Attention<T> for LmInfinite {
+    fn rotates(&self) -> bool {
+        self.rotary
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
         let heads: Vec<_> = (0..x.heads).map(|h| x.head(h)).collect();
         let (n, width) = v.shape();
         let last = x.positions[n - 1];
-        let rotary = || Rotary::new(last, self.ceiling, heads[0].len());
+        let p = heads[0].len();
+        let rotary = || Rotary {
+            positions: Angles::new(last, p),
+            ceiling: angles([self.ceiling].into_iter(), p),
+        };
         let layer = Layer {
             positions: x.positions.to_vec(),
             rotary: self.rotary.then(rotary),
