@@ -12,7 +12,7 @@
 //! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
-//!    [`bigbird`], [`reformer`], [`nystrom`];
+//!    [`bigbird`], [`reformer`], [`nystrom`], [`hyper`];
 //! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
 //!    iteration `pseudo_inverse` serves nystrom and skyformer;
 //! 7. [`suite`], the checks of every entry.
@@ -20,6 +20,7 @@
 pub mod attend;
 pub mod bigbird;
 pub mod gaussian;
+pub mod hyper;
 pub mod informer;
 pub mod kernelized;
 pub mod linformer;
@@ -64,6 +65,9 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         skein::entry_one_nonorm(),
         skyformer::entry(),
         kernelized::entry(),
+        hyper::entry(),
+        hyper::entry_kdeformer(),
+        hyper::entry_pilots(),
     ]
 }
 
