@@ -1,10 +1,12 @@
-//! HyperAttention, KDEformer and their hybrid against the plainest loops, written from their definitions: lengths,
-//! budgets and ties that the reference cases do not hold, and the limits in which they are softmax attention.
+//! HyperAttention, KDEformer, their hybrid and fast multipole attention against the plainest loops, written from their
+//! definitions: lengths, budgets, ties, padding and gaps that the reference cases do not hold, and the limits in which
+//! they are softmax attention.
 
 use std::collections::BTreeMap;
 
 use engine::check::{check, normal};
 use engine::{Draw, Draws, Seed, Stream, Tape, Tensor, Var};
+use ops::attention::fma::{Fma, Pool};
 use ops::attention::hyper::{Hyper, Sampler};
 use ops::attention::{Attention, Inputs, LayerShape, Options, Place, find};
 
@@ -315,8 +317,194 @@ fn one_block_is_exact_and_many_samples_come_near() {
     }
 }
 
+// Fast multipole attention.
+
+/// What row i sees: keys, values, and what is added to their logits.
+struct Seen {
+    k: Rows,
+    v: Rows,
+    bias: Vec<f64>,
+}
+
+/// `own` are wk, wv, bk, bv.
+fn seen(fma: &Fma, i: usize, [_, k, v]: &[Rows; 3], own: &[Rows]) -> Seen {
+    let (n, m, s) = (k.len(), fma.block, fma.summaries);
+    let near: Vec<usize> = (0..n).filter(|j| (i / m).abs_diff(j / m) <= 1).collect();
+    let mut times = vec![0; n];
+    near.iter().for_each(|&j| times[j] += 1);
+    let of = |x: &Rows| -> Rows { near.iter().map(|&j| x[j].clone()).collect() };
+    let mut seen = Seen {
+        k: of(k),
+        v: of(v),
+        bias: vec![0.0; near.len()],
+    };
+    let (mut first_w, mut first_b, mut w) = (0, 0, m);
+    while n.div_ceil(w) >= 3 {
+        let a = i / w;
+        for g in (0..n.div_ceil(w)).filter(|g| a.abs_diff(*g) >= 2 && (a / 2).abs_diff(g / 2) <= 1)
+        {
+            let group: Vec<usize> = (g * w..n.min((g + 1) * w)).collect();
+            group.iter().for_each(|&t| times[t] += 1);
+            for r in 0..s {
+                let run: Vec<usize> = match fma.pool {
+                    Pool::Learned => group.clone(),
+                    Pool::Average => {
+                        let in_run = |t: &&usize| (**t - g * w) / (w / s) == r;
+                        group.iter().filter(in_run).copied().collect()
+                    }
+                };
+                if run.is_empty() {
+                    continue;
+                }
+                let sum = |x: &Rows, which: usize| -> Vec<f64> {
+                    let column = |c: usize| match fma.pool {
+                        Pool::Average => {
+                            run.iter().map(|&t| x[t][c]).sum::<f64>() / run.len() as f64
+                        }
+                        Pool::Learned => {
+                            let weight = |t: usize| own[which][first_w + r * w + t - g * w][c];
+                            let sum: f64 = run.iter().map(|&t| weight(t) * x[t][c]).sum();
+                            sum + own[which + 2][first_b + r][c]
+                        }
+                    };
+                    (0..P).map(column).collect()
+                };
+                seen.k.push(sum(k, 0));
+                seen.v.push(sum(v, 1));
+                let size = match fma.pool {
+                    Pool::Learned => run.len() as f64 / s as f64,
+                    Pool::Average => run.len() as f64,
+                };
+                seen.bias
+                    .push(if fma.scale_by_size { size.ln() } else { 0.0 });
+            }
+        }
+        (first_w, first_b, w) = (first_w + s * w, first_b + s, 2 * w);
+    }
+    assert!(times.iter().all(|&times| times == 1), "every token once");
+    seen
+}
+
+fn fma(method: &Fma, x: &[Tensor<f64>; 3], own: &[Rows]) -> [Rows; HEADS] {
+    [0, 1].map(|h| {
+        let x = heads(x, h);
+        let row = |i: usize| {
+            let seen = seen(method, i, &x, own);
+            let logit = |(k, bias): (&Vec<f64>, &f64)| dot(&x[0][i], k) / (P as f64).sqrt() + bias;
+            let logits: Vec<f64> = seen.k.iter().zip(&seen.bias).map(logit).collect();
+            mix(&softmax(&logits), &seen.v)
+        };
+        (0..x[0].len()).map(row).collect()
+    })
+}
+
+/// Blocks and summaries.
+const SIZES: [(usize, usize); 7] = [(1, 1), (2, 1), (3, 3), (4, 4), (8, 4), (10, 2), (500, 4)];
+
 #[test]
-fn gradients_with_ties_are_right() {
+fn fma_equals_its_levels() {
+    for pool in [Pool::Learned, Pool::Average] {
+        for n in LENGTHS {
+            for ((block, summaries), scale_by_size) in SIZES
+                .into_iter()
+                .flat_map(|size| [(size, false), (size, true)])
+            {
+                let method = Fma {
+                    block,
+                    summaries,
+                    pool,
+                    scale_by_size,
+                };
+                let stream = Seed(55).stream("fma").at(n);
+                let setting = Setting::new(&method, example(stream, n), stream);
+                let own: Vec<Rows> = setting.parameters().iter().map(|(_, x)| rows(x)).collect();
+                let want = fma(&method, &setting.x, &own);
+                assert_close(&setting.run().0, &want, &format!("{method:?}, n = {n}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn fma_is_exact_for_two_blocks_or_single_tokens() {
+    for n in [1usize, 2, 9, 15, 16] {
+        for (block, summaries, pool) in [
+            (n.div_ceil(2), 1, Pool::Learned),
+            (n.div_ceil(2), 1, Pool::Average),
+            (n.div_ceil(4), n.div_ceil(4), Pool::Average),
+        ] {
+            let method = Fma {
+                block,
+                summaries,
+                pool,
+                scale_by_size: true,
+            };
+            let stream = Seed(56).stream("limit").at(n);
+            let setting = Setting::new(&method, example(stream, n), stream);
+            let what = format!("{method:?}, n = {n}");
+            assert_close(&setting.run().0, &exact(&setting.x), &what);
+        }
+    }
+}
+
+/// Groups are of tokens, wherever they stand; the parameters are those of the padded length.
+#[test]
+fn a_short_example_with_gaps_uses_the_first_levels() {
+    let (n, padded) = (21, 100);
+    for pool in [Pool::Learned, Pool::Average] {
+        let method = Fma {
+            block: 4,
+            summaries: 2,
+            pool,
+            scale_by_size: true,
+        };
+        let stream = Seed(57).stream("short");
+        let mut setting = Setting::new(&method, example(stream, n), stream);
+        setting.padded_length = padded;
+        setting.positions = (0..n as u32).map(|i| 4 * i + i % 3).collect();
+        let own: Vec<Rows> = setting.parameters().iter().map(|(_, x)| rows(x)).collect();
+        let want = fma(&method, &setting.x, &own);
+        assert_close(&setting.run().0, &want, &format!("{method:?}"));
+
+        let norms = setting.check("fma");
+        assert!(norms.iter().all(|&norm| norm > 1e-3), "{norms:?}");
+        if pool == Pool::Average {
+            assert!(own.is_empty() && norms.len() == 3);
+            continue;
+        }
+        // Widths 4, 8, 16 and 32 for 100 positions, of which 21 tokens use 4 and 8: of one summary 12 of 60 rows.
+        assert_eq!(
+            own.iter().map(Vec::len).collect::<Vec<_>>(),
+            [120, 120, 8, 8]
+        );
+        let tape = Tape::new();
+        let own = setting.parameters().into_iter().map(|(_, value)| value);
+        let x = setting.x.iter().cloned().chain(own);
+        let x: Vec<_> = x.map(|x| tape.leaf("input", x)).collect();
+        let y = setting.forward(&x, &Draws::live(stream));
+        let gradients = tape.backward_from(&y, y.value().clone());
+        for (parameter, used) in x[3..].iter().zip([24, 24, 4, 4]) {
+            let gradient = rows(&gradients.of(parameter));
+            let zero = |row: &Vec<f64>| row.iter().all(|&g| g == 0.0);
+            assert!(!gradient[..used].iter().any(zero) && gradient[used..].iter().all(zero));
+        }
+    }
+}
+
+#[test]
+fn gradients_of_scaled_summaries_and_of_ties_are_right() {
+    for pool in [Pool::Learned, Pool::Average] {
+        for (n, block, summaries) in [(13, 2, 2), (30, 4, 4), (40, 3, 1)] {
+            let method = Fma {
+                block,
+                summaries,
+                pool,
+                scale_by_size: true,
+            };
+            let stream = Seed(58).stream("scaled").at(n);
+            Setting::new(&method, example(stream, n), stream).check("scaled fma");
+        }
+    }
     for (name, sampler) in SAMPLED {
         let method = Hyper {
             block: 4,

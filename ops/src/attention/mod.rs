@@ -12,13 +12,14 @@
 //! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
-//!    [`bigbird`], [`reformer`], [`nystrom`], [`hyper`];
+//!    [`bigbird`], [`reformer`], [`nystrom`], [`fma`], [`hyper`];
 //! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
 //!    iteration `pseudo_inverse` serves nystrom and skyformer;
 //! 7. [`suite`], the checks of every entry.
 
 pub mod attend;
 pub mod bigbird;
+pub mod fma;
 pub mod gaussian;
 pub mod hyper;
 pub mod informer;
@@ -65,6 +66,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         skein::entry_one_nonorm(),
         skyformer::entry(),
         kernelized::entry(),
+        fma::entry(),
+        fma::entry_average(),
         hyper::entry(),
         hyper::entry_kdeformer(),
         hyper::entry_pilots(),
