@@ -510,7 +510,7 @@ impl<T: Real> Saved<T> {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "fma",
-        about: "blocks of d/4 and their neighbours; learned sums of far groups, larger with the distance",
+        about: "near blocks of d/4 exactly, far groups by learned sums",
         cites: "Kang, Tran, De Sterck 2023 (Fast Multipole Attention)",
         laws: LAWS,
         time: "n d p + n p log n",
@@ -523,7 +523,7 @@ pub fn entry<T: Real>() -> Entry<T> {
 pub fn entry_average<T: Real>() -> Entry<T> {
     Entry {
         name: "fma-average",
-        about: "fma with means in place of the learned sums",
+        about: "fma with means in place of learned sums",
         laws: Laws {
             // A mean of values is one of them weighted; a learned sum is not.
             rows_sum_to_one: true,

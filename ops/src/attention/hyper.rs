@@ -279,7 +279,7 @@ fn sorted(buckets: &[u32], n: usize) -> Vec<u32> {
         buckets.len()
     );
     let mut rows: Vec<u32> = (0..n as u32).collect();
-    rows.sort_by_key(|&i| place_in_gray_code(buckets[i as usize]));
+    rows.sort_by_cached_key(|&i| place_in_gray_code(buckets[i as usize]));
     rows
 }
 
@@ -417,7 +417,7 @@ const LAWS: Laws = Laws {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "hyper",
-        about: "d/2 keys that hash alike, and a uniform sample of d/2 for the others",
+        about: "d/2 keys that hash alike, d/2 samples for all others",
         cites: "Han et al. 2024 (HyperAttention), Algorithms 1 to 3",
         laws: LAWS,
         time: "n d p",
