@@ -3,6 +3,7 @@
 use super::case::Case;
 use crate::machine::memory::lacking;
 use engine::Real;
+use ops::attention::fma::{Fma, Pool};
 use ops::attention::{Attention, Options, find};
 
 /// A method under which a case is run.
@@ -30,6 +31,10 @@ pub(super) fn methods(case: &Case<'_>) -> Result<Vec<Method>, String> {
         },
         "linformer" => &["linformer", "linformer-fixed"],
         "informer" => &["informer", "informer-mask"],
+        "fma" => match case.text("pool")? {
+            "average" => &["fma-average"],
+            _ => &["fma"],
+        },
         other => &[&other.replace('_', "-")],
     };
     let unread = |name: &str| -> &'static [&'static str] {
@@ -64,9 +69,20 @@ pub(super) fn build<T: Real>(
         "{} with {} features and {n} tokens",
         method.name, options.features
     );
-    match lacking(&what, bytes) {
-        None => Ok(entry.method(&options)),
-        Some(message) => Err(message),
+    if let Some(message) = lacking(&what, bytes) {
+        return Err(message);
+    }
+    // A setting that no features give.
+    let fma = |pool| -> Result<Box<dyn Attention<T>>, String> {
+        Ok(Box::new(Fma {
+            scale_by_size: case.setting_or("scale_by_size", false)?,
+            ..Fma::new(options.features, pool)
+        }))
+    };
+    match method.name.as_str() {
+        "fma" => fma(Pool::Learned),
+        "fma-average" => fma(Pool::Average),
+        _ => Ok(entry.method(&options)),
     }
 }
 
