@@ -12,7 +12,7 @@
 //! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
-//!    [`bigbird`], [`reformer`], [`nystrom`], [`s3`], [`lm_infinite`];
+//!    [`bigbird`], [`reformer`], [`nystrom`], [`s3`], [`lm_infinite`], [`fma`], [`hyper`];
 //! 6. keys of its own for every row: [`spexphormer`], [`spex_estimator`] (on `graph`);
 //! 7. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
 //!    iteration `pseudo_inverse` serves nystrom and skyformer;
@@ -20,8 +20,10 @@
 
 pub mod attend;
 pub mod bigbird;
+pub mod fma;
 pub mod gaussian;
 mod graph;
+pub mod hyper;
 pub mod informer;
 pub mod kernelized;
 pub mod linformer;
@@ -77,6 +79,11 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         lm_infinite::entry_mask(),
         spexphormer::entry(),
         spex_estimator::entry(),
+        fma::entry(),
+        fma::entry_average(),
+        hyper::entry(),
+        hyper::entry_kdeformer(),
+        hyper::entry_pilots(),
     ]
 }
 

@@ -3,6 +3,7 @@
 use super::case::Case;
 use crate::machine::memory::lacking;
 use engine::Real;
+use ops::attention::fma::{Fma, Pool};
 use ops::attention::lm_infinite::LmInfinite;
 use ops::attention::spex_estimator::SpexEstimator;
 use ops::attention::{Attention, Options, find};
@@ -33,6 +34,10 @@ pub(super) fn methods(case: &Case<'_>) -> Result<Vec<Method>, String> {
         "linformer" => &["linformer", "linformer-fixed"],
         "informer" => &["informer", "informer-mask"],
         "lm_infinite" if setting("rotary", "true") == "false" => &["lambda-mask"],
+        "fma" => match case.text("pool")? {
+            "average" => &["fma-average"],
+            _ => &["fma"],
+        },
         other => &[&other.replace('_', "-")],
     };
     let unread = |name: &str| -> &'static [&'static str] {
@@ -68,14 +73,27 @@ pub(super) fn build<T: Real>(
         method.name, options.features
     );
     match lacking(&what, bytes) {
-        None => Ok(of_settings(case)?.unwrap_or_else(|| entry.method(&options))),
+        None => Ok(of_settings(case, &options)?.unwrap_or_else(|| entry.method(&options))),
         Some(message) => Err(message),
     }
 }
 
 /// The methods of which a case says more than a number of features.
-fn of_settings<T: Real>(case: &Case<'_>) -> Result<Option<Box<dyn Attention<T>>>, String> {
+fn of_settings<T: Real>(
+    case: &Case<'_>,
+    options: &Options,
+) -> Result<Option<Box<dyn Attention<T>>>, String> {
     Ok(match case.text("attn")? {
+        "fma" => {
+            let pool = match case.text("pool")? {
+                "average" => Pool::Average,
+                _ => Pool::Learned,
+            };
+            Some(Box::new(Fma {
+                scale_by_size: case.setting_or("scale_by_size", false)?,
+                ..Fma::new(options.features, pool)
+            }))
+        }
         "lm_infinite" => {
             let [window, globals, ceiling] =
                 ["window", "globals", "ceiling"].map(|name| case.setting(name));

@@ -51,7 +51,13 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
 
     let variables: Vec<Var<'_, T>> = leaves.iter().map(|(_, leaf)| leaf.clone()).collect();
     let reads = attention.reads();
-    let replay = Draws::replay(Seed(0).stream("not in the case"), draws.clone());
+    let given = (0..heads).flat_map(|h| {
+        let place = move |what: &str| Place::default().draw(what, h);
+        draws
+            .iter()
+            .map(move |(what, draw)| (place(what), draw.clone()))
+    });
+    let replay = Draws::replay(Seed(0).stream("not in the case"), given.collect());
     let out = attention.forward(&Inputs {
         q: reads.queries.then_some(&variables[0]),
         k: reads.keys.then_some(&variables[1]),
@@ -65,7 +71,8 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
         dropout: None,
     });
     let recorded = replay.recorded();
-    if let Some(name) = draws.keys().find(|name| !recorded.contains_key(*name)) {
+    let mut names = draws.keys().map(|what| Place::default().draw(what, 0));
+    if let Some(name) = names.find(|name| !recorded.contains_key(name)) {
         return Err(format!("the method never asked for the draw {name}"));
     }
     if out.shape() != (n, width) {
@@ -164,7 +171,7 @@ fn draws<T: Real>(
         let known =
             ["out", "dout", NOTED, POSITIONS].contains(&name) || method.unread.contains(&name);
         if !(known || is_leaf(name) || is_gradient(name)) {
-            draws.insert(Place::default().draw(name, 0), case.draw(name)?);
+            draws.insert(name.to_string(), case.draw(name)?);
         }
     }
     Ok(draws)
