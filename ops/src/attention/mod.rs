@@ -13,12 +13,14 @@
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
 //!    [`bigbird`], [`reformer`], [`nystrom`];
-//! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
-//!    iteration `pseudo_inverse` serves nystrom and skyformer;
-//! 7. [`suite`], the checks of every entry.
+//! 6. kernels of their own: [`kernelized`] and [`skyformer`] (on `gaussian`); the iteration
+//!    `pseudo_inverse` serves nystrom and skyformer;
+//! 7. products of features (on `features`): [`performer`];
+//! 8. [`suite`], the checks of every entry.
 
 pub mod attend;
 pub mod bigbird;
+pub mod features;
 pub mod gaussian;
 pub mod informer;
 pub mod kernelized;
