@@ -1,6 +1,7 @@
 //! The tests of ops but those of memory, as one program (see Cargo.toml).
 
 mod dense;
+mod dense_features;
 mod dense_projected;
 mod dense_random;
 mod elementary;

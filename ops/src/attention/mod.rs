@@ -15,7 +15,8 @@
 //!    [`bigbird`], [`reformer`], [`nystrom`];
 //! 6. kernels of their own: [`kernelized`] and [`skyformer`] (on `gaussian`); the iteration
 //!    `pseudo_inverse` serves nystrom and skyformer;
-//! 7. products of features (on `features`): [`performer`];
+//! 7. products of features (on `features`): [`performer`]; [`kl`] on
+//!    [`kl_gmm`];
 //! 8. [`suite`], the checks of every entry.
 
 pub mod attend;
@@ -24,6 +25,8 @@ pub mod features;
 pub mod gaussian;
 pub mod informer;
 pub mod kernelized;
+pub mod kl;
+pub mod kl_gmm;
 pub mod linformer;
 pub mod linformer_jlt;
 pub mod method;
@@ -66,6 +69,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         skein::entry_one_nonorm(),
         skyformer::entry(),
         kernelized::entry(),
+        kl_gmm::entry(),
+        kl_gmm::entry_rks(),
     ]
 }
 
