@@ -267,9 +267,84 @@ fn kl_gmm_rks_equals_the_loop_over_its_pairs() {
 }
 
 /// W of both kinds of features, from the parameters and the permutation.
+fn fastfood(setting: &Setting, draws: &BTreeMap<String, Draw>, p: usize) -> Rows {
+    let Draw::Indices(permutation) = &draws[&Place::default().draw("permutation", 0)] else {
+        panic!("a permutation is of indices")
+    };
+    let size = permutation.len();
+    let [flip, gauss, scale] = ["flip", "gauss", "scale"].map(|name| setting.rows(name).remove(0));
+    let sign = |i: usize, j: usize| {
+        if (i & j).count_ones().is_multiple_of(2) {
+            1.0
+        } else {
+            -1.0
+        }
+    };
+    let hadamard = |x: &[f64]| -> Vec<f64> {
+        let entry = |i| (0..size).map(|j| sign(i, j) * x[j]).sum();
+        (0..size).map(entry).collect()
+    };
+    let column = |c: usize| -> Vec<f64> {
+        let unit: Vec<f64> = (0..size)
+            .map(|i| if i == c { flip[i] } else { 0.0 })
+            .collect();
+        let mixed = hadamard(&unit);
+        let permuted: Vec<f64> = (0..size)
+            .map(|i| gauss[i] * mixed[permutation[i] as usize])
+            .collect();
+        let mixed = hadamard(&permuted);
+        (0..size)
+            .map(|i| scale[i] * mixed[i] / (size as f64).sqrt())
+            .collect()
+    };
+    let columns: Rows = (0..p).map(column).collect();
+    (0..size)
+        .map(|i| columns.iter().map(|column| column[i]).collect())
+        .collect()
+}
+
 #[test]
+fn kl_fastfood_equals_the_loop_over_the_matrix_it_stands_for() {
+    for n in LENGTHS {
+        for p in [1, 2, 3, 6, 8] {
+            let what = format!("kl-fastfood, n {n}, p {p}");
+            let mut setting = Setting::new(Kl::fastfood_prf(), "kl-fastfood", n, p);
+            // Further from nothing than the start.
+            for x in setting.parameters.values_mut() {
+                x.data_mut().iter_mut().for_each(|x| *x *= 2.0);
+            }
+            let (output, draws) = setting.run(BTreeMap::new());
+            let w = fastfood(&setting, &draws, p);
+            assert_eq!(w.len(), p.next_power_of_two());
+            let want = weighted(&setting.x, |_, q, k| positive(&w, q, k));
+            assert_close(&output, &want, &format!("{what}, prf"));
+
+            setting.method = Box::new(Kl::fastfood_rks(0.7));
+            let (output, _) = setting.run(draws);
+            let want = weighted(&setting.x, |_, q, k| waves(&w, 1.0, 0.7, q, k));
+            assert_close(&output, &want, &format!("{what}, rks"));
+        }
+    }
+}
+
 /// S = G = B = 1 and the identity for the permutation: W = √P I.
 #[test]
+fn kl_fastfood_of_ones_reads_every_column_for_itself() {
+    let (n, p) = (20, 4);
+    let mut setting = Setting::new(Kl::fastfood_rks(0.5), "ones", n, p);
+    for name in ["flip", "gauss", "scale"] {
+        setting.set(name, 1.0);
+    }
+    let name = Place::default().draw("permutation", 0);
+    let (output, _) = setting.run([(name, Draw::Indices((0..p as u32).collect()))].into());
+    let want = weighted(&setting.x, |_, q, k| {
+        let (q, k) = (scaled(q), scaled(k));
+        let cosines = q.iter().zip(&k).map(|(q, k)| (2.0 * (q - k)).cos());
+        cosines.sum::<f64>() / p as f64 + 0.25
+    });
+    assert_close(&output, &want, "ones");
+}
+
 /// The network on noise, a sample after the other, batch norms by column.
 #[test]
 /// The features of a table's corners, by their definition.
@@ -279,4 +354,5 @@ fn kl_gmm_rks_equals_the_loop_over_its_pairs() {
 fn gradients_over_several_tiles_are_right() {
     Setting::new(Kl::gmm_prf(20), "gradients", 300, 3).check();
     Setting::new(Kl::gmm_rks(20, 0.36), "gradients", 300, 3).check();
+    Setting::new(Kl::fastfood_prf(), "gradients", 300, 6).check();
 }

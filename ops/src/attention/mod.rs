@@ -16,7 +16,7 @@
 //! 6. kernels of their own: [`kernelized`] and [`skyformer`] (on `gaussian`); the iteration
 //!    `pseudo_inverse` serves nystrom and skyformer;
 //! 7. products of features (on `features`): [`performer`]; [`kl`] on
-//!    [`kl_gmm`];
+//!    [`kl_gmm`], [`kl_fastfood`];
 //! 8. [`suite`], the checks of every entry.
 
 pub mod attend;
@@ -26,6 +26,7 @@ pub mod gaussian;
 pub mod informer;
 pub mod kernelized;
 pub mod kl;
+pub mod kl_fastfood;
 pub mod kl_gmm;
 pub mod linformer;
 pub mod linformer_jlt;
@@ -71,6 +72,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         kernelized::entry(),
         kl_gmm::entry(),
         kl_gmm::entry_rks(),
+        kl_fastfood::entry(),
+        kl_fastfood::entry_rks(),
     ]
 }
 
