@@ -346,7 +346,61 @@ fn kl_fastfood_of_ones_reads_every_column_for_itself() {
 }
 
 /// The network on noise, a sample after the other, batch norms by column.
+fn generated(setting: &Setting, mut x: Rows) -> Rows {
+    let linear = |x: &Rows, layer: usize| -> Rows {
+        let w = setting.rows(&format!("w{layer}"));
+        let b = setting.rows(&format!("b{layer}")).remove(0);
+        let row = |x: &Vec<f64>| w.iter().zip(&b).map(|(w, b)| dot(w, x) + b).collect();
+        x.iter().map(row).collect()
+    };
+    for layer in [1, 2] {
+        x = linear(&x, layer);
+        let [gain, shift] =
+            ["gain", "shift"].map(|name| setting.rows(&format!("{name}{layer}")).remove(0));
+        let m = x.len() as f64;
+        for c in 0..gain.len() {
+            let mean = x.iter().map(|row| row[c]).sum::<f64>() / m;
+            let variance = x.iter().map(|row| (row[c] - mean).powi(2)).sum::<f64>() / m;
+            for row in &mut x {
+                let v = gain[c] * (row[c] - mean) / (variance + 1e-5).sqrt() + shift[c];
+                row[c] = v.max(0.01 * v);
+            }
+        }
+    }
+    let tanh = |row: Vec<f64>| row.into_iter().map(f64::tanh).collect();
+    linear(&x, 3).into_iter().map(tanh).collect()
+}
+
 #[test]
+fn kl_generator_equals_the_loop_over_its_samples() {
+    for n in LENGTHS {
+        for (d, p) in [(1, 3), (2, 1), (7, 6), (300, 3)] {
+            let what = format!("kl-generator, n {n}, d {d}, p {p}");
+            for (kind, m) in [("prf", d), ("rks", (d / 2).max(1))] {
+                let mut setting = Setting::new(Kl::generator_prf(d), "kl-generator", n, p);
+                if kind == "rks" {
+                    setting.method = Box::new(Kl::generator_rks(d, 1.0));
+                }
+                // Gains and shifts that are not the start's.
+                for name in ["gain1", "shift1", "gain2", "shift2"] {
+                    let shape = setting.parameters[name].shape();
+                    let x = normal(setting.stream.stream(name), shape.0, shape.1);
+                    setting.parameters.insert(name, x);
+                }
+                let (output, draws) = setting.run(BTreeMap::new());
+                let noise = numbers(&draws, "noise", (p / 2).max(1));
+                assert_eq!(noise.len(), m);
+                let w = generated(&setting, noise);
+                let want = weighted(&setting.x, |_, q, k| match kind {
+                    "prf" => positive(&w, q, k),
+                    _ => waves(&w, 1.0, 1.0, q, k),
+                });
+                assert_close(&output, &want, &format!("{what}, {kind}"));
+            }
+        }
+    }
+}
+
 /// The features of a table's corners, by their definition.
 #[test]
 #[test]
@@ -355,4 +409,5 @@ fn gradients_over_several_tiles_are_right() {
     Setting::new(Kl::gmm_prf(20), "gradients", 300, 3).check();
     Setting::new(Kl::gmm_rks(20, 0.36), "gradients", 300, 3).check();
     Setting::new(Kl::fastfood_prf(), "gradients", 300, 6).check();
+    Setting::new(Kl::generator_rks(40, 1.0), "gradients", 300, 4).check();
 }

@@ -16,7 +16,7 @@
 //! 6. kernels of their own: [`kernelized`] and [`skyformer`] (on `gaussian`); the iteration
 //!    `pseudo_inverse` serves nystrom and skyformer;
 //! 7. products of features (on `features`): [`performer`]; [`kl`] on
-//!    [`kl_gmm`], [`kl_fastfood`];
+//!    [`kl_gmm`], [`kl_fastfood`], [`kl_generator`];
 //! 8. [`suite`], the checks of every entry.
 
 pub mod attend;
@@ -27,6 +27,7 @@ pub mod informer;
 pub mod kernelized;
 pub mod kl;
 pub mod kl_fastfood;
+pub mod kl_generator;
 pub mod kl_gmm;
 pub mod linformer;
 pub mod linformer_jlt;
@@ -74,6 +75,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         kl_gmm::entry_rks(),
         kl_fastfood::entry(),
         kl_fastfood::entry_rks(),
+        kl_generator::entry(),
+        kl_generator::entry_rks(),
     ]
 }
 
