@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use engine::check::{check, normal};
 use engine::{Draw, Draws, Seed, Stream, Tape, Tensor, Var};
 use ops::attention::kl::Kl;
+use ops::attention::race::{Average, Race};
 use ops::attention::{Attention, Inputs, LayerShape, Place};
 
 use crate::plain::*;
@@ -402,12 +403,81 @@ fn kl_generator_equals_the_loop_over_its_samples() {
 }
 
 /// The features of a table's corners, by their definition.
+fn corners(planes: &[Vec<f64>], beta: f64, x: &[f64]) -> Vec<f64> {
+    let y: Vec<f64> = planes.iter().map(|plane| dot(plane, x).tanh()).collect();
+    let logit = |corner: usize| {
+        let signed = |(t, y): (usize, &f64)| if corner >> (3 - t) & 1 == 1 { *y } else { -y };
+        beta * y.iter().enumerate().map(signed).sum::<f64>()
+    };
+    softmax(&(0..16).map(logit).collect::<Vec<_>>())
+}
+
 #[test]
+fn race_equals_the_loop_over_its_corners() {
+    for n in LENGTHS {
+        for (tables, p) in [(1, 3), (3, 1), (5, 6)] {
+            let what = format!("race, n {n}, tables {tables}, p {p}");
+            let average = Average::Sum;
+            let mut setting = Setting::new(Race { tables, average }, "race", n, p);
+            setting.set("log_beta", 0.4);
+            let planes = setting.rows("hyperplanes");
+            assert_eq!(planes.len(), 4 * tables);
+            let features = |x: &[f64]| -> Vec<f64> {
+                planes
+                    .chunks(4)
+                    .flat_map(|table| corners(table, 0.4f64.exp(), x))
+                    .collect()
+            };
+            let want = weighted(&setting.x, |_, q, k| dot(&features(q), &features(k)));
+            assert_close(&setting.run(BTreeMap::new()).0, &want, &what);
+
+            let average = Average::Bucket;
+            setting.method = Box::new(Race { tables, average });
+            let want = [0, 1].map(|h| -> Rows {
+                let [q, k, v] = heads(&setting.x, h);
+                let keys: Rows = k.iter().map(|k| features(k)).collect();
+                let bucket = |r: usize| -> Vec<f64> {
+                    let weights: Vec<f64> = keys.iter().map(|phi| phi[r]).collect();
+                    let sum = weights.iter().sum::<f64>() + 1e-6;
+                    mix(&weights, &v).iter().map(|y| y / sum).collect()
+                };
+                let buckets: Rows = (0..16 * tables).map(bucket).collect();
+                q.iter().map(|q| mix(&features(q), &buckets)).collect()
+            });
+            assert_close(
+                &setting.run(BTreeMap::new()).0,
+                &want,
+                &format!("{what}, bucket"),
+            );
+        }
+    }
+}
+
 #[test]
+fn race_without_planes_is_the_mean_of_the_values() {
+    for (average, rows_sum) in [(Average::Sum, 1.0), (Average::Bucket, 3.0)] {
+        let mut setting = Setting::new(Race { tables: 3, average }, "mean", 40, 3);
+        setting.set("hyperplanes", 0.0);
+        // A bucket holds 40 / 16 keys, and 1e-6.
+        let less = match average {
+            Average::Sum => 1.0,
+            Average::Bucket => 2.5 / (2.5 + 1e-6),
+        };
+        let want = [0, 1].map(|h| {
+            let [q, _, v] = heads(&setting.x, h);
+            vec![mix(&[rows_sum * less / 40.0; 40], &v); q.len()]
+        });
+        assert_close(&setting.run(BTreeMap::new()).0, &want, "no planes");
+    }
+}
+
 #[test]
 fn gradients_over_several_tiles_are_right() {
     Setting::new(Kl::gmm_prf(20), "gradients", 300, 3).check();
     Setting::new(Kl::gmm_rks(20, 0.36), "gradients", 300, 3).check();
     Setting::new(Kl::fastfood_prf(), "gradients", 300, 6).check();
     Setting::new(Kl::generator_rks(40, 1.0), "gradients", 300, 4).check();
+    for average in [Average::Sum, Average::Bucket] {
+        Setting::new(Race { tables: 2, average }, "gradients", 300, 3).check();
+    }
 }

@@ -15,8 +15,8 @@
 //!    [`bigbird`], [`reformer`], [`nystrom`];
 //! 6. kernels of their own: [`kernelized`] and [`skyformer`] (on `gaussian`); the iteration
 //!    `pseudo_inverse` serves nystrom and skyformer;
-//! 7. products of features (on `features`): [`performer`]; [`kl`] on
-//!    [`kl_gmm`], [`kl_fastfood`], [`kl_generator`];
+//! 7. products of features (on `features`): [`performer`]; [`kl`] with its three kinds of
+//!    frequencies, [`kl_gmm`], [`kl_fastfood`], [`kl_generator`]; [`race`];
 //! 8. [`suite`], the checks of every entry.
 
 pub mod attend;
@@ -35,6 +35,7 @@ pub mod method;
 pub mod nystrom;
 pub mod performer;
 pub mod pseudo_inverse;
+pub mod race;
 pub mod reformer;
 pub mod skein;
 pub mod skyformer;
@@ -77,6 +78,8 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         kl_fastfood::entry_rks(),
         kl_generator::entry(),
         kl_generator::entry_rks(),
+        race::entry(),
+        race::entry_bucket(),
     ]
 }
 
