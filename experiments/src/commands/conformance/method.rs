@@ -3,6 +3,7 @@
 use super::case::Case;
 use crate::machine::memory::lacking;
 use engine::Real;
+use ops::attention::kl::{Kl, Map};
 use ops::attention::{Attention, Options, find};
 
 /// A method under which a case is run.
@@ -30,6 +31,11 @@ pub(super) fn methods(case: &Case<'_>) -> Result<Vec<Method>, String> {
         },
         "linformer" => &["linformer", "linformer-fixed"],
         "informer" => &["informer", "informer-mask"],
+        "race" => match setting("average", "sum") {
+            "sum" => &["race"],
+            "bucket" => &["race-bucket"],
+            average => return Err(format!("no race has average={average}")),
+        },
         other => &[&other.replace('_', "-")],
     };
     let unread = |name: &str| -> &'static [&'static str] {
@@ -65,9 +71,24 @@ pub(super) fn build<T: Real>(
         method.name, options.features
     );
     match lacking(&what, bytes) {
-        None => Ok(entry.method(&options)),
+        None => Ok(special(case, method, &options)?.unwrap_or_else(|| entry.method(&options))),
         Some(message) => Err(message),
     }
+}
+
+/// A method with a setting that no option has.
+fn special<T: Real>(
+    case: &Case<'_>,
+    method: &Method,
+    options: &Options,
+) -> Result<Option<Box<dyn Attention<T>>>, String> {
+    let smoothing = case.setting_or("smoothing", Map::SMOOTHING)?;
+    Ok(match method.name.as_str() {
+        "kl-gmm-rks" => Some(Box::new(Kl::gmm_rks(options.features, smoothing))),
+        "kl-fastfood-rks" => Some(Box::new(Kl::fastfood_rks(smoothing))),
+        "kl-generator-rks" => Some(Box::new(Kl::generator_rks(options.features, smoothing))),
+        _ => None,
+    })
 }
 
 /// The options of a case: what `--features` has to be for the sizes of its draws.
