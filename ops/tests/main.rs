@@ -2,6 +2,7 @@
 
 mod dense;
 mod dense_citing_blocks;
+mod dense_features;
 mod dense_projected;
 mod dense_random;
 mod dense_sparse;

@@ -4,6 +4,7 @@ use super::case::Case;
 use crate::machine::memory::lacking;
 use engine::Real;
 use ops::attention::fma::{Fma, Pool};
+use ops::attention::kl::{Kl, Map};
 use ops::attention::lm_infinite::LmInfinite;
 use ops::attention::spex_estimator::SpexEstimator;
 use ops::attention::{Attention, Options, find};
@@ -37,6 +38,11 @@ pub(super) fn methods(case: &Case<'_>) -> Result<Vec<Method>, String> {
         "fma" => match case.text("pool")? {
             "average" => &["fma-average"],
             _ => &["fma"],
+        },
+        "race" => match setting("average", "sum") {
+            "sum" => &["race"],
+            "bucket" => &["race-bucket"],
+            average => return Err(format!("no race has average={average}")),
         },
         other => &[&other.replace('_', "-")],
     };
@@ -83,6 +89,7 @@ fn of_settings<T: Real>(
     case: &Case<'_>,
     options: &Options,
 ) -> Result<Option<Box<dyn Attention<T>>>, String> {
+    let smoothing = case.setting_or("smoothing", Map::SMOOTHING);
     Ok(match case.text("attn")? {
         "fma" => {
             let pool = match case.text("pool")? {
@@ -116,6 +123,9 @@ fn of_settings<T: Real>(
             permutations: 0,
             temperature: case.setting("temperature")?,
         })),
+        "kl_gmm_rks" => Some(Box::new(Kl::gmm_rks(options.features, smoothing?))),
+        "kl_fastfood_rks" => Some(Box::new(Kl::fastfood_rks(smoothing?))),
+        "kl_generator_rks" => Some(Box::new(Kl::generator_rks(options.features, smoothing?))),
         _ => None,
     })
 }
