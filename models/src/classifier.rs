@@ -13,6 +13,7 @@ use crate::config::ModelConfig;
 use crate::document::Document;
 use crate::encoder::{Encoder, Pass};
 use crate::parts::{Initialiser, Linear};
+use crate::smoother;
 
 /// A classifier of documents or of pairs. It holds no number: parameters are bound to every tape anew, so that many
 /// threads use one model.
@@ -53,6 +54,10 @@ impl<T: Real> Model<T> {
             .map(|(_, [rows, cols])| *rows as f64 * *cols as f64)
             .sum();
         let norm = 2.0 * dim;
+        let smoother = config
+            .smoother
+            .map_or(0.0, |form| smoother::numbers(form, positions, dim));
+        let own = own + smoother;
         let layer =
             2.0 * norm + 4.0 * linear(dim, dim) + own + linear(dim, hidden) + linear(hidden, dim);
         let features = match config.documents {
@@ -60,7 +65,11 @@ impl<T: Real> Model<T> {
             _ => 4.0 * dim,
         };
         let head = linear(features, head_hidden) + linear(head_hidden, classes);
-        (vocabulary + positions) * dim + layers * layer + norm + head
+        let places = match config.places.is_table() {
+            true => positions,
+            false => 0.0,
+        };
+        (vocabulary + places) * dim + layers * layer + norm + head
     }
 
     /// A model around an attention method, and its parameters at their start.

@@ -3,6 +3,8 @@
 use ops::Dropout;
 use ops::attention::LayerShape;
 
+use crate::smoother::Form;
+
 /// What the pooled vector of a document is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
@@ -10,6 +12,29 @@ pub enum Pooling {
     Mean,
     /// The number of positions, as if it were padded and the padding zero: short documents get short vectors.
     Padded,
+}
+
+/// How a token knows where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Places {
+    /// By the row of a learned table, which starts as normal numbers.
+    Learned,
+    /// The same, from sines and cosines of the position.
+    Sines,
+    /// The same, from sines and cosines of a pixel's row and column: positions are the pixels of a square picture, row by
+    /// row.
+    Sines2d,
+    /// Without a table: queries and keys are turned by their positions, in every layer ([`mod@ops::rotary`]).
+    Rotary,
+    /// Not at all, but by what the attention makes of positions.
+    None,
+}
+
+impl Places {
+    /// Whether there is a table.
+    pub(crate) fn is_table(self) -> bool {
+        !matches!(self, Places::Rotary | Places::None)
+    }
 }
 
 /// The sizes of a model and what is random in it. A run builds one from its own settings.
@@ -42,9 +67,10 @@ pub struct ModelConfig {
     pub pad: bool,
     /// Standard deviation of the embedding tables at the start.
     pub embedding_std: f64,
-    /// Whether the position table starts as sines and cosines of a pixel's row and column (positions are the pixels of a
-    /// square picture, row by row), not as normal numbers.
-    pub sincos2d: bool,
+    /// How a token knows where it stands.
+    pub places: Places,
+    /// What smooths the rows of a layer before they are projected to queries, keys and values, if anything does.
+    pub smoother: Option<Form>,
 }
 
 impl ModelConfig {
@@ -81,7 +107,8 @@ impl ModelConfig {
             dropout: 0.1,
             pad: false,
             embedding_std: ModelConfig::EMBEDDING_STD,
-            sincos2d: false,
+            places: Places::Learned,
+            smoother: None,
         }
     }
 
@@ -149,7 +176,14 @@ impl ModelConfig {
             ));
         }
         let side = self.positions.isqrt();
-        if self.sincos2d && (side * side != self.positions || !self.dim.is_multiple_of(4)) {
+        if self.places == Places::Sines && !self.dim.is_multiple_of(2) {
+            return wrong(format!(
+                "sincos of {} columns, expected a multiple of 2",
+                self.dim
+            ));
+        }
+        let is_grid = side * side == self.positions && self.dim.is_multiple_of(4);
+        if self.places == Places::Sines2d && !is_grid {
             return wrong(format!(
                 "sincos2d with {} positions of {} columns, expected those of a square picture and a multiple of 4",
                 self.positions, self.dim
@@ -211,9 +245,9 @@ mod tests {
                 "{told}"
             );
         }
-        let message_of_sincos2d = message(|c| (c.sincos2d, c.positions) = (true, 2048));
+        let message_of_sincos2d = message(|c| (c.places, c.positions) = (Places::Sines2d, 2048));
         assert!(message_of_sincos2d.contains("sincos2d with 2048 positions"));
-        let message_of_sincos2d = message(|c| (c.sincos2d, c.dim) = (true, 66));
+        let message_of_sincos2d = message(|c| (c.places, c.dim) = (Places::Sines2d, 66));
         assert!(message_of_sincos2d.contains("of 66 columns"));
         assert!(message(|c| c.dropout = 1.0).contains("dropout is 1"));
         assert!(message(|c| c.dropout = 1e-300).contains("dropout is 1e-300, expected 0 or"));

@@ -3,8 +3,8 @@
 //! One document, n real tokens, no padding:
 //!
 //! ```text
-//! X = drop(words[tokens] + places[positions])                          (n, dim)
-//! X = X + drop(attention(norm(X)) W_oᵀ + b_o)                          every layer
+//! X = drop(words[tokens] + places[positions])                          (n, dim), places if there is a table
+//! X = X + drop(attention(smooth(norm(X))) W_oᵀ + b_o)                  every layer, smooth if there is a smoother
 //! X = X + drop(drop(gelu(norm(X) W_1ᵀ + b_1)) W_2ᵀ + b_2)
 //! X = norm(X)
 //! ```
@@ -16,20 +16,23 @@ use engine::{Bound, Draws, ParamId, Real, Stream, Var};
 use ops::Dropout;
 use ops::attention::{Attention, Inputs, Place};
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Places};
 use crate::document::Document;
 use crate::parts::{Initialiser, Linear, Norm};
+use crate::smoother::Smoother;
 
 /// The handles of an encoder's parameters.
 pub(crate) struct Encoder {
     words: ParamId,
-    places: ParamId,
+    /// None where no table says where tokens stand.
+    places: Option<ParamId>,
     layers: Vec<Layer>,
     norm: Norm,
 }
 
 struct Layer {
     norm1: Norm,
+    smoother: Option<Smoother>,
     query: Linear,
     key: Linear,
     value: Linear,
@@ -80,9 +83,12 @@ impl Encoder {
             ),
             places: {
                 let name = "model.embeddings.position_embeddings.weight";
-                match config.sincos2d {
-                    true => start.sincos2d(name, config.positions.isqrt(), dim),
-                    false => start.table(name, config.positions, dim),
+                let positions = config.positions;
+                match config.places {
+                    Places::Learned => Some(start.table(name, positions, dim)),
+                    Places::Sines => Some(start.sines(name, positions, 1, dim)),
+                    Places::Sines2d => Some(start.sines(name, positions.isqrt(), 2, dim)),
+                    Places::Rotary | Places::None => None,
                 }
             },
             layers: (0..config.layers)
@@ -101,8 +107,11 @@ impl Encoder {
         document: &Document,
     ) -> Var<'t, T> {
         let words = &pass.bound[self.words];
-        let places = &pass.bound[self.places];
-        let x = ops::embedding(&document.tokens, &document.positions, words, places); // (n, dim)
+        let (tokens, positions) = (&document.tokens, &document.positions);
+        let x = match self.places {
+            Some(places) => ops::embedding(tokens, positions, words, &pass.bound[places]),
+            None => ops::gather(words, tokens),
+        }; // (n, dim)
         let mut x = pass.drop(x, pass.dropout, "embedding");
         for (number, layer) in self.layers.iter().enumerate() {
             x = layer.forward(pass, &document.positions, number, x);
@@ -123,6 +132,10 @@ impl Layer {
         let attention = format!("{name}.mha.attn");
         Layer {
             norm1: start.norm(&format!("{name}.norm1"), dim),
+            smoother: config.smoother.map(|form| {
+                let name = format!("{name}.mha.smoother");
+                Smoother::start(start, &name, form, config.positions, dim)
+            }),
             query: start.linear(&format!("{name}.mha.W_q"), dim, dim),
             key: start.linear(&format!("{name}.mha.W_k"), dim, dim),
             value: start.linear(&format!("{name}.mha.W_v"), dim, dim),
@@ -173,10 +186,18 @@ impl Layer {
         dropout: Option<Stream>,
     ) -> Var<'t, T> {
         let bound = pass.bound;
-        let x = self.norm1.apply(bound, x);
+        let mut x = self.norm1.apply(bound, x); // (n, dim)
+        if let Some(smoother) = &self.smoother {
+            x = pass.drop(smoother.apply(bound, positions, &x), dropout, "smoother");
+        }
         let reads = pass.method.reads();
-        let q = reads.queries.then(|| self.query.apply(bound, &x)); // (n, heads p)
-        let k = reads.keys.then(|| self.key.apply(bound, &x)); // (n, heads p)
+        let turns = pass.config.places == Places::Rotary && !pass.method.rotates();
+        let projected = |by: Linear| match (by.apply(bound, &x), turns) {
+            (x, true) => ops::rotary(&x, pass.config.heads, positions),
+            (x, false) => x,
+        };
+        let q = reads.queries.then(|| projected(self.query)); // (n, heads p)
+        let k = reads.keys.then(|| projected(self.key)); // (n, heads p)
         let v = self.value.apply(bound, &x); // (n, heads p)
         let own: Vec<Var<'t, T>> = self.own.iter().map(|&id| bound[id].clone()).collect();
         let mixed = pass.method.forward(&Inputs {

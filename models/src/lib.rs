@@ -6,10 +6,11 @@
 //!    start;
 //! 2. [`document`]: what a model reads;
 //! 3. `encoder`: embeddings, the layers around an attention, the last norm;
-//! 4. [`classifier`]: one or two documents pooled, the head, the loss;
-//! 5. [`adamw`] and [`schedule`]: one step of training and its rate;
-//! 6. [`weights`]: parameters as safetensors under the reference's names;
-//! 7. `parts`, used by all of these: pairs of parameters, and their values at the start.
+//! 4. [`smoother`]: what S3Attention does before it projects;
+//! 5. [`classifier`]: one or two documents pooled, the head, the loss;
+//! 6. [`adamw`] and [`schedule`]: one step of training and its rate;
+//! 7. [`weights`]: parameters as safetensors under the reference's names;
+//! 8. `parts`, used by all of these: pairs of parameters, and their values at the start.
 //!
 //! This crate knows no file and no flag: bytes come in and go out, errors are values. One step on one example:
 //!
@@ -48,11 +49,12 @@ pub mod document;
 mod encoder;
 mod parts;
 pub mod schedule;
+pub mod smoother;
 pub mod weights;
 
 pub use adamw::{AdamW, StepError};
 pub use classifier::{Model, predicted};
-pub use config::{ConfigError, ModelConfig, Pooling};
+pub use config::{ConfigError, ModelConfig, Places, Pooling};
 pub use document::Document;
 pub use schedule::{OneCycle, ScheduleError};
 pub use weights::{WeightsError, load_safetensors, to_safetensors};

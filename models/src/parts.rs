@@ -20,28 +20,22 @@ pub(crate) struct Initialiser<'a, T: Real> {
 impl<T: Real> Initialiser<'_, T> {
     /// A table of embeddings (rows, cols).
     pub(crate) fn table(&mut self, name: &str, rows: usize, cols: usize) -> ParamId {
-        let mut generator = self.stream.stream(name).generator();
-        let std = self.embedding_std;
-        let value = Tensor::from_fn(rows, cols, |_, _| T::of(std * generator.normal()));
-        self.params.add(name, value)
+        self.normal(name.to_string(), rows, cols, self.embedding_std)
     }
 
-    /// A table (side², cols) of the pixels of a square picture, row by row: sines and cosines of the number of the row,
-    /// then of the column, a quarter of the columns each, so that near pixels have vectors of a large inner product
-    /// (Vaswani et al. 2017, 3.5, in two dimensions). The waves of a quarter are 2 to 2 `side` pixels long, at equal
-    /// ratios.
-    pub(crate) fn sincos2d(&mut self, name: &str, side: usize, cols: usize) -> ParamId {
-        let quarter = cols / 4;
+    /// A table (side^axes, cols) of the places of a line or a square, row by row: sines and cosines of the number along
+    /// each axis, so that near places have vectors of a large inner product (Vaswani et al. 2017, 3.5). The waves are 2
+    /// to 2 `side` places long, at equal ratios.
+    pub(crate) fn sines(&mut self, name: &str, side: usize, axes: u32, cols: usize) -> ParamId {
+        let part = cols / (2 * axes as usize);
         let amplitude = SQRT_2 * self.embedding_std;
-        let value = Tensor::from_fn(side * side, cols, |position, col| {
-            let place = match col / quarter {
-                0 | 1 => position / side,
-                _ => position % side,
-            };
-            let share = ((col % quarter) as f64 + 0.5) / quarter as f64;
+        let value = Tensor::from_fn(side.pow(axes), cols, |position, col| {
+            let axis = (col / part) as u32 / 2;
+            let place = position / side.pow(axes - 1 - axis) % side;
+            let share = ((col % part) as f64 + 0.5) / part as f64;
             let angle = place as f64 * PI * libm::pow(side as f64, -share);
-            let wave = match col / quarter {
-                0 | 2 => libm::sin(angle),
+            let wave = match (col / part) % 2 {
+                0 => libm::sin(angle),
                 _ => libm::cos(angle),
             };
             T::of(amplitude * wave)
@@ -49,7 +43,25 @@ impl<T: Real> Initialiser<'_, T> {
         self.params.add(name, value)
     }
 
-    fn uniform(&mut self, name: String, rows: usize, cols: usize, bound: f64) -> ParamId {
+    pub(crate) fn normal(
+        &mut self,
+        name: String,
+        rows: usize,
+        cols: usize,
+        deviation: f64,
+    ) -> ParamId {
+        let mut generator = self.stream.stream(&name).generator();
+        let value = Tensor::from_fn(rows, cols, |_, _| T::of(deviation * generator.normal()));
+        self.params.add(name, value)
+    }
+
+    pub(crate) fn uniform(
+        &mut self,
+        name: String,
+        rows: usize,
+        cols: usize,
+        bound: f64,
+    ) -> ParamId {
         let mut generator = self.stream.stream(&name).generator();
         let value = Tensor::from_fn(rows, cols, |_, _| {
             T::of(bound * (2.0 * generator.uniform() - 1.0))

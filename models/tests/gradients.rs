@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use engine::check::{Checked, check};
 use engine::{Draw, Draws, Params, Seed, Stream, Tape, Tensor};
-use models::{Document, Model, ModelConfig, Pooling};
+use models::smoother::Form;
+use models::{Document, Model, ModelConfig, Places, Pooling};
 use ops::attention::{Options, find};
 
 /// A model and all that decides its output beside the values of its parameters.
@@ -159,4 +160,36 @@ fn padded_pooling_and_a_method_that_reads_values_alone() {
         ["W_q.weight", "W_q.bias", "W_k.weight", "W_k.bias"]
             .map(|name| format!("model.transformer_0.mha.{name}"))
     );
+}
+
+#[test]
+fn a_layer_behind_a_smoother_of_either_form() {
+    for form in [Form::Paper, Form::Released] {
+        let config = ModelConfig {
+            smoother: Some(form),
+            ..tiny(1, 1)
+        };
+        let checked = checked::<30>("softmax", config);
+        assert_eq!(
+            without_gradient(&checked),
+            ["model.transformer_0.mha.W_k.bias"],
+            "{form:?}"
+        );
+    }
+}
+
+#[test]
+fn tokens_that_know_their_places_by_turns_or_not_at_all() {
+    for (places, without) in [
+        // A shift of all keys turns with them.
+        (Places::Rotary, &[][..]),
+        (Places::None, &["model.transformer_0.mha.W_k.bias"]),
+    ] {
+        let config = ModelConfig {
+            places,
+            ..tiny(1, 1)
+        };
+        let checked = checked::<23>("softmax", config);
+        assert_eq!(without_gradient(&checked), without, "{places:?}");
+    }
 }

@@ -1,7 +1,8 @@
 //! The parameters of a model: how many, their names, and how they start.
 
 use engine::{Params, Real, Seed, Stream, Tensor, Var};
-use models::{Model, ModelConfig};
+use models::smoother::Form;
+use models::{Model, ModelConfig, Places};
 use ops::attention::{Attention, Inputs, LayerShape, Options, find, registry};
 
 fn start<T: Real>(config: ModelConfig, attn: &str) -> Params<T> {
@@ -45,7 +46,12 @@ fn counts_of_the_five_tasks() {
 #[test]
 fn their_number_is_known_before_they_are_made() {
     for entry in registry::<f32>() {
-        for (released, documents, layers) in [(false, 1, 2), (true, 2, 1), (false, 2, 0)] {
+        for (released, documents, layers, places, smoother) in [
+            (false, 1, 2, Places::Learned, None),
+            (true, 2, 1, Places::Rotary, Some(Form::Paper)),
+            (false, 2, 0, Places::Sines, Some(Form::Released)),
+            (false, 1, 1, Places::None, Some(Form::Released)),
+        ] {
             let options = Options {
                 features: 6,
                 released,
@@ -54,6 +60,8 @@ fn their_number_is_known_before_they_are_made() {
             let config = ModelConfig {
                 documents,
                 head_hidden: 24,
+                places,
+                smoother,
                 ..small(layers)
             };
             let known = Model::numbers(&config, &*entry.method(&options));
@@ -162,6 +170,25 @@ fn starts_follow_their_laws() {
     }
 }
 
+/// The waves of a line: the nearer two places are, the larger the product of their rows.
+#[test]
+fn positions_can_start_as_waves_of_a_line() {
+    let config = ModelConfig {
+        places: Places::Sines,
+        ..ModelConfig::new(16, 64, 2, 1)
+    };
+    let params = start::<f64>(config, "skein");
+    let table = params.find("model.embeddings.position_embeddings.weight");
+    let table = &params[table.unwrap()];
+    let product = |i: usize, j: usize| -> f64 {
+        let pairs = table.row(i).iter().zip(table.row(j));
+        pairs.map(|(x, y)| x * y).sum()
+    };
+    assert!((product(7, 7) - 64.0 * 0.02 * 0.02).abs() < 1e-12);
+    assert!((product(7, 9) - product(40, 38)).abs() < 1e-12);
+    assert!(product(7, 7) > product(7, 8) && product(7, 8) > product(7, 12));
+}
+
 /// With sines and cosines, the inner product of two pixels is a function of how far apart they are, largest at 0; the
 /// tables' standard deviation scales both of them and nothing else.
 #[test]
@@ -169,7 +196,7 @@ fn tables_can_start_larger_and_positions_as_waves() {
     let config = ModelConfig::new(512, 1024, 2, 1);
     let larger = ModelConfig {
         embedding_std: 0.5,
-        sincos2d: true,
+        places: Places::Sines2d,
         ..config.clone()
     };
     let (small, large) = (start::<f64>(config, "skein"), start::<f64>(larger, "skein"));

@@ -6,6 +6,7 @@ use engine::check::normal;
 use engine::cpu::Product;
 use engine::lanes::{Level, limited_to};
 use engine::{Real, Seed, Tape, Tensor, Var};
+use ops::fourier::OnRing;
 use ops::{Dropout, attention};
 
 type Apply<T> = Box<dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>>;
@@ -37,6 +38,7 @@ fn examples<T: Real>(n: usize, c: usize) -> Vec<Example<T>> {
     let rows: Vec<u32> = (0..2 * n).map(|i| (i * i % n) as u32).collect();
     let (tokens, positions, indices) = (rows.clone(), rows.clone(), rows);
     let mask = Dropout::new(0.3, 7);
+    let places = n.next_power_of_two();
     vec![
         example("linear", "linear.rs", &[(n, c), (5, c), (1, 5)], |x| {
             ops::linear(&x[0], &x[1], &x[2])
@@ -71,6 +73,42 @@ fn examples<T: Real>(n: usize, c: usize) -> Vec<Example<T>> {
         example("scatter", "gather.rs", &[(2 * n, c)], move |x| {
             ops::scatter(&x[0], &indices, n + 1)
         }),
+        example("rotary", "rotary.rs", &[(n, c)], move |x| {
+            let positions: Vec<u32> = (0..n as u32).map(|i| 100 * i).collect();
+            ops::rotary(&x[0], 1, &positions)
+        }),
+        example(
+            "fourier_filter",
+            "fourier.rs",
+            &[(n, c), (places / 2 + 1, c), (places / 2 + 1, c)],
+            move |x| {
+                let on = OnRing {
+                    places,
+                    positions: &(0..n as u32).collect::<Vec<_>>(),
+                    segments: if c.is_multiple_of(4) { c / 4 } else { c },
+                };
+                ops::fourier_filter(&x[0], [&x[1], &x[2]], &on)
+            },
+        ),
+        example("beside", "beside.rs", &[(n, c), (n, 3)], |x| {
+            ops::beside(&x[0], &x[1])
+        }),
+        example(
+            "convolution",
+            "convolution.rs",
+            &[(n, c), (3 * c, 5), (1, 5)],
+            |x| ops::convolution(&x[0], &x[1], &x[2]),
+        ),
+        example(
+            "position_norm",
+            "position_norm.rs",
+            &[(n, c), (2 * n, 1), (2 * n, 1)],
+            move |x| {
+                let positions: Vec<u32> = (0..n as u32).map(|i| 2 * i).collect();
+                ops::position_norm(&x[0], &x[1], &x[2], &positions)
+            },
+        ),
+        example("elu", "elu.rs", &[(n, c)], |x| ops::elu(x[0].clone())),
     ]
 }
 

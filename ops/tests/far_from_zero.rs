@@ -77,7 +77,12 @@ fn a_gaussian_kernel_keeps_its_digits_at_any_common_offset() {
 fn keys_far_from_zero_cost_no_more_digits_than_their_logits() {
     for entry in registry::<f32>() {
         for offset in [100.0, 1000.0] {
-            let errors = errors(entry.name, [0.0, offset]);
+            let mut errors = errors(entry.name, [0.0, offset]);
+            // Positive features of kl- weigh a key by exp(-|k|²), too: of keys that far from zero the nearest one has all
+            // the weight, and of the gradients of queries and keys nothing but rounding is left.
+            if entry.name.starts_with("kl-") && entry.name.ends_with("-prf") {
+                errors[1..3].fill(None);
+            }
             // Measured: 3.4e-7 times the offset, and 1.3e-6 where keys are mixtures that make an offset larger.
             let right = |error: &f64| *error < 4e-6 * offset;
             let name = entry.name;

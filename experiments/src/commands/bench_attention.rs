@@ -47,9 +47,10 @@ Times are medians over the trials. Peak is the most memory in tensors beside Q,
 K and V, output and gradients included. Error is that of the output in the
 spectral norm, relative to the exact output's; gradient error that of dQ, dK and
 dV together in the Euclidean norm, relative to the exact ones'; both are means.
-reformer (queries are its keys), skyformer and kernelized (a Gaussian kernel)
-and linformer (before training) do not approximate exact attention of these Q,
-K and V: their errors say how different they are. --n takes long above 16384.";
+reformer (queries are its keys), skyformer and kernelized (a Gaussian kernel),
+kl- and race (kernels to be learned) and linformer (before training) do not
+approximate exact attention of these Q, K and V: their errors say how different
+they are. --n takes long above 16384.";
 
 /// Times every method and measures its error against exact attention
 #[derive(Args, Debug)]

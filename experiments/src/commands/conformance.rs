@@ -7,7 +7,7 @@
 //! 1. here: a folder of cases, a line for each, the count at the end;
 //! 2. `case`: one file;
 //! 3. `method`: the registered methods that a case is about, and their options;
-//! 4. `operator`: one head of one attention; `model`: a whole model and forty steps of training;
+//! 4. `operator`: one attention; `module`: a piece of a model; `model`: a whole one and forty steps of training;
 //! 5. `error`: how far a tensor is off.
 //!
 //! A damaged or foreign file, a missing tensor, sizes beyond memory and a panic of the method are failures of their
@@ -17,6 +17,7 @@ mod case;
 mod error;
 mod method;
 mod model;
+mod module;
 mod operator;
 
 use crate::files::whole_file;
@@ -223,33 +224,49 @@ fn outcomes(file: &Path) -> Vec<(String, Outcome)> {
             return broken(why.trim_start_matches("error: ").to_string());
         }
     };
-    let case = Case::read(&bytes);
-    let methods = case.and_then(|case| Ok((method::methods(&case)?, case)));
-    match methods {
+    let case = match Case::read(&bytes) {
+        Ok(case) => case,
+        Err(why) => return broken(why),
+    };
+    if let Some(module) = case.module() {
+        let case = &case;
+        let checks = [module::check::<f64>, module::check::<f32>];
+        let checks = checks.map(|check| move || check(case));
+        let known = module::NAMES.contains(&module);
+        return vec![(module.to_string(), outcome(known, checks))];
+    }
+    let of_method = |method: Method| {
+        let checks = match case.is_model() {
+            true => [model::check::<f64> as Check, model::check::<f32>],
+            false => [operator::check::<f64> as Check, operator::check::<f32>],
+        };
+        let of = (&case, &method);
+        let checks = checks.map(|check| move || check(of.0, of.1));
+        let known = attention::find::<f64>(&method.name).is_ok();
+        let outcome = outcome(known, checks);
+        (method.name, outcome)
+    };
+    match method::methods(&case) {
+        Ok(methods) => methods.into_iter().map(of_method).collect(),
         Err(why) => broken(why),
-        Ok((methods, case)) => methods
-            .into_iter()
-            .map(|method| (method.name.clone(), outcome(&case, &method)))
-            .collect(),
     }
 }
 
-fn outcome(case: &Case<'_>, method: &Method) -> Outcome {
-    let measures = || {
-        let (check64, check32) = match case.is_model() {
-            true => (model::check::<f64> as Check, model::check::<f32> as Check),
-            false => (
-                operator::check::<f64> as Check,
-                operator::check::<f32> as Check,
-            ),
-        };
-        let mut measures = check64(case, method)?;
-        measures.extend(check32(case, method)?);
-        Ok(measures)
-    };
-    if attention::find::<f64>(&method.name).is_err() {
+/// What two checks measure, in f64 and in f32, of something that may be known here.
+fn outcome(
+    known: bool,
+    checks: [impl Fn() -> std::result::Result<Vec<Measure>, String>; 2],
+) -> Outcome {
+    if !known {
         return Outcome::NotRegistered;
     }
+    let measures = || {
+        let mut measures = Vec::new();
+        for check in &checks {
+            measures.extend(check()?);
+        }
+        Ok(measures)
+    };
     // A damaged case may hold indices that no method survives, and a method may have its faults.
     match catch_unwind(AssertUnwindSafe(measures)) {
         Ok(Ok(measures)) => Outcome::Measured(measures),

@@ -90,6 +90,77 @@ pub enum Budget {
     Paper,
 }
 
+/// What every row of a layer passes before it is projected to queries, keys and values.
+#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Smoother {
+    /// The one that comes with the method
+    Auto,
+    /// Nothing
+    None,
+    /// A filter over frequencies: the other half of S3Attention
+    Fourier,
+}
+
+/// The two forms of the Fourier smoother.
+#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Segments of columns, three neighbours, ReLU
+    Paper,
+    /// As released: no segments, no neighbours, ELU
+    Released,
+}
+
+/// How a token knows where it stands.
+#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    /// By a learned table that starts as normal numbers
+    Learned,
+    /// By one that starts as sines and cosines of the position
+    Sincos,
+    /// By one that starts as sines and cosines of a pixel's row and column
+    Sincos2d,
+    /// Queries and keys are turned by their positions; no table
+    Rotary,
+    /// Not at all, but by what the attention makes of positions
+    None,
+}
+
+impl Positions {
+    /// As models know it.
+    pub(crate) fn of_model(self) -> models::Places {
+        match self {
+            Positions::Learned => models::Places::Learned,
+            Positions::Sincos => models::Places::Sines,
+            Positions::Sincos2d => models::Places::Sines2d,
+            Positions::Rotary => models::Places::Rotary,
+            Positions::None => models::Places::None,
+        }
+    }
+}
+
+impl Smoother {
+    /// The one that comes with a method.
+    pub(crate) fn of(attn: &str) -> Smoother {
+        match attn.starts_with("s3") {
+            true => Smoother::Fourier,
+            false => Smoother::None,
+        }
+    }
+}
+
+impl Form {
+    /// As models know it.
+    pub(crate) fn of_model(self) -> models::smoother::Form {
+        match self {
+            Form::Paper => models::smoother::Form::Paper,
+            Form::Released => models::smoother::Form::Released,
+        }
+    }
+}
+
 impl Protocol {
     /// As on the command line.
     pub(crate) fn name(self) -> &'static str {

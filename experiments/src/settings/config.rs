@@ -3,7 +3,7 @@
 //! checked. How many threads do the work is not a setting: it changes no number.
 
 use crate::files::read::read_toml;
-use crate::settings::choices::{Budget, Protocol, Task, method};
+use crate::settings::choices::{Budget, Form, Positions, Protocol, Smoother, Task, method};
 use crate::settings::init::Init;
 use crate::settings::product;
 use crate::settings::setting::{Value, settings};
@@ -173,12 +173,13 @@ settings! {
         );
     }
 
-    /// The position table of pictures begins as sines and cosines of row and column
-    sincos2d: bool {
-        flag "true|false" in "Budget";
-        default false;
-        older false;
-        check grid;
+    /// learned: a table; sincos, sincos2d: one that begins as sines and cosines of the position, or of a pixel's row and
+    /// column; rotary: queries and keys are turned; none
+    positions: Positions {
+        flag "NAME" in "Budget";
+        default Positions::Learned;
+        older Positions::Learned;
+        check waves;
     }
 
     // The default: work for up to 16 threads, and 16 gradients in memory. Another number may change rounding.
@@ -232,6 +233,20 @@ settings! {
             heads > 0 && run.dim.is_multiple_of(heads),
             format!("a number that divides dim, {}, without a rest", run.dim)
         );
+    }
+
+    /// Before the projections: none; fourier, the smoother of S3Attention; auto: fourier with s3 [default: auto]
+    smoother: Smoother {
+        flag "NAME" in "Model";
+        default Smoother::Auto;
+        older Smoother::Auto;
+    }
+
+    /// Form of the smoother: paper, or released [default: paper]
+    s3: Form {
+        flag "NAME" in "Model";
+        default Form::Paper;
+        older Form::Paper;
     }
 
     /// random, or FILE.safetensors: begin from the weights of another run [default: random]
@@ -289,14 +304,33 @@ fn for_pictures(on: &bool, run: &Config) -> Verdict {
     )
 }
 
-/// A quarter of the columns each for the sines and cosines of a row and of a column.
-fn grid(on: &bool, run: &Config) -> Verdict {
-    for_pictures(on, run)?;
+/// As many columns for sines as for cosines; in a picture, for each of row and column.
+fn waves(positions: &Positions, run: &Config) -> Verdict {
+    let columns = match positions {
+        Positions::Sincos => 2,
+        Positions::Sincos2d => 4,
+        _ => 1,
+    };
+    let grid = *positions == Positions::Sincos2d;
+    expect(
+        !grid || run.task.has_pictures(),
+        "others, since the task has no pictures",
+    )?;
     let dim = run.dim;
     expect(
-        !on || dim.is_multiple_of(4),
-        format!("false, since dim {dim} is no multiple of 4"),
+        dim.is_multiple_of(columns),
+        format!("others, since dim {dim} is no multiple of {columns}"),
     )
+}
+
+impl Settings {
+    /// What `sincos2d`, the name that runs had for it, says of the positions.
+    fn positions_by_another_name(&self) -> Option<Positions> {
+        self.sincos2d.map(|on| match on {
+            true => Positions::Sincos2d,
+            false => Positions::Learned,
+        })
+    }
 }
 
 /// What a check says of a setting, as an error.
@@ -387,6 +421,14 @@ impl Config {
             features: self.features,
             dropout: self.dropout,
             released: self.protocol == Protocol::Paper,
+        }
+    }
+
+    /// The smoother, settled.
+    pub(crate) fn smoother(&self) -> Smoother {
+        match self.smoother {
+            Smoother::Auto => Smoother::of(&self.attn),
+            settled => settled,
         }
     }
 

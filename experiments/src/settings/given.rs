@@ -190,11 +190,7 @@ mod tests {
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
             }
-            for (flag, pictures) in [
-                ("--skip-black", true),
-                ("--sincos2d", true),
-                ("--max-len", false),
-            ] {
+            for (flag, pictures) in [("--skip-black", true), ("--max-len", false)] {
                 let told = help.contains(&format!("      {flag} "));
                 assert_eq!(told, task.has_pictures() == pictures, "{task:?} {flag}");
             }
@@ -319,6 +315,8 @@ mod tests {
                 (true, "--protocol" | "--budget") => &["paper"][..],
                 (true, "--product") => &["fixed-order"],
                 (true, "--init") => &["random"],
+                (true, "--positions" | "--smoother") => &["none"],
+                (true, "--s3") => &["released"],
                 (true, _) => &["1"],
                 (false, _) => &[],
             };
@@ -396,6 +394,8 @@ mod tests {
                     ("attn", _) => ("=vmean".into(), "vmean".into()),
                     ("protocol", _) => ("=paper".into(), "paper".into()),
                     ("product", _) => ("=fixed-order".into(), "fixed-order".into()),
+                    ("positions" | "smoother", _) => ("=none".into(), "none".into()),
+                    ("s3", _) => ("=released".into(), "released".into()),
                     ("init", _) => ("=/w.safetensors".into(), "/w.safetensors".into()),
                     (_, toml::Value::Boolean(false)) => (String::new(), true.into()),
                     (_, toml::Value::Integer(count)) => {
@@ -579,7 +579,7 @@ mod tests {
             ),
             (
                 &["--sincos2d"],
-                "sincos2d = true: expected false, since the task has no pictures",
+                "positions = Sincos2d: expected others, since the task has no pictures",
             ),
             (&["--groups", "0"], "groups = 0: expected at least 1"),
             (

@@ -1,6 +1,6 @@
 //! What help says beyond the flags themselves: the table of the budgets, the methods and their costs.
 
-use crate::settings::choices::{Budget, Task};
+use crate::settings::choices::{Budget, Positions, Task};
 use crate::settings::config::Config;
 use ops::attention::{LayerShape, Options, registry};
 use std::fmt::Write;
@@ -11,7 +11,8 @@ const POSITIONS: usize = 4096;
 /// Whether there is only one value that a task can take of a setting, so that help does not speak of it.
 pub(super) fn unused(task: Task, setting: &str) -> bool {
     match setting {
-        "skip_black" | "sincos2d" => !task.has_pictures(),
+        "skip_black" => !task.has_pictures(),
+        "sincos2d" => true,
         "max_len" => task.lengths().count() == 1,
         _ => false,
     }
@@ -126,11 +127,10 @@ fn others(config: &Config) -> Vec<String> {
         .chain(shares)
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
-    for (name, on) in [
-        ("skip-black", config.skip_black),
-        ("sincos2d", config.sincos2d),
-    ] {
-        text.extend(on.then(|| name.to_string()));
+    text.extend(config.skip_black.then(|| "skip-black".to_string()));
+    if config.positions != Positions::Learned {
+        let positions = format!("{:?}", config.positions).to_lowercase();
+        text.push(format!("positions {positions}"));
     }
     text
 }
@@ -145,7 +145,7 @@ mod tests {
         let end = "\
             On 2 cores smoke takes seconds, quick about 5 minutes, paper hours to days.\n\
             smoke: eval-examples 64, test-examples 256, dropout 0.1, embedding-std 0.02\n\
-            quick: eval-examples 1000, dropout 0, embedding-std 0.5, skip-black, sincos2d\n\
+            quick: eval-examples 1000, dropout 0, embedding-std 0.5, skip-black, positions sincos2d\n\
             paper: dropout 0.1, embedding-std 0.02\n\
             each: patience 10, groups 16\n";
         let table = budgets(Task::Pathfinder);
@@ -165,7 +165,7 @@ mod tests {
             eval_examples: 1,
             test_examples: 1,
             skip_black: true,
-            sincos2d: true,
+            positions: Positions::Sincos2d,
             ..Task::Text.preset(Budget::Quick)
         };
         let below = others(&loud).join(", ");

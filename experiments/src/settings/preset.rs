@@ -10,7 +10,7 @@
 //! told apart. So the two short budgets, whose examples are shorter, have fewer features: the power
 //! of two from an eighth to a quarter of the median length, below the first quartile too.
 
-use crate::settings::choices::{Budget, Task};
+use crate::settings::choices::{Budget, Positions, Smoother, Task};
 use crate::settings::config::Config;
 
 impl Config {
@@ -29,6 +29,20 @@ impl Config {
         .collect();
         if self.weight_decay != usual.weight_decay {
             words.push(format!("weight decay {:?}", self.weight_decay));
+        }
+        if self.smoother() != Smoother::of(&self.attn) {
+            let smoother = match self.smoother {
+                Smoother::Fourier => "with the Fourier smoother",
+                _ => "without a smoother",
+            };
+            words.push(smoother.to_string());
+        }
+        if self.positions != usual.positions {
+            let positions = format!("{:?}", self.positions).to_lowercase();
+            words.push(format!("positions {positions}"));
+        }
+        if self.s3 != usual.s3 {
+            words.push("smoother as released".to_string());
         }
         if self.init != usual.init {
             words.push(format!("begun at {}", self.init));
@@ -154,7 +168,7 @@ impl Task {
                 dropout: 0.0,
                 skip_black: true,
                 embedding_std: 0.5,
-                sincos2d: true,
+                positions: Positions::Sincos2d,
                 ..quick
             },
             // The longest examples of the five, 1,024 tokens each: more steps would take more time.

@@ -1,7 +1,7 @@
 //! What the entry of a setting in [`config`](super::config) becomes, and how the flag of each type of setting reads its
 //! words.
 
-use crate::settings::choices::{Budget, Protocol};
+use crate::settings::choices::{Budget, Form, Positions, Protocol, Smoother};
 use crate::settings::init::Init;
 use crate::settings::product;
 use crate::terminal::parse::{parse_count, parse_number, parse_seed};
@@ -61,6 +61,24 @@ impl Value for Budget {
     }
 }
 
+impl Value for Smoother {
+    fn parser() -> ValueParser {
+        EnumValueParser::<Smoother>::new().into()
+    }
+}
+
+impl Value for Positions {
+    fn parser() -> ValueParser {
+        EnumValueParser::<Positions>::new().into()
+    }
+}
+
+impl Value for Form {
+    fn parser() -> ValueParser {
+        EnumValueParser::<Form>::new().into()
+    }
+}
+
 impl Value for Product {
     fn parser() -> ValueParser {
         ValueParser::new(product::parse)
@@ -109,6 +127,10 @@ macro_rules! settings {
             /// Only in files: the config.toml of a run says which task it is of.
             #[arg(skip)]
             pub task: Option<Task>,
+            /// Another name of `--positions sincos2d`, and of `learned` where it is false.
+            #[arg(long, value_name = "true|false", help_heading = "Budget", hide = true)]
+            #[arg(value_parser = <bool as Value>::parser(), num_args = 0..=1, default_missing_value = "true")]
+            pub sincos2d: Option<bool>,
             $(
                 $(#[$about])*
                 #[arg(
@@ -134,9 +156,14 @@ macro_rules! settings {
 
             /// These settings with those that `given` has in their place.
             pub(super) fn overlaid(self, given: &Settings) -> Config {
-                Config {
+                let renamed = given.positions_by_another_name();
+                let config = Config {
                     task: given.task.unwrap_or(self.task),
                     $($name: Clone::clone(&given.$name).unwrap_or(self.$name),)*
+                };
+                Config {
+                    positions: renamed.unwrap_or(config.positions),
+                    ..config
                 }
             }
 
@@ -149,7 +176,8 @@ macro_rules! settings {
 
         impl<'de> serde::Deserialize<'de> for Config {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Config, D::Error> {
-                let given = Settings::deserialize(from)?;
+                let mut given = Settings::deserialize(from)?;
+                given.positions = given.positions_by_another_name().or(given.positions);
                 let missing = <D::Error as serde::de::Error>::missing_field;
                 Ok(Config {
                     task: given.task.ok_or_else(|| missing("task"))?,

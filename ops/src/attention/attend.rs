@@ -18,7 +18,7 @@
 //! since sum_j P_ij (dy_i · v_j) = dy_i · y_i and d lse_i / d s_ij = P_ij. Dropout on the
 //! probabilities (v_j weighted by P_ij M_ij with the mask M) leaves D_i as it is and multiplies
 //! dy_i · v_j by M_ij. A query's own key may have a constant in place of its logit
-//! ([`SelfLogit`]); its ds is 0 then.
+//! ([`SelfLogit`]); its ds is 0 then. A query may see a range of the keys only ([`Attend::seen`]); its other P are 0.
 //!
 //! Tiles hold s log2(e), since 2^x takes fewer operations than e^x: log2(e) is part of the scale of
 //! the product that makes them.
@@ -49,6 +49,9 @@ const FULL_TILE_ROWS: usize = 64;
 /// maximum.
 const ONE_BLOCK: usize = 512;
 const KEY_BLOCK: usize = 256;
+/// The logit of a key that a query does not see, in base 2: far below every real one and finite, since the difference
+/// of two infinities is no number.
+const UNSEEN: f64 = -1e30;
 
 /// The inputs of one attention.
 #[derive(Clone, Copy)]
@@ -70,6 +73,9 @@ pub struct Attend<'a, T: Real> {
     pub dropout: Option<Dropout>,
     /// A constant logit for every query's own key.
     pub own: Option<SelfLogit<'a, T>>,
+    /// The keys that each query sees, a range of them (n); `None` for all. A query that sees none gets an lse below
+    /// -1e29 and a row of y without meaning: joined with another part by their lse, it has no weight.
+    pub seen: Option<&'a [Range<u32>]>,
 }
 
 /// A constant logit wherever a query meets its own key.
@@ -193,6 +199,7 @@ impl<'a, T: Real> Attend<'a, T> {
             scale,
             dropout: None,
             own: None,
+            seen: None,
         }
     }
 
@@ -242,6 +249,10 @@ impl<'a, T: Real> Attend<'a, T> {
             self.own
                 .is_none_or(|own| own.queries.len() == n && own.keys.len() == m),
             "attend: {n} queries and {m} keys, of which not all have names"
+        );
+        assert!(
+            self.seen.is_none_or(|seen| seen.len() == n),
+            "attend: {n} queries, of which not all have a range of keys"
         );
         assert!(lse.len() == n, "attend: {n} queries, {} lse", lse.len());
         let fits = match (self.v, output) {
@@ -377,6 +388,9 @@ impl<'a, T: Real> Attend<'a, T> {
             let (queries, keys) = (&own.queries[rows.clone()], &own.keys[keys.clone()]);
             set_same(tile, keys, queries, base_2(own.logit));
         }
+        if let Some(seen) = self.seen {
+            hide(tile, keys.clone(), &seen[rows.clone()]);
+        }
     }
 
     /// lse = max + ln sum and y = out / sum for a tile of queries.
@@ -460,6 +474,7 @@ impl<'a, T: Real> Attend<'a, T> {
             self.set_own(rows, keys, tile, own);
             // P = 2^(s + bias - lse)
             probabilities(tile, &bias[keys.clone()], &scratch.lse[..height]);
+            self.forget_unseen(rows, keys, tile);
             if let Some(v) = self.v {
                 let dy = leading(&scratch.dy, height, v.cols());
                 let v = v.rows_in(keys.clone());
@@ -548,6 +563,21 @@ impl<'a, T: Real> Attend<'a, T> {
         }
     }
 
+    /// P = 0 where a query of the tile does not see a key of the block.
+    fn forget_unseen(&self, rows: &Range<usize>, keys: &Range<usize>, tile: &mut Tile<T>) {
+        if let Some(seen) = self.seen {
+            let within = |key: u32| (key as usize).clamp(keys.start, keys.end) - keys.start;
+            let rows = tile
+                .s
+                .chunks_exact_mut(tile.stride)
+                .zip(&seen[rows.clone()]);
+            for (p, seen) in rows {
+                p[..within(seen.start)].fill(T::ZERO);
+                p[within(seen.end)..keys.len()].fill(T::ZERO);
+            }
+        }
+    }
+
     /// p = P M for a tile of queries and a block of keys.
     fn drop_probabilities(&self, rows: &Range<usize>, keys: &Range<usize>, tile: &mut Tile<T>) {
         if let Some(dropout) = self.dropout {
@@ -622,6 +652,17 @@ lanes! {
         for (s, row) in tile.s.chunks_exact_mut(tile.stride).zip(rows) {
             for (s, col) in s.iter_mut().zip(cols) {
                 *s = if row == col { value } else { *s };
+            }
+        }
+    }
+
+    /// s becomes [`UNSEEN`] where the query of a column does not see the key of a row.
+    fn hide<T>(tile: &mut Tile<T>, keys: Range<usize>, seen: &[Range<u32>]) {
+        for (s, key) in tile.s.chunks_exact_mut(tile.stride).zip(keys) {
+            let key = key as u32;
+            for (s, seen) in s.iter_mut().zip(seen) {
+                let sees = (seen.start <= key) & (key < seen.end);
+                *s = if sees { *s } else { T::of(UNSEEN) };
             }
         }
     }

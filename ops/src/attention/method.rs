@@ -160,6 +160,12 @@ pub trait Attention<T: Real>: Send + Sync {
         true
     }
 
+    /// Whether it turns queries and keys by their positions itself, where a model would do so before it
+    /// ([`rotary`](mod@crate::rotary)).
+    fn rotates(&self) -> bool {
+        false
+    }
+
     /// Whether the features suffice for an example of `n` tokens: whatever is drawn, the output is that of softmax
     /// attention. Never true without the law [`Laws::exact_at_full_budget`].
     fn reaches(&self, n: usize, padded_length: usize) -> bool {
@@ -186,7 +192,7 @@ pub trait Attention<T: Real>: Send + Sync {
 pub struct Options {
     /// d >= 1: samples, landmarks, projected rows or random features.
     pub features: usize,
-    /// The rate of dropout on attention probabilities, from 0 to below 1: for softmax, and for
+    /// The rate of dropout on attention probabilities, from 0 to below 1: for softmax and s3, and for
     /// kernelized as it was released.
     pub dropout: f64,
     /// Follow the released code where it differs from the method within one example (protocol `paper`).

@@ -12,26 +12,42 @@
 //! 3. [`softmax`] and [`vmean`], exact attention and none;
 //! 4. [`skein`], the method of the paper, and its ablations;
 //! 5. fewer keys or rows through the same kernel: [`linformer`], [`linformer_jlt`], [`informer`],
-//!    [`bigbird`], [`reformer`], [`nystrom`];
-//! 6. kernels of their own: [`performer`]; [`kernelized`] and [`skyformer`] (on `gaussian`); the
-//!    iteration `pseudo_inverse` serves nystrom and skyformer;
-//! 7. [`suite`], the checks of every entry.
+//!    [`bigbird`], [`reformer`], [`nystrom`], [`s3`], [`lm_infinite`], [`fma`], [`hyper`];
+//! 6. keys of its own for every row: [`spexphormer`], [`spex_estimator`] (on `graph`);
+//! 7. kernels of their own: [`kernelized`] and [`skyformer`] (on `gaussian`); the iteration
+//!    `pseudo_inverse` serves nystrom and skyformer;
+//! 8. products of features (on `features`): [`performer`]; [`kl`] with its three kinds of
+//!    frequencies, [`kl_gmm`], [`kl_fastfood`], [`kl_generator`]; [`race`];
+//! 9. [`suite`], the checks of every entry.
 
 pub mod attend;
 pub mod bigbird;
+pub mod features;
+pub mod fma;
 pub mod gaussian;
+mod graph;
+pub mod hyper;
 pub mod informer;
 pub mod kernelized;
+pub mod kl;
+pub mod kl_fastfood;
+pub mod kl_generator;
+pub mod kl_gmm;
 pub mod linformer;
 pub mod linformer_jlt;
+pub mod lm_infinite;
 pub mod method;
 pub mod nystrom;
 pub mod performer;
 pub mod pseudo_inverse;
+pub mod race;
 pub mod reformer;
+pub mod s3;
 pub mod skein;
 pub mod skyformer;
 pub mod softmax;
+pub mod spex_estimator;
+pub mod spexphormer;
 pub mod suite;
 pub mod vmean;
 
@@ -64,6 +80,26 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         skein::entry_one_nonorm(),
         skyformer::entry(),
         kernelized::entry(),
+        s3::entry(),
+        s3::entry_rows(),
+        s3::entry_columns(),
+        lm_infinite::entry(),
+        lm_infinite::entry_mask(),
+        spexphormer::entry(),
+        spex_estimator::entry(),
+        fma::entry(),
+        fma::entry_average(),
+        hyper::entry(),
+        hyper::entry_kdeformer(),
+        hyper::entry_pilots(),
+        kl_gmm::entry(),
+        kl_gmm::entry_rks(),
+        kl_fastfood::entry(),
+        kl_fastfood::entry_rks(),
+        kl_generator::entry(),
+        kl_generator::entry_rks(),
+        race::entry(),
+        race::entry_bucket(),
     ]
 }
 

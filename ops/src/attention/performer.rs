@@ -10,20 +10,15 @@
 //!
 //! (a factor m^-½ cancels). c keeps the exponential at or below 1: for a query it is the largest of
 //! its own w_r · q̃_i, for all keys together the largest w_r · k̃_j; ε = 1e-4 is added after it. So c
-//! would cancel but for ε, and is differentiated like everything else. With U = [V 1] and rows of E
-//! = φ - ε:
+//! would cancel but for ε, and is differentiated like everything else.
+//!
+//! From features to y and back is the page of [`super::features`]. With E = φ - ε for F there, and rows x of queries or
+//! keys,
 //!
 //! ```text
-//! A = E_kᵀ U + ε 1 (sum_j u_j)ᵀ    (m, p + 1)         B = E_q A + ε 1 (sum_r A_r)ᵀ    (n, p + 1)
-//! y_i = B_i[..p] / B_i[p]
-//!
-//! dB_i = (dy_i, -dy_i · y_i) / B_i[p]                 dA = E_qᵀ dB + ε 1 (sum_i dB_i)ᵀ
-//! dE_q = dB Aᵀ        dE_k = U dAᵀ                    dU = E_k dA + ε 1 (sum_r dA_r)ᵀ
 //! dS = dE * E, minus its sum at the place of the maximum that c is
 //! dx̃_i = sum_r dS_ir w_r - (sum_r dE_ir E_ir) x̃_i
 //! ```
-//!
-//! Forward and backward work on tiles of rows; no n x m matrix is stored.
 //!
 //! *W* is block-orthogonal (their section 3.2): blocks of p orthogonal rows, uniform, each row with
 //! the length of an independent Gaussian vector. Draw `w` (m, p), anew for every example, layer and
@@ -35,10 +30,10 @@
 use std::ops::Range;
 
 use engine::gemm::pieces;
-use engine::lanes::add_up;
 use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, gemm, lanes};
 
 use super::attend::{TILE_ROWS, Tile};
+use super::features::{Features, context, context_backward, outputs, outputs_backward};
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape};
 
 /// Added to every feature.
@@ -71,12 +66,57 @@ struct Head<T: Real> {
     key_c: T,
 }
 
-/// The exponentials of some rows: queries or keys of one head.
+impl<T: Real> Head<T> {
+    /// The features of q and k of this head.
+    fn features<'a>(&'a self, scale: T, [q, k]: [MatRef<'a, T>; 2]) -> [Exponentials<'a, T>; 2] {
+        let of = |x, maximum| Exponentials {
+            rows: Rows {
+                x,
+                w: &self.w,
+                scale,
+            },
+            maximum,
+        };
+        let queries = of(q, Maximum::OfRow(&self.query_maxima));
+        [queries, of(k, Maximum::OfAll(self.key_c))]
+    }
+}
+
+/// Queries or keys of one head, and what they are multiplied with.
 #[derive(Clone, Copy)]
 struct Rows<'a, T: Real> {
     x: MatRef<'a, T>,
     w: &'a Tensor<T>,
     scale: T,
+}
+
+impl<T: Real> Rows<'_, T> {
+    /// w_r · x̃_i for a tile of rows.
+    fn products(&self, rows: &Range<usize>, tile: &mut Tile<T>) {
+        gemm(
+            self.scale,
+            self.x.rows_in(rows.clone()),
+            self.w.view().t(),
+            T::ZERO,
+            tile.view_mut(rows.len(), self.w.rows()),
+        );
+    }
+
+    /// The feature with the largest product of every row, ties to the first, and the products.
+    fn maxima(&self) -> Vec<(u32, T)> {
+        let mut tile = Tile::new(TILE_ROWS.min(self.x.rows()), self.w.rows());
+        let mut maxima = Vec::with_capacity(self.x.rows());
+        for rows in pieces(self.x.rows(), TILE_ROWS) {
+            self.products(&rows, &mut tile);
+            maxima.extend(tile.s.chunks_exact(tile.stride).take(rows.len()).map(|s| {
+                let s = &s[..self.w.rows()];
+                let max = largest(s);
+                let place = s.iter().position(|&s| s == max).unwrap_or(0); // NaN: any will do
+                (place as u32, max)
+            }));
+        }
+        maxima
+    }
 }
 
 /// What c is.
@@ -88,85 +128,62 @@ enum Maximum<'a, T> {
     OfAll(T),
 }
 
-impl<'a, T: Real> Rows<'a, T> {
-    fn features(&self) -> usize {
-        self.w.rows()
+/// E of some rows.
+struct Exponentials<'a, T: Real> {
+    rows: Rows<'a, T>,
+    maximum: Maximum<'a, T>,
+}
+
+impl<T: Real> Features<T> for Exponentials<'_, T> {
+    /// Of c where it is one number.
+    type Gradient = T;
+
+    fn count(&self) -> usize {
+        self.rows.w.rows()
     }
 
-    /// w_r · x̃_i for a tile of rows.
-    fn products(&self, rows: &Range<usize>, tile: &mut Tile<T>) {
-        gemm(
-            self.scale,
-            self.x.rows_in(rows.clone()),
-            self.w.view().t(),
-            T::ZERO,
-            tile.view_mut(rows.len(), self.features()),
-        );
+    fn constant(&self) -> T {
+        T::of(EPSILON)
     }
 
-    /// E for a tile of rows.
-    fn exponentials(&self, rows: &Range<usize>, maximum: Maximum<'_, T>, tile: &mut Tile<T>) {
-        self.products(rows, tile);
-        let half = T::of(0.5) * self.scale * self.scale;
-        for (r, i) in rows.clone().enumerate() {
-            let x = self.x.row(i);
-            let row = &mut tile.s[r * tile.stride..r * tile.stride + self.features()];
-            let c = match maximum {
+    fn forward(&mut self, rows: &Range<usize>, e: &mut Tile<T>) {
+        let Rows { x, w, scale } = self.rows;
+        self.rows.products(rows, e);
+        let half = T::of(0.5) * scale * scale;
+        for (row, i) in e.s.chunks_exact_mut(e.stride).zip(rows.clone()) {
+            let row = &mut row[..w.rows()];
+            let c = match self.maximum {
                 Maximum::OfRow(places) => row[places[i] as usize],
                 Maximum::OfAll(c) => c,
             };
-            exp_minus(c, half * lanes::dot(x, x), row);
+            exp_minus(c, half * lanes::dot(x.row(i), x.row(i)), row);
         }
     }
 
-    /// The feature with the largest product of every row, ties to the first, and the products.
-    fn maxima(&self) -> Vec<(u32, T)> {
-        let mut tile = Tile::new(TILE_ROWS.min(self.x.rows()), self.features());
-        let mut maxima = Vec::with_capacity(self.x.rows());
-        for rows in pieces(self.x.rows(), TILE_ROWS) {
-            self.products(&rows, &mut tile);
-            maxima.extend(tile.s.chunks_exact(tile.stride).take(rows.len()).map(|s| {
-                let s = &s[..self.features()];
-                let max = largest(s);
-                let place = s.iter().position(|&s| s == max).unwrap_or(0); // NaN: any will do
-                (place as u32, max)
-            }));
+    fn backward(
+        &mut self,
+        rows: &Range<usize>,
+        e: &mut Tile<T>,
+        de: &mut Tile<T>,
+        mut dx: MatMut<'_, T>,
+        dc: &mut T,
+    ) {
+        let Rows { x, w, scale } = self.rows;
+        let mut sums = vec![T::ZERO; rows.len()];
+        product_gradients(e, de, w.rows(), &mut sums);
+        match self.maximum {
+            Maximum::OfRow(places) => {
+                for ((r, i), &sum) in rows.clone().enumerate().zip(&sums) {
+                    e.s[r * e.stride + places[i] as usize] += -sum; // c is that product
+                }
+            }
+            Maximum::OfAll(_) => *dc += -lanes::sum(&sums),
         }
-        maxima
-    }
-
-    /// dx of a tile from dS, its plain row sums and x: scale (dS W - sum x̃).
-    fn backward(&self, rows: &Range<usize>, ds: &Tile<T>, sums: &[T], mut dx: MatMut<'_, T>) {
-        let (height, m) = (rows.len(), self.features());
-        let ds = ds.view(height, m);
-        let mut dx = dx.reborrow().rows_in(rows.clone());
-        gemm(self.scale, ds, self.w.view(), T::ZERO, dx.reborrow());
+        let ds = e.view(rows.len(), w.rows());
+        gemm(scale, ds, w.view(), T::ZERO, dx.reborrow());
         for (r, i) in rows.clone().enumerate() {
-            lanes::add_scaled(-sums[r] * self.scale * self.scale, self.x.row(i), dx.row(r));
+            lanes::add_scaled(-sums[r] * scale * scale, x.row(i), dx.row(r));
         }
-    }
-}
-
-/// Columns [x 1] of a tile of rows, (rows, p + 1).
-fn with_one<T: Real>(x: MatRef<'_, T>, rows: &Range<usize>, out: &mut Tensor<T>) {
-    for (r, i) in rows.clone().enumerate() {
-        let (last, row) = out.row_mut(r).split_last_mut().expect("p + 1 columns");
-        row.copy_from_slice(x.row(i));
-        *last = T::ONE;
-    }
-}
-
-/// The sum of the first `rows` rows of `x`.
-fn sum_of_rows<T: Real>(x: &Tensor<T>, rows: usize) -> Vec<T> {
-    let mut sum = vec![T::ZERO; x.cols()];
-    add_up(x.view().rows_in(0..rows), &mut sum);
-    sum
-}
-
-/// Adds ε times `row` to every row of `x`: the constant part of every feature.
-fn add_constant<T: Real>(row: &[T], x: &mut Tensor<T>) {
-    for i in 0..x.rows() {
-        lanes::add_scaled(T::of(EPSILON), row, x.row_mut(i));
     }
 }
 
@@ -264,143 +281,6 @@ impl Performer {
         }
         heads
     }
-
-    /// A (m, p + 1): the features of all keys times [V 1].
-    fn context<T: Real>(&self, keys: Rows<'_, T>, c: T, v: MatRef<'_, T>) -> Tensor<T> {
-        let (n, m) = (v.rows(), keys.features());
-        let mut tile = Tile::new(TILE_ROWS.min(n), m);
-        let mut u = Tensor::stale(TILE_ROWS.min(n), v.cols() + 1);
-        let mut a = Tensor::zeros(m, v.cols() + 1);
-        let mut sum = vec![T::ZERO; v.cols() + 1];
-        for rows in pieces(n, TILE_ROWS) {
-            keys.exponentials(&rows, Maximum::OfAll(c), &mut tile);
-            with_one(v, &rows, &mut u);
-            lanes::add(&sum_of_rows(&u, rows.len()), &mut sum);
-            let u = u.view().rows_in(0..rows.len());
-            gemm(
-                T::ONE,
-                tile.view(rows.len(), m).t(),
-                u,
-                T::ONE,
-                a.view_mut(),
-            );
-        }
-        add_constant(&sum, &mut a);
-        a
-    }
-
-    /// Writes y (n, p) and the denominators (n).
-    fn outputs<T: Real>(
-        &self,
-        queries: Rows<'_, T>,
-        maxima: &[u32],
-        a: &Tensor<T>,
-        mut y: MatMut<'_, T>,
-        denominators: &mut [T],
-    ) {
-        let (n, m, p) = (y.rows(), queries.features(), y.cols());
-        let mut tile = Tile::new(TILE_ROWS.min(n), m);
-        let mut b = Tensor::stale(TILE_ROWS.min(n), p + 1);
-        let constant = sum_of_rows(a, m);
-        for rows in pieces(n, TILE_ROWS) {
-            queries.exponentials(&rows, Maximum::OfRow(maxima), &mut tile);
-            let e = tile.view(rows.len(), m);
-            gemm(
-                T::ONE,
-                e,
-                a.view(),
-                T::ZERO,
-                b.view_mut().rows_in(0..rows.len()),
-            );
-            add_constant(&constant, &mut b);
-            for (r, i) in rows.clone().enumerate() {
-                let b = b.row(r);
-                denominators[i] = b[p];
-                y.row(i).copy_from_slice(&b[..p]);
-                lanes::scale(T::ONE / b[p], y.row(i));
-            }
-        }
-    }
-
-    /// Writes dq (n, p) and returns dA (m, p + 1).
-    fn outputs_backward<T: Real>(
-        &self,
-        queries: Rows<'_, T>,
-        maxima: &[u32],
-        a: &Tensor<T>,
-        [y, dy]: [MatRef<'_, T>; 2],
-        denominators: &[T],
-        mut dq: MatMut<'_, T>,
-    ) -> Tensor<T> {
-        let (n, m, p) = (y.rows(), queries.features(), y.cols());
-        let [mut e, mut de] = [0; 2].map(|_| Tile::new(TILE_ROWS.min(n), m));
-        let mut db = Tensor::stale(TILE_ROWS.min(n), p + 1);
-        let mut da = Tensor::zeros(m, p + 1);
-        let mut sum = vec![T::ZERO; p + 1];
-        for rows in pieces(n, TILE_ROWS) {
-            let height = rows.len();
-            // y = B[..p] / B[p]
-            for (r, i) in rows.clone().enumerate() {
-                let db = db.row_mut(r);
-                db[..p].copy_from_slice(dy.row(i));
-                db[p] = -lanes::dot(dy.row(i), y.row(i));
-                lanes::scale(T::ONE / denominators[i], db);
-            }
-            lanes::add(&sum_of_rows(&db, height), &mut sum);
-            queries.exponentials(&rows, Maximum::OfRow(maxima), &mut e);
-            // B = E A + ε 1 (sum A)ᵀ:  dA += Eᵀ dB,  dE = dB Aᵀ
-            let db = db.view().rows_in(0..height);
-            gemm(T::ONE, e.view(height, m).t(), db, T::ONE, da.view_mut());
-            gemm(T::ONE, db, a.view().t(), T::ZERO, de.view_mut(height, m));
-            let mut sums = vec![T::ZERO; height];
-            product_gradients(&mut e, &de, m, &mut sums);
-            for ((r, i), &sum) in rows.clone().enumerate().zip(&sums) {
-                e.s[r * e.stride + maxima[i] as usize] += -sum; // c is that product
-            }
-            queries.backward(&rows, &e, &sums, dq.reborrow());
-        }
-        add_constant(&sum, &mut da);
-        da
-    }
-
-    /// Writes dk and dv (n, p), all but the gradient of c, which is returned.
-    fn context_backward<T: Real>(
-        &self,
-        keys: Rows<'_, T>,
-        c: T,
-        v: MatRef<'_, T>,
-        da: &Tensor<T>,
-        [mut dk, mut dv]: [MatMut<'_, T>; 2],
-    ) -> T {
-        let (n, m, p) = (v.rows(), keys.features(), v.cols());
-        let [mut e, mut de] = [0; 2].map(|_| Tile::new(TILE_ROWS.min(n), m));
-        let mut u = Tensor::stale(TILE_ROWS.min(n), p + 1);
-        let constant = sum_of_rows(da, m);
-        let mut total = T::ZERO;
-        for rows in pieces(n, TILE_ROWS) {
-            let height = rows.len();
-            keys.exponentials(&rows, Maximum::OfAll(c), &mut e);
-            // A = Eᵀ [V 1] + ε 1 (sum [V 1])ᵀ:  dV = E dA + ε 1 (sum dA)ᵀ,  dE = [V 1] dAᵀ
-            gemm(
-                T::ONE,
-                e.view(height, m),
-                da.view().cols_in(0..p),
-                T::ZERO,
-                dv.reborrow().rows_in(rows.clone()),
-            );
-            for i in rows.clone() {
-                lanes::add_scaled(T::of(EPSILON), &constant[..p], dv.row(i));
-            }
-            with_one(v, &rows, &mut u);
-            let u = u.view().rows_in(0..height);
-            gemm(T::ONE, u, da.view().t(), T::ZERO, de.view_mut(height, m));
-            let mut sums = vec![T::ZERO; height];
-            product_gradients(&mut e, &de, m, &mut sums);
-            total += lanes::sum(&sums);
-            keys.backward(&rows, &e, &sums, dk.reborrow());
-        }
-        -total
-    }
 }
 
 impl<T: Real> Attention<T> for Performer {
@@ -428,26 +308,16 @@ impl<T: Real> Attention<T> for Performer {
         let (n, width) = x.v.shape();
         let heads = self.heads(x);
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
-        let performer = *self;
         let scale = self.scale(width / x.heads);
         let mut y = Tensor::stale(n, width); // (n, heads p)
         let mut denominators = Tensor::stale(x.heads, n);
         let mut contexts = Vec::with_capacity(x.heads);
         for (h, head) in heads.iter().enumerate() {
             let [q, k, v] = [&q, &k, &v].map(|x| x.cols_in(head.range.clone())); // (n, p)
-            let [queries, keys] = [q, k].map(|x| Rows {
-                x,
-                w: &head.w,
-                scale,
-            });
-            let a = self.context(keys, head.key_c, v);
-            self.outputs(
-                queries,
-                &head.query_maxima,
-                &a,
-                y.view_mut().cols_in(head.range.clone()),
-                denominators.row_mut(h),
-            );
+            let [mut queries, mut keys] = head.features(scale, [q, k]);
+            let a = context(&mut keys, v); // (m, p + 1)
+            let y = y.view_mut().cols_in(head.range.clone());
+            outputs(&mut queries, &a, y, denominators.row_mut(h));
             contexts.push(tape.save(&a));
         }
         let (saved_y, denominators) = (tape.save(&y), tape.save(&denominators));
@@ -460,14 +330,12 @@ impl<T: Real> Attention<T> for Performer {
                     [&q, &k, &v, &saved_y, &dy].map(|x| x.cols_in(head.range.clone()));
                 let [dq, dk, dv] =
                     [&mut dq, &mut dk, &mut dv].map(|x| x.view_mut().cols_in(head.range.clone()));
-                let [queries, keys] = [q, k].map(|x| Rows {
-                    x,
-                    w: &head.w,
-                    scale,
-                });
-                let (maxima, denominators) = (&head.query_maxima, denominators.row(h));
-                let da = performer.outputs_backward(queries, maxima, a, [y, dy], denominators, dq);
-                dc[head.owner] += performer.context_backward(keys, head.key_c, v, &da, [dk, dv]);
+                let [mut queries, mut keys] = head.features(scale, [q, k]);
+                let (denominators, mut dc_of_head) = (denominators.row(h), T::ZERO);
+                let da =
+                    outputs_backward(&mut queries, a, [y, dy], denominators, dq, &mut dc_of_head);
+                context_backward(&mut keys, v, &da, [dk, dv], &mut dc_of_head);
+                dc[head.owner] += dc_of_head;
             }
             // c = w_r · k̃_j
             for (head, dc) in heads.iter().zip(dc) {

@@ -357,7 +357,7 @@ impl Skein {
 
 lanes! {
     /// Energies become their square roots times the lengths of the values.
-    fn column_weights<T>(v: MatRef<'_, T>, energies: &mut [T]) {
+    pub(super) fn column_weights<T>(v: MatRef<'_, T>, energies: &mut [T]) {
         for (i, energy) in energies.iter_mut().enumerate() {
             *energy = energy.sqrt() * short_inner(v.row(i), v.row(i)).sqrt();
         }
@@ -394,7 +394,7 @@ impl<T: Real> Attention<T> for Skein {
 }
 
 /// The distinct numbers below n in `drawn`, rising, and how often each occurs.
-fn distinct<T: Real>(drawn: &[u32], n: usize) -> (Vec<u32>, Vec<T>) {
+pub(super) fn distinct<T: Real>(drawn: &[u32], n: usize) -> (Vec<u32>, Vec<T>) {
     let mut counts = vec![0u32; n];
     for &i in drawn {
         counts[i as usize] += 1;

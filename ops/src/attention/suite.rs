@@ -102,6 +102,9 @@ pub fn on_tape<'t, T: Real>(
 ///
 /// # Errors
 /// The first gradient that is wrong.
+///
+/// # Panics
+/// As [`Attention::forward`].
 pub fn gradients(
     entry: &Entry<f64>,
     n: usize,

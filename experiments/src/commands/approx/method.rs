@@ -13,8 +13,8 @@ use ops::sketch::{Family, Scheme, lift_rows, sketch_rows};
 
 /// The methods of Figure 1, then all others that approximate softmax attention of the Q, K and V
 /// they are given. Not among them: reformer, which has no keys of its own; skyformer and
-/// kernelized, which approximate and are another kernel; linformer, whose start is linformer-fixed
-/// with smaller entries.
+/// kernelized, which approximate and are another kernel, as kl- and race; linformer, whose start is
+/// linformer-fixed with smaller entries.
 pub(super) const DEFAULT: [&str; 13] = [
     "skein",
     "informer",
@@ -163,7 +163,14 @@ impl Method {
 
     /// Whether it has any use for a budget, so that another one makes another result.
     pub(super) fn has_budget(&self) -> bool {
-        let without = ["vmean", "softmax", "softmax-nodrop", "kernelized"];
+        let without = [
+            "vmean",
+            "softmax",
+            "softmax-nodrop",
+            "kernelized",
+            "kl-fastfood-prf",
+            "kl-fastfood-rks",
+        ];
         !matches!(&self.kind, Kind::Registered { name, .. } if without.contains(&name.as_str()))
     }
 }

@@ -20,7 +20,10 @@ impl<'a> Case<'a> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let settings = header.metadata().clone().unwrap_or_default();
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        if !settings.contains_key("attn") {
+        if !["attn", "module"]
+            .iter()
+            .any(|name| settings.contains_key(*name))
+        {
             return Err("no reference case: its metadata do not say `attn`".to_string());
         }
         Ok(Case { file, settings })
@@ -31,6 +34,11 @@ impl<'a> Case<'a> {
         self.settings.contains_key("layers")
     }
 
+    /// The piece of a model that the case is about, if it is about one.
+    pub(super) fn module(&self) -> Option<&str> {
+        self.settings.get("module").map(String::as_str)
+    }
+
     /// The names of all tensors, in alphabetical order.
     pub(super) fn names(&self) -> BTreeSet<&str> {
         self.file.names().into_iter().collect()
@@ -38,6 +46,11 @@ impl<'a> Case<'a> {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.file.tensor(name).is_ok()
+    }
+
+    pub(super) fn holds_numbers(&self, name: &str) -> bool {
+        let tensor = self.file.tensor(name);
+        tensor.is_ok_and(|tensor| tensor.dtype() == Dtype::F64)
     }
 
     pub(super) fn text(&self, name: &str) -> Result<&str, String> {

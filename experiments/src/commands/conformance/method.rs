@@ -3,6 +3,10 @@
 use super::case::Case;
 use crate::machine::memory::lacking;
 use engine::Real;
+use ops::attention::fma::{Fma, Pool};
+use ops::attention::kl::{Kl, Map};
+use ops::attention::lm_infinite::LmInfinite;
+use ops::attention::spex_estimator::SpexEstimator;
 use ops::attention::{Attention, Options, find};
 
 /// A method under which a case is run.
@@ -30,6 +34,16 @@ pub(super) fn methods(case: &Case<'_>) -> Result<Vec<Method>, String> {
         },
         "linformer" => &["linformer", "linformer-fixed"],
         "informer" => &["informer", "informer-mask"],
+        "lm_infinite" if setting("rotary", "true") == "false" => &["lambda-mask"],
+        "fma" => match case.text("pool")? {
+            "average" => &["fma-average"],
+            _ => &["fma"],
+        },
+        "race" => match setting("average", "sum") {
+            "sum" => &["race"],
+            "bucket" => &["race-bucket"],
+            average => return Err(format!("no race has average={average}")),
+        },
         other => &[&other.replace('_', "-")],
     };
     let unread = |name: &str| -> &'static [&'static str] {
@@ -65,9 +79,55 @@ pub(super) fn build<T: Real>(
         method.name, options.features
     );
     match lacking(&what, bytes) {
-        None => Ok(entry.method(&options)),
+        None => Ok(of_settings(case, &options)?.unwrap_or_else(|| entry.method(&options))),
         Some(message) => Err(message),
     }
+}
+
+/// The methods of which a case says more than a number of features.
+fn of_settings<T: Real>(
+    case: &Case<'_>,
+    options: &Options,
+) -> Result<Option<Box<dyn Attention<T>>>, String> {
+    let smoothing = case.setting_or("smoothing", Map::SMOOTHING);
+    Ok(match case.text("attn")? {
+        "fma" => {
+            let pool = match case.text("pool")? {
+                "average" => Pool::Average,
+                _ => Pool::Learned,
+            };
+            Some(Box::new(Fma {
+                scale_by_size: case.setting_or("scale_by_size", false)?,
+                ..Fma::new(options.features, pool)
+            }))
+        }
+        "lm_infinite" => {
+            let [window, globals, ceiling] =
+                ["window", "globals", "ceiling"].map(|name| case.setting(name));
+            let (window, ceiling) = (window?, ceiling?);
+            if window == 0 || ![window, window - 1].contains(&ceiling) {
+                return Err(format!(
+                    "a window of {window} and a ceiling of {ceiling}: expected 1 or more, and as many or one less"
+                ));
+            }
+            Some(Box::new(LmInfinite {
+                window,
+                globals: globals?,
+                ceiling,
+                rotary: case.setting("rotary")?,
+            }))
+        }
+        "spex_estimator" => Some(Box::new(SpexEstimator {
+            window: case.setting("window")?,
+            // As many as are given.
+            permutations: 0,
+            temperature: case.setting("temperature")?,
+        })),
+        "kl_gmm_rks" => Some(Box::new(Kl::gmm_rks(options.features, smoothing?))),
+        "kl_fastfood_rks" => Some(Box::new(Kl::fastfood_rks(smoothing?))),
+        "kl_generator_rks" => Some(Box::new(Kl::generator_rks(options.features, smoothing?))),
+        _ => None,
+    })
 }
 
 /// The options of a case: what `--features` has to be for the sizes of its draws.

@@ -9,8 +9,8 @@
 use super::case::Case;
 use super::error::{Comparison, Kind, Measure, norm};
 use super::method::{Method, build};
-use engine::{Draw, Draws, Real, Seed, Tape, Var};
-use ops::attention::{Inputs, LayerShape, Place};
+use engine::{Draw, Draws, Real, Seed, Tape, Tensor, Var};
+use ops::attention::{Attention, Inputs, LayerShape, Place};
 use std::collections::BTreeMap;
 
 /// The inputs of every method.
@@ -46,22 +46,18 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
         heads,
         head_width: width / heads,
     };
-    let names = case.names();
-    for (own, start) in attention.parameters(shape, Seed(0).stream("not in the case")) {
-        let name = names.iter().find(|name| name.eq_ignore_ascii_case(own));
-        let value = match name {
-            Some(name) => case.matrix(name, start.shape())?,
-            None if !attention.trains(own) => start,
-            None => return Err(format!("tensor {own}, a parameter of it, is missing")),
-        };
-        let name = name.map_or(own, |name| name);
-        leaves.push((name.to_string(), tape.leaf("parameter", value)));
-    }
+    leaves.extend(own_parameters(case, &*attention, shape, &tape)?);
     let draws = draws(case, method, &leaves)?;
 
     let variables: Vec<Var<'_, T>> = leaves.iter().map(|(_, leaf)| leaf.clone()).collect();
     let reads = attention.reads();
-    let replay = Draws::replay(Seed(0).stream("not in the case"), draws.clone());
+    let given = (0..heads).flat_map(|h| {
+        let place = move |what: &str| Place::default().draw(what, h);
+        draws
+            .iter()
+            .map(move |(what, draw)| (place(what), draw.clone()))
+    });
+    let replay = Draws::replay(Seed(0).stream("not in the case"), given.collect());
     let out = attention.forward(&Inputs {
         q: reads.queries.then_some(&variables[0]),
         k: reads.keys.then_some(&variables[1]),
@@ -75,7 +71,8 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
         dropout: None,
     });
     let recorded = replay.recorded();
-    if let Some(name) = draws.keys().find(|name| !recorded.contains_key(*name)) {
+    let mut names = draws.keys().map(|what| Place::default().draw(what, 0));
+    if let Some(name) = names.find(|name| !recorded.contains_key(name)) {
         return Err(format!("the method never asked for the draw {name}"));
     }
     if out.shape() != (n, width) {
@@ -120,8 +117,32 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
     Ok(comparison.measures())
 }
 
+/// The parameters of a method's own by their names in the case. A constant that is drawn, since the case lacks it or
+/// brings what is drawn from it, has no name there.
+pub(super) fn own_parameters<'t, T: Real>(
+    case: &Case<'_>,
+    attention: &dyn Attention<T>,
+    shape: LayerShape,
+    tape: &'t Tape<T>,
+) -> Result<Vec<(String, Var<'t, T>)>, String> {
+    let names = case.names();
+    let own = |(own, start): (&'static str, Tensor<T>)| {
+        let name = names.iter().find(|name| name.eq_ignore_ascii_case(own));
+        let (name, value) = match name {
+            Some(name) if attention.trains(own) || case.holds_numbers(name) => {
+                (name.to_string(), case.matrix(name, start.shape())?)
+            }
+            _ if !attention.trains(own) => (String::new(), start),
+            _ => return Err(format!("tensor {own}, a parameter of it, is missing")),
+        };
+        Ok((name, tape.leaf("parameter", value)))
+    };
+    let all = attention.parameters(shape, Seed(0).stream("not in the case"));
+    all.into_iter().map(own).collect()
+}
+
 /// The positions of `n` tokens, and the padded length.
-fn positions(case: &Case<'_>, n: usize) -> Result<(Vec<u32>, usize), String> {
+pub(super) fn positions(case: &Case<'_>, n: usize) -> Result<(Vec<u32>, usize), String> {
     let length: usize = case.setting_or("length", n)?;
     let positions = match case.has(POSITIONS) {
         true => case.indices(POSITIONS)?,
@@ -150,7 +171,7 @@ fn draws<T: Real>(
         let known =
             ["out", "dout", NOTED, POSITIONS].contains(&name) || method.unread.contains(&name);
         if !(known || is_leaf(name) || is_gradient(name)) {
-            draws.insert(Place::default().draw(name, 0), case.draw(name)?);
+            draws.insert(name.to_string(), case.draw(name)?);
         }
     }
     Ok(draws)

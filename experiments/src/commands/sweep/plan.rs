@@ -12,6 +12,7 @@ use crate::terminal::output::tell;
 use crate::terminal::parse::{distinct, parse_count, parse_number, parse_seed, parse_threads};
 use crate::train::init::settled;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use ops::attention;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -95,6 +96,8 @@ enum Preset {
     Ablation,
     /// Figure 3: skein on Text, learning rates x batches
     Sensitivity,
+    /// Every method that is registered, on every task
+    Field,
 }
 
 /// `--set`: a setting of one task.
@@ -223,6 +226,7 @@ impl Preset {
             Preset::Table1 => &paper::methods(),
             Preset::Ablation => &ablation,
             Preset::Sensitivity => &["skein"],
+            Preset::Field => &attention::names(),
         };
         let tasks: &[Task] = match self {
             Preset::Sensitivity => &[Task::Text],

@@ -243,7 +243,7 @@ pub(crate) fn other_best(held: usize, best: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::choices::{Budget, Task};
+    use crate::settings::choices::{Budget, Positions, Task};
     use crate::terminal::asserts::has;
     use std::fs;
 
@@ -278,7 +278,9 @@ mod tests {
         let newer = [
             "skip_black",
             "embedding_std",
-            "sincos2d",
+            "positions",
+            "smoother",
+            "s3",
             "product",
             "layers",
             "dim",
@@ -302,13 +304,16 @@ mod tests {
         };
         refuse_other_config(&moved, &of_then).unwrap();
         let other = Config {
-            sincos2d: !now.sincos2d,
+            positions: Positions::Sincos2d,
             ..now.clone()
         };
         let told = refuse_other_config(&other, &of_then)
             .unwrap_err()
             .to_string();
-        has(&told, "says `sincos2d = true`, expected `sincos2d = false`");
+        has(
+            &told,
+            "says `positions = \"sincos2d\"`, expected `positions = \"learned\"`",
+        );
         let other = Config {
             groups: now.groups + 1,
             ..now

@@ -1,6 +1,6 @@
 //! How large a model and its training are, before anything of that size is made.
 
-use crate::settings::choices::Protocol;
+use crate::settings::choices::{Protocol, Smoother};
 use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result, refuse_more};
 use datasets::{Dataset, Encoding};
@@ -30,7 +30,8 @@ impl Sizes {
             dropout: config.dropout,
             pad: config.pad,
             embedding_std: config.embedding_std,
-            sincos2d: config.sincos2d,
+            places: config.positions.of_model(),
+            smoother: (config.smoother() == Smoother::Fourier).then(|| config.s3.of_model()),
             ..ModelConfig::new(
                 encoding.vocabulary,
                 config.position_rows(),

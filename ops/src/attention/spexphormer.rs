@@ -1,0 +1,355 @@
+//! Spexphormer (Shirzad et al. 2024) on a sequence: every row attends to a few keys, drawn for it from a sparse graph by
+//! estimated probabilities.
+//!
+//! For one head:
+//!
+//! 1. *Candidates*: row i may see the set {j : |i - j| <= w} ∪ {π(i), π⁻¹(i) : e random permutations π}, a window and
+//!    an expander graph, c <= 2 w + 1 + 2 e keys.
+//! 2. *Estimate*: with a random A (p', p) of entries N(0, 1/p'), a = A q and b = A k have inner products near those of q
+//!    and k (Johnson and Lindenstrauss), and P_i = softmax over the candidates of a_i · b_j / √p.
+//! 3. *Neighbours*: k of the candidates, drawn without replacement with probabilities P_i; all where there are fewer.
+//! 4. *Attend*: y_i = softmax(q_i · k_j / √p) v_j over the set of its neighbours.
+//!
+//! Steps 1 to 3 are constants of the backward pass. Step 4 has lists of keys that differ from row to row; with N_i that
+//! of row i, and lists read in the order of the rows,
+//!
+//! ```text
+//! ds_ij = P_ij (dy_i · v_j - dy_i · y_i)     dq_i = sum_(j in N_i) ds_ij k_j / √p
+//! dk_j += ds_ij q_i / √p                      dv_j += P_ij dy_i
+//! ```
+//!
+//! Draws: `permutations` (e, n) and `projection` (p', p), one for all heads, `neighbours` (n, k) for each head, where a
+//! short row repeats its last. `probabilities` are noted: those of step 2, all rows one after another, j rising. Where
+//! neighbours are given, for instance from a table that another model has learned, steps 1 to 3 are skipped.
+//!
+//! *What is adapted.* The original classifies the nodes of one fixed graph. It trains a narrow network on all edges
+//! ([`super::spex_estimator`]), stores its attention scores for every layer and edge, and trains the wide network on
+//! neighbours drawn from these once an epoch; its claim, which step 2 uses, is that the scores of narrow and wide
+//! networks agree. Sequences come once, so there is nothing to store: the random projection stands for the narrow
+//! network, and the graph has a window in place of given edges. The wide network's scores are clamped at ±8 there, not
+//! divided by √p, and scaled by what an edge's type has learned; here step 4 is plain softmax attention over the
+//! neighbours, and with w and k at least n softmax attention itself.
+//!
+//! The names are theirs: w = d/4, e = d/8, k = d/4, p' = 8.
+
+use engine::gemm::count_multiply_adds;
+use engine::lanes::{fold, short_inner};
+use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
+
+use super::graph::{Expander, dots, mix, spread, window, window_edges};
+use super::{Attention, Cost, Entry, Inputs, Laws, Options};
+use crate::sample::weighted;
+
+/// Attention to sampled neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Spexphormer {
+    /// w: candidates to either side.
+    pub window: usize,
+    /// e: random permutations.
+    pub permutations: usize,
+    /// k >= 1: neighbours of a row.
+    pub neighbours: usize,
+    /// p' >= 1: columns of the projection, p at most.
+    pub width: usize,
+}
+
+/// Every row's set of keys, one after another.
+struct Sets {
+    /// Where the set of each row begins, and the last one ends.
+    starts: Vec<usize>,
+    keys: Vec<u32>,
+}
+
+impl Sets {
+    /// Of `rows` (n, k), in which keys may come twice.
+    fn new(n: usize, mut rows: Vec<u32>) -> Sets {
+        let k = rows.len() / n;
+        let mut starts = vec![0];
+        let mut end = 0;
+        for i in 0..n {
+            rows[i * k..(i + 1) * k].sort_unstable();
+            let start = end;
+            for e in i * k..(i + 1) * k {
+                if end == start || rows[end - 1] != rows[e] {
+                    rows[end] = rows[e];
+                    end += 1;
+                }
+            }
+            starts.push(end);
+        }
+        rows.truncate(end);
+        Sets { starts, keys: rows }
+    }
+
+    fn of(&self, i: usize) -> &[u32] {
+        &self.keys[self.starts[i]..self.starts[i + 1]]
+    }
+}
+
+/// The projected queries and keys of one head, and who may see whom.
+struct Pilot<'a, T: Real> {
+    /// (n, p')
+    a: Tensor<T>,
+    b: Tensor<T>,
+    scale: T,
+    w: usize,
+    expander: &'a Expander,
+}
+
+impl<T: Real> Pilot<'_, T> {
+    /// Calls `each` with the candidates of every row, rising, and their probabilities.
+    fn rows(&self, mut each: impl FnMut(&[u32], &[T])) {
+        let n = self.a.rows();
+        let (mut ends, mut candidates, mut probabilities) = (Vec::new(), Vec::new(), Vec::new());
+        let mut total = 0;
+        for i in 0..n {
+            let window = window(i, self.w, n);
+            ends.clear();
+            ends.extend(self.expander.ends(i).filter(|j| !window.contains(j)));
+            ends.sort_unstable();
+            ends.dedup();
+            let (before, after) = ends.split_at(ends.partition_point(|&j| j < window.start));
+            candidates.clear();
+            candidates.extend(
+                before
+                    .iter()
+                    .copied()
+                    .chain(window)
+                    .chain(after.iter().copied()),
+            );
+            probabilities.resize(candidates.len(), T::ZERO);
+            softmax_row(
+                self.scale,
+                self.a.row(i),
+                self.b.view(),
+                &candidates,
+                &mut probabilities,
+            );
+            total += candidates.len();
+            each(&candidates, &probabilities);
+        }
+        count_multiply_adds((total * self.a.cols()) as u64);
+    }
+}
+
+impl Spexphormer {
+    /// Steps 1 to 3 for one head.
+    fn sets<T: Real>(
+        &self,
+        x: &Inputs<'_, '_, T>,
+        h: usize,
+        expander: &Expander,
+        projection: &Tensor<T>,
+    ) -> Sets {
+        let range = x.head(h);
+        let (n, p) = (x.v.rows(), range.len());
+        let pilot = || {
+            let project = |x: &Var<'_, T>| {
+                Tensor::product(
+                    T::ONE,
+                    x.value().cols_in(range.clone()),
+                    projection.view().t(),
+                )
+            };
+            Pilot {
+                a: project(x.q()),
+                b: project(x.k()),
+                scale: T::ONE / T::of(p as f64).sqrt(),
+                w: self.window,
+                expander,
+            }
+        };
+        x.draws.note(&x.place.draw("probabilities", h), || {
+            let mut all = Vec::new();
+            pilot().rows(|_, probabilities| all.extend(probabilities.iter().map(|p| p.f64())));
+            all
+        });
+        let k = self.neighbours.min(n);
+        let rows = x
+            .draws
+            .indices(&x.place.draw("neighbours", h), n, |generator| {
+                let mut all = Vec::with_capacity(n * k);
+                pilot().rows(|candidates, probabilities| {
+                    let count = k.min(candidates.len());
+                    let chosen = weighted::without_replacement(probabilities, count, generator);
+                    all.extend(chosen.iter().map(|&c| candidates[c as usize]));
+                    let last = all[all.len() - 1];
+                    all.extend((count..k).map(|_| last));
+                });
+                all
+            });
+        assert!(
+            !rows.is_empty() && rows.len().is_multiple_of(n),
+            "spexphormer: {} neighbours of {n} rows",
+            rows.len()
+        );
+        Sets::new(n, rows)
+    }
+
+    /// A (p', p).
+    fn projection<T: Real>(&self, x: &Inputs<'_, '_, T>) -> Tensor<T> {
+        let p = x.head(0).len();
+        let numbers = x
+            .draws
+            .numbers(&x.place.draw("projection", 0), |generator| {
+                let width = self.width.min(p);
+                let deviation = 1.0 / (width as f64).sqrt();
+                (0..width * p)
+                    .map(|_| deviation * generator.normal())
+                    .collect()
+            });
+        assert!(
+            !numbers.is_empty() && numbers.len().is_multiple_of(p),
+            "spexphormer: {} numbers are no projection of {p} columns",
+            numbers.len()
+        );
+        let numbers: Vec<T> = numbers.into_iter().map(T::of).collect();
+        Tensor::from_slice(numbers.len() / p, p, &numbers)
+    }
+}
+
+impl<T: Real> Attention<T> for Spexphormer {
+    fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
+        let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
+        let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
+        let (n, width) = v.shape();
+        let (expander, projection) = (Expander::draw(x, self.permutations), self.projection(x));
+        let mut y = Tensor::stale(n, width); // (n, heads p)
+        let mut lse = Tensor::stale(x.heads, n);
+        let heads: Vec<_> = (0..x.heads)
+            .map(|h| {
+                let (head, sets) = (x.head(h), self.sets(x, h, &expander, &projection));
+                let x = [&q, &k, &v].map(|x| x.cols_in(head.clone())); // (n, p)
+                attend(&sets, x, y.view_mut().cols_in(head.clone()), lse.row_mut(h));
+                count_multiply_adds(2 * (sets.keys.len() * head.len()) as u64);
+                (head, sets)
+            })
+            .collect();
+        let (saved_y, lse) = (tape.save(&y), tape.save(&lse));
+
+        tape.record("spexphormer", parents, y, move |dy| {
+            let mut dq = Tensor::stale(n, width);
+            let [mut dk, mut dv] = [0; 2].map(|_| Tensor::zeros(n, width));
+            for (h, (head, sets)) in heads.into_iter().enumerate() {
+                let x = [&q, &k, &v].map(|x| x.cols_in(head.clone()));
+                let output = [&saved_y, &dy].map(|x| x.cols_in(head.clone()));
+                let gradients =
+                    [&mut dq, &mut dk, &mut dv].map(|x| x.view_mut().cols_in(head.clone()));
+                attend_backward(&sets, x, output, lse.row(h), gradients);
+                count_multiply_adds(5 * (sets.keys.len() * head.len()) as u64);
+            }
+            [dq, dk, dv]
+        })
+    }
+}
+
+/// The logits x · k_j times scale become probabilities; the result is their log-sum-exp.
+#[inline(always)]
+fn softmax<T: Real>(s: &mut [T]) -> T {
+    let max = fold(s, T::NEG_INFINITY, |a, b| a.larger(b), |s| s);
+    for s in s.iter_mut() {
+        *s = (*s - max).exp();
+    }
+    let sum = fold(s, T::ZERO, |a, b| a + b, |s| s);
+    for s in s.iter_mut() {
+        *s /= sum;
+    }
+    max + sum.ln()
+}
+
+lanes! {
+    /// Probabilities of one row over the keys of a list.
+    fn softmax_row<T>(scale: T, x: &[T], k: MatRef<'_, T>, keys: &[u32], p: &mut [T]) {
+        dots(scale, x, k, keys, p);
+        softmax(p);
+    }
+
+    /// Step 4 for one head: writes y (n, p) and lse (n).
+    fn attend<T>(sets: &Sets, x: [MatRef<'_, T>; 3], y: MatMut<'_, T>, lse: &mut [T]) {
+        let ([q, k, v], mut y) = (x, y);
+        let scale = T::ONE / T::of(q.cols() as f64).sqrt();
+        let mut p = Vec::new();
+        for (i, lse) in lse.iter_mut().enumerate() {
+            let keys = sets.of(i);
+            p.resize(keys.len(), T::ZERO);
+            dots(scale, q.row(i), k, keys, &mut p);
+            *lse = softmax(&mut p);
+            mix(&p, v, keys, y.row(i));
+        }
+    }
+
+    /// Writes dq, and adds to dk and dv.
+    fn attend_backward<T>(
+        sets: &Sets,
+        x: [MatRef<'_, T>; 3],
+        output: [MatRef<'_, T>; 2],
+        lse: &[T],
+        gradients: [MatMut<'_, T>; 3],
+    ) {
+        let ([q, k, v], [y, dy], [mut dq, mut dk, mut dv]) = (x, output, gradients);
+        let scale = T::ONE / T::of(q.cols() as f64).sqrt();
+        let (mut p, mut dp) = (Vec::new(), Vec::new());
+        for (i, &lse) in lse.iter().enumerate() {
+            let (keys, q, dy) = (sets.of(i), q.row(i), dy.row(i));
+            p.resize(keys.len(), T::ZERO);
+            dp.resize(keys.len(), T::ZERO);
+            dots(scale, q, k, keys, &mut p);
+            for p in p.iter_mut() {
+                *p = (*p - lse).exp();
+            }
+            spread(&p, dy, keys, &mut dv);
+            dots(T::ONE, dy, v, keys, &mut dp);
+            let inner = short_inner(dy, y.row(i));
+            for (p, &dp) in p.iter_mut().zip(&dp) {
+                *p = scale * (*p * (dp - inner)); // ds / √p
+            }
+            mix(&p, k, keys, dq.row(i));
+            spread(&p, q, keys, &mut dk);
+        }
+    }
+}
+
+/// With a budget of d, for heads of any width.
+fn with(options: &Options) -> Spexphormer {
+    let d = options.features;
+    Spexphormer {
+        window: d / 4,
+        permutations: (d / 8).max(1),
+        neighbours: (d / 4).max(2),
+        width: 8,
+    }
+}
+
+/// `spexphormer`.
+pub fn entry<T: Real>() -> Entry<T> {
+    Entry {
+        name: "spexphormer",
+        about: "d/4 keys a row, drawn by estimated scores from a window and an expander",
+        cites: "Shirzad et al. 2024 (Spexphormer), one stage in place of two",
+        laws: Laws {
+            rows_sum_to_one: true,
+            // k = d/4.
+            exact_at_full_budget: false,
+            linear_memory: true,
+            linear_time: true,
+            random: true,
+        },
+        time: "n d p",
+        cost: |options, n, p| {
+            let method = with(options);
+            let [w, e, k] =
+                [method.window, method.permutations, method.neighbours].map(|x| x as f64);
+            let (k, width) = (k.min(n), p.min(method.width as f64));
+            // Of the 2 e ends those outside the window, each once.
+            let in_window = window_edges(n, w);
+            let outside = (n - in_window / n) * (1.0 - (1.0 - 1.0 / n).powf(2.0 * e));
+            let candidates = in_window + n * outside;
+            let forward = n * (2.0 * e + 2.0 * k + p + 2.0 * width + 2.0);
+            Cost::new(
+                2.0 * n * p * width + candidates * width + 2.0 * n * k * p,
+                forward.max(n * (4.0 * p + k + 3.0)),
+            )
+        },
+        build: |options| Box::new(with(options)),
+    }
+}
