@@ -483,7 +483,7 @@ fn other_data_are_refused_before_anything_is_trained() {
     fs::write(&path, result.replace("\"seed\": 1,", "\"seed\": 2,")).unwrap();
     refused(
         list(),
-        "result.json is of text vmean with seed 2, expected text vmean with seed 1",
+        "result.json is of text vmean with seed 2, features 8 and protocol clean, expected text vmean with seed 1",
     );
     fs::write(&path, &result).unwrap();
 

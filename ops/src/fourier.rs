@@ -1,7 +1,7 @@
 //! A learned filter over frequencies: every column is convolved with a kernel as long as the sequence (the Fourier half
 //! of S3Attention, Wang et al. 2024, algorithm 2).
 //!
-//! The rows stand at their positions on a [`ring`] of N places, N a power of two, with zeros elsewhere. x (n, H) has r
+//! The rows stand at their positions on a ring of N places, N a power of two, with zeros elsewhere. x (n, H) has r
 //! segments of s = H / r columns; L, N / 2 + 1 rows of H complex numbers, is learned:
 //!
 //! ```text

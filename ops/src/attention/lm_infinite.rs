@@ -406,7 +406,7 @@ fn cost(method: LmInfinite, n: f64, p: f64) -> Cost {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "lm-infinite",
-        about: "a window of d/2 to either side and 10 first tokens, rotary distances",
+        about: "d/2 tokens to either side and 10 first ones, rotary distances",
         cites: "Han et al. 2024 (LM-Infinite), mask and distance limit; looks both ways",
         laws: LAWS,
         time: "n d p",

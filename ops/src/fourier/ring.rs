@@ -251,16 +251,26 @@ mod tests {
         let expected = [
             [
                 0x42c8_0000,
-                0xc0c7_90d9,
-                0x40bf_3a18,
-                0x410e_41da,
-                0xc0bf_8480,
-                0xc149_d890,
-                0xc1df_47d6,
-                0xc0bf_34dd,
-                0xc13f_7930,
+                0xc0c8_1599,
+                0x40bf_0ed8,
+                0x410e_40ea,
+                0xc0c0_0000,
+                0xc14a_5f10,
+                0xc1df_c3b6,
+                0xc0bf_ae1d,
+                0xc140_0000,
             ],
-            [0; 9],
+            [
+                0,
+                0xc0df_ca8e,
+                0x401a_8278,
+                0xc128_632a,
+                0x4190_0000,
+                0x414b_061e,
+                0x3ed4_13c0,
+                0x4143_8401,
+                0,
+            ],
         ];
         assert_eq!([bits(&re), bits(&im)], expected);
     }
