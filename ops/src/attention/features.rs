@@ -17,7 +17,7 @@
 //! dΦ_q = dB Aᵀ        dΦ_k = U dAᵀ                    dU = Φ_k dA
 //! ```
 //!
-//! How features are made of q and k, and their gradient, is the method's: [`Features`]. What they have in common, a
+//! How features are made of q and k, and their gradient, is the method's: `Features`. What they have in common, a
 //! constant ε in all of them, is never added: with Φ = F + ε,
 //!
 //! ```text
