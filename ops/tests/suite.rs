@@ -47,8 +47,9 @@ fn every_entry_has_right_gradients_that_are_not_zero_where_they_should_not_be() 
                         (true, false) => continue,
                         _ => read && !annulled,
                     };
+                    // Measured: 4e-14 where nothing influences; w1 before a batch norm of two samples has 4e-7.
                     assert_eq!(
-                        norm > 1e-6,
+                        norm > 1e-9,
                         influences,
                         "{name}, n = {n}: gradient of {input_name} has norm {norm:e}"
                     );
