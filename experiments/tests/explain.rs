@@ -44,7 +44,10 @@ fn every_method_shows_where_each_gradient_is_written() {
             let (file, line) = place.split_once(':').unwrap();
             let source = fs::read_to_string(workspace.join(file)).expect(file);
             let line = source.lines().nth(line.parse::<usize>().unwrap() - 1);
-            assert!(line.unwrap().contains("record("), "{node}: {line:?}");
+            // Noise that a method draws is an input of the tape.
+            let is_node =
+                line.is_some_and(|line| line.contains("record(") || line.contains(".leaf("));
+            assert!(is_node, "{node}: {line:?}");
         }
         let total = text.lines().last().unwrap();
         assert!(

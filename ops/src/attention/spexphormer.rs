@@ -324,7 +324,7 @@ fn with(options: &Options) -> Spexphormer {
 pub fn entry<T: Real>() -> Entry<T> {
     Entry {
         name: "spexphormer",
-        about: "d/4 keys a row, drawn by estimated scores from a window and an expander",
+        about: "d/4 keys a row, drawn by estimated scores of window and expander",
         cites: "Shirzad et al. 2024 (Spexphormer), one stage in place of two",
         laws: Laws {
             rows_sum_to_one: true,
