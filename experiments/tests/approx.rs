@@ -64,8 +64,8 @@ fn the_number_of_threads_changes_no_bit() {
     };
     let (one, two) = (files("1"), files("2"));
     assert!(one == two);
-    // Two inputs, 13 methods and 7 variants, two budgets.
-    assert_eq!(one.1.lines().count(), 1 + 2 * 20 * 2);
+    // Two inputs, 19 methods and 7 variants, two budgets.
+    assert_eq!(one.1.lines().count(), 1 + 2 * 26 * 2);
     let columns = one.1.lines().next().unwrap().split(',').count();
     assert!(one.1.lines().all(|line| line.split(',').count() == columns));
     assert!(!one.1.contains("NaN"), "{}", one.1);

@@ -149,14 +149,55 @@ fn a_whole_model_passes() {
 /// Beside this repository there may be all of the reference cases.
 #[test]
 fn all_reference_cases_pass_where_they_are() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden");
-    if !folder.is_dir() {
-        println!("skipped: there is no {}", folder.display());
-        return;
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    for (folder, least) in [("golden", 47), ("golden-more", 118)] {
+        let folder = shared.join(folder);
+        if !folder.is_dir() {
+            println!("skipped: there is no {}", folder.display());
+            continue;
+        }
+        let (counts, printed) = run_all(&files(&folder).unwrap());
+        assert_eq!((counts.failed, counts.not_registered), (0, 0), "{printed}");
+        assert!(counts.passed >= least, "{printed}");
     }
-    let (counts, printed) = run_all(&files(&folder).unwrap());
-    assert_eq!(counts.failed, 0, "{printed}");
-    assert!(counts.passed >= 47, "{printed}");
+}
+
+/// Several heads, positions with gaps, features that the case says, pieces of a model.
+#[test]
+fn a_case_of_every_method_of_the_citing_systems_passes() {
+    let (counts, printed) = run_all(&files(&reference().join("citing")).unwrap());
+    assert_eq!((counts.cases, counts.passed), (20, 20), "{printed}");
+}
+
+#[test]
+fn what_a_case_says_beside_its_tensors_is_checked() {
+    let folder = TempDir::new().unwrap();
+    let citing = |name: &str| Editable::operator(&format!("citing/{name}"));
+    let mut heads = citing("s3_heads2_n64");
+    heads.settings.insert("heads".into(), "3".into());
+    heads.write(&folder.path().join("a-heads.safetensors"));
+    let mut length = citing("lm_infinite_n64");
+    length.settings.insert("length".into(), "63".into());
+    length.write(&folder.path().join("b-length.safetensors"));
+    let mut features = citing("hyper_n64");
+    features.settings.insert("features".into(), "many".into());
+    features.write(&folder.path().join("c-features.safetensors"));
+    let mut module = citing("module_fourier_smoother_n1");
+    module.settings.insert("activation".into(), "tanh".into());
+    module.write(&folder.path().join("d-activation.safetensors"));
+    module.settings.insert("module".into(), "decoder".into());
+    module.write(&folder.path().join("e-module.safetensors"));
+    let (counts, printed) = run_all(&files(folder.path()).unwrap());
+    assert_eq!((counts.failed, counts.not_registered), (4, 1), "{printed}");
+    for expected in [
+        "q has shape [64, 8], expected [n, heads p], none of them 0",
+        "expected 64 rising positions below the length 63",
+        "features is \"many\" in the metadata: invalid digit",
+        "activation is \"tanh\", expected relu or elu",
+        "decoder",
+    ] {
+        assert!(printed.contains(expected), "{expected}: {printed}");
+    }
 }
 
 #[test]

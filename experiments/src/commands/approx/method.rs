@@ -14,8 +14,9 @@ use ops::sketch::{Family, Scheme, lift_rows, sketch_rows};
 /// The methods of Figure 1, then all others that approximate softmax attention of the Q, K and V
 /// they are given. Not among them: reformer, which has no keys of its own; skyformer and
 /// kernelized, which approximate and are another kernel, as kl- and race; linformer, whose start is
-/// linformer-fixed with smaller entries.
-pub(super) const DEFAULT: [&str; 13] = [
+/// linformer-fixed with smaller entries, and fma, whose start is random sums; lm-infinite, s3 and
+/// spex-estimator, which turn or normalise what they are given.
+pub(super) const DEFAULT: [&str; 19] = [
     "skein",
     "informer",
     "vmean",
@@ -29,6 +30,12 @@ pub(super) const DEFAULT: [&str; 13] = [
     "bigbird",
     "performer",
     "nystrom",
+    "lambda-mask",
+    "spexphormer",
+    "fma-average",
+    "hyper",
+    "kdeformer",
+    "hyper-pilots",
 ];
 
 /// Estimators B S Sᵀ V with the exact B, and methods in the form in which the released code ran
