@@ -240,7 +240,7 @@ impl<T: Real> Attention<T> for Race {
         let p = shape.head_width;
         let mut generator = stream.stream("hyperplanes").generator();
         let planes = Tensor::from_fn(PLANES * self.tables, p, |_, _| T::of(generator.normal()));
-        let log_beta = Tensor::scalar(T::of(-0.5 * (p as f64).ln()));
+        let log_beta = Tensor::scalar(T::of(-0.5 * libm::log(p as f64)));
         vec![("hyperplanes", planes), ("log_beta", log_beta)]
     }
 
