@@ -8,11 +8,11 @@ use engine::{Params, Real, Tensor};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
-/// The shape of a parameter in a file.
+/// The shape of a parameter in a file: as in PyTorch, biases and gains that are a row are vectors.
 fn shape_in_file<T: Real>(name: &str, value: &Tensor<T>) -> Vec<usize> {
     let (owner, end) = name.rsplit_once('.').unwrap_or(("", name));
     let owner = owner.rsplit('.').next().unwrap_or("");
-    if end == "bias" || owner.starts_with("norm") {
+    if value.rows() == 1 && (end == "bias" || owner.starts_with("norm")) {
         vec![value.cols()]
     } else {
         vec![value.rows(), value.cols()]

@@ -2,7 +2,7 @@
 
 use engine::{Params, Real, Seed, Stream, Tensor, Var};
 use models::smoother::Form;
-use models::{Model, ModelConfig, Places};
+use models::{Model, ModelConfig, Places, load_safetensors, to_safetensors};
 use ops::attention::{Attention, Inputs, LayerShape, Options, find, registry};
 
 fn start<T: Real>(config: ModelConfig, attn: &str) -> Params<T> {
@@ -65,8 +65,15 @@ fn their_number_is_known_before_they_are_made() {
                 ..small(layers)
             };
             let known = Model::numbers(&config, &*entry.method(&options));
-            let (_, params) = Model::new(config, entry.method(&options), Seed(1));
+            let start = |seed| Model::new(config.clone(), entry.method(&options), Seed(seed)).1;
+            let (params, mut others) = (start(1), start(2));
             assert_eq!(known, params.count() as f64, "{}", entry.name);
+            // And a file of them is read back.
+            load_safetensors(&mut others, &to_safetensors(&params)).unwrap();
+            let same = |((name, x), (other, y)): ((&str, &Tensor<_>), (&str, &Tensor<_>))| {
+                name == other && x.data() == y.data()
+            };
+            assert!(params.iter().zip(others.iter()).all(same), "{}", entry.name);
         }
     }
     let options = Options {
