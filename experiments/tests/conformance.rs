@@ -187,13 +187,22 @@ fn what_a_case_says_beside_its_tensors_is_checked() {
     module.write(&folder.path().join("d-activation.safetensors"));
     module.settings.insert("module".into(), "decoder".into());
     module.write(&folder.path().join("e-module.safetensors"));
+    let mut segments = citing("module_fourier_smoother_n1");
+    segments.settings.insert("segments".into(), "3".into());
+    segments.write(&folder.path().join("f-segments.safetensors"));
+    let mut expected = citing("lm_infinite_n64");
+    let dk = expected.tensors.get_mut("dk").unwrap();
+    dk.1.reverse();
+    expected.write(&folder.path().join("g-expected.safetensors"));
     let (counts, printed) = run_all(&files(folder.path()).unwrap());
-    assert_eq!((counts.failed, counts.not_registered), (4, 1), "{printed}");
+    assert_eq!((counts.failed, counts.not_registered), (6, 1), "{printed}");
     for expected in [
-        "q has shape [64, 8], expected [n, heads p], none of them 0",
+        "q has shape [64, 8], expected [n, 3 p], none of them 0",
         "expected 64 rising positions below the length 63",
         "features is \"many\" in the metadata: invalid digit",
         "activation is \"tanh\", expected relu or elu",
+        "4 columns are no 3 segments",
+        "dk has shape [8, 64], expected [64, 8]",
         "decoder",
     ] {
         assert!(printed.contains(expected), "{expected}: {printed}");
@@ -421,7 +430,7 @@ fn a_case_whose_sizes_do_not_fit_fails_alone() {
     case.write(&place("y-empty-q"));
     expected.push((
         "y-empty-q",
-        "q has shape [1000000000000, 0], expected [n, heads p], none of them 0",
+        "q has shape [1000000000000, 0], expected [n, 1 p], none of them 0",
     ));
     // Nothing but a length.
     fs::File::create(place("z-long"))

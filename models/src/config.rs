@@ -249,6 +249,8 @@ mod tests {
         assert!(message_of_sincos2d.contains("sincos2d with 2048 positions"));
         let message_of_sincos2d = message(|c| (c.places, c.dim) = (Places::Sines2d, 66));
         assert!(message_of_sincos2d.contains("of 66 columns"));
+        let message_of_sincos = message(|c| (c.places, c.dim, c.heads) = (Places::Sines, 63, 1));
+        assert!(message_of_sincos.contains("sincos of 63 columns, expected a multiple of 2"));
         assert!(message(|c| c.dropout = 1.0).contains("dropout is 1"));
         assert!(message(|c| c.dropout = 1e-300).contains("dropout is 1e-300, expected 0 or"));
         assert!(message(|c| c.dropout = f64::NAN).contains("dropout is NaN"));

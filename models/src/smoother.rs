@@ -73,7 +73,7 @@ fn places(positions: usize) -> usize {
 
 /// How many numbers the parameters of one hold, for so many positions and columns.
 pub(crate) fn numbers(form: Form, positions: f64, columns: f64) -> f64 {
-    // As a power of two, however many there are.
+    // The next power of two, in f64, since the count may not fit into an integer.
     let places = positions.log2().ceil().exp2();
     let stem = 2.0 * form.taps() as f64 * columns * columns + columns;
     (places + 2.0) * columns + stem + 2.0 * places

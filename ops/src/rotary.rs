@@ -112,11 +112,13 @@ impl<T: Real> Angles<T> {
 /// For each of `times` a row of cosines, then sines, for heads of p columns.
 pub(crate) fn angles<T: Real>(times: impl ExactSizeIterator<Item = usize>, p: usize) -> Tensor<T> {
     let half = p / 2;
+    let speed = |c: usize| libm::pow(10000.0, -(c as f64) / half as f64);
+    let speeds: Vec<f64> = (0..half).map(speed).collect();
     let mut table = Tensor::stale(times.len(), 2 * half);
     for (row, t) in times.enumerate() {
         let (cosines, sines) = table.row_mut(row).split_at_mut(half);
-        for (c, (cosine, sine)) in cosines.iter_mut().zip(sines).enumerate() {
-            let angle = t as f64 * libm::pow(10000.0, -(c as f64) / half as f64);
+        for ((cosine, sine), speed) in cosines.iter_mut().zip(sines).zip(&speeds) {
+            let angle = t as f64 * speed;
             (*cosine, *sine) = (T::of(libm::cos(angle)), T::of(libm::sin(angle)));
         }
     }

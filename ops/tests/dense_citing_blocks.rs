@@ -83,9 +83,15 @@ impl<'a> Setting<'a> {
         let trained = own.iter().filter(|(name, _)| self.method.trains(name));
         inputs.extend(trained.cloned());
         let checked = check(what, self.stream, &inputs, |tape, x| {
-            let mut x = x.to_vec();
-            let constants = own.iter().filter(|(name, _)| !self.method.trains(name));
-            x.extend(constants.map(|(name, value)| tape.leaf(name, value.clone())));
+            let mut trained = x[3..].iter().cloned();
+            let mut x = x[..3].to_vec();
+            x.extend(
+                own.iter()
+                    .map(|(name, value)| match self.method.trains(name) {
+                        true => trained.next().unwrap(),
+                        false => tape.leaf(name, value.clone()),
+                    }),
+            );
             let draws = Draws::replay(self.stream.stream("draws"), frozen.clone());
             self.forward(&x, &draws)
         });

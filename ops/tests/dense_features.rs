@@ -84,6 +84,16 @@ impl Setting {
         (0..x.rows()).map(|i| x.row(i).to_vec()).collect()
     }
 
+    /// Gains and shifts that are not the start's.
+    fn scattered(mut self) -> Setting {
+        for name in ["gain1", "shift1", "gain2", "shift2"] {
+            let shape = self.parameters[name].shape();
+            let x = normal(self.stream.stream(name), shape.0, shape.1);
+            self.parameters.insert(name, x);
+        }
+        self
+    }
+
     fn set(&mut self, name: &'static str, value: f64) {
         let (rows, cols) = self.parameters[name].shape();
         self.parameters
@@ -378,15 +388,10 @@ fn kl_generator_equals_the_loop_over_its_samples() {
         for (d, p) in [(1, 3), (2, 1), (7, 6), (90, 3)] {
             let what = format!("kl-generator, n {n}, d {d}, p {p}");
             for (kind, m) in [("prf", d), ("rks", (d / 2).max(1))] {
-                let mut setting = Setting::new(Kl::generator_prf(d), "kl-generator", n, p);
+                let setting = Setting::new(Kl::generator_prf(d), "kl-generator", n, p);
+                let mut setting = setting.scattered();
                 if kind == "rks" {
                     setting.method = Box::new(Kl::generator_rks(d, 1.0));
-                }
-                // Gains and shifts that are not the start's.
-                for name in ["gain1", "shift1", "gain2", "shift2"] {
-                    let shape = setting.parameters[name].shape();
-                    let x = normal(setting.stream.stream(name), shape.0, shape.1);
-                    setting.parameters.insert(name, x);
                 }
                 let (output, draws) = setting.run(BTreeMap::new());
                 let noise = numbers(&draws, "noise", (p / 2).max(1));
@@ -476,7 +481,10 @@ fn gradients_over_several_tiles_are_right() {
     Setting::new(Kl::gmm_prf(20), "gradients", 300, 3).check();
     Setting::new(Kl::gmm_rks(20, 0.36), "gradients", 300, 3).check();
     Setting::new(Kl::fastfood_prf(), "gradients", 300, 6).check();
-    Setting::new(Kl::generator_rks(40, 1.0), "gradients", 300, 4).check();
+    let generator = Setting::new(Kl::generator_rks(40, 1.0), "gradients", 300, 4);
+    generator.scattered().check();
+    let generator = Setting::new(Kl::generator_prf(20), "gradients", 300, 4);
+    generator.scattered().check();
     for average in [Average::Sum, Average::Bucket] {
         Setting::new(Race { tables: 2, average }, "gradients", 300, 3).check();
     }

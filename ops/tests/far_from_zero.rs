@@ -71,6 +71,18 @@ fn a_gaussian_kernel_keeps_its_digits_at_any_common_offset() {
     }
 }
 
+/// Positive features of kl- weigh a key by exp(-|k|²) as well, so that offsets count; of small ones the digits are kept.
+#[test]
+fn positive_features_keep_their_digits_at_small_offsets() {
+    for name in ["kl-gmm-prf", "kl-fastfood-prf", "kl-generator-prf"] {
+        for offset in [1.0, 3.0] {
+            let errors = errors(name, [offset; 2]);
+            let right = |error: &Option<f64>| error.is_some_and(|error| error < 1e-5);
+            assert!(errors.iter().all(right), "{name}, {offset}: {errors:?}");
+        }
+    }
+}
+
 /// Softmax does not depend on what all keys have in common. Where a method computes logits of the keys as they are,
 /// these are right to a part of 6e-8, and probabilities to 6e-8 times the logit, 1,000 at most here.
 #[test]

@@ -33,15 +33,15 @@ fn every_entry_has_right_gradients_that_are_not_zero_where_they_should_not_be() 
                         _ => true,
                     };
                     let (name, input_name, norm) = (entry.name, input.input, input.norm);
+                    // A batch norm follows b1 and b2, and takes them away.
+                    let annulled =
+                        name.starts_with("kl-generator") && ["b1", "b2"].contains(&&input_name[..]);
                     // Where queries are keys a token sees its own only when there is no other: of
                     // two, each sees the other.
                     let few = if reads.queries && !reads.keys { 2 } else { 1 };
                     let alone = n <= few && input_name != "v";
                     // A weighted mean of one value is that value, whatever q, k and parameters are; the weight
                     // of one value in a sum may depend on them or not.
-                    // The batch norm behind them takes these away.
-                    let annulled =
-                        name.starts_with("kl-generator") && ["b1", "b2"].contains(&&input_name[..]);
                     let influences = match (alone, entry.laws.rows_sum_to_one) {
                         (true, true) => false,
                         (true, false) => continue,
@@ -133,15 +133,18 @@ fn every_entry_follows_its_double_precision_with_both_products() {
         for product in Product::available() {
             let draws = Draws::replay(stream.stream("draws"), frozen.clone());
             let got = product.within(|| pass(&*single.method(&options), &x, &dy, stream, &draws));
+            let largest = want.iter().map(Tensor::norm).fold(0.0, f64::max);
             for (what, (got, want)) in ["y", "dq", "dk", "dv"].iter().zip(got.iter().zip(&want)) {
                 let error = (got.data().iter().zip(want.data()))
                     .map(|(got, want)| (got - want).powi(2))
                     .sum::<f64>()
                     .sqrt();
-                eprintln!(
-                    "{name} {product:?} {what}: {:.1e} of {:.1e}",
-                    error,
-                    want.norm()
+                // Measured: 1.7e-6 of kl-generator-prf, 1.4e-6 of nystrom; gradients that are nearly 0 are sums of
+                // larger terms.
+                let size = want.norm().max(1e-2 * largest);
+                assert!(
+                    error < 5e-6 * size,
+                    "{name} {product:?} {what}: {error:e} of {size:e}"
                 );
             }
         }

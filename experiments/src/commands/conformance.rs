@@ -32,7 +32,7 @@ use error::Measure;
 use method::Method;
 use ops::attention;
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fmt, fs};
@@ -111,7 +111,12 @@ pub(super) fn command() -> super::Command {
 fn conformance(flags: &Flags) -> Result<ExitCode> {
     product::choose(flags.product.get())?;
     let files = files(&flags.folder)?;
-    match run(&files, &mut io::stdout().lock()) {
+    // What a case makes panic is said in its line.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let counts = run(&files, &mut io::stdout().lock());
+    panic::set_hook(hook);
+    match counts {
         Ok(counts) => Ok(counts.exit_code(flags.all)),
         // The reader of a pipe has seen enough; nobody can say that all cases pass.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::FAILURE),

@@ -113,7 +113,7 @@ pub enum Form {
 }
 
 /// How a token knows where it stands.
-#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, clap::ValueEnum, Clone, Copy, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Positions {
     /// By a learned table that starts as normal numbers
@@ -126,6 +126,19 @@ pub enum Positions {
     Rotary,
     /// Not at all, but by what the attention makes of positions
     None,
+}
+
+/// As on the command line.
+impl std::fmt::Debug for Positions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Positions::Learned => "learned",
+            Positions::Sincos => "sincos",
+            Positions::Sincos2d => "sincos2d",
+            Positions::Rotary => "rotary",
+            Positions::None => "none",
+        })
+    }
 }
 
 impl Positions {

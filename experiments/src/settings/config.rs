@@ -314,12 +314,12 @@ fn waves(positions: &Positions, run: &Config) -> Verdict {
     let grid = *positions == Positions::Sincos2d;
     expect(
         !grid || run.task.has_pictures(),
-        "others, since the task has no pictures",
+        "learned, sincos, rotary or none, since the task has no pictures",
     )?;
     let dim = run.dim;
     expect(
         dim.is_multiple_of(columns),
-        format!("others, since dim {dim} is no multiple of {columns}"),
+        format!("learned, rotary or none, since dim {dim} is no multiple of {columns}"),
     )
 }
 

@@ -579,7 +579,7 @@ mod tests {
             ),
             (
                 &["--sincos2d"],
-                "positions = Sincos2d: expected others, since the task has no pictures",
+                "positions = sincos2d: expected learned, sincos, rotary or none, since the task has no",
             ),
             (&["--groups", "0"], "groups = 0: expected at least 1"),
             (

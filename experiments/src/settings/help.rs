@@ -129,8 +129,7 @@ fn others(config: &Config) -> Vec<String> {
         .collect();
     text.extend(config.skip_black.then(|| "skip-black".to_string()));
     if config.positions != Positions::Learned {
-        let positions = format!("{:?}", config.positions).to_lowercase();
-        text.push(format!("positions {positions}"));
+        text.push(format!("positions {:?}", config.positions));
     }
     text
 }

@@ -38,8 +38,7 @@ impl Config {
             words.push(smoother.to_string());
         }
         if self.positions != usual.positions {
-            let positions = format!("{:?}", self.positions).to_lowercase();
-            words.push(format!("positions {positions}"));
+            words.push(format!("positions {:?}", self.positions));
         }
         if self.s3 != usual.s3 {
             words.push("smoother as released".to_string());

@@ -373,7 +373,7 @@ impl<'a, T: Real> Attend<'a, T> {
         );
     }
 
-    /// sᵀ = scale K Qᵀ in base 2 for a block of keys and a tile of queries, without the bias.
+    /// sᵀ = scale K Qᵀ in base 2 for a block of keys and a tile of queries, without the bias; unseen keys hidden.
     fn transposed_logits(
         &self,
         q: MatRef<'_, T>,

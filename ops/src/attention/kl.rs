@@ -13,7 +13,7 @@
 //! ```
 //!
 //! for t = 1, ..., m. The weights of the second are κ/m sum_t cos w_t · (q' - k') + s², with the smoothing s that
-//! keeps their sum from 0: the cosines alone reach from -κ to κ. κ is 1, and 2 for the one with two signs in
+//! keeps their sum from 0: the cosines alone reach from -κ to κ. κ is 1, and 2 for the pairs ±mean of
 //! `kl_gmm`.
 //!
 //! *Positive features, stable.* exp(-|q'|²) is in all weights of a query and cancels. Any factor can move from a
@@ -54,7 +54,7 @@ use engine::{MatMut, MatRef, Real, Stream, Tensor, Var, gemm, lanes};
 
 use super::attend::{TILE_ROWS, Tile};
 use super::features::{Features, context, context_backward, outputs, outputs_backward};
-use super::{Attention, Cost, Inputs, LayerShape};
+use super::{Attention, Cost, Inputs, Laws, LayerShape};
 
 /// Attention by features of learned frequencies.
 #[derive(Clone, Copy, Debug)]
@@ -92,11 +92,20 @@ impl Map {
     }
 }
 
+/// The laws of all of them.
+pub(super) const LAWS: Laws = Laws {
+    rows_sum_to_one: true,
+    exact_at_full_budget: false,
+    linear_memory: true,
+    linear_time: true,
+    random: true,
+};
+
 /// A way to make W from noise and parameters.
 pub trait Frequencies<T: Real>: Send + Sync + Copy + 'static {
     /// Whether every head has its own: W is (heads m, p) then, else (m, p) for all.
     const OF_HEADS: bool;
-    /// κ, the weight of a query that is its key if there are waves and no smoothing.
+    /// κ: the weight of a key that equals the query, before s² is added; of waves alone.
     const KAPPA: f64 = 1.0;
 
     /// As [`Attention::shapes`].

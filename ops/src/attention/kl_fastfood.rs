@@ -25,8 +25,8 @@
 
 use engine::{Real, Stream, Tensor, Var, lanes};
 
-use super::kl::{Frequencies, Kl, Map, cost};
-use super::{Cost, Entry, Inputs, Laws, LayerShape};
+use super::kl::{Frequencies, Kl, LAWS, Map, cost};
+use super::{Cost, Entry, Inputs, LayerShape};
 use crate::gather::{gathered, scatter_add_rows};
 use crate::sketch::hadamard::walsh_hadamard;
 
@@ -150,14 +150,6 @@ fn cost_with_w(map: Map, n: f64, p: f64) -> Cost {
         ..attention
     }
 }
-
-const LAWS: Laws = Laws {
-    rows_sum_to_one: true,
-    exact_at_full_budget: false,
-    linear_memory: true,
-    linear_time: true,
-    random: true,
-};
 
 /// `kl-fastfood-prf`.
 pub fn entry<T: Real>() -> Entry<T> {

@@ -20,17 +20,15 @@
 //! ```
 //!
 //! as for a [layer norm](crate::layer_norm()), down a column. It takes away b1 and b2, whose gradient is 0 but for
-//! rounding; the released network has them. That takes running means of its batch norms in evaluation; here they are
-//! always those of the noise at hand.
+//! rounding; the released network has them.
 
 use engine::{Real, Stream, Tensor, Var, lanes};
 
-use super::kl::{Frequencies, Kl, Map, cost, noise, uniform};
-use super::{Cost, Entry, Inputs, Laws, LayerShape};
+use super::kl::{Frequencies, Kl, LAWS, Map, cost, noise, uniform};
+use super::{Cost, Entry, Inputs, LayerShape};
+use crate::layer_norm::EPSILON;
 use crate::linear;
 
-/// Added to variances.
-const EPSILON: f64 = 1e-5;
 /// The slope of a leaky ReLU below 0.
 const LEAK: f64 = 0.01;
 
@@ -248,14 +246,6 @@ fn cost_with_network(map: Map, m: f64, n: f64, p: f64) -> Cost {
         bytes: attention.bytes + 4.0 * m * (noise + 3.0 * (first + second) + 2.0 * p_out),
     }
 }
-
-const LAWS: Laws = Laws {
-    rows_sum_to_one: true,
-    exact_at_full_budget: false,
-    linear_memory: true,
-    linear_time: true,
-    random: true,
-};
 
 /// `kl-generator-prf`.
 pub fn entry<T: Real>() -> Entry<T> {

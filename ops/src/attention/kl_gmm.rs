@@ -32,8 +32,8 @@ use std::ops::Range;
 
 use engine::{Real, Stream, Tensor, Var, gemm, lanes};
 
-use super::kl::{Frequencies, Kl, Map, cost, noise, uniform};
-use super::{Cost, Entry, Inputs, Laws, LayerShape};
+use super::kl::{Frequencies, Kl, LAWS, Map, cost, noise, uniform};
+use super::{Cost, Entry, Inputs, LayerShape};
 
 /// One variance a column.
 #[derive(Clone, Copy, Debug)]
@@ -186,14 +186,6 @@ impl Kl<Pairs> {
         }
     }
 }
-
-const LAWS: Laws = Laws {
-    rows_sum_to_one: true,
-    exact_at_full_budget: false,
-    linear_memory: true,
-    linear_time: true,
-    random: true,
-};
 
 /// `kl-gmm-prf`.
 pub fn entry<T: Real>() -> Entry<T> {

@@ -279,6 +279,10 @@ impl Attention<f32> for Watched {
         self.inner.trains(parameter)
     }
 
+    fn rotates(&self) -> bool {
+        self.inner.rotates()
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, f32>) -> Var<'t, f32> {
         if x.place.document == 0 {
             let values = [x.q(), x.k(), x.v].map(|x| x.value().clone());

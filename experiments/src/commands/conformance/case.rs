@@ -122,6 +122,20 @@ impl<'a> Case<'a> {
         Ok(Tensor::from_slice(rows, cols, &numbers))
     }
 
+    /// The numbers of a matrix of this shape that is expected.
+    pub(super) fn expected(
+        &self,
+        name: &str,
+        (rows, cols): (usize, usize),
+    ) -> Result<Vec<f64>, String> {
+        match &self.shape(name)?[..] {
+            [r, c] if (*r, *c) == (rows, cols) => self.numbers(name),
+            shape => Err(format!(
+                "{name} has shape {shape:?}, expected [{rows}, {cols}]"
+            )),
+        }
+    }
+
     /// What was drawn: indices, or numbers row by row.
     pub(super) fn draw(&self, name: &str) -> Result<Draw, String> {
         match self.file.tensor(name).map(|tensor| tensor.dtype()) {

@@ -20,14 +20,24 @@ pub(super) fn check<T: Real>(case: &Case<'_>) -> Result<Vec<Measure>, String> {
     let [n, width] = shape[..] else {
         return Err(format!("x has shape {shape:?}, expected [n, H]"));
     };
+    let segments: usize = case.setting("segments")?;
+    if segments == 0 || !width.is_multiple_of(segments) {
+        return Err(format!("{width} columns are no {segments} segments"));
+    }
     let (positions, length) = positions(case, n)?;
+    if !length.is_power_of_two() {
+        return Err(format!("length is {length}, expected a power of two"));
+    }
     let kernel: usize = case.setting("kernel")?;
     let form = match case.text("activation")? {
         "relu" => Form::Paper,
         "elu" => Form::Released,
         other => return Err(format!("activation is {other:?}, expected relu or elu")),
     };
-    let inputs = kernel.checked_mul(2 * width).ok_or("kernel is too large")?;
+    let inputs = width
+        .checked_mul(2)
+        .and_then(|both| both.checked_mul(kernel));
+    let inputs = inputs.ok_or("kernel is too large")?;
 
     let tape = Tape::new();
     let mut leaves: Vec<(String, Var<'_, T>)> = Vec::new();
@@ -46,7 +56,7 @@ pub(super) fn check<T: Real>(case: &Case<'_>) -> Result<Vec<Measure>, String> {
     let on = OnRing {
         places: length,
         positions: &positions,
-        segments: case.setting("segments")?,
+        segments,
     };
     let mut out = smooth(
         form,
@@ -64,12 +74,12 @@ pub(super) fn check<T: Real>(case: &Case<'_>) -> Result<Vec<Measure>, String> {
 
     let expected: Vec<Vec<f64>> = leaves
         .iter()
-        .map(|(name, _)| case.numbers(&format!("d{name}")))
+        .map(|(name, leaf)| case.expected(&format!("d{name}"), leaf.shape()))
         .collect::<Result<_, _>>()?;
     let largest = expected.iter().map(|x| norm(x)).fold(0.0, f64::max);
     let tolerance = if T::NAME == f64::NAME { 1e-9 } else { 1e-5 };
     let mut comparison = Comparison::new::<T>(tolerance, largest, norm(&case.numbers("dout")?));
-    let want = case.numbers("out")?;
+    let want = case.expected("out", (n, width))?;
     comparison.tensor(Kind::Output, "out", out.value().data(), &want)?;
     for ((name, leaf), want) in leaves.iter().zip(&expected) {
         let got = gradients.of(leaf);

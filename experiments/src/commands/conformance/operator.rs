@@ -28,7 +28,7 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
         [n, width] if n > 0 && width > 0 && heads > 0 && width.is_multiple_of(heads) => (n, width),
         _ => {
             return Err(format!(
-                "q has shape {shape:?}, expected [n, heads p], none of them 0"
+                "q has shape {shape:?}, expected [n, {heads} p], none of them 0"
             ));
         }
     };
@@ -90,7 +90,7 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
     leaves.retain(|_| constants.next() == Some(false));
     let expected: Vec<Vec<f64>> = leaves
         .iter()
-        .map(|(name, _)| case.numbers(&format!("d{name}")))
+        .map(|(name, leaf)| case.expected(&format!("d{name}"), leaf.shape()))
         .collect::<Result<_, _>>()?;
     let largest = expected.iter().map(|x| norm(x)).fold(0.0, f64::max);
     let tolerance = if T::NAME == f64::NAME { 1e-9 } else { 1e-5 };
@@ -99,7 +99,7 @@ pub(super) fn check<T: Real>(case: &Case<'_>, method: &Method) -> Result<Vec<Mea
         Kind::Output,
         "out",
         out.value().data(),
-        &case.numbers("out")?,
+        &case.expected("out", (n, width))?,
     )?;
     match recorded.get(&Place::default().draw(NOTED, 0)) {
         Some(Draw::Numbers(got)) => {
