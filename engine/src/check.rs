@@ -96,11 +96,8 @@ impl fmt::Display for Failure {
         } = self;
         write!(
             f,
-            "gradient of {operator} with respect to {input} at {place}: "
-        )?;
-        write!(
-            f,
-            "expected {expected:.12e} (finite differences), got {got:.12e}, error {error:.1e} > {TOLERANCE:.0e}"
+            "gradient of {operator} with respect to {input} at {place}: expected {expected:.12e} (finite differences), \
+             got {got:.12e}, error {error:.1e} > {TOLERANCE:.0e}"
         )
     }
 }
@@ -111,6 +108,10 @@ impl std::error::Error for Failure {}
 pub fn normal(stream: Stream, rows: usize, cols: usize) -> Tensor<f64> {
     let mut generator = stream.generator();
     Tensor::from_fn(rows, cols, |_, _| generator.normal())
+}
+
+fn inner(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
 fn leaves<'t>(tape: &'t Tape<f64>, values: &[Tensor<f64>]) -> Vec<Var<'t, f64>> {
@@ -151,23 +152,14 @@ pub fn check(
         }
         let tape = Tape::forward_only();
         let output = f(&tape, &leaves(&tape, &moved));
-        output
-            .value()
-            .data()
-            .iter()
-            .zip(cotangent.data())
-            .map(|(y, c)| y * c)
-            .sum()
+        inner(output.value().data(), cotangent.data())
     };
     let slope = |which: usize, direction: &[f64], step: f64| -> f64 {
         let central = |h: f64| (loss(which, direction, h) - loss(which, direction, -h)) / (2.0 * h);
         (4.0 * central(step / 2.0) - central(step)) / 3.0
     };
-    let floor = FLOOR
-        * variables
-            .iter()
-            .map(|x| gradients.of(x).norm())
-            .fold(0.0, f64::max);
+    let norms = variables.iter().map(|x| gradients.of(x).norm());
+    let floor = FLOOR * norms.fold(0.0, f64::max);
 
     let mut checked = Vec::new();
     for (which, (input, value)) in inputs.iter().enumerate() {
@@ -177,12 +169,11 @@ pub fn check(
             value.shape(),
             "gradient of {operator} with respect to {input}: shapes"
         );
-        let gradient = gradient.data();
-        let norm = gradients.of(&variables[which]).norm();
+        let (norm, gradient) = (gradient.norm(), gradient.data());
         let len = gradient.len();
         let mut worst: f64 = 0.0;
         let mut compare = |place: String, direction: &[f64], scale: f64| {
-            let got: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
+            let got = inner(gradient, direction);
             let measure = |step: f64| {
                 let expected = slope(which, direction, step);
                 let scale = scale.max(floor).max(f64::MIN_POSITIVE);
@@ -207,17 +198,13 @@ pub fn check(
             })
         };
         if len <= FEW {
-            let largest = gradient
-                .iter()
-                .fold(0.0, |largest: f64, g| largest.max(g.abs()));
+            let sizes = gradient.iter().map(|g| g.abs());
+            let largest = sizes.fold(0.0, f64::max);
             for i in 0..len {
                 let mut direction = vec![0.0; len];
                 direction[i] = 1.0;
-                compare(
-                    format!("({}, {})", i / value.cols(), i % value.cols()),
-                    &direction,
-                    largest,
-                )?;
+                let place = format!("({}, {})", i / value.cols(), i % value.cols());
+                compare(place, &direction, largest)?;
             }
         } else {
             for i in 0..DIRECTIONS {
@@ -225,11 +212,8 @@ pub fn check(
                 let length = direction.norm();
                 let unit: Vec<f64> = direction.data().iter().map(|d| d / length).collect();
                 // A unit direction sees about norm / sqrt(len) of the gradient.
-                compare(
-                    format!("random direction {i}"),
-                    &unit,
-                    norm / (len as f64).sqrt(),
-                )?;
+                let scale = norm / (len as f64).sqrt();
+                compare(format!("random direction {i}"), &unit, scale)?;
             }
         }
         checked.push(Checked {
@@ -267,6 +251,10 @@ mod tests {
         })
     }
 
+    fn altered(dx: Tensor<f64>, to: impl Fn(usize, usize, f64) -> f64) -> Tensor<f64> {
+        Tensor::from_fn(dx.rows(), dx.cols(), |i, j| to(i, j, dx.row(i)[j]))
+    }
+
     #[test]
     fn a_right_gradient_passes_and_each_planted_error_is_rejected() {
         for rows in [6, 40] {
@@ -274,29 +262,20 @@ mod tests {
             let checked = planted(|dx, _| dx, rows).unwrap();
             assert!(checked[0].error < 1e-9, "{checked:?}");
 
-            let failure = planted(
-                |dx, _| Tensor::from_fn(dx.rows(), 6, |i, j| dx.row(i)[j] * 1.001),
-                rows,
-            );
+            let failure = planted(|dx, _| altered(dx, |_, _, g| 1.001 * g), rows);
             let failure = failure.expect_err("0.1 % off");
-            assert_eq!(
-                (failure.operator.as_str(), failure.input.as_str()),
-                ("planted", "x")
-            );
-            assert!(
-                (failure.got / failure.expected - 1.001).abs() < 1e-6,
-                "{failure}"
-            );
+            let names = (failure.operator.as_str(), failure.input.as_str());
+            assert_eq!(names, ("planted", "x"));
+            let factor = failure.got / failure.expected;
+            assert!((factor - 1.001).abs() < 1e-6, "{failure}");
 
             planted(
-                |dx, dy| Tensor::from_fn(dx.rows(), 6, |i, j| dx.row(i)[j] - 0.01 * dy.row(i)[j]),
+                |dx, dy| altered(dx, |i, j, g| g - 0.01 * dy.row(i)[j]),
                 rows,
             )
             .expect_err("a missing term");
             planted(
-                |dx, _| {
-                    Tensor::from_fn(dx.rows(), 6, |i, j| if i == 2 { 0.0 } else { dx.row(i)[j] })
-                },
+                |dx, _| altered(dx, |i, _, g| if i == 2 { 0.0 } else { g }),
                 rows,
             )
             .expect_err("a forgotten row");
@@ -318,10 +297,8 @@ mod tests {
             })
         });
         let failure = result.expect_err("half the gradient");
-        assert!(
-            (failure.got * 2.0 - failure.expected).abs() < 1e-6,
-            "{failure}"
-        );
+        let missing = failure.got * 2.0 - failure.expected;
+        assert!(missing.abs() < 1e-6, "{failure}");
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! Two floors. The upper one is to be read, in this order:
 //!
 //! 1. [`tensor`]: contiguous matrices, shared until written;
-//! 2. [`tape`]: the tape, its pullbacks, `backward`: the heart, read this one twice;
+//! 2. [`tape`]: the tape, its pullbacks, `backward`: the heart, read this one twice; [`gradients`]: what that returns;
 //! 3. [`arithmetic`]: variables, and `+ - *`, `scale`, `matmul`, `sum` on them with their gradients;
 //! 4. [`check`]: how every gradient of the project is checked;
 //! 5. [`params`]: named parameters;
 //! 6. [`rng`] and [`draws`]: randomness as a function of a seed and a path, and choices that can be
 //!    replayed;
-//! 7. [`trace`]: records of time, memory and norms of a tape.
+//! 7. [`trace`]: records of time, memory and norms of a tape; [`keep`]: a tape that is to be studied, with all values,
+//!    cotangents and notes.
 //!
 //! The lower one, the folder `kernel`, is to be trusted: [`real`] (f32 or f64), [`buffer`] (memory), [`mod@gemm`] (views
 //! and their product), [`cpu`] (which of two products computes) and [`mod@lanes`] (vector loops for the CPU at hand).
@@ -55,6 +56,8 @@
 pub mod arithmetic;
 pub mod check;
 pub mod draws;
+pub mod gradients;
+pub mod keep;
 mod kernel;
 pub mod params;
 pub mod rng;
@@ -67,9 +70,11 @@ pub use kernel::{buffer, cpu, gemm, lanes, real};
 pub use arithmetic::Var;
 pub use draws::{Draw, Draws};
 pub use gemm::{MatMut, MatRef, gemm};
+pub use gradients::Gradients;
+pub use keep::{Note, Notes};
 pub use params::{Bound, GradientSums, ParamId, Params};
 pub use real::Real;
 pub use rng::{Generator, Seed, Stream};
-pub use tape::{Gradients, Node, Tape};
+pub use tape::{Node, Tape};
 pub use tensor::Tensor;
 pub use trace::Record;

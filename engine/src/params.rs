@@ -3,9 +3,10 @@
 use std::ops::{Deref, Index};
 
 use crate::arithmetic::Var;
+use crate::gradients::Gradients;
 use crate::lanes;
 use crate::real::Real;
-use crate::tape::{Gradients, Tape};
+use crate::tape::Tape;
 use crate::tensor::Tensor;
 
 /// The handle of one parameter.

@@ -17,6 +17,8 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arithmetic::Var;
+use crate::gradients::Gradients;
+use crate::keep::Notes;
 use crate::real::Real;
 use crate::tensor::Tensor;
 use crate::trace::{Record, Trace};
@@ -33,6 +35,7 @@ pub struct Tape<T: Real> {
     /// One a node, in the order they were recorded.
     links: RefCell<Vec<Link<T>>>,
     trace: Trace,
+    pub(crate) notes: Notes<T>,
 }
 
 struct Link<T: Real> {
@@ -48,16 +51,8 @@ struct Link<T: Real> {
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     /// Of its tape.
-    serial: u64,
-    id: usize,
-}
-
-/// The cotangents of the leaves, as [`Tape::backward`] returns them.
-pub struct Gradients<T: Real> {
-    /// Of the tape.
-    serial: u64,
-    of_node: Vec<Option<Tensor<T>>>,
-    is_leaf: Vec<bool>,
+    pub(crate) serial: u64,
+    pub(crate) id: usize,
 }
 
 impl<T: Real> Default for Tape<T> {
@@ -67,7 +62,7 @@ impl<T: Real> Default for Tape<T> {
 }
 
 impl<T: Real> Tape<T> {
-    fn with(runs_backward: bool, trace: Trace) -> Self {
+    pub(crate) fn with(runs_backward: bool, trace: Trace) -> Self {
         static TAPES: AtomicU64 = AtomicU64::new(0);
         Tape {
             serial: TAPES.fetch_add(1, Ordering::Relaxed),
@@ -75,6 +70,7 @@ impl<T: Real> Tape<T> {
             ran_backward: Cell::new(false),
             links: RefCell::new(Vec::new()),
             trace,
+            notes: Notes::none(),
         }
     }
 
@@ -90,12 +86,12 @@ impl<T: Real> Tape<T> {
 
     /// An empty tape that keeps [`Record`]s of what its nodes take. It panics where there is no clock (wasm32).
     pub fn timed() -> Self {
-        Self::with(true, Trace::new(false))
+        Self::with(true, Trace::new(true, false))
     }
 
     /// As [`Tape::timed`], with norms and saved bytes (a pass over every value and cotangent).
     pub fn traced() -> Self {
-        Self::with(true, Trace::new(true))
+        Self::with(true, Trace::new(true, true))
     }
 
     /// A variable that is not computed: an input or a parameter.
@@ -137,6 +133,7 @@ impl<T: Real> Tape<T> {
     ) -> Var<'_, T> {
         let location = Location::caller();
         self.trace.forward(name, &parents, &value, location);
+        self.notes.forward(&value);
         let mut links = self.links.borrow_mut();
         let id = links.len();
         links.push(Link {
@@ -181,16 +178,19 @@ impl<T: Real> Tape<T> {
     pub fn backward_from(&self, output: &Var<'_, T>, cotangent: Tensor<T>) -> Gradients<T> {
         self.check_start(output, &cotangent);
         let links = &mut *self.links.borrow_mut();
-        let is_leaf = links.iter().map(|link| link.pullback.is_none()).collect();
+        let keeps = self.notes.keeps();
+        let is_kept = |link: &Link<T>| keeps || link.pullback.is_none();
+        let kept = links.iter().map(is_kept).collect();
         let mut of_node: Vec<Option<Tensor<T>>> = vec![None; links.len()];
         of_node[output.node.id] = Some(cotangent);
         for id in (0..=output.node.id).rev() {
             let _watch = self.trace.backward(id, of_node[id].as_ref());
+            self.notes.backward(id);
             // Moved out, so that what it captured is freed when it returns.
             let Some(pullback) = links[id].pullback.take() else {
                 continue; // a leaf
             };
-            let Some(dy) = of_node[id].take() else {
+            let Some(dy) = self.notes.spent(&mut of_node[id]) else {
                 continue; // nothing of it reached the output
             };
             let gradients = pullback(dy.of_height(links[id].shape.0));
@@ -205,7 +205,7 @@ impl<T: Real> Tape<T> {
         Gradients {
             serial: self.serial,
             of_node,
-            is_leaf,
+            kept,
         }
     }
 
@@ -232,18 +232,20 @@ impl<T: Real> Tape<T> {
         );
     }
 
-    fn name(&self, x: &Var<'_, T>) -> &'static str {
+    pub(crate) fn name(&self, x: &Var<'_, T>) -> &'static str {
         self.links.borrow()[x.node.id].name
     }
 
     /// A record of every node, in the order in which they were recorded, before backward or after it.
     ///
     /// # Panics
-    /// If it is neither [`Tape::timed`] nor [`Tape::traced`].
+    /// If it is neither [`Tape::timed`] nor [`Tape::traced`] nor [`Tape::keeping`].
     #[track_caller]
     pub fn records(&self) -> Vec<Record> {
         let records = self.trace.records();
-        records.expect("a plain tape keeps no records; use Tape::timed() or Tape::traced()")
+        records.expect(
+            "a plain tape keeps no records; use Tape::timed(), Tape::traced() or Tape::keeping()",
+        )
     }
 }
 
@@ -258,40 +260,5 @@ impl<T: Real> Link<T> {
             self.location,
             parent.name
         );
-    }
-}
-
-impl<T: Real> Gradients<T> {
-    /// The gradient with respect to a leaf, taken out; `None` if the output does not depend on it
-    /// (or it was taken before).
-    ///
-    /// # Panics
-    /// If it is no leaf of the tape that ran backward: only leaves keep their cotangents.
-    #[track_caller]
-    pub fn take(&mut self, leaf: &Var<'_, T>) -> Option<Tensor<T>> {
-        let id = self.leaf(leaf);
-        self.of_node[id].take()
-    }
-
-    #[track_caller]
-    fn leaf(&self, leaf: &Var<'_, T>) -> usize {
-        assert!(
-            leaf.node.serial == self.serial && self.is_leaf.get(leaf.node.id) == Some(&true),
-            "gradients are those of the leaves of the tape that ran backward, and {} is none",
-            leaf.tape.name(leaf)
-        );
-        leaf.node.id
-    }
-
-    /// The gradient with respect to a leaf; zeros if the output does not depend on it.
-    ///
-    /// # Panics
-    /// As [`Gradients::take`].
-    #[track_caller]
-    pub fn of(&self, leaf: &Var<'_, T>) -> Tensor<T> {
-        let id = self.leaf(leaf);
-        let gradient = self.of_node[id].clone();
-        let gradient = gradient.unwrap_or_else(|| Tensor::zeros(0, leaf.cols()));
-        gradient.of_height(leaf.rows())
     }
 }

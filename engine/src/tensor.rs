@@ -224,7 +224,7 @@ impl<T: Real> Tensor<T> {
     }
 
     /// With rows of zeros at its end where it has fewer than `rows`.
-    pub(crate) fn of_height(self, rows: usize) -> Self {
+    pub fn of_height(self, rows: usize) -> Self {
         if self.rows < rows {
             Tensor::zeros(rows, self.cols).add_rows(self)
         } else {

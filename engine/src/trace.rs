@@ -2,7 +2,7 @@
 //!
 //! A plain tape keeps none and reads no clock. A timed one ([`Tape::timed`](crate::Tape::timed)) notes what every
 //! node took, a traced one ([`Tape::traced`](crate::Tape::traced)) also the norms of values and cotangents and the bytes
-//! that are kept for backward. The tape calls `Trace::forward` when a node is recorded and `Trace::backward` before
+//! that are kept for backward, a keeping one ([`Tape::keeping`](crate::Tape::keeping)) all of it but times. The tape calls `Trace::forward` when a node is recorded and `Trace::backward` before
 //! its pullback runs.
 
 use std::cell::RefCell;
@@ -26,9 +26,9 @@ pub struct Record {
     pub parents: Vec<usize>,
     /// Where the operator, and so its gradient, is written.
     pub location: &'static Location<'static>,
-    /// Time since the node before it was recorded.
+    /// Time since the node before it was recorded; 0 on a keeping tape.
     pub forward: Duration,
-    /// Time of its pullback and of adding up what it returned.
+    /// Time of its pullback and of adding up what it returned; 0 on a keeping tape.
     pub backward: Duration,
     /// Multiply-adds of matrix products since the node before it was recorded.
     pub forward_multiply_adds: u64,
@@ -36,11 +36,12 @@ pub struct Record {
     pub backward_multiply_adds: u64,
     /// Bytes of tensors that both asked for, whether fresh or from the free list.
     pub allocated_bytes: u64,
-    /// Bytes of tensors kept for backward; those that an earlier node keeps are not counted again. Traced tapes only.
+    /// Bytes of tensors kept for backward; those that an earlier node keeps are not counted again. Traced and keeping
+    /// tapes only.
     pub saved_bytes: usize,
-    /// Euclidean norm of the value. Traced tapes only.
+    /// Euclidean norm of the value. Traced and keeping tapes only.
     pub value_norm: Option<f64>,
-    /// Euclidean norm of the cotangent, once backward has passed. Traced tapes only.
+    /// Euclidean norm of the cotangent, once backward has passed. Traced and keeping tapes only.
     pub gradient_norm: Option<f64>,
 }
 
@@ -48,6 +49,8 @@ pub struct Record {
 pub(crate) struct Trace(Option<RefCell<Story>>);
 
 struct Story {
+    /// Whether there is a time.
+    clock: bool,
     /// Whether norms and saved bytes are noted, too.
     norms: bool,
     records: Vec<Record>,
@@ -62,18 +65,24 @@ struct Story {
 /// What this thread has spent until some moment.
 #[derive(Clone, Copy)]
 struct Meter {
-    time: Instant,
+    time: Option<Instant>,
     multiply_adds: u64,
     bytes: u64,
 }
 
 impl Meter {
-    fn now() -> Meter {
+    fn now(clock: bool) -> Meter {
         Meter {
-            time: Instant::now(),
+            time: clock.then(Instant::now),
             multiply_adds: multiply_adds(),
             bytes: allocated_bytes(),
         }
+    }
+
+    /// Nothing without a clock.
+    fn since(&self, earlier: &Meter) -> Duration {
+        let times = self.time.zip(earlier.time);
+        times.map_or(Duration::ZERO, |(time, earlier)| time - earlier)
     }
 }
 
@@ -83,14 +92,15 @@ impl Trace {
         Trace(None)
     }
 
-    /// Of a tape that is timed; with `norms`, traced.
-    pub(crate) fn new(norms: bool) -> Trace {
+    /// Of a tape that notes times, or norms and saved bytes, or both.
+    pub(crate) fn new(clock: bool, norms: bool) -> Trace {
         Trace(Some(RefCell::new(Story {
+            clock,
             norms,
             records: Vec::new(),
             saved: HashSet::new(),
             unclaimed_bytes: 0,
-            last: Meter::now(),
+            last: Meter::now(clock),
         })))
     }
 
@@ -104,7 +114,7 @@ impl Trace {
     ) {
         let Some(story) = &self.0 else { return };
         let mut story = story.borrow_mut();
-        let (now, then) = (Meter::now(), story.last);
+        let (now, then) = (Meter::now(story.clock), story.last);
         let saved_bytes = std::mem::take(&mut story.unclaimed_bytes);
         let value_norm = story.norms.then(|| value.norm());
         story.records.push(Record {
@@ -112,7 +122,7 @@ impl Trace {
             shape: value.shape(),
             parents: parents.to_vec(),
             location,
-            forward: now.time - then.time,
+            forward: now.since(&then),
             backward: Duration::ZERO,
             forward_multiply_adds: now.multiply_adds - then.multiply_adds,
             backward_multiply_adds: 0,
@@ -122,7 +132,11 @@ impl Trace {
             gradient_norm: None,
         });
         // The norm is not the next node's time.
-        story.last = if story.norms { Meter::now() } else { now };
+        story.last = if story.norms {
+            Meter::now(story.clock)
+        } else {
+            now
+        };
     }
 
     /// Notes the cotangent that has reached node `id`, and what passes until the watch is dropped as spent on it.
@@ -134,9 +148,10 @@ impl Trace {
         let (story, cotangent) = (self.0.as_ref()?, cotangent?);
         let mut now = story.borrow_mut();
         let norm = now.norms.then(|| cotangent.norm());
+        let clock = now.clock;
         let record = &mut now.records[id];
         record.gradient_norm = norm;
-        let start = (!record.parents.is_empty()).then(Meter::now)?;
+        let start = (!record.parents.is_empty()).then(|| Meter::now(clock))?;
         Some(Watch { story, id, start })
     }
 
@@ -166,9 +181,9 @@ pub(crate) struct Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let end = Meter::now();
+        let end = Meter::now(self.start.time.is_some());
         let record = &mut self.story.borrow_mut().records[self.id];
-        record.backward = end.time - self.start.time;
+        record.backward = end.since(&self.start);
         record.backward_multiply_adds = end.multiply_adds - self.start.multiply_adds;
         record.allocated_bytes += end.bytes - self.start.bytes;
     }

@@ -1,4 +1,4 @@
-//! The tape: what it adds up, what it refuses, what it tells.
+//! The tape: what it adds up, what it refuses, what it records.
 
 use engine::{Gradients, Tape, Tensor, Var};
 
@@ -129,22 +129,4 @@ fn the_record_survives_backward() {
     assert_eq!(records[0].value_norm, Some(18f64.sqrt()));
     assert_eq!(records[0].gradient_norm, Some(2f64.sqrt()));
     assert!(records[1].location.file().ends_with("tape.rs"));
-}
-
-#[test]
-fn a_timed_tape_asks_for_no_norm() {
-    let tape = Tape::timed();
-    let x = tape.leaf("x", Tensor::scalar(3.0));
-    x.save();
-    tape.backward(&double(&x));
-    let records = tape.records();
-    assert_eq!((records[1].name, records[1].saved_bytes), ("double", 0));
-    let norms = [records[1].value_norm, records[0].gradient_norm];
-    assert_eq!(norms, [None; 2]);
-}
-
-#[test]
-#[should_panic(expected = "a plain tape keeps no records")]
-fn a_plain_tape_tells_nothing() {
-    Tape::<f64>::new().records();
 }

@@ -54,9 +54,10 @@ pub mod vmean;
 pub use method::{Attention, Cost, Entry, Inputs, Laws, LayerShape, Options, Place, Reads};
 
 use engine::Real;
+use std::any::Any;
 
 /// All methods, in the order of the paper's table: one line each.
-pub fn registry<T: Real>() -> Vec<Entry<T>> {
+fn all<T: Real>() -> Vec<Entry<T>> {
     vec![
         softmax::entry(),
         softmax::entry_nodrop(),
@@ -101,6 +102,29 @@ pub fn registry<T: Real>() -> Vec<Entry<T>> {
         race::entry(),
         race::entry_bucket(),
     ]
+}
+
+/// All methods, in the order of the paper's table.
+pub fn registry<T: Real>() -> Vec<Entry<T>> {
+    let mut entries: Vec<Entry<T>> = Vec::new();
+    // Of one type or the other: in this way this crate compiles every method, once, and no crate that calls it does.
+    let list: &mut dyn Any = &mut entries;
+    if let Some(list) = list.downcast_mut() {
+        *list = all_in_f32();
+    } else if let Some(list) = list.downcast_mut() {
+        *list = all_in_f64();
+    }
+    entries
+}
+
+#[inline(never)]
+fn all_in_f32() -> Vec<Entry<f32>> {
+    all()
+}
+
+#[inline(never)]
+fn all_in_f64() -> Vec<Entry<f64>> {
+    all()
 }
 
 /// The names of all methods, in the order of [`registry`].
