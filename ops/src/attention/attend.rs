@@ -30,6 +30,8 @@
 //! These are plain functions on views. A method gathers its rows and columns, calls them, and
 //! records one node.
 
+mod whole;
+
 use engine::buffer::Buffer;
 use engine::gemm::pieces;
 use engine::lanes::{LANES, fold, short_inner};

@@ -26,7 +26,7 @@
 //! once in the output.
 
 use engine::lanes::short_inner;
-use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
+use engine::{MatMut, MatRef, Notes, Real, Tensor, Var, lanes};
 
 use super::attend::Attend;
 use super::{Attention, Cost, Entry, Inputs, Laws, Options};
@@ -279,7 +279,8 @@ impl Skein {
     /// Backward of one head.
     fn head_backward<T: Real>(
         &self,
-        head: &Head<T>,
+        (h, head): (usize, &Head<T>),
+        notes: &Notes<T>,
         [q, k, v, y, dy]: [&Tensor<T>; 5],
         [dq, dk, dv]: [&mut Tensor<T>; 3],
     ) {
@@ -295,8 +296,10 @@ impl Skein {
                 rows: Some(&head.pilots),
                 ..Attend::new(q, k, Some(v))
             };
+            let lse = head.pilots_lse.data();
+            attend.note(notes, ("the pilot rows", h), lse, &[], Some([y, dy]));
             attend.backward(
-                head.pilots_lse.data(),
+                lse,
                 &[],
                 Some((y, dy, dv.reborrow())),
                 dq.reborrow(),
@@ -326,8 +329,10 @@ impl Skein {
             bias: &selected.bias,
             ..Attend::new(q, selected.k.view(), Some(selected.v.view()))
         };
+        let lse = head.others_lse.data();
+        attend.note(notes, ("the other rows", h), lse, &inner, Some([y, dy]));
         attend.backward(
-            head.others_lse.data(),
+            lse,
             &inner,
             Some((y, dy, dselected.v.view_mut())),
             dq.reborrow(),
@@ -350,6 +355,20 @@ impl Skein {
             for &row in rows {
                 lanes::add(more_dq.row(row as usize), dq.row(row as usize));
             }
+        }
+        if self.has_extra_key(q.rows(), head.columns.len()) {
+            let last = |x: &Tensor<T>| Tensor::from_slice(1, x.cols(), x.row(x.rows() - 1));
+            let of = |what: &str| format!("{what} of the virtual key.head{h}");
+            notes.add(|| (of("k"), last(&selected.k)));
+            notes.add(|| (of("v"), last(&selected.v)));
+            notes.add(|| {
+                (
+                    of("bias"),
+                    Tensor::filled(1, 1, selected.bias[head.columns.len()]),
+                )
+            });
+            notes.add(|| (of("dk"), last(&dselected.k)));
+            notes.add(|| (of("dv"), last(&dselected.v)));
         }
         self.select_backward(&dselected, &head.columns, dk, dv);
     }
@@ -376,14 +395,15 @@ impl<T: Real> Attention<T> for Skein {
 
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
         let saved_y = tape.save(&y);
-        let skein = *self;
+        let (skein, notes) = (*self, tape.notes());
         tape.record("skein", parents, y, move |dy| {
             let mut dq = Tensor::stale(dy.rows(), dy.cols()); // every row is a pilot or another
             let mut dk = Tensor::zeros(dy.rows(), dy.cols());
             let mut dv = Tensor::zeros(dy.rows(), dy.cols());
-            for head in &heads {
+            for head in heads.iter().enumerate() {
                 skein.head_backward(
                     head,
+                    &notes,
                     [&q, &k, &v, &saved_y, &dy],
                     [&mut dq, &mut dk, &mut dv],
                 );

@@ -39,6 +39,7 @@ impl<T: Real> Attention<T> for Softmax {
             attend.forward(Some(y.view_mut().cols_in(head.clone())), lse.row_mut(h));
         }
         let (saved_y, lse) = (tape.save(&y), tape.save(&lse));
+        let notes = tape.notes();
 
         tape.record("softmax", parents, y, move |dy| {
             let mut dq = Tensor::stale(n, dy.cols());
@@ -52,6 +53,8 @@ impl<T: Real> Attention<T> for Softmax {
                     dropout,
                     ..Attend::new(q, k, Some(v))
                 };
+                let output = Some([y, dy]);
+                attend.note(&notes, ("all rows", h), lse.row(h), &[], output);
                 attend.backward(lse.row(h), &[], Some((y, dy, dv)), dq, dk);
             }
             [dq, dk, dv]
