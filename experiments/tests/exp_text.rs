@@ -843,9 +843,28 @@ fn a_loss_that_is_not_finite_names_step_example_and_operator() {
     let start = "error: step 2: the loss is not finite; in training example ";
     assert!(error.starts_with(start), "{error}");
     assert!(error.contains(" (epoch 0) the value of `"), "{error}");
-    let place = "` is the first that is not (ops/src/";
-    let (_, place) = error.split_once(place).expect(&error);
+    let (_, place) = error.split_once("` in transformer_").expect(&error);
+    assert!(place.contains(", row "), "{error}");
+    assert!(
+        place.contains(" is the first that is not (ops/src/"),
+        "{error}"
+    );
     assert!(place.contains(".rs:"), "{error}");
+    // The tape of that example, whose first node that is not finite it names.
+    let told = fs::read_to_string(out.join("not-finite.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let first = told["first"].as_u64().unwrap() as usize;
+    for (number, node) in told["nodes"].as_array().unwrap().iter().enumerate() {
+        let finite = !node["value_norm"].is_null();
+        assert!(finite || number >= first, "node {number}: {node}");
+        assert!(!finite || number != first, "node {number}: {node}");
+    }
+    assert!(out.join("not-finite.safetensors").exists());
+    succeed(new_run(&out, "--overwrite"));
+    assert!(!out.join("not-finite.json").exists());
+
+    let out = folder.path().join("again");
+    let error = refuse(new_run(&out, "--lr 1e30"), 1);
     assert!(
         error.ends_with("\nhint: a lower --learning-rate or a longer --warmup"),
         "{error}"

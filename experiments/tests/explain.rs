@@ -1,10 +1,11 @@
 //! What `explain` prints, for every method.
 
-use crate::support::{has, outlives_its_reader, stdout};
+use crate::support::{has, names as files, outlives_its_reader, printed, refused, stderr, stdout};
 use ops::attention::names;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 fn command(args: &[&str]) -> Command {
     let mut command = crate::skein("explain");
@@ -99,4 +100,350 @@ fn help_is_one_text_of_eighty_columns() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     outlives_its_reader(&mut command(&["--attn", "softmax"]));
+}
+
+fn explained(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+fn json(args: &[&str]) -> Value {
+    let text = printed(&explained(args));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn json_has_the_numbers_of_the_table_and_no_times() {
+    let told = json(&["--attn", "skein", "--json"]);
+    assert_eq!(told, json(&["--attn", "skein", "--json"]));
+    let table = printed(&explained(&["--attn", "skein"]));
+    let nodes = told["nodes"].as_array().unwrap();
+    let of_skein: Vec<&Value> = nodes
+        .iter()
+        .filter(|node| node["operator"] == "skein")
+        .collect();
+    assert_eq!(of_skein.len(), 2);
+    for node in of_skein {
+        let line = format!(
+            "{}:{}",
+            node["written"]["file"].as_str().unwrap(),
+            node["written"]["line"]
+        );
+        let number = format!("{} skein", node["number"]);
+        let mut lines = table.lines();
+        let row = lines
+            .find(|row| row.trim_start().starts_with(&number))
+            .unwrap();
+        has(row, &line);
+        let norm = node["gradient_norm"].as_f64().unwrap();
+        let shown = row
+            .split_whitespace()
+            .rev()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap();
+        assert!((shown / norm - 1.0).abs() < 5e-3, "{row}: {norm}");
+    }
+    let names: Vec<&str> = told["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|note| note["name"].as_str().unwrap())
+        .collect();
+    assert!(names.contains(&"dk of the virtual key.head0"), "{names:?}");
+    assert!(told["draws"]["columns.doc0.layer1.head0"]["indices"].is_array());
+}
+
+#[test]
+fn a_dump_has_every_value_and_gradient() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("dump");
+    let dump = |more: &[&str]| {
+        let mut args = vec![
+            "--attn",
+            "skein",
+            "--tokens",
+            "9",
+            "--dump",
+            out.to_str().unwrap(),
+        ];
+        args.extend(more);
+        explained(&args)
+    };
+    printed(&dump(&[]));
+    assert_eq!(files(&out), ["tape.json", "tape.safetensors"]);
+    let told = fs::read_to_string(out.join("tape.json")).unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let bytes = fs::read(out.join("tape.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let norm = |name: &str| {
+        let tensor = tensors.tensor(name).ok()?;
+        let numbers = tensor.data().chunks_exact(4);
+        let squares = numbers.map(|x| f64::from(f32::from_le_bytes(x.try_into().unwrap())).powi(2));
+        Some(squares.sum::<f64>().sqrt())
+    };
+    for node in told["nodes"].as_array().unwrap() {
+        let name = format!(
+            "{:03}.{}",
+            node["number"].as_u64().unwrap(),
+            node["operator"].as_str().unwrap()
+        );
+        let near = |got: Option<f64>, want: &Value| match want.as_f64() {
+            Some(want) => (got.unwrap() - want).abs() <= 1e-9 * want.max(1e-30),
+            None => got.is_none(),
+        };
+        assert!(
+            near(norm(&format!("value.{name}")), &node["value_norm"]),
+            "{node}"
+        );
+        assert!(
+            near(norm(&format!("gradient.{name}")), &node["gradient_norm"]),
+            "{node}"
+        );
+    }
+    // Its own files, but not others'.
+    printed(&dump(&[]));
+    fs::write(out.join("tape.json"), "mine").unwrap();
+    has(refused(&dump(&[]), 2), "tape.json exists and is no tape");
+    printed(&dump(&["--overwrite"]));
+}
+
+#[test]
+fn every_task_has_an_example() {
+    for task in ["text", "listops", "retrieval", "pathfinder", "image"] {
+        let text = printed(&explained(&[
+            "--attn",
+            "vmean",
+            "--task",
+            task,
+            "--example",
+            "1",
+        ]));
+        has(&text, format!("{task}, "));
+        has(&text, " of the batch: loss ");
+        let by_id = printed(&explained(&[
+            "--attn", "vmean", "--task", task, "--id", "0",
+        ]));
+        has(&by_id, "train example 0 of ");
+    }
+}
+
+#[test]
+fn two_methods_differ_from_their_attention_on() {
+    let args = [
+        "--diff",
+        "softmax-nodrop",
+        "skein",
+        "--tokens",
+        "24",
+        "--features",
+        "6",
+    ];
+    let told = json(&[&args[..], &["--json"]].concat());
+    let nodes = told["nodes"].as_array().unwrap();
+    let attention = nodes
+        .iter()
+        .position(|node| node["name"] == "softmax / skein")
+        .unwrap();
+    for (number, node) in nodes.iter().enumerate() {
+        let same = node["value"]["cosine"]
+            .as_f64()
+            .is_none_or(|cosine| cosine > 1.0 - 1e-12);
+        // Parameters stand first, and all of them are shared.
+        assert!(same || number >= attention, "{node}");
+    }
+    assert!(nodes[attention]["value"]["cosine"].as_f64().unwrap() < 0.9999);
+    let table = printed(&explained(&args));
+    has(&table, "on the same parameters and example");
+    has(&table, "softmax / skein");
+    let same = json(&["--diff", "skein", "skein", "--json"]);
+    for node in same["nodes"].as_array().unwrap() {
+        assert_eq!(
+            node["value"]["norms"][0], node["value"]["norms"][1],
+            "{node}"
+        );
+        assert_eq!(
+            node["gradient"]["norms"][0], node["gradient"]["norms"][1],
+            "{node}"
+        );
+    }
+    // A method with parameters of its own, and one that draws noise.
+    for other in ["linformer", "kl-generator-prf", "race"] {
+        let table = printed(&explained(&["--diff", "skein", other, "--tokens", "16"]));
+        has(&table, format!("{other} (loss "));
+    }
+}
+
+#[test]
+fn a_question_is_answered_as_it_is_on_the_page() {
+    let told = json(&["--ask", r#"{"ask": "method", "attn": "skein"}"#]);
+    assert_eq!(told["attn"], "skein");
+    let told = refused(
+        &explained(&["--ask", r#"{"ask": "method", "attn": "skien"}"#]),
+        2,
+    );
+    has(&told, "unknown attention method `skien`");
+}
+
+/// A run of a small text model: its task's smoke budget, `more` beside it.
+fn run(folder: &Path, more: &[&str]) -> Output {
+    let mut run = crate::skein("text");
+    run.args(
+        "--attn skein --data builtin --budget smoke --steps 12 --eval-every 6 --threads 2"
+            .split(' '),
+    );
+    run.arg("--out").arg(folder).args(more);
+    run.output().unwrap()
+}
+
+/// What the steps of a run have in metrics.jsonl.
+fn losses(folder: &Path) -> Vec<f64> {
+    let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter_map(|line| line["loss"].as_f64()).collect()
+}
+
+#[test]
+fn a_run_goes_back_to_any_of_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    printed(&run(&out, &["--keep-every", "4", "--stop-after", "5"]));
+    let mut resume = crate::skein("text");
+    resume.arg("--resume").arg(&out).args(["--keep-every", "4"]);
+    printed(&resume.output().unwrap());
+    let before = files(&out);
+    for kept in ["kept-4.bin", "kept-8.bin", "kept-12.bin"] {
+        assert!(before.iter().any(|name| name == kept), "{before:?}");
+    }
+    let path = out.to_str().unwrap();
+    let batch = 8;
+    for step in [1, 6, 12] {
+        let step_text = step.to_string();
+        let back = |more: &[&str]| {
+            let args = [&["--run", path, "--step", &step_text], more].concat();
+            let output = explained(&args);
+            has(
+                stderr(&output),
+                format!("step {step} replayed: its line is that of "),
+            );
+            printed(&output)
+        };
+        // The mean over the batch is the loss that the run has written.
+        let of_example = |place: usize| -> f64 {
+            let told: Value =
+                serde_json::from_str(&back(&["--json", "--example", &place.to_string()])).unwrap();
+            told["loss"].as_f64().unwrap()
+        };
+        let mut sum = 0.0;
+        let mut places = 0;
+        loop {
+            let place = places.to_string();
+            let output = explained(&[
+                "--run",
+                path,
+                "--step",
+                &step_text,
+                "--json",
+                "--example",
+                &place,
+            ]);
+            if !output.status.success() {
+                has(stderr(&output), "--example");
+                break;
+            }
+            sum += of_example(places);
+            places += 1;
+        }
+        assert!(places >= batch / 2, "{places}");
+        let mean = sum / places as f64;
+        let written = losses(&out)[step - 1];
+        assert!((mean - written).abs() < 1e-12 * written, "{mean} {written}");
+    }
+    assert_eq!(
+        files(&out),
+        before,
+        "nothing in the folder of the run changes"
+    );
+
+    // Without checkpoints from its start, to the same numbers.
+    let told = |out: &Path| json(&["--run", out.to_str().unwrap(), "--step", "12", "--json"]);
+    let with = told(&out);
+    for name in before.iter().filter(|name| name.ends_with(".bin")) {
+        fs::remove_file(out.join(name)).unwrap();
+    }
+    assert_eq!(told(&out)["nodes"], with["nodes"]);
+    assert_eq!(told(&out)["draws"], with["draws"]);
+
+    for (args, words) in [
+        (vec!["--step", "13"], "step 13: expected 1 to 12"),
+        (vec!["--step", "0"], "expected a whole number from 1"),
+        (
+            vec!["--step", "1", "--id", "999999"],
+            "there is no train example of this number",
+        ),
+        (vec![], "expected --step N or --scan A..B"),
+        (
+            vec!["--step", "1", "--attn", "skein"],
+            "cannot be used with",
+        ),
+    ] {
+        let args = [vec!["--run", path], args].concat();
+        has(refused(&explained(&args), 2), words);
+    }
+    // A line that is another is said, and it goes on.
+    let metrics = out.join("metrics.jsonl");
+    let text = fs::read_to_string(&metrics).unwrap();
+    fs::write(&metrics, text.replacen("\"loss\":0.", "\"loss\":1.", 1)).unwrap();
+    let output = explained(&["--run", path, "--step", "2"]);
+    has(stderr(&output), "note: step 1 is another than in ");
+    has(printed(&output), "step 2 of ");
+}
+
+#[test]
+fn a_scan_is_a_table_a_file_of_numbers_and_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    printed(&run(&out, &[]));
+    let path = out.to_str().unwrap();
+    let scan = |more: &[&str]| explained(&[&["--run", path, "--scan", "3..9"], more].concat());
+    let table = printed(&scan(&[]));
+    has(&table, "|dy| of");
+    has(&table, "3 to 9");
+    let csv = folder.path().join("scan.csv");
+    printed(&scan(&["--out", csv.to_str().unwrap()]));
+    let text = fs::read_to_string(&csv).unwrap();
+    let of_step = json(&["--run", path, "--step", "5", "--json"]);
+    let nodes = of_step["nodes"].as_array().unwrap();
+    assert_eq!(text.lines().count(), 1 + 7 * nodes.len());
+    for node in nodes {
+        let start = format!("{},", node["number"]);
+        let mut lines = text.lines().filter(|line| line.starts_with(&start));
+        let line = lines
+            .find(|line| line.split(',').nth(2) == Some("5"))
+            .unwrap();
+        let norm: f64 = line.rsplit(',').next().unwrap().parse().unwrap();
+        assert_eq!(
+            Some(norm),
+            node["gradient_norm"].as_f64().or(Some(0.0)),
+            "{line}"
+        );
+    }
+    let svg = folder.path().join("scan.svg");
+    printed(&scan(&["--out", svg.to_str().unwrap()]));
+    let picture = fs::read_to_string(&svg).unwrap();
+    assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
+    has(
+        refused(&scan(&["--out", "scan.txt"]), 2),
+        "expected a name that ends in .csv or .svg",
+    );
+    has(
+        refused(&explained(&["--run", path, "--scan", "9..3"]), 2),
+        "expected two steps such as 650..750",
+    );
+    has(
+        refused(&explained(&["--run", path, "--scan", "9..13"]), 2),
+        "step 13: expected 1 to 12",
+    );
 }

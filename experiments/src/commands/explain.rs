@@ -1,27 +1,32 @@
-//! What a tape tells about itself: one tiny example through the real model, forward and backward, a
-//! line for every node.
+//! What a tape tells about itself: one example through the real model, forward and backward, a line for every node.
+//!
+//! The example is a made-up text, one of a task, or one of a step of a run, to which `replay` goes back (`subject`). Two
+//! methods can be told side by side (`compare`), and the norms of many steps (`scan`).
 
-use crate::settings::choices::method;
+mod compare;
+mod scan;
+mod subject;
+
+use crate::files::out_file::{Known, OutFile};
+use crate::run::kept::{Files, Told};
+use crate::settings::choices::{Task, method};
 use crate::settings::product::{self, ProductFlag};
+use crate::show::chart::is_svg;
 use crate::show::grid::{Grid, cells, left, right};
 use crate::show::number::{bytes, micros, or_dash, three_digits};
-use crate::terminal::error::Result;
-use crate::terminal::error::refuse_more;
-use crate::terminal::output::answer;
-use crate::terminal::parse::{parse_seed, whole};
+use crate::terminal::error::{Error, Result};
+use crate::terminal::output::{answer, json, tell};
+use crate::terminal::parse::{parse_count, parse_seed, parse_threads, threads, whole};
+use ::answer::tape::place;
 use clap::Args;
-use engine::{Draws, Params, Record, Seed, Tape};
-use models::{Document, Model, ModelConfig};
-use ops::attention::Options;
-use std::path::{MAIN_SEPARATOR_STR, Path};
+use engine::{Params, Record, Tape};
+use scan::{Scan, Steps};
+use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use subject::{Passed, Subject, Which};
 
-/// What the example says, over and over, until it is long enough.
-const TEXT: &[u8] =
-    b"Every gradient stands in one file, at once below what it is the gradient of. ";
-/// The rate of dropout of the paper's models.
-const DROPOUT: f64 = 0.1;
 /// More tokens than this are no tiny example.
 const MOST: usize = 16384;
 /// Below the flags in the help text.
@@ -29,24 +34,104 @@ const COLUMNS: &str = "\
 Prints the parameters, then every operator in the order of the forward pass:
 its parents, the bytes it saves for backward, microseconds forward and
 backward, the Euclidean norms of its value y and of the gradient dy that reached
-it, and where it and its gradient are written.";
+it, and where it and its gradient are written. Without --task or --run the
+example is a made-up text.
 
-/// Shows the tape of one tiny training step, node by node
+With --run the run goes back to before step N, from the nearest checkpoint, and
+what is told are the bits of that step: each step on the way is compared with
+metrics.jsonl. `--keep-every` of a run keeps checkpoints for this.";
+
+/// Shows the tape of one training step of one example, node by node
 #[derive(Args, Debug)]
 #[command(after_help = COLUMNS)]
 struct Flags {
     /// Attention method; an unknown name lists them
-    #[arg(long, value_name = "NAME")]
-    attn: String,
-    /// Features: how many keys, rows or projections the method may use
-    #[arg(long, value_name = "N", default_value = "16", value_parser = whole(1..=MOST))]
-    features: usize,
-    /// Tokens of the example
-    #[arg(long, value_name = "N", default_value = "64", value_parser = whole(1..=MOST))]
-    tokens: usize,
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present_any = ["run", "diff", "json_question"],
+        conflicts_with = "run"
+    )]
+    attn: Option<String>,
+    /// Features: how many keys, rows or projections the method may use [default: 16, or
+    /// those of the smoke budget of --task]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST), conflicts_with = "run")]
+    features: Option<usize>,
+    /// Tokens of the example, or where those of --task are cut [default: 64, or as the
+    /// smoke budget of --task]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST), conflicts_with = "run")]
+    tokens: Option<usize>,
     /// Seed of the parameters, draws and dropout
-    #[arg(long, value_name = "N", default_value = "42", value_parser = parse_seed)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "42",
+        value_parser = parse_seed,
+        conflicts_with = "run"
+    )]
     seed: u64,
+    /// The example is one of this task: text, listops, retrieval, pathfinder or image
+    #[arg(
+        long,
+        value_name = "TASK",
+        hide_possible_values = true,
+        conflicts_with = "run"
+    )]
+    task: Option<Task>,
+    /// The example is one of a step of this run
+    #[arg(long, value_name = "RUN")]
+    run: Option<PathBuf>,
+    /// Which step, from 1, with the weights before it
+    #[arg(long, value_name = "N", requires = "run", value_parser = whole(1..=usize::MAX))]
+    step: Option<usize>,
+    /// Its place in the batch, from 0 [default: 0]
+    #[arg(long, value_name = "I", value_parser = parse_count, conflicts_with = "id")]
+    example: Option<usize>,
+    /// Its number in the train split
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    id: Option<usize>,
+    /// Norms of gradients over these steps of the run, a row a node
+    #[arg(
+        long,
+        value_name = "A..B",
+        requires = "run",
+        conflicts_with = "step",
+        value_parser = Steps::parse
+    )]
+    scan: Option<Steps>,
+    /// With --scan: all its numbers (.csv) or a heat map (.svg)
+    #[arg(long, value_name = "FILE", requires = "scan")]
+    out: Option<PathBuf>,
+    /// Two methods side by side on the same parameters: --diff softmax skein
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 2,
+        value_names = ["NAME", "NAME"],
+        conflicts_with_all = ["attn", "run"]
+    )]
+    diff: Vec<String>,
+    /// Print JSON, without times
+    #[arg(long)]
+    json: bool,
+    /// Answer a question in JSON, such as '{"ask": "method", "attn": "skein"}'
+    #[arg(
+        long = "ask",
+        value_name = "QUESTION",
+        exclusive = true,
+        id = "json_question"
+    )]
+    ask: Option<String>,
+    /// Also write every value and gradient into this folder: tape.json and
+    /// tape.safetensors
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["scan", "diff"])]
+    dump: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    overwrite: bool,
+    /// Threads that replay a run; the results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<usize>,
     #[command(flatten)]
     product: ProductFlag,
 }
@@ -58,51 +143,178 @@ pub(super) fn command() -> super::Command {
 }
 
 fn explain(flags: &Flags) -> Result<ExitCode> {
-    product::choose(flags.product.get())?;
-    let entry = method(&flags.attn)?;
-    let options = Options {
-        features: flags.features,
-        dropout: DROPOUT,
-        ..Options::default()
-    };
-    let method = entry.method(&options);
-    let config = ModelConfig {
-        dropout: DROPOUT,
-        ..ModelConfig::new(512, flags.tokens.next_power_of_two(), 2, 1)
-    };
-    // The parameters, their gradient, and one head at work.
-    let numbers = Model::numbers(&config, &*method);
-    let bytes = 8.0 * numbers + entry.bytes(&options, flags.tokens, config.head_width());
-    let what = format!(
-        "{} with {} features and {} tokens",
-        entry.name, flags.features, flags.tokens
-    );
-    refuse_more(&what, bytes, "smaller --features or --tokens take less")?;
-    let seed = Seed(flags.seed);
-    let (model, params) = Model::new(config, method, seed);
-    let tokens = TEXT.iter().cycle().take(flags.tokens);
-    let document = [Document::text(
-        tokens.map(|&byte| u32::from(byte) + 1).collect(),
-    )];
-
+    if let Some(question) = &flags.ask {
+        let told = ::answer::answer(question).map_err(|refused| Error::usage(refused.0))?;
+        answer(&(told + "\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // A run computes with its own.
+    if flags.run.is_none() {
+        product::choose(flags.product.get())?;
+    }
+    if let Some(steps) = flags.scan {
+        return scan(flags, steps);
+    }
+    if let [one, other] = &*flags.diff {
+        return diff(flags, [one, other]);
+    }
+    let files = files(flags)?;
+    let subject = subject(flags, flags.attn.as_deref().unwrap_or_default())?;
+    if flags.json || flags.dump.is_some() {
+        let tape = Tape::keeping();
+        let passed = subject.pass(&tape);
+        let whole = Whole::new(&subject, &tape, &passed);
+        if let [Some(into_json), Some(into_numbers)] = &files {
+            let Files { json, numbers } = Files::new(&tape, &passed.gradients, &whole)?;
+            into_numbers.write(&numbers)?;
+            into_json.write(&json)?;
+            if let Some(folder) = &flags.dump {
+                tell(&format!(
+                    "wrote tape.json and tape.safetensors into {}",
+                    folder.display()
+                ));
+            }
+        }
+        if flags.json {
+            answer(&json(&whole, true)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
     // Twice: the first pass pays for fresh memory, the second is what a step of training sees.
-    let pass = |tape: &Tape<f32>| {
-        let bound = params.bind(tape);
-        let draws = Draws::live(seed.stream("draws"));
-        let loss = model.loss(&bound, &document, 1, &draws, Some(seed.stream("dropout")));
-        tape.backward(&loss);
-        loss.item()
-    };
-    pass(&Tape::new());
+    subject.pass(&Tape::new());
     let tape = Tape::traced();
-    let loss = pass(&tape);
-
+    let passed = subject.pass(&tape);
+    let entry = method(subject.attn())?;
     let mut text = format!(
-        "{}: {}\n{} tokens, {} features, seed {}, dropout {DROPOUT}, f32: loss {loss:.4}\n\n",
-        entry.name, entry.about, flags.tokens, flags.features, flags.seed,
+        "{}: {}\n{}: loss {:.4}\n\n",
+        entry.name, entry.about, passed.example, passed.loss
     );
-    text.push_str(&describe(&tape.records(), &params));
+    text.push_str(&describe(&tape.records(), subject.params()));
     answer(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The answer of `--json`, and tape.json.
+#[derive(Serialize)]
+struct Whole<'a> {
+    attn: &'a str,
+    example: &'a str,
+    loss: f64,
+    #[serde(flatten)]
+    told: Told,
+}
+
+impl<'a> Whole<'a> {
+    fn new(subject: &'a Subject, tape: &Tape<f32>, passed: &'a Passed) -> Self {
+        Whole {
+            attn: subject.attn(),
+            example: &passed.example,
+            loss: passed.loss,
+            told: Told::new(tape, subject.params(), &passed.draws),
+        }
+    }
+}
+
+/// The files of `--dump`.
+fn files(flags: &Flags) -> Result<[Option<OutFile>; 2]> {
+    let named: [Known; 2] = [
+        ("tape.json", |text| text.starts_with("{\n  \"attn\": ")),
+        ("tape.safetensors", |text| text.contains("\"value.000.")),
+    ];
+    OutFile::all_in(flags.dump.as_deref(), flags.overwrite, "no tape", named)
+}
+
+fn which(flags: &Flags) -> Which {
+    match flags.id {
+        Some(id) => Which::Id(id),
+        None => Which::Place(flags.example.unwrap_or(0)),
+    }
+}
+
+/// What the flags say is to be explained, with this method if it is of no run.
+fn subject(flags: &Flags, attn: &str) -> Result<Subject> {
+    let which = which(flags);
+    if let Some(folder) = &flags.run {
+        let step = flags.step.ok_or_else(|| {
+            let message = "--run RUN: expected --step N or --scan A..B beside it";
+            Error::usage(message).hint("skein explain --run runs/text-skein-s42 --step 1")
+        })?;
+        return Subject::of_run(folder, step, which, threads(flags.threads));
+    }
+    match flags.task {
+        Some(task) => {
+            let sizes = (flags.features, flags.tokens);
+            Subject::of_task(task, attn, sizes, flags.seed, which)
+        }
+        None if flags.example.is_some() || flags.id.is_some() => {
+            let message = "--example and --id: expected --task TASK or --run RUN beside them";
+            Err(Error::usage(message).hint("the made-up text is the only one"))
+        }
+        None => Subject::made_up(
+            attn,
+            flags.features.unwrap_or(16),
+            flags.tokens.unwrap_or(64),
+            flags.seed,
+        ),
+    }
+}
+
+fn scan(flags: &Flags, steps: Steps) -> Result<ExitCode> {
+    let out = match &flags.out {
+        None => None,
+        Some(path) => {
+            let is_svg_name = path.extension().is_some_and(|end| end == "svg");
+            let is: fn(&str) -> bool = match is_svg_name {
+                true => is_svg,
+                false if path.extension().is_some_and(|end| end == "csv") => {
+                    |text| text.starts_with("node,name,step,")
+                }
+                false => return Err(scan::refuse_name(path)),
+            };
+            let own = crate::files::out_file::Own {
+                what: "no scan",
+                is,
+            };
+            Some((path, OutFile::new(path, flags.overwrite, Some(&own))?))
+        }
+    };
+    let folder = flags
+        .run
+        .as_deref()
+        .unwrap_or_else(|| std::path::Path::new(""));
+    let scan = Scan::of(folder, steps, which(flags), threads(flags.threads))?;
+    if let Some((path, out)) = &out {
+        out.write(scan.file(path)?.as_bytes())?;
+        tell(&format!("wrote {}", path.display()));
+    }
+    answer(&scan.table())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn diff(flags: &Flags, [one, other]: [&str; 2]) -> Result<ExitCode> {
+    #[derive(Serialize)]
+    struct Both<'a> {
+        attn: [&'a str; 2],
+        loss: [f64; 2],
+        nodes: &'a [compare::Pair],
+    }
+    let (a, mut b) = (subject(flags, one)?, subject(flags, other)?);
+    compare::share(&a, &mut b)?;
+    let (loss, pairs) = compare::compare([&a, &b]);
+    let attn = [a.attn(), b.attn()];
+    if flags.json {
+        let nodes = &pairs;
+        answer(&json(&Both { attn, loss, nodes }, true)?)?;
+    } else {
+        answer(&format!(
+            "{} (loss {:.4}) and {} (loss {:.4}) on the same parameters and example\n\n{}",
+            attn[0],
+            loss[0],
+            attn[1],
+            loss[1],
+            compare::table(&pairs, attn)
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -143,7 +355,7 @@ fn describe(records: &[Record], params: &Params<f32>) -> String {
     ]);
     for (i, node) in nodes.iter().enumerate() {
         let parents: Vec<String> = node.parents.iter().map(usize::to_string).collect();
-        let location = node.location;
+        let written = place(node.location);
         node_table.rows.push(cells![
             leaves.len() + i,
             node.name,
@@ -154,7 +366,7 @@ fn describe(records: &[Record], params: &Params<f32>) -> String {
             micros(node.backward),
             norm(node.value_norm),
             norm(node.gradient_norm),
-            format!("{}:{}", in_workspace(location.file()), location.line()),
+            format!("{}:{}", written.file, written.line),
         ]);
     }
     let sum = |part: fn(&Record) -> Duration| micros(nodes.iter().map(part).sum());
@@ -166,14 +378,4 @@ fn describe(records: &[Record], params: &Params<f32>) -> String {
         "", count, "", "", saved, forward, backward, "", "", total
     ]);
     format!("{}\n{}", leaf_table.text(), node_table.text())
-}
-
-/// The path of a source file from the root of the workspace, wherever it was compiled.
-fn in_workspace(file: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    let path = Path::new(file);
-    let path = root
-        .and_then(|root| path.strip_prefix(root).ok())
-        .unwrap_or(path);
-    path.to_string_lossy().replace(MAIN_SEPARATOR_STR, "/")
 }

@@ -82,6 +82,7 @@ fn experiment(task: Task, flags: &Flags) -> Result<ExitCode> {
         &Sitting {
             threads: flags.threads(),
             stop_after: flags.stop_after,
+            keep_every: flags.keep_every,
             profile: flags.profile,
             tensorboard: flags.tensorboard,
         },

@@ -79,12 +79,25 @@ pub(crate) fn newest_step(folder: &Path) -> Result<Option<usize>> {
 
 /// The numbered checkpoints of a folder, oldest first.
 fn numbered(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
+    named(folder, step_of)
+}
+
+/// The checkpoints after at most `step` steps, kept or numbered, the newest first.
+pub(crate) fn up_to(folder: &Path, step: usize) -> Result<Vec<(usize, PathBuf)>> {
+    let mut found = named(folder, |name| step_of(name).or_else(|| kept_step_of(name)))?;
+    found.retain(|(of, _)| *of <= step);
+    found.reverse();
+    Ok(found)
+}
+
+/// The files of a folder in whose name there is a step, by steps.
+fn named(folder: &Path, step: fn(&str) -> Option<usize>) -> Result<Vec<(usize, PathBuf)>> {
     let cannot_list = |cause| Error::file("cannot list", folder, &cause);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(cannot_list)? {
         let path = entry.map_err(cannot_list)?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if let Some(step) = name.and_then(step_of) {
+        if let Some(step) = name.and_then(step) {
             found.push((step, path));
         }
     }
@@ -94,8 +107,22 @@ fn numbered(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
 
 /// The step in the name of a numbered checkpoint.
 pub(crate) fn step_of(name: &str) -> Option<usize> {
-    let step = name.strip_prefix("checkpoint-")?.strip_suffix(".bin")?;
+    step_between(name, "checkpoint-")
+}
+
+/// The step in the name of one that is kept for good.
+pub(crate) fn kept_step_of(name: &str) -> Option<usize> {
+    step_between(name, "kept-")
+}
+
+fn step_between(name: &str, start: &str) -> Option<usize> {
+    let step = name.strip_prefix(start)?.strip_suffix(".bin")?;
     step.parse().ok()
+}
+
+/// Where a checkpoint of `step` is that is kept for good.
+pub(crate) fn kept_path(folder: &Path, step: usize) -> PathBuf {
+    folder.join(format!("kept-{step}.bin"))
 }
 
 /// Where the checkpoint of `step` is.

@@ -180,6 +180,11 @@ impl Run {
         checkpoint::save(&self.folder, step, state)
     }
 
+    /// Writes a checkpoint that is kept for good, to go back to this step; nobody resumes from it.
+    pub(crate) fn keep(&self, step: usize, state: &impl Serialize) -> Result<()> {
+        checkpoint::write(&checkpoint::kept_path(&self.folder, step), step, state)
+    }
+
     /// Writes best.bin, in place of an earlier one.
     pub fn save_best(&self, step: usize, state: &impl Serialize) -> Result<()> {
         checkpoint::write(&self.folder.join("best.bin"), step, state)
@@ -209,6 +214,18 @@ impl Run {
         text.push('\n');
         whole_file::write(&self.folder.join("result.json"), &[text.as_bytes()])
     }
+}
+
+/// A line of metrics.jsonl or timings.jsonl, without its end: `step`, the number of steps done, then the fields of
+/// `record`.
+pub(crate) fn line(step: usize, record: &impl Serialize) -> Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Line<'a, R> {
+        step: usize,
+        #[serde(flatten)]
+        record: &'a R,
+    }
+    Ok(serde_json::to_vec(&Line { step, record })?)
 }
 
 /// The timings of the run in `folder`, a step each; none where the file is not there, as a run may be kept for its
@@ -266,9 +283,11 @@ const BEGINNINGS: [&str; 4] = [
 ];
 
 /// The others that have one name; checkpoints and events have many.
-const LATER: [&str; 6] = [
+const LATER: [&str; 8] = [
     "best.bin",
     "data.json",
+    "not-finite.json",
+    "not-finite.safetensors",
     "operators.json",
     "report.html",
     "result.json",
@@ -281,6 +300,7 @@ fn is_own(name: &str) -> bool {
     BEGINNINGS.contains(&name)
         || LATER.contains(&name)
         || checkpoint::step_of(name).is_some()
+        || checkpoint::kept_step_of(name).is_some()
         || name.starts_with(events::NAME)
 }
 
@@ -448,13 +468,7 @@ impl Lines {
     }
 
     fn push(&mut self, step: usize, record: &impl Serialize) -> Result<()> {
-        #[derive(Serialize)]
-        struct Line<'a, R> {
-            step: usize,
-            #[serde(flatten)]
-            record: &'a R,
-        }
-        let mut line = serde_json::to_vec(&Line { step, record })?;
+        let mut line = line(step, record)?;
         line.push(b'\n');
         self.file
             .write_all(&line)

@@ -16,11 +16,12 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use std::path::PathBuf;
 
 /// What `--resume` may stand with, by the names of the fields.
-const WITH_RESUME: [&str; 8] = [
+const WITH_RESUME: [&str; 9] = [
     "resume",
     "data",
     "threads",
     "stop_after",
+    "keep_every",
     "profile",
     "tensorboard",
     "print_config",
@@ -46,8 +47,11 @@ pub struct Flags {
     /// Write a checkpoint after step N and stop; --steps still sets the schedule
     #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX), help_heading = "Run")]
     pub stop_after: Option<usize>,
-    /// Continue the run in FOLDER; only --threads, --stop-after, what is printed and
-    /// --data, where its data are now, may be given with it
+    /// Keep a checkpoint every N steps, to go back to with `skein explain --run`
+    #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX), help_heading = "Run")]
+    pub keep_every: Option<usize>,
+    /// Continue the run in FOLDER; only --threads, --stop-after, --keep-every, what is
+    /// printed and --data, where its data are now, may be given with it
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub resume: Option<PathBuf>,
     /// Settings from a TOML file, such as the config.toml of a run; flags win

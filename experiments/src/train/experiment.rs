@@ -58,6 +58,8 @@ pub(crate) struct Sitting {
     pub(crate) threads: usize,
     /// The step after which it pauses.
     pub(crate) stop_after: Option<usize>,
+    /// Every so many steps a checkpoint is kept for good.
+    pub(crate) keep_every: Option<usize>,
     /// Whether it is printed where the time went.
     pub(crate) profile: bool,
     /// Whether there are events for TensorBoard.
@@ -127,7 +129,7 @@ fn go_on(
     if sitting.profile {
         trainer.start_profile();
     }
-    let end = match session.train(trainer, sitting.stop_after, interrupt)? {
+    let end = match session.train(trainer, sitting, interrupt)? {
         Stopped::AtTheEnd(steps) => session.test(trainer, steps, interrupt)?,
         Stopped::Paused(steps) => session.leave("stopped", steps, End::Paused),
         Stopped::Interrupted(steps) => session.interrupted(steps),

@@ -5,7 +5,7 @@
 //!    time goes;
 //! 3. [`experiment`]: a run. Its `start` opens the folder, its `session` takes the steps, evaluates, and says when a
 //!    checkpoint is written (`Session::save`);
-//! 4. `trained`: the model of a run read back.
+//! 4. `trained`: the model of a run read back; `replay`: a run gone back to one of its steps.
 
 pub mod data;
 pub mod experiment;
@@ -13,5 +13,6 @@ pub(crate) mod init;
 pub(crate) mod ordered_sum;
 pub mod profile;
 pub(crate) mod reach;
+pub(crate) mod replay;
 pub(crate) mod trained;
 pub mod trainer;

@@ -79,6 +79,11 @@ impl Trained {
         }
     }
 
+    /// The SHA-256 of what it has learnt from, as data.json has it.
+    pub(crate) fn data_sha256(&self) -> Option<String> {
+        self.data.as_ref().map(|data| data.sha256.clone())
+    }
+
     /// Refuses data of other classes than it has learnt.
     pub(crate) fn refuse_other_classes(&self, data: &Dataset) -> Result<()> {
         match &self.data {
@@ -93,8 +98,7 @@ impl Trained {
     /// Refuses other data than the run's, as its checkpoint has them, or data.json where there is none.
     pub(crate) fn refuse_other_data(&self, sha256: &str) -> Result<()> {
         let checkpoint = self.readable().map(|checkpoint| checkpoint.data);
-        let learnt = || Some(self.data.as_ref()?.sha256.clone());
-        match checkpoint.or_else(learnt) {
+        match checkpoint.or_else(|| self.data_sha256()) {
             Some(learnt) if learnt != sha256 => {
                 let instead = match self.config.data_folder() {
                     Some(_) => "name these with --data PATH",

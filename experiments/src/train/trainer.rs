@@ -10,8 +10,9 @@ mod learner;
 mod observed;
 mod sizes;
 
-pub(crate) use learner::{DIVERGED, documents};
+pub(crate) use learner::{DIVERGED, Traced, documents};
 
+use crate::run::kept::Files;
 use crate::run::measured::{Evaluation, Norms, Operators};
 use crate::settings::choices::Protocol;
 use crate::settings::config::Config;
@@ -19,7 +20,7 @@ use crate::settings::product;
 use crate::terminal::error::{Error, Result};
 use crate::train::ordered_sum::OrderedSum;
 use crate::train::profile::{Part, Profile, Stopwatch, Work};
-use datasets::loader::Loader;
+use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::buffer::release_free;
 use engine::{GradientSums, Params, Seed, Stream, Tape};
@@ -55,6 +56,8 @@ pub struct Trainer {
     threads: rayon::ThreadPool,
     /// Where the time of steps goes, if somebody asked.
     profile: Option<Profile>,
+    /// The tape of the example that broke the latest step.
+    broken: Option<Files>,
 }
 
 /// What a training step reports.
@@ -162,6 +165,7 @@ impl Trainer {
                 .num_threads(threads)
                 .build()?,
             profile: None,
+            broken: None,
             learner: Learner {
                 seed,
                 data,
@@ -275,7 +279,7 @@ impl Trainer {
         let count = batch.len() as f64;
         let loss = outcomes().map(|outcome| outcome.loss).sum::<f64>() / count;
         if !loss.is_finite() {
-            return Err(self.learner.broken(step, share, &batch));
+            return Err(self.break_off(step, share, &batch));
         }
         let squares: f64 = self.gradient.iter().map(|sum| sum.norm().powi(2)).sum();
         alone.lap(Part::Sums);
@@ -289,7 +293,7 @@ impl Trainer {
         if let Err(refused) = updated {
             return Err(match squares.is_finite() {
                 true => Error::from(refused).hint(DIVERGED),
-                false => self.learner.broken(step, share, &batch),
+                false => self.break_off(step, share, &batch),
             });
         }
         alone.lap(Part::Optimiser);
@@ -308,6 +312,29 @@ impl Trainer {
             tokens: lengths.iter().sum(),
             multiply_adds: outcomes().map(|outcome| outcome.multiply_adds).sum(),
         })
+    }
+
+    /// Where a step broke, and the tape of the example that did it, to be asked for.
+    fn break_off(&mut self, step: usize, share: f32, batch: &[Place]) -> Error {
+        let (error, files) = self.learner.broken(step, share, batch);
+        self.broken = files;
+        error
+    }
+
+    /// The tape of the example that broke the latest step, once.
+    pub(crate) fn broken(&mut self) -> Option<Files> {
+        self.broken.take()
+    }
+
+    /// The examples of the batch of step `step`, counted from 0, in its order.
+    pub(crate) fn batch(&self, step: usize) -> Vec<Place> {
+        self.loader.batch(step).places
+    }
+
+    /// Forward and backward of one example of a batch of `count`, with the present parameters and the draws and dropout
+    /// of its place, on a tape that is to be studied: its gradients are the share that a step adds up.
+    pub(crate) fn trace(&self, place: Place, count: usize, tape: &Tape<f32>) -> Traced {
+        self.learner.trace(place, 1.0 / count as f32, tape)
     }
 
     /// Norms of every layer, in the order of the model; call it right after a step, whose gradient is still there.

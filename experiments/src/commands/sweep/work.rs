@@ -178,6 +178,7 @@ impl<'a> Work<'a> {
         let sitting = Sitting {
             threads: self.threads,
             stop_after: None,
+            keep_every: None,
             profile: false,
             tensorboard: self.tensorboard,
         };

@@ -1,7 +1,7 @@
 //! A run under way: steps, evaluations and checkpoints, then the test.
 
-use super::start::{EarlyStopping, Opened, checkpoint, other_best};
-use super::{End, Ended};
+use super::start::{Checkpoint, EarlyStopping, Opened, checkpoint, other_best};
+use super::{End, Ended, Sitting};
 use crate::machine::clock::{Pause, a_second};
 use crate::machine::memory;
 use crate::run::events::Events;
@@ -10,7 +10,7 @@ use crate::run::measured::{Evaluation, Norms, Timing};
 use crate::run::outcome::Outcome;
 use crate::settings::choices::Protocol;
 use crate::settings::config::Config;
-use crate::terminal::error::Result;
+use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::Interrupt;
 use crate::terminal::output::{shell_word, tell};
 use crate::terminal::progress::Progress;
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
     pub(super) fn train(
         &mut self,
         trainer: &mut Trainer,
-        stop_after: Option<usize>,
+        sitting: &Sitting,
         interrupt: &Interrupt,
     ) -> Result<Stopped> {
         let config = self.config;
@@ -129,19 +129,27 @@ impl<'a> Session<'a> {
             if done == config.steps || self.watch.stopped {
                 return Ok(Stopped::AtTheEnd(done));
             }
-            if stop_after.is_some_and(|stop| done >= stop) {
+            if sitting.stop_after.is_some_and(|stop| done >= stop) {
                 if !saved {
                     self.save(trainer)?;
                 }
                 return Ok(Stopped::Paused(done));
             }
             let start = Instant::now();
-            let step = trainer.step(done)?;
+            let step = trainer
+                .step(done)
+                .map_err(|error| self.broken(trainer, error))?;
             self.done += 1;
             saved = false;
             self.log(step, start.elapsed())?;
             if self.done.is_multiple_of(config.eval_every) || self.done == config.steps {
                 self.due = Some(trainer.norms());
+            }
+            if sitting
+                .keep_every
+                .is_some_and(|every| self.done.is_multiple_of(every))
+            {
+                self.run.keep(self.done, &self.checkpoint(trainer))?;
             }
             if pause.is_over() {
                 self.save(trainer)?;
@@ -186,10 +194,35 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn save(&mut self, trainer: &Trainer) -> Result<()> {
+    fn checkpoint(&self, trainer: &Trainer) -> Checkpoint {
         let due = self.due.as_deref();
-        let checkpoint = checkpoint(self.config, &self.data.sha256, trainer, &self.watch, due);
+        checkpoint(self.config, &self.data.sha256, trainer, &self.watch, due)
+    }
+
+    fn save(&mut self, trainer: &Trainer) -> Result<()> {
+        let checkpoint = self.checkpoint(trainer);
         self.run.save(self.done, &checkpoint)
+    }
+
+    /// Writes the tape of the example that broke a step, if there is one, beside the run.
+    fn broken(&self, trainer: &mut Trainer, error: Error) -> Error {
+        let Some(files) = trainer.broken() else {
+            return error;
+        };
+        let written = self
+            .run
+            .write("not-finite.json", &files.json)
+            .and_then(|()| self.run.write("not-finite.safetensors", &files.numbers));
+        match written {
+            Ok(()) => tell(&format!(
+                "note: the tape of that example is in {} and beside it",
+                self.run.folder().join("not-finite.json").display()
+            )),
+            Err(other) => tell(&format!(
+                "note: the tape of that example is not kept: {other}"
+            )),
+        }
+        error
     }
 
     /// Loss and accuracy on a split; none if somebody has asked to stop.

@@ -1,12 +1,18 @@
 //! One example: forward and backward on a tape of its own; and where a number that is not finite came from.
 
+use super::observed::layer;
+use crate::run::kept::{Files, Told};
 use crate::terminal::error::Error;
 use crate::train::profile::{Part, Stopwatch};
 use datasets::loader::Place;
 use datasets::{Dataset, Encoding, Example, Split};
 use engine::gemm::multiply_adds;
-use engine::{Draws, GradientSums, Params, Seed, Stream, Tape};
+use engine::{
+    Bound, Draw, Draws, GradientSums, Gradients, Params, Record, Seed, Stream, Tape, Tensor, Var,
+};
 use models::{Document, Model, predicted};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the examples of a step share and do not change.
@@ -25,6 +31,20 @@ pub(super) struct Judged {
     pub(super) predicted: usize,
     pub(super) right: bool,
     pub(super) multiply_adds: u64,
+}
+
+/// A visit that is studied.
+pub(crate) struct Traced {
+    /// The number of the example in its set.
+    pub(crate) id: usize,
+    pub(crate) epoch: usize,
+    pub(crate) tokens: usize,
+    pub(crate) label: usize,
+    pub(crate) predicted: usize,
+    pub(crate) loss: f64,
+    /// Of the share of the loss in that of its batch.
+    pub(crate) gradients: Gradients<f32>,
+    pub(crate) draws: BTreeMap<String, Draw>,
 }
 
 /// What a model reads of an example.
@@ -60,17 +80,8 @@ impl Learner {
         watch: &mut Stopwatch,
     ) -> Judged {
         let before = multiply_adds();
-        let example = &self.data.train.examples[place.example];
-        let stream = |name| self.seed.stream(name).at(place.epoch).at(example.id);
-        let documents = documents(example, &self.data.encoding);
-        watch.lap(Part::Data);
-        let bound = self.params.bind(tape);
-        watch.lap(Part::Binding);
-        let draws = Draws::live(stream("draws"));
-        let logits = self
-            .model
-            .logits(&bound, &documents, &draws, Some(stream("dropout")));
-        let loss = ops::cross_entropy(&logits, example.label);
+        let draws = Draws::live(self.stream("draws", place));
+        let (bound, logits, loss) = self.forward(place, tape, &draws, watch);
         let gradients = tape.backward(&loss.clone().scale(share));
         watch.lap_tape(|| tape.records());
         bound.accumulate(gradients, sums);
@@ -78,9 +89,56 @@ impl Learner {
         Judged {
             loss: f64::from(loss.item()),
             predicted: predicted(logits.value()),
-            right: predicted(logits.value()) == example.label,
+            right: predicted(logits.value()) == self.label(place),
             multiply_adds: multiply_adds() - before,
         }
+    }
+
+    /// The same visit on a tape that is to be studied; nothing is summed.
+    pub(super) fn trace(&self, place: Place, share: f32, tape: &Tape<f32>) -> Traced {
+        let draws = Draws::recording(self.stream("draws", place));
+        let watch = &mut Stopwatch::new(false);
+        let (_, logits, loss) = self.forward(place, tape, &draws, watch);
+        let gradients = tape.backward(&loss.clone().scale(share));
+        Traced {
+            id: self.data.train.examples[place.example].id,
+            epoch: place.epoch,
+            tokens: self.tokens(place),
+            label: self.label(place),
+            predicted: predicted(logits.value()),
+            loss: f64::from(loss.item()),
+            gradients,
+            draws: draws.recorded(),
+        }
+    }
+
+    fn label(&self, place: Place) -> usize {
+        self.data.train.examples[place.example].label
+    }
+
+    /// Where the random numbers of a visit come from.
+    fn stream(&self, name: &str, place: Place) -> Stream {
+        let id = self.data.train.examples[place.example].id;
+        self.seed.stream(name).at(place.epoch).at(id)
+    }
+
+    /// Forward of a visit: the parameters on the tape, the logits and the loss.
+    fn forward<'t>(
+        &self,
+        place: Place,
+        tape: &'t Tape<f32>,
+        draws: &Draws,
+        watch: &mut Stopwatch,
+    ) -> (Bound<'t, f32>, Var<'t, f32>, Var<'t, f32>) {
+        let example = &self.data.train.examples[place.example];
+        let documents = documents(example, &self.data.encoding);
+        watch.lap(Part::Data);
+        let bound = self.params.bind(tape);
+        watch.lap(Part::Binding);
+        let dropout = Some(self.stream("dropout", place));
+        let logits = self.model.logits(&bound, &documents, draws, dropout);
+        let loss = ops::cross_entropy(&logits, example.label);
+        (bound, logits, loss)
     }
 
     /// Loss of one example in evaluation.
@@ -124,37 +182,94 @@ impl Learner {
         ))
     }
 
-    /// Runs the batch of a broken step again, on tapes with norms, to tell where it broke.
-    pub(super) fn broken(&self, step: usize, share: f32, batch: &[Place]) -> Error {
+    /// Runs the batch of a broken step again, on tapes that keep all, to tell where it broke; with the tape of the example
+    /// that did.
+    pub(super) fn broken(
+        &self,
+        step: usize,
+        share: f32,
+        batch: &[Place],
+    ) -> (Error, Option<Files>) {
+        let step = step + 1;
         for &place in batch {
-            let tape = Tape::traced();
-            let sums = &mut self.params.zeros();
-            self.visit(place, share, &tape, sums, &mut Stopwatch::new(false));
+            let tape = Tape::keeping();
+            let traced = self.trace(place, share, &tape);
             let records = tape.records();
-            let forward = records.iter().find(|node| infinite(node.value_norm));
-            let backward = records
-                .iter()
-                .rev()
-                .find(|node| infinite(node.gradient_norm));
+            let forward = records.iter().position(|node| infinite(node.value_norm));
+            let backward = || {
+                records
+                    .iter()
+                    .rposition(|node| infinite(node.gradient_norm))
+            };
             let (what, part) = match forward {
                 Some(_) => ("loss", "value"),
                 None => ("gradient", "gradient"),
             };
-            if let Some(node) = forward.or(backward) {
-                let (step, epoch) = (step + 1, place.epoch);
-                let id = self.data.train.examples[place.example].id;
-                return Error::failure(format!(
-                    "step {step}: the {what} is not finite; in training example {id} (epoch {epoch}) \
-                     the {part} of `{}` is the first that is not ({})",
-                    node.name, node.location
-                ))
-                .hint(DIVERGED);
-            }
+            let Some(number) = forward.or_else(backward) else {
+                continue;
+            };
+            let values = match forward {
+                Some(_) => tape.values().into_iter().nth(number),
+                None => traced.gradients.all()[number].clone(),
+            };
+            let names: Vec<&str> = self.params.iter().map(|(name, _)| name).collect();
+            let node = &records[number];
+            let (place, row) = (
+                layer_of(&records, &names, number),
+                values.and_then(broken_row),
+            );
+            let row = row.map_or(String::new(), |row| format!(", row {row}"));
+            let message = format!(
+                "step {step}: the {what} is not finite; in training example {} (epoch {}) the {part} of `{}` in \
+                 {place}{row} is the first that is not ({})",
+                traced.id, traced.epoch, node.name, node.location
+            );
+            let told = Broken {
+                step,
+                example: traced.id,
+                epoch: traced.epoch,
+                first: number,
+                told: Told::new(&tape, &self.params, &traced.draws),
+            };
+            let files = Files::new(&tape, &traced.gradients, &told).ok();
+            return (Error::failure(message).hint(DIVERGED), files);
         }
-        let step = step + 1;
-        Error::failure(format!(
+        let message = format!(
             "step {step}: the sum of the gradients is not finite, though each example's is"
-        ))
-        .hint(DIVERGED)
+        );
+        (Error::failure(message).hint(DIVERGED), None)
+    }
+}
+
+/// What not-finite.json has.
+#[derive(Serialize)]
+struct Broken {
+    step: usize,
+    example: usize,
+    epoch: usize,
+    /// The node whose value, or else gradient, is the first that is not finite.
+    first: usize,
+    #[serde(flatten)]
+    told: Told,
+}
+
+/// The first row with a number that is none: a token, where there is a row a token.
+fn broken_row(x: Tensor<f32>) -> Option<usize> {
+    (0..x.rows()).find(|&i| x.row(i).iter().any(|x| !x.is_finite()))
+}
+
+/// The layer of a node: of the parameter that it, or else the nearest node before it, has used.
+fn layer_of<'a>(records: &[Record], parameters: &[&'a str], number: usize) -> &'a str {
+    let used = |node: &Record| {
+        let mut parents = node.parents.iter();
+        parents.find_map(|&parent| parameters.get(parent).copied())
+    };
+    match parameters.get(number) {
+        Some(parameter) => parameter,
+        None => records[..=number]
+            .iter()
+            .rev()
+            .find_map(used)
+            .map_or("", layer),
     }
 }

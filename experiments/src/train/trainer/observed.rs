@@ -37,7 +37,7 @@ pub(super) fn norms(params: &Params<f32>, gradient: &GradientSums<f32>) -> Vec<N
 }
 
 /// What the parameters of a layer have in common: `transformer_0` of `model.transformer_0.mha.W_q.weight`.
-fn layer(parameter: &str) -> &str {
+pub(super) fn layer(parameter: &str) -> &str {
     let inner = parameter.strip_prefix("model.").unwrap_or(parameter);
     inner.split('.').next().unwrap_or(inner)
 }

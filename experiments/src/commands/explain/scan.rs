@@ -1,0 +1,292 @@
+//! The norms of gradients by node, over some steps of a run.
+
+use super::subject::{Which, placed};
+use crate::show::chart::escaped;
+use crate::show::grid::{Grid, cells, csv_line, left, right};
+use crate::show::number::three_digits;
+use crate::terminal::error::{Error, Result};
+use crate::terminal::output::tell;
+use crate::terminal::progress::Progress;
+use crate::train::replay::Replay;
+use answer::tape::nodes;
+use engine::Tape;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Characters of a row that show its course.
+const WIDTH: usize = 32;
+/// From the least to the most.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The steps from the first to the last, from 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    first: usize,
+    last: usize,
+}
+
+impl Steps {
+    /// `650..750`, both ends included.
+    pub(super) fn parse(text: &str) -> std::result::Result<Self, String> {
+        let steps = text.split_once("..").and_then(|(first, last)| {
+            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+            (1 <= first && first <= last).then_some(Steps { first, last })
+        });
+        steps.ok_or_else(|| "expected two steps such as 650..750".to_string())
+    }
+}
+
+/// |dy| of every node at every step.
+pub(super) struct Scan {
+    steps: Steps,
+    /// A node's place and name.
+    nodes: Vec<(usize, String)>,
+    /// By node, then by step; 0 where nothing reached the node.
+    norms: Vec<Vec<f64>>,
+}
+
+impl Scan {
+    /// The example in some place of each batch, or one and the same.
+    pub(super) fn of(folder: &Path, steps: Steps, which: Which, threads: usize) -> Result<Self> {
+        let mut replay = Replay::open(folder, steps.first - 1, threads)?;
+        replay.refuse_beyond(steps.last)?;
+        replay.go_to(steps.first - 1)?;
+        let (mut names, mut norms): (Vec<(usize, String)>, Vec<Vec<f64>>) = Default::default();
+        let mut progress = Progress::new(steps.last, steps.first - 1);
+        for step in steps.first..=steps.last {
+            let tape = Tape::keeping();
+            let batch = replay.trainer.batch(step - 1);
+            let place = placed(&replay.trainer, &batch, which)?;
+            replay.trainer.trace(place, batch.len(), &tape);
+            let params = replay.trainer.params();
+            let nodes = nodes(&tape.records(), params.iter().map(|(name, _)| name));
+            if names.is_empty() {
+                let name = |node: &answer::tape::Node| {
+                    let parameter = node.parameter.clone();
+                    (
+                        node.number,
+                        parameter.unwrap_or_else(|| node.operator.to_string()),
+                    )
+                };
+                names = nodes.iter().map(name).collect();
+                norms = vec![Vec::new(); nodes.len()];
+            }
+            for (norms, node) in norms.iter_mut().zip(&nodes) {
+                norms.push(node.gradient_norm.unwrap_or(0.0));
+            }
+            replay.step()?;
+            progress.at(step);
+        }
+        progress.finish();
+        if replay.differs().is_none() {
+            tell(&format!(
+                "steps {} to {} replayed: their lines are those of {}",
+                steps.first,
+                steps.last,
+                folder.join("metrics.jsonl").display()
+            ));
+        }
+        Ok(Scan {
+            steps,
+            nodes: names,
+            norms,
+        })
+    }
+
+    /// A row a node: the median, the largest and its step, and the course, of which a character is the largest of some
+    /// steps on a logarithmic scale from the row's least to its largest.
+    pub(super) fn table(&self) -> String {
+        let mut table = Grid::new([
+            right("#", 0),
+            left("|dy| of", 0),
+            right("median", 0),
+            right("largest", 0),
+            right("at step", 0),
+            left(format!("{} to {}", self.steps.first, self.steps.last), 0),
+        ]);
+        for ((number, name), norms) in self.nodes.iter().zip(&self.norms) {
+            let mut sorted = norms.clone();
+            sorted.sort_by(f64::total_cmp);
+            let largest = sorted[sorted.len() - 1];
+            let at = norms.iter().position(|norm| *norm == largest);
+            table.rows.push(cells![
+                number,
+                name,
+                three_digits(sorted[sorted.len() / 2]),
+                three_digits(largest),
+                self.steps.first + at.unwrap_or(0),
+                course(norms),
+            ]);
+        }
+        table.text()
+    }
+
+    /// A line a node and step.
+    pub(super) fn csv(&self) -> String {
+        let mut text = String::from("node,name,step,gradient_norm\n");
+        for ((number, name), norms) in self.nodes.iter().zip(&self.norms) {
+            for (step, norm) in (self.steps.first..).zip(norms) {
+                let row = [
+                    number.to_string(),
+                    name.clone(),
+                    step.to_string(),
+                    norm.to_string(),
+                ];
+                text += &csv_line(&row);
+            }
+        }
+        text
+    }
+
+    /// A heat map: a row a node, a column a step, colour by the logarithm over all of them.
+    pub(super) fn svg(&self) -> String {
+        const NAMES: usize = 360;
+        const ROW: usize = 12;
+        let steps = self.steps.last - self.steps.first + 1;
+        let wide = (960 / steps).clamp(2, 24);
+        let (width, height) = (NAMES + wide * steps + 20, ROW * self.nodes.len() + 70);
+        let all = self.norms.iter().flatten().filter(|norm| **norm > 0.0);
+        let logarithms: Vec<f64> = all.map(|norm| norm.log10()).collect();
+        let least = logarithms.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"10\">\n\
+             <title>Norms of gradients by node, steps {} to {}</title>\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+            self.steps.first, self.steps.last
+        );
+        for (row, ((number, name), norms)) in self.nodes.iter().zip(&self.norms).enumerate() {
+            let y = 10 + ROW * row;
+            let _ = writeln!(
+                svg,
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{number} {}</text>",
+                NAMES - 6,
+                y + ROW - 3,
+                escaped(name)
+            );
+            for (column, &norm) in norms.iter().enumerate() {
+                let share = (norm.log10() - least) / (most - least).max(f64::MIN_POSITIVE);
+                let fill = match norm > 0.0 {
+                    true => colour(share),
+                    false => "#eeeeee".to_string(),
+                };
+                let _ = writeln!(
+                    svg,
+                    "<rect x=\"{}\" y=\"{y}\" width=\"{wide}\" height=\"{ROW}\" fill=\"{fill}\">\
+                     <title>{number} {}, step {}: {norm:.3e}</title></rect>",
+                    NAMES + wide * column,
+                    escaped(name),
+                    self.steps.first + column
+                );
+            }
+        }
+        let y = 10 + ROW * self.nodes.len() + 16;
+        let ends = [
+            (self.steps.first, NAMES),
+            (self.steps.last, NAMES + wide * (steps - 1)),
+        ];
+        for (step, x) in ends {
+            let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\">{step}</text>");
+        }
+        for tenth in 0..=10 {
+            let _ = writeln!(
+                svg,
+                "<rect x=\"{}\" y=\"{}\" width=\"20\" height=\"10\" fill=\"{}\"/>",
+                NAMES + 20 * tenth,
+                y + 8,
+                colour(tenth as f64 / 10.0)
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<text x=\"{NAMES}\" y=\"{}\">|dy| from 1e{least:.1} to 1e{most:.1}; grey: 0</text>\n</svg>",
+            y + 30
+        );
+        svg
+    }
+
+    /// As the name of a file asks.
+    pub(super) fn file(&self, path: &Path) -> Result<String> {
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("csv") => Ok(self.csv()),
+            Some("svg") => Ok(self.svg()),
+            _ => Err(refuse_name(path)),
+        }
+    }
+}
+
+/// Of a file that would be neither.
+pub(super) fn refuse_name(path: &Path) -> Error {
+    let message = format!(
+        "--out {}: expected a name that ends in .csv or .svg",
+        path.display()
+    );
+    Error::usage(message).hint(".csv has every number, .svg is a heat map")
+}
+
+/// The largest of each share of the steps, on a logarithmic scale.
+fn course(norms: &[f64]) -> String {
+    let columns = WIDTH.min(norms.len());
+    let share = |column: usize| {
+        let ends = [column, column + 1].map(|end| end * norms.len() / columns);
+        norms[ends[0]..ends[1]].iter().copied().fold(0.0, f64::max)
+    };
+    let shares: Vec<f64> = (0..columns).map(share).collect();
+    let positive = || shares.iter().copied().filter(|x| *x > 0.0);
+    let least = positive().fold(f64::INFINITY, f64::min).ln();
+    let most = positive().fold(0.0, f64::max).ln();
+    let bar = |&x: &f64| match x > 0.0 {
+        true => {
+            let height = (x.ln() - least) / (most - least).max(f64::MIN_POSITIVE);
+            BARS[(height * 7.0).round().clamp(0.0, 7.0) as usize]
+        }
+        false => ' ',
+    };
+    shares.iter().map(bar).collect()
+}
+
+/// From dark blue over green to yellow, even to the eye and to those who see fewer colours.
+fn colour(share: f64) -> String {
+    const STOPS: [[f64; 3]; 5] = [
+        [68.0, 1.0, 84.0],
+        [59.0, 82.0, 139.0],
+        [33.0, 145.0, 140.0],
+        [94.0, 201.0, 98.0],
+        [253.0, 231.0, 37.0],
+    ];
+    let at = share.clamp(0.0, 1.0) * 4.0;
+    let below = (at as usize).min(3);
+    let part = at - below as f64;
+    let mix = |i: usize| STOPS[below][i] + part * (STOPS[below + 1][i] - STOPS[below][i]);
+    let [r, g, b] = [0, 1, 2].map(|i| mix(i).round() as u8);
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_two_rising_numbers() {
+        assert!(Steps::parse("1..1").is_ok() && Steps::parse("650..750").is_ok());
+        for wrong in [
+            "", "5", "5..", "..5", "0..5", "6..5", "1...5", "a..b", "-1..5",
+        ] {
+            assert!(Steps::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_course_keeps_a_peak_of_one_step() {
+        let mut norms = vec![1.0; 1000];
+        norms[700] = 1e6;
+        let course = course(&norms);
+        assert_eq!(course.chars().count(), WIDTH);
+        assert_eq!(
+            course.chars().position(|c| c == '█'),
+            Some(700 * WIDTH / 1000)
+        );
+        assert!(super::course(&[0.0, 0.0]).trim().is_empty());
+    }
+}
