@@ -304,10 +304,7 @@ mod tests {
     #[test]
     fn an_input_without_influence_has_norm_zero() {
         let stream = Seed(5).stream("zero");
-        let inputs = [
-            ("x", normal(stream.at(0), 2, 2)),
-            ("unused", normal(stream.at(1), 2, 2)),
-        ];
+        let inputs = ["x", "unused"].map(|name| (name, normal(stream.stream(name), 2, 2)));
         let checked = check("add", stream, &inputs, |_, x| &x[0] + &x[0]).unwrap();
         assert!(checked[0].norm > 0.0);
         assert_eq!(checked[1].norm, 0.0);

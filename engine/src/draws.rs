@@ -24,15 +24,15 @@ pub struct Draws {
     stream: Stream,
     given: BTreeMap<String, Draw>,
     log: Option<RefCell<BTreeMap<String, Draw>>>,
+    bounds: RefCell<BTreeMap<String, usize>>,
 }
 
 impl Draws {
     /// Every choice is drawn from `stream`, and not recorded.
     pub fn live(stream: Stream) -> Draws {
         Draws {
-            stream,
-            given: BTreeMap::new(),
             log: None,
+            ..Draws::recording(stream)
         }
     }
 
@@ -48,6 +48,7 @@ impl Draws {
             stream,
             given,
             log: Some(RefCell::default()),
+            bounds: RefCell::default(),
         }
     }
 
@@ -70,6 +71,9 @@ impl Draws {
         bound: usize,
         live: impl FnOnce(&mut Generator) -> Vec<u32>,
     ) -> Vec<u32> {
+        if self.log.is_some() {
+            self.bounds.borrow_mut().insert(name.to_string(), bound);
+        }
         let live = || Draw::Indices(live(&mut self.stream.stream(name).generator()));
         let Draw::Indices(indices) = self.take(name, live) else {
             panic!("draw {name}: indices expected, numbers injected");
@@ -117,17 +121,20 @@ impl Draws {
     /// only if choices are recorded.
     pub fn note(&self, name: &str, numbers: impl FnOnce() -> Vec<f64>) {
         if let Some(log) = &self.log {
-            log.borrow_mut()
-                .insert(name.to_string(), Draw::Numbers(numbers()));
+            let noted = Draw::Numbers(numbers());
+            log.borrow_mut().insert(name.to_string(), noted);
         }
+    }
+
+    /// The bounds of the indices that were recorded, by name.
+    pub fn bounds(&self) -> BTreeMap<String, usize> {
+        self.bounds.borrow().clone()
     }
 
     /// What was recorded, by name; to be given to [`Draws::replay`].
     pub fn recorded(&self) -> BTreeMap<String, Draw> {
-        self.log
-            .as_ref()
-            .map(|log| log.borrow().clone())
-            .unwrap_or_default()
+        let log = self.log.as_ref();
+        log.map(|log| log.borrow().clone()).unwrap_or_default()
     }
 }
 
@@ -159,6 +166,10 @@ mod tests {
             "a choice does not depend on the others"
         );
         assert_eq!(draw(&Draws::live(stream), "a"), a);
+        assert_eq!(
+            second.bounds(),
+            [("a".into(), 100), ("b".into(), 100)].into()
+        );
     }
 
     fn injected(indices: &[u32]) -> Draws {

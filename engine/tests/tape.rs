@@ -2,13 +2,14 @@
 
 use engine::{Gradients, Tape, Tensor, Var};
 
+fn twice(x: &Tensor<f64>) -> Tensor<f64> {
+    Tensor::from_fn(x.rows(), x.cols(), |i, j| 2.0 * x.row(i)[j])
+}
+
 fn double<'t>(x: &Var<'t, f64>) -> Var<'t, f64> {
-    let value = Tensor::from_fn(x.rows(), x.cols(), |i, j| 2.0 * x.value().row(i)[j]);
-    x.tape().record("double", [x.node()], value, |dy| {
-        [Tensor::from_fn(dy.rows(), dy.cols(), |i, j| {
-            2.0 * dy.row(i)[j]
-        })]
-    })
+    let pullback = |dy| [twice(&dy)];
+    x.tape()
+        .record("double", [x.node()], twice(x.value()), pullback)
 }
 
 #[test]
@@ -16,15 +17,11 @@ fn cotangents_of_a_variable_used_twice_are_added() {
     let tape = Tape::new();
     let x = tape.leaf("x", Tensor::scalar(3.0));
     let y = double(&x);
-    let z = tape.record(
-        "both",
-        [x.node(), y.node()],
-        Tensor::scalar(x.item() * y.item()),
-        {
-            let (x, y) = (x.item(), y.item());
-            move |dz| [Tensor::scalar(dz.item() * y), Tensor::scalar(dz.item() * x)]
-        },
-    );
+    let (a, b) = (x.item(), y.item());
+    let parents = [x.node(), y.node()];
+    let z = tape.record("both", parents, Tensor::scalar(a * b), move |dz| {
+        [Tensor::scalar(dz.item() * b), Tensor::scalar(dz.item() * a)]
+    });
     assert_eq!(z.item(), 18.0);
     assert_eq!(tape.backward(&z).of(&x).item(), 12.0);
 }
@@ -34,8 +31,7 @@ fn what_the_output_does_not_depend_on_has_gradient_zero() {
     let tape = Tape::new();
     let x = tape.leaf("x", Tensor::scalar(3.0));
     let unused = tape.leaf("unused", Tensor::<f64>::zeros(2, 2));
-    let y = double(&x);
-    let mut gradients = tape.backward(&y);
+    let mut gradients = tape.backward(&double(&x));
     assert_eq!(gradients.of(&unused).data(), [0.0; 4]);
     assert!(gradients.take(&unused).is_none());
     assert_eq!(gradients.take(&x).map(|g| g.item()), Some(2.0));
@@ -52,10 +48,9 @@ fn a_computed_variable_has_no_gradient_to_ask_for() {
 /// A sum of the first row alone, as a table's gradient may end early.
 fn sum_of_first_row<'t>(x: &Var<'t, f64>) -> Var<'t, f64> {
     let (cols, sum) = (x.cols(), x.value().row(0).iter().sum());
+    let pullback = move |dy: Tensor<f64>| [Tensor::filled(1, cols, dy.item())];
     x.tape()
-        .record("first", [x.node()], Tensor::scalar(sum), move |dy| {
-            [Tensor::filled(1, cols, dy.item())]
-        })
+        .record("first", [x.node()], Tensor::scalar(sum), pullback)
 }
 
 #[test]
@@ -74,9 +69,8 @@ fn a_gradient_that_ends_early_reaches_a_pullback_whole() {
 fn a_pullback_that_returns_another_shape() {
     let tape = Tape::new();
     let x = tape.leaf("x", Tensor::scalar(1.0));
-    let y = tape.record("wrong", [x.node()], Tensor::<f64>::scalar(1.0), |_| {
-        [Tensor::zeros(2, 1)]
-    });
+    let wrong = |_| [Tensor::<f64>::zeros(2, 1)];
+    let y = tape.record("wrong", [x.node()], Tensor::scalar(1.0), wrong);
     tape.backward(&y);
 }
 
@@ -116,9 +110,8 @@ fn the_record_survives_backward() {
     let tape = Tape::traced();
     let x = tape.leaf("x", Tensor::filled(1, 2, 3.0));
     let kept = tape.save(x.value());
-    let y = tape.record("sum", [x.node()], Tensor::scalar(6.0), move |dy| {
-        [Tensor::filled(1, kept.cols(), dy.item())]
-    });
+    let pullback = move |dy: Tensor<f64>| [Tensor::filled(1, kept.cols(), dy.item())];
+    let y = tape.record("sum", [x.node()], Tensor::scalar(6.0), pullback);
     tape.backward(&y);
     let records = tape.records();
     assert_eq!((records[0].name, records[1].name), ("x", "sum"));

@@ -20,6 +20,7 @@ mod readme;
 mod report;
 mod rooms;
 mod stopped;
+mod study;
 mod support;
 mod sweep;
 mod table;

@@ -485,7 +485,7 @@ fn what_is_no_run_and_what_is_no_report_is_refused() {
 }
 
 /// A browser, if there is one: as Debian calls it, and others.
-fn browser() -> Option<&'static str> {
+pub(crate) fn browser() -> Option<&'static str> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     names
         .into_iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Draw, Record, Tensor};
-use ops::attention::registry;
+use ops::attention::{LayerShape, Options, registry};
 use serde::Serialize;
 
 use crate::question::Refused;
@@ -23,6 +23,8 @@ pub struct Named {
     cites: &'static str,
     time: &'static str,
     random: bool,
+    /// Whether it has parameters of its own, which the seed draws.
+    learned: bool,
 }
 
 /// All methods.
@@ -33,8 +35,18 @@ pub fn all() -> Vec<Named> {
         cites: entry.cites,
         time: entry.time,
         random: entry.laws.random,
+        learned: learned(&entry),
     };
     registry().into_iter().map(named).collect()
+}
+
+fn learned(entry: &ops::attention::Entry<f64>) -> bool {
+    let shape = LayerShape {
+        positions: 8,
+        heads: 1,
+        head_width: 4,
+    };
+    !entry.method(&Options::default()).shapes(shape).is_empty()
 }
 
 /// The numbers of one method.
@@ -73,6 +85,8 @@ pub struct Answer {
     /// Cosines between the rows of the method's dQ, dK, dV and the exact ones; none where one is 0.
     cosines: Cosines,
     draws: BTreeMap<String, Drawn>,
+    /// Below what the indices among them are.
+    bounds: BTreeMap<String, usize>,
     notes: Vec<Noted>,
     /// Where the operator, and so its gradient, is written.
     written: Place,
@@ -132,6 +146,7 @@ pub fn answer(scene: &Scene) -> Result<Answer, Refused> {
         draws: draws
             .map(|(name, draw)| (name.clone(), drawn(draw)))
             .collect(),
+        bounds: passed.bounds.clone(),
         notes: noted.collect(),
         written: place(location),
         saved_bytes,
@@ -308,7 +323,37 @@ mod tests {
     }
 
     #[test]
+    fn the_draws_have_a_seed_of_their_own() {
+        let [one, other] = [3, 4].map(|seed| {
+            method(&format!(
+                r#""attn": "linformer", "seed": 7, "draw_seed": {seed}"#
+            ))
+        });
+        assert_eq!(one["method"], other["method"]);
+        let [one, other] =
+            [3, 4].map(|seed| method(&format!(r#""attn": "skein", "draw_seed": {seed}"#)));
+        assert_eq!(one["q"], other["q"]);
+        assert_ne!(one["draws"], other["draws"]);
+    }
+
+    /// What a method has drawn it takes back, whatever its indices are of.
+    #[test]
+    fn every_method_takes_its_own_draws() {
+        for name in names() {
+            let scene = format!(r#""attn": "{name}", "n": 13, "p": 4"#);
+            let drawn = method(&scene);
+            let again = method(&format!(r#"{scene}, "draws": {}"#, drawn["draws"]));
+            assert_eq!(drawn, again, "{name}");
+        }
+    }
+
+    #[test]
     fn draws_that_do_not_fit_are_refused() {
+        let maxima = r#""query_maxima.doc0.layer0.head0": {"indices": [7, 7, 7, 7, 7, 7, 7, 7]}"#;
+        let question =
+            format!(r#"{{"ask": "method", "attn": "performer", "draws": {{{maxima}}}}}"#);
+        let refused = answer(&question).unwrap_err().to_string();
+        assert!(refused.contains("expected indices below 4"), "{refused}");
         for (draws, told) in [
             (
                 r#"{"column": {"indices": [0]}}"#,

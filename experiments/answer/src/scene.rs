@@ -85,6 +85,8 @@ pub struct Scene {
     /// Of all that is not given.
     #[serde(default = "seven")]
     pub seed: u64,
+    /// Of the draws alone, if it is another.
+    pub draw_seed: Option<u64>,
     /// Whether the released code is followed where it differs.
     #[serde(default)]
     pub released: bool,
@@ -134,6 +136,8 @@ pub(crate) struct Passed {
     /// dq, dk, dv (n, p)
     pub(crate) dx: [Tensor<f64>; 3],
     pub(crate) draws: BTreeMap<String, Draw>,
+    /// Of the indices among them.
+    pub(crate) bounds: BTreeMap<String, usize>,
     pub(crate) notes: Vec<Note<f64>>,
     /// Of the method's node.
     pub(crate) record: Record,
@@ -219,14 +223,15 @@ impl Scene {
             .map(|(name, drawn)| (name.clone(), draw(drawn)))
             .collect();
         if !given.is_empty() {
-            let own = self.pass(numbers, BTreeMap::new())?.draws;
-            refuse_others(&given, &own, self.n)?;
+            let own = self.pass(numbers, BTreeMap::new())?;
+            refuse_others(&given, &own)?;
         }
         Ok(given)
     }
 
     fn replay(&self, draws: BTreeMap<String, Draw>) -> Draws {
-        Draws::replay(Seed(self.seed).stream("draws"), draws)
+        let seed = self.draw_seed.unwrap_or(self.seed);
+        Draws::replay(Seed(seed).stream("draws"), draws)
     }
 
     /// One pass of its method with these draws and, from the seed, all others.
@@ -278,26 +283,20 @@ impl Scene {
 }
 
 /// Refuses draws that cannot stand in place of those of the method.
-fn refuse_others(
-    given: &BTreeMap<String, Draw>,
-    own: &BTreeMap<String, Draw>,
-    n: usize,
-) -> Result<(), Refused> {
+fn refuse_others(given: &BTreeMap<String, Draw>, own: &Passed) -> Result<(), Refused> {
+    let distinct = |indices: &[u32]| {
+        let mut sorted = indices.to_vec();
+        sorted.sort_unstable();
+        sorted.is_sorted_by(|a, b| a < b)
+    };
     for (name, draw) in given {
-        match (draw, own.get(name)) {
-            (_, None) => {
-                let known: Vec<&str> = own.keys().map(String::as_str).collect();
-                return refuse(format!("draws: {name:?}: expected one of {known:?}"));
-            }
+        let bound = own.bounds.get(name);
+        match (draw, own.draws.get(name)) {
             (Draw::Numbers(given), Some(Draw::Numbers(own))) if given.len() == own.len() => {}
             (Draw::Indices(given), Some(Draw::Indices(own))) if given.len() == own.len() => {
-                let distinct = |indices: &[u32]| {
-                    let mut sorted = indices.to_vec();
-                    sorted.sort_unstable();
-                    sorted.is_sorted_by(|a, b| a < b)
-                };
-                if given.iter().any(|&index| index as usize >= n) {
-                    return refuse(format!("draws: {name}: expected indices below {n}"));
+                let beyond = |&&index: &&u32| bound.is_some_and(|&bound| index as usize >= bound);
+                if let (Some(_), Some(bound)) = (given.iter().find(beyond), bound) {
+                    return refuse(format!("draws: {name}: expected indices below {bound}"));
                 }
                 if distinct(own) && !distinct(given) {
                     return refuse(format!("draws: {name}: expected no index twice"));
@@ -308,6 +307,10 @@ fn refuse_others(
             }
             (_, Some(Draw::Indices(own))) => {
                 return refuse(format!("draws: {name}: expected {} indices", own.len()));
+            }
+            (_, None) => {
+                let known: Vec<&String> = own.draws.keys().collect();
+                return refuse(format!("draws: {name:?}: expected one of {known:?}"));
             }
         }
     }
@@ -343,6 +346,7 @@ fn pass<T: Real>(entry: &Entry<T>, scene: &Scene, numbers: &Numbers, draws: &Dra
         y: in_numbers(y.value()),
         dx: [&q, &k, &v].map(|x| in_numbers(&gradients.of(x))),
         draws: draws.recorded(),
+        bounds: draws.bounds(),
         notes: notes.collect(),
         record: records[records.len() - 1].clone(),
     }

@@ -18,6 +18,7 @@ pub(crate) mod paper;
 pub mod predict;
 mod program;
 pub mod report;
+mod study;
 pub mod sweep;
 pub mod table;
 pub mod theory;
@@ -48,6 +49,7 @@ fn commands() -> Vec<(&'static str, Vec<Command>)> {
             "study",
             vec![
                 explain::command(),
+                study::command(),
                 approx::command(),
                 theory::command(),
                 conformance::command(),

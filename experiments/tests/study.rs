@@ -1,0 +1,285 @@
+//! The server of `skein study`: what it serves, what it refuses, and that it goes on.
+
+use crate::support::{has, printed, refused, stdout};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A server, which ends with the test.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut study = crate::skein("study");
+        study.args(["--port", "0"]);
+        let mut child = study
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let port = line.trim().strip_prefix("http://127.0.0.1:").unwrap();
+        let port = port.trim_end_matches('/').parse().unwrap();
+        Server { child, port }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream
+    }
+
+    /// Status and body of the answer to `first`, a line such as "GET /", with these headers, and a body.
+    fn ask(&self, first: &str, headers: &str, body: &str) -> (u16, String) {
+        let mut stream = self.connect();
+        let length = body.len();
+        let request = format!(
+            "{first} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        // Whoever is refused early may find the connection closed.
+        let _ = stream.write_all(request.as_bytes());
+        answer(stream)
+    }
+
+    fn host(&self) -> String {
+        format!("Host: 127.0.0.1:{}\r\n", self.port)
+    }
+
+    fn question(&self, question: &str) -> (u16, String) {
+        let headers = self.host() + "Content-Type: application/json\r\n";
+        self.ask("POST /answer", &headers, question)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answer(mut stream: TcpStream) -> (u16, String) {
+    let mut text = Vec::new();
+    let _ = stream.read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let status = text
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status.unwrap_or(0), body.to_string())
+}
+
+#[test]
+fn the_page_and_its_answers_are_served() {
+    let server = Server::start();
+    let (status, page) = server.ask("GET /", &server.host(), "");
+    assert_eq!(status, 200);
+    has(&page, "<!doctype html>");
+    for name in page
+        .split(['"', '\''])
+        .filter(|name| name.ends_with(".js") || name.ends_with(".css"))
+    {
+        let (status, _) = server.ask(&format!("GET /{name}"), &server.host(), "");
+        assert_eq!(status, 200, "{name}");
+    }
+    let question = r#"{"ask": "method", "attn": "skein", "n": 5}"#;
+    let (status, text) = server.question(question);
+    assert_eq!(status, 200);
+    let printed = printed(
+        &crate::skein("explain")
+            .args(["--ask", question])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(text, printed.trim_end());
+    let localhost = format!("Host: localhost:{}\r\n", server.port);
+    assert_eq!(server.ask("GET /", &localhost, "").0, 200);
+}
+
+#[test]
+fn what_is_not_the_page_s_is_refused_in_a_sentence_and_it_goes_on() {
+    let server = Server::start();
+    let host = server.host();
+    let json = "Content-Type: application/json\r\n";
+    let method = r#"{"ask": "methods"}"#;
+    for (first, headers, body, status) in [
+        ("GET /", "Host: evil.example\r\n".to_string(), "", 403),
+        ("GET /", String::new(), "", 403),
+        (
+            "GET /",
+            format!("{host}Origin: http://evil.example\r\n"),
+            "",
+            403,
+        ),
+        (
+            "POST /answer",
+            format!("{host}{json}Origin: null\r\n"),
+            method,
+            403,
+        ),
+        (
+            "POST /answer",
+            format!("{host}Content-Type: text/plain\r\n"),
+            method,
+            415,
+        ),
+        ("POST /answer", format!("{host}{json}"), "{", 400),
+        (
+            "POST /answer",
+            format!("{host}{json}"),
+            r#"{"ask": "method", "attn": "no"}"#,
+            400,
+        ),
+        ("GET /answer", host.clone(), "", 405),
+        ("DELETE /", host.clone(), "", 405),
+        ("GET /../Cargo.toml", host.clone(), "", 404),
+        ("GET /%2e%2e/Cargo.toml", host.clone(), "", 404),
+        ("GET /nothing", host.clone(), "", 404),
+    ] {
+        let (got, told) = server.ask(first, &headers, body);
+        assert_eq!(got, status, "{first} {headers} {body}: {told}");
+        assert!(
+            !told.contains('\n') && !told.is_empty(),
+            "{first}: {told:?}"
+        );
+    }
+    let origin = format!("{host}{json}Origin: http://127.0.0.1:{}\r\n", server.port);
+    assert_eq!(server.ask("POST /answer", &origin, method).0, 200);
+}
+
+#[test]
+fn a_question_of_a_gigabyte_is_refused() {
+    let server = Server::start();
+    let head = |length: &str| {
+        format!(
+            "POST /answer HTTP/1.1\r\n{}Content-Type: application/json\r\n{length}\r\n",
+            server.host()
+        )
+    };
+    // Said beforehand.
+    let mut stream = server.connect();
+    stream
+        .write_all(head("Content-Length: 1073741824\r\n").as_bytes())
+        .unwrap();
+    assert_eq!(answer(stream).0, 413);
+    // Sent in pieces, without saying how long it is.
+    let mut stream = server.connect();
+    stream
+        .write_all(head("Transfer-Encoding: chunked\r\n").as_bytes())
+        .unwrap();
+    let piece = vec![b' '; 65536];
+    let mut sent = 0;
+    while sent < 1 << 30 {
+        let written = stream
+            .write_all(b"10000\r\n")
+            .and_then(|()| stream.write_all(&piece))
+            .and_then(|()| stream.write_all(b"\r\n"));
+        if written.is_err() {
+            break;
+        }
+        sent += piece.len();
+    }
+    assert!(sent < 64 << 20, "{sent} bytes were taken");
+    assert_eq!(server.question(r#"{"ask": "methods"}"#).0, 200);
+}
+
+#[test]
+fn a_thousand_connections_that_say_nothing_do_not_stop_it() {
+    let server = Server::start();
+    let open: Vec<TcpStream> = (0..1000)
+        .map_while(|_| TcpStream::connect(("127.0.0.1", server.port)).ok())
+        .collect();
+    let start = Instant::now();
+    // Those that say nothing are let go after ten seconds; at worst all places have to become free several times.
+    let mut status = 0;
+    while status != 200 && start.elapsed() < Duration::from_secs(60) {
+        status = server.question(r#"{"ask": "methods"}"#).0;
+    }
+    assert_eq!(status, 200, "after {:?}", start.elapsed());
+    drop(open);
+    assert_eq!(server.question(r#"{"ask": "methods"}"#).0, 200);
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_and_a_signal_ends_it() {
+    let mut server = Server::start();
+    let taken = server.port.to_string();
+    let output = crate::skein("study")
+        .args(["--port", &taken])
+        .output()
+        .unwrap();
+    has(
+        refused(&output, 1),
+        format!("cannot listen on port {taken}"),
+    );
+    has(
+        String::from_utf8_lossy(&output.stderr),
+        "--port 0 takes any that is free",
+    );
+    let id = server.child.id().to_string();
+    let kill = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(kill.success());
+    assert!(!server.child.wait().unwrap().success());
+}
+
+/// The page in a browser: what it shows are the numbers of the answer, and it has no complaint.
+#[test]
+fn a_browser_shows_the_numbers_of_the_answer() {
+    let Some(browser) = crate::report::browser() else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "there is no chromium: CI needs one"
+        );
+        println!("SKIPPED the browser: there is no chromium");
+        return;
+    };
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
+        .arg(format!(
+            "--user-data-dir={}",
+            folder.path().join("profile").display()
+        ))
+        .arg(format!("http://127.0.0.1:{}/#method&n=4", server.port))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let complaints: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("CONSOLE"))
+        .collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    let shown = stdout(&output);
+    let (_, text) = server.question(r#"{"ask": "method", "attn": "skein", "n": 4}"#);
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    // Every matrix has a cell on which the keyboard stands, and of its number all digits.
+    let method = &answer["method"];
+    for (name, matrix) in [
+        ("q", &answer["q"]),
+        ("v", &answer["v"]),
+        ("a.weights", &method["weights"]),
+        ("a.y", &method["y"]),
+        ("a.dk", &method["dk"]),
+        ("exact.dv", &answer["exact"]["dv"]),
+    ] {
+        let figure = format!("data-matrix=\"{name}\"");
+        let (_, figure) = shown
+            .split_once(&figure)
+            .unwrap_or_else(|| panic!("no {name}: {shown}"));
+        let (_, cell) = figure.split_once("data-value=\"").unwrap();
+        let (number, _) = cell.split_once('"').unwrap();
+        assert_eq!(number.parse::<f64>().ok(), matrix[0][0].as_f64(), "{name}");
+    }
+}
