@@ -325,11 +325,16 @@ fn a_methods_own_parameters_are_named_below_its_layer() {
 
 #[test]
 fn the_parameters_of_a_method_that_does_not_train_them_are_frozen() {
-    for (attn, trains) in [("linformer", true), ("linformer-fixed", false)] {
+    for (attn, constant, trains) in [
+        ("linformer", "e", true),
+        ("linformer-fixed", "e", false),
+        ("spex-static", "neighbours", false),
+        ("spex-estimator-fixed", "permutations", false),
+    ] {
         let params = start::<f64>(small(2), attn);
         let mut own = 0;
         for ((name, _), &frozen) in params.iter().zip(params.frozen()) {
-            let is_own = name.ends_with(".mha.attn.e");
+            let is_own = name.ends_with(&format!(".mha.attn.{constant}"));
             assert_eq!(frozen, is_own && !trains, "{attn}: {name}");
             own += usize::from(is_own);
         }

@@ -667,6 +667,7 @@ fn a_single_neighbour_follows_the_estimate() {
         permutations: 1,
         neighbours: 1,
         width: 3,
+        fixed: false,
     };
     let mut setting = Setting::new(&method, n);
     let first = setting.run();
@@ -709,6 +710,7 @@ fn spexphormer_with_all_keys_is_softmax_attention() {
             permutations: 1,
             neighbours: n + 7,
             width: 8,
+            fixed: false,
         };
         let setting = Setting::new(&method, n);
         assert_close(
@@ -746,6 +748,144 @@ fn given_neighbours_are_a_set_in_any_order() {
     setting.check();
 }
 
+/// What a row of a layer's neighbours leaves in an example: the tokens at these positions, or the row itself.
+#[test]
+fn spex_static_sees_the_neighbours_that_hold_tokens() {
+    for features in BUDGETS {
+        let method = build("spex-static", features);
+        for n in LENGTHS {
+            let (positions, length) = gaps(n);
+            for setting in [
+                Setting::new(&*method, n),
+                Setting::at(&*method, positions, length),
+            ] {
+                let what = format!("spex-static n = {n}, d = {features}");
+                let neighbours: Vec<usize> = setting
+                    .parameter("neighbours")
+                    .iter()
+                    .map(|&p| p as usize)
+                    .collect();
+                let count = (features / 4).max(2).min(setting.padded_length);
+                assert_eq!(neighbours.len(), setting.padded_length * count, "{what}");
+                let want = [0, 1].map(|h| {
+                    let [q, k, v] = setting.head(h);
+                    let row = |i: usize| {
+                        let at = setting.positions[i] as usize;
+                        let seen = &neighbours[at * count..(at + 1) * count];
+                        let seen =
+                            (0..n).filter(|&j| seen.contains(&(setting.positions[j] as usize)));
+                        let mut seen: Vec<usize> = seen.collect();
+                        if seen.is_empty() {
+                            seen.push(i);
+                        }
+                        let [k, v] = [&k, &v]
+                            .map(|x| -> Rows { seen.iter().map(|&j| x[j].clone()).collect() });
+                        mix(&probabilities(&q[i], &k), &v)
+                    };
+                    (0..n).map(row).collect()
+                });
+                assert_close(&setting.run().output, &want, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_neighbours_of_spex_static_are_any_of_window_and_permutations() {
+    let (n, w, e) = (400, 3, 2);
+    let method = Spexphormer {
+        window: w,
+        permutations: e,
+        neighbours: 5,
+        width: 8,
+        fixed: true,
+    };
+    let setting = Setting::new(&method, n);
+    let mut outside = 0;
+    for (i, row) in setting.parameter("neighbours").chunks(5).enumerate() {
+        assert!(row.is_sorted_by(|a, b| a < b), "{row:?}");
+        let far = row
+            .iter()
+            .filter(|&&j| (j as usize).abs_diff(i) > w)
+            .count();
+        assert!(far <= 2 * e, "{row:?}");
+        outside += far;
+    }
+    // 5 of 11 candidates, of which 4 are ends outside of the window but for one in a hundred.
+    let expected = (n * 5 * 4) as f64 / 11.0;
+    assert!(
+        (outside as f64 / expected - 1.0).abs() < 0.1,
+        "{outside}, expected about {expected}"
+    );
+}
+
+#[test]
+fn spex_static_with_all_keys_is_softmax_attention() {
+    for n in LENGTHS {
+        let method = Spexphormer {
+            window: n,
+            permutations: 1,
+            neighbours: n + 7,
+            width: 8,
+            fixed: true,
+        };
+        let setting = Setting::new(&method, n);
+        let what = format!("spex-static n = {n}");
+        assert_close(&setting.run().output, &setting.exact(), &what);
+    }
+}
+
+#[test]
+fn spex_static_is_spexphormer_with_its_neighbours() {
+    for n in LENGTHS {
+        let [one, other] = ["spex-static", "spexphormer"].map(|name| build(name, 24));
+        let fixed = Setting::new(&*one, n);
+        let mut drawn = Setting::new(&*other, n);
+        let neighbours = fixed.parameter("neighbours").iter();
+        let neighbours: Vec<u32> = neighbours.map(|&p| p as u32).collect();
+        for h in 0..HEADS {
+            let name = Place::default().draw("neighbours", h);
+            drawn.given.insert(name, Draw::Indices(neighbours.clone()));
+        }
+        assert_eq!(fixed.run().output.data(), drawn.run().output.data());
+    }
+}
+
+/// A file of weights may hold any number.
+#[test]
+fn numbers_that_are_no_positions_lead_nowhere() {
+    let n = 9;
+    let (positions, length) = gaps(n);
+    for name in ["spex-static", "spex-estimator-fixed"] {
+        let method = build(name, 8);
+        let mut setting = Setting::at(&*method, positions.clone(), length);
+        for (_, value) in setting
+            .parameters
+            .iter_mut()
+            .filter(|(own, _)| !method.trains(own))
+        {
+            let wrong = [-1e300, 1e300, 0.5, -0.0, 4e9];
+            let (rows, cols) = value.shape();
+            *value = Tensor::from_fn(rows, cols, |i, j| wrong[(i + j) % 5]);
+        }
+        assert!(setting.run().output.data().iter().all(|y| y.is_finite()));
+        // Position 0 holds no token: everybody is alone.
+        if name == "spex-static" {
+            assert_eq!(setting.run().output.data(), setting.x[2].data());
+        }
+    }
+}
+
+#[test]
+fn spex_static_has_right_gradients_and_none_of_its_neighbours() {
+    for (n, features) in [(1, 8), (2, 8), (15, 1), (40, 20), (40, 400)] {
+        let method = build("spex-static", features);
+        let (positions, length) = gaps(n);
+        let checked = Setting::at(&*method, positions, length).check();
+        assert_eq!(norms(&checked).len(), 3);
+    }
+}
+
 #[test]
 fn spexphormer_has_right_gradients() {
     for (n, features) in [(1, 8), (2, 8), (15, 1), (40, 20), (40, 400)] {
@@ -754,48 +894,87 @@ fn spexphormer_has_right_gradients() {
     }
 }
 
+/// The edges of row i and their types: j is a token, and permutations are of all positions, or of the tokens alone.
+fn edges(
+    setting: &Setting<'_>,
+    method: &SpexEstimator,
+    permutations: &[usize],
+    i: usize,
+) -> Vec<(usize, usize)> {
+    let n = setting.positions.len();
+    let (positions, length): (Vec<usize>, usize) = match method.fixed {
+        true => (
+            setting.positions.iter().map(|&p| p as usize).collect(),
+            setting.padded_length,
+        ),
+        false => ((0..n).collect(), n),
+    };
+    let at = positions[i];
+    let mut edges = vec![(i, 2)];
+    for j in (0..n).filter(|&j| j != i && at.abs_diff(positions[j]) <= method.window) {
+        edges.push((j, 0));
+    }
+    for to in permutations.chunks(length) {
+        let back = to.iter().position(|&p| p == at).unwrap();
+        for end in [to[at], back] {
+            edges.extend(positions.iter().position(|&p| p == end).map(|j| (j, 1)));
+        }
+    }
+    edges
+}
+
+/// The edges of every row of a head, each with its share of the row's weight.
+fn shares(
+    setting: &Setting<'_>,
+    method: &SpexEstimator,
+    permutations: &[usize],
+    h: usize,
+) -> Vec<Vec<(usize, f64)>> {
+    let (scale, bias) = (
+        setting.parameter("edge_scale"),
+        setting.parameter("edge_bias"),
+    );
+    let [q, k, _] = setting.head(h);
+    let row = |i: usize| {
+        let edges = edges(setting, method, permutations, i).into_iter();
+        let weighed = edges.map(|(j, t)| {
+            let l = dot(&q[i], &k[j]) / (P as f64).sqrt();
+            let x = (l * scale[t] + bias[t]) / method.temperature;
+            (j, x.clamp(-8.0, 8.0).exp())
+        });
+        let mut weighed: Vec<(usize, f64)> = weighed.collect();
+        let sum = 1e-6 + weighed.iter().map(|(_, a)| a).sum::<f64>();
+        weighed.iter_mut().for_each(|(_, a)| *a /= sum);
+        weighed
+    };
+    (0..q.len()).map(row).collect()
+}
+
 /// Every edge by itself.
 fn spex_estimator(
     setting: &Setting<'_>,
     method: &SpexEstimator,
     permutations: &[usize],
 ) -> [Rows; HEADS] {
-    let (scale, bias) = (
-        setting.parameter("edge_scale"),
-        setting.parameter("edge_bias"),
-    );
     let length = setting.parameter("v_scale")[0];
     [0, 1].map(|h| {
-        let [q, k, v] = setting.head(h);
-        let n = q.len();
-        let row = |i: usize| {
-            let mut edges = vec![(i, 2)];
-            for j in (0..n).filter(|&j| j != i && i.abs_diff(j) <= method.window) {
-                edges.push((j, 0));
-            }
-            for to in permutations.chunks(n) {
-                edges.push((to[i], 1));
-                edges.push((to.iter().position(|&j| j == i).unwrap(), 1));
-            }
-            let (mut sum, mut weights) = (vec![0.0; P], 1e-6);
-            for (j, t) in edges {
-                let l = dot(&q[i], &k[j]) / (P as f64).sqrt();
-                let e = ((l * scale[t] + bias[t]) / method.temperature)
-                    .clamp(-8.0, 8.0)
-                    .exp();
+        let [_, _, v] = setting.head(h);
+        let row = |edges: Vec<(usize, f64)>| {
+            let mut sum = vec![0.0; P];
+            for (j, share) in edges {
                 let size = dot(&v[j], &v[j]).sqrt();
-                weights += e;
                 for (sum, v) in sum.iter_mut().zip(&v[j]) {
                     *sum += if size > 0.0 {
-                        e * length * v / size
+                        share * length * v / size
                     } else {
                         0.0
                     };
                 }
             }
-            sum.iter().map(|sum| sum / weights).collect()
+            sum
         };
-        (0..n).map(row).collect()
+        let rows = shares(setting, method, permutations, h);
+        rows.into_iter().map(row).collect()
     })
 }
 
@@ -810,6 +989,7 @@ fn spex_estimator_equals_its_edges() {
                 window: features / 4,
                 permutations: (features / 8).max(1),
                 temperature,
+                fixed: false,
             };
             for setting in [
                 Setting::new(&method, n),
@@ -827,6 +1007,84 @@ fn spex_estimator_equals_its_edges() {
             let same = one.output.data() == other.output.data();
             assert_eq!(same, temperature == 1.0);
         }
+    }
+}
+
+/// On one graph of positions, with and without gaps; and what is noted of it.
+#[test]
+fn spex_estimator_fixed_equals_its_edges_and_notes_their_shares() {
+    for features in [1, 6, 40, 400] {
+        let method = SpexEstimator::new(features, true);
+        for n in LENGTHS {
+            let (positions, length) = gaps(n);
+            for setting in [
+                Setting::new(&method, n).trained_away(),
+                Setting::at(&method, positions, length).trained_away(),
+            ] {
+                let what = format!("{method:?}, n = {n}");
+                let length = setting.padded_length;
+                let constants = setting.parameter("permutations");
+                assert_eq!(constants.len(), method.permutations * length, "{what}");
+                let permutations: Vec<usize> = constants.iter().map(|&p| p as usize).collect();
+                let run = setting.run();
+                let want = spex_estimator(&setting, &method, &permutations);
+                assert_close(&run.output, &want, &what);
+
+                let constants = Tensor::from_slice(method.permutations, length, constants);
+                let keys = method.keys(&constants); // (N, c)
+                let columns = keys.len() / length;
+                for h in 0..HEADS {
+                    let noted = run.numbers("scores", h); // (n, c)
+                    assert_eq!(noted.len(), n * columns, "{what}");
+                    let rows = shares(&setting, &method, &permutations, h);
+                    for (i, (noted, row)) in noted.chunks(columns).zip(rows).enumerate() {
+                        let at = setting.positions[i] as usize;
+                        let mut left = vec![0.0; length];
+                        for (key, score) in keys[at * columns..].iter().zip(noted) {
+                            left[*key as usize] += score;
+                        }
+                        for (j, share) in row {
+                            left[setting.positions[j] as usize] -= share;
+                        }
+                        assert!(left.iter().all(|x| x.abs() < 1e-13), "{what}, row {i}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn spex_estimator_fixed_is_the_plain_one_with_its_permutations() {
+    for n in LENGTHS {
+        let [fixed, plain] = [true, false].map(|fixed| SpexEstimator::new(24, fixed));
+        let one = Setting::new(&fixed, n);
+        let mut other = Setting::new(&plain, n);
+        let permutations = one.parameter("permutations").iter();
+        let permutations: Vec<u32> = permutations.map(|&p| p as u32).collect();
+        let name = Place::default().draw("permutations", 0);
+        other.given.insert(name, Draw::Indices(permutations));
+        let [one, other] = [one, other].map(|setting| setting.run());
+        assert_eq!(one.output.data(), other.output.data());
+        for h in 0..HEADS {
+            assert_eq!(one.numbers("scores", h), other.numbers("scores", h));
+        }
+    }
+}
+
+#[test]
+fn spex_estimator_fixed_has_right_gradients_and_none_of_its_graph() {
+    for n in [1, 2, 15, 40] {
+        let method = build("spex-estimator-fixed", 16);
+        let (positions, length) = gaps(n);
+        let setting = Setting::at(&*method, positions, length).trained_away();
+        let checked = setting.check();
+        let norms = norms(&checked);
+        assert!(!norms.contains_key("permutations"));
+        assert!(
+            n == 1 || norms.values().all(|&norm| norm > 1e-3),
+            "{norms:?}"
+        );
     }
 }
 
@@ -851,6 +1109,7 @@ fn spex_estimator_has_right_gradients_where_exponents_are_clamped() {
         window: 3,
         permutations: 2,
         temperature: 0.5,
+        fixed: false,
     };
     let mut setting = Setting::new(&method, 40);
     for x in &mut setting.x[..2] {

@@ -28,7 +28,7 @@ pub fn methods() -> String {
         head_width: 32,
     };
     let mut table = format!(
-        "{:17} {:16} {:>9}  {:6}  {}\n",
+        "{:20} {:16} {:>7}  {:6}  {}\n",
         "method", "time", "learned", "random", "what it is"
     );
     for entry in registry::<f32>() {
@@ -40,7 +40,7 @@ pub fn methods() -> String {
         let (name, time, about) = (entry.name, entry.time, entry.about);
         writeln!(
             table,
-            "{name:17} {time:16} {learned:9}  {random:6}  {about}"
+            "{name:20} {time:16} {learned:7}  {random:6}  {about}"
         )
         .expect("writing to a string");
     }
@@ -65,7 +65,7 @@ pub(super) fn costs() -> String {
     for pair in registry::<f32>().chunks(2) {
         let cells = pair
             .iter()
-            .map(|entry| format!("{:17} {:16}", entry.name, entry.time));
+            .map(|entry| format!("{:20} {:16}", entry.name, entry.time));
         let line = cells.collect::<Vec<_>>().join("  ");
         writeln!(text, "  {}", line.trim_end()).expect("writing to a string");
     }

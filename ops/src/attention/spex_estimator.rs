@@ -20,13 +20,19 @@
 //! dU_j += (a / z_i) dy_i        dν = sum_j dU_j · u_j        dv_j = ν (dU_j - (dU_j · u_j) u_j) / |v_j|
 //! ```
 //!
-//! A value that is 0 has u = 0 and no gradient. Draw `permutations` (e, n), one for all heads. Rows sum to ν at most, not
-//! to one.
+//! A value that is 0 has u = 0 and no gradient. Rows sum to ν at most, not to one.
 //!
-//! *What is adapted.* The original runs on one given graph, whose edges are type 0: the window takes their place. Its σ_τ
-//! is the sum of a type's learned embedding; here that number is learned itself and starts at 1, β at 0. It cools θ
-//! from 1 to 0.05 over the epochs; here θ is a field of the method, 1. The graph is drawn anew for every example: a fixed
-//! one, of which scores could be stored, is what `permutations` that are given make.
+//! `spex-estimator` has a graph of its own for every example, of its tokens: draw `permutations` (e, n), one for all
+//! heads. `spex-estimator-fixed` has one of the N positions, the same for all examples: the layer's constant
+//! `permutations` (e, N), and the window, join positions, and edges to those that hold no token in an example do not
+//! exist there. Of such a graph scores can be averaged over examples, for the second stage to draw from
+//! ([`super::spexphormer`]): noted are `scores` (n, c) for each head, the shares a_ij / z_i, whose columns
+//! [`SpexEstimator::keys`] names; 0 where there is no edge.
+//!
+//! *What is adapted.* The original runs on one given graph, whose edges are type 0: the window takes their place. Its
+//! network has 1 head of width 4: `--dim 4 --heads 1`, where the maps between the layers stay as wide as `--hidden` says.
+//! Its σ_τ is the sum of a type's learned embedding; here that number is learned itself and starts at 1, β at 0. It
+//! cools θ from 1 to 0.05 over the epochs; here θ is a field of the method, 1.
 //!
 //! w = d/4, e = d/8, as in [`super::spexphormer`].
 
@@ -36,7 +42,7 @@ use engine::gemm::count_multiply_adds;
 use engine::lanes::{fold, short_inner, short_sum};
 use engine::{MatMut, MatRef, Real, Stream, Tensor, Var, lanes};
 
-use super::graph::{Expander, dots, mix, spread, window, window_edges};
+use super::graph::{Expander, dots, mix, near, permutations, spread, window_edges};
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape, Options};
 
 /// Exponents are clamped to plus and minus this.
@@ -55,11 +61,15 @@ pub struct SpexEstimator {
     pub permutations: usize,
     /// θ > 0.
     pub temperature: f64,
+    /// Whether the graph is one of positions, the same for all examples.
+    pub fixed: bool,
 }
 
 /// Who sees whom in an example of n tokens.
 struct Graph {
     n: usize,
+    /// Of the tokens, in a graph of positions; else their numbers.
+    positions: Vec<u32>,
     window: usize,
     expander: Expander,
 }
@@ -73,15 +83,50 @@ struct Edges {
 }
 
 impl Graph {
+    fn of<T: Real>(method: &SpexEstimator, x: &Inputs<'_, '_, T>) -> Graph {
+        let n = x.v.rows();
+        let (positions, expander, length) = if method.fixed {
+            let permutations = x.parameters[3].value(); // (e, N)
+            let expander = Expander::fixed(permutations, x.positions);
+            (x.positions.to_vec(), expander, permutations.cols())
+        } else {
+            let positions = (0..n as u32).collect();
+            (positions, Expander::draw(x, method.permutations), n)
+        };
+        Graph {
+            n,
+            positions,
+            window: method.reach(length),
+            expander,
+        }
+    }
+
     /// All edges. (That of the window from a row to itself is the loop.)
     fn count(&self) -> u64 {
-        window_edges(self.n as f64, self.window as f64) as u64 + self.expander.edges() as u64
+        let near = (0..self.n).map(|i| near(&self.positions, i, self.window).len() as u64);
+        near.sum::<u64>() + self.expander.edges() as u64
+    }
+
+    /// c, columns of the noted scores: the window with the loop in its middle, then the ends.
+    fn columns(&self) -> usize {
+        2 * self.window + 1 + self.expander.most_ends()
+    }
+
+    /// The columns of the edges of row i, in the order of [`Graph::edges`].
+    fn columns_of(&self, i: usize) -> impl Iterator<Item = usize> {
+        let (w, at) = (self.window, |i: usize| self.positions[i] as usize);
+        let near = near(&self.positions, i, w).map(|j| j as usize);
+        let near = near.filter(move |&j| j != i);
+        let near = near.map(move |j| w + at(j) - at(i));
+        let ends = self.expander.numbered_ends(i);
+        let ends = ends.map(move |(number, _)| 2 * w + 1 + number);
+        near.chain(ends).chain([w])
     }
 
     fn edges(&self, i: usize, edges: &mut Edges) {
         let keys = &mut edges.keys;
         keys.clear();
-        keys.extend(window(i, self.window, self.n).filter(|&j| j as usize != i));
+        keys.extend(near(&self.positions, i, self.window).filter(|&j| j as usize != i));
         let window = keys.len();
         keys.extend(self.expander.ends(i));
         let ends = keys.len();
@@ -98,6 +143,46 @@ struct Types<T> {
 }
 
 impl SpexEstimator {
+    /// With a budget of d.
+    pub fn new(features: usize, fixed: bool) -> SpexEstimator {
+        SpexEstimator {
+            window: features / 4,
+            permutations: (features / 8).max(1),
+            temperature: 1.0,
+            fixed,
+        }
+    }
+
+    /// w, as far as it reaches among so many positions.
+    fn reach(&self, length: usize) -> usize {
+        self.window.min(length - 1)
+    }
+
+    /// The positions of the keys whose scores are noted, (N, c), in a graph with the constants `permutations` (e, N); a
+    /// key may come more than once in a row. Where a window ends at the first or last position there is no edge, and in
+    /// place of a key the position of the row.
+    pub fn keys<T: Real>(&self, permutations: &Tensor<T>) -> Vec<u32> {
+        let length = permutations.cols();
+        let positions: Vec<u32> = (0..length as u32).collect();
+        let graph = Graph {
+            n: length,
+            window: self.reach(length),
+            expander: Expander::fixed(permutations, &positions),
+            positions,
+        };
+        let (columns, mut edges) = (graph.columns(), Edges::default());
+        let mut keys = Vec::with_capacity(length * columns);
+        for i in 0..length {
+            let start = keys.len();
+            keys.resize(start + columns, i as u32);
+            graph.edges(i, &mut edges);
+            for (column, &key) in graph.columns_of(i).zip(&edges.keys) {
+                keys[start + column] = key;
+            }
+        }
+        keys
+    }
+
     fn types<T: Real>(&self, [scale, bias]: [&Tensor<T>; 2]) -> Types<T> {
         let by_type =
             |x: &Tensor<T>| std::array::from_fn(|t| x.data()[t] / T::of(self.temperature));
@@ -157,6 +242,18 @@ impl<T: Real> Row<T> {
 }
 
 lanes! {
+    /// Writes a / z of every edge of one head to its column, (n, c).
+    fn shares<T>(graph: &Graph, types: &Types<T>, q: MatRef<'_, T>, k: MatRef<'_, T>, out: &mut [f64]) {
+        let (mut edges, mut row) = (Edges::default(), Row::default());
+        for (i, out) in out.chunks_exact_mut(graph.columns()).enumerate() {
+            graph.edges(i, &mut edges);
+            let share = T::ONE / row.weigh(&edges, types, q.row(i), k);
+            for (column, &a) in graph.columns_of(i).zip(&row.a) {
+                out[column] = (a * share).f64();
+            }
+        }
+    }
+
     /// Writes y (n, p) of one head; x is (q, k, u).
     fn attend<T>(graph: &Graph, types: &Types<T>, length: T, x: [MatRef<'_, T>; 3], y: MatMut<'_, T>) {
         let ([q, k, u], mut y) = (x, y);
@@ -226,20 +323,36 @@ lanes! {
 }
 
 impl<T: Real> Attention<T> for SpexEstimator {
-    fn shapes(&self, _: LayerShape) -> Vec<(&'static str, [usize; 2])> {
-        vec![
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        let mut shapes = vec![
             ("v_scale", [1, 1]),
             ("edge_scale", [1, TYPES]),
             ("edge_bias", [1, TYPES]),
-        ]
+        ];
+        if self.fixed {
+            shapes.push(("permutations", [self.permutations, shape.positions]));
+        }
+        shapes
     }
 
-    fn parameters(&self, _: LayerShape, _: Stream) -> Vec<(&'static str, Tensor<T>)> {
-        vec![
+    fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
+        let mut parameters = vec![
             ("v_scale", Tensor::scalar(T::of(0.25))),
             ("edge_scale", Tensor::filled(1, TYPES, T::ONE)),
             ("edge_bias", Tensor::zeros(1, TYPES)),
-        ]
+        ];
+        if self.fixed {
+            let generator = &mut stream.stream("permutations").generator();
+            let numbers = permutations(self.permutations, shape.positions, generator);
+            let numbers: Vec<T> = numbers.into_iter().map(|p| T::of(p.into())).collect();
+            let numbers = Tensor::from_slice(self.permutations, shape.positions, &numbers);
+            parameters.push(("permutations", numbers));
+        }
+        parameters
+    }
+
+    fn trains(&self, parameter: &str) -> bool {
+        parameter != "permutations"
     }
 
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
@@ -251,15 +364,16 @@ impl<T: Real> Attention<T> for SpexEstimator {
         let length = v_scale.value().item();
         let heads: Vec<_> = (0..x.heads).map(|h| x.head(h)).collect();
         let (n, width) = v.shape();
-        let graph = Graph {
-            n,
-            window: self.window,
-            expander: Expander::draw(x, self.permutations),
-        };
+        let graph = Graph::of(self, x);
 
         let mut y = Tensor::stale(n, width); // (n, heads p)
-        for head in &heads {
+        for (h, head) in heads.iter().enumerate() {
             let [q, k, v] = [&q, &k, &v].map(|x| x.cols_in(head.clone())); // (n, p)
+            x.draws.note(&x.place.draw("scores", h), || {
+                let mut scores = vec![0.0; n * graph.columns()];
+                shares(&graph, &types, q, k, &mut scores);
+                scores
+            });
             let (u, _) = directions(v); // (n, p)
             attend(
                 &graph,
@@ -296,13 +410,20 @@ impl<T: Real> Attention<T> for SpexEstimator {
     }
 }
 
-/// With a budget of d.
-fn with(options: &Options) -> SpexEstimator {
-    SpexEstimator {
-        window: options.features / 4,
-        permutations: (options.features / 8).max(1),
-        temperature: 1.0,
-    }
+const LAWS: Laws = Laws {
+    rows_sum_to_one: false,
+    exact_at_full_budget: false,
+    linear_memory: true,
+    linear_time: true,
+    random: true,
+};
+
+/// Of all edges, whichever graph they are of.
+fn cost(options: &Options, n: f64, p: f64) -> Cost {
+    let method = SpexEstimator::new(options.features, false);
+    let ends = 2.0 * n * method.permutations as f64;
+    let edges = window_edges(n, method.window as f64) + ends;
+    Cost::new(2.0 * edges * p, ends + n * (5.0 * p + 2.0))
 }
 
 /// `spex-estimator`.
@@ -311,20 +432,23 @@ pub fn entry<T: Real>() -> Entry<T> {
         name: "spex-estimator",
         about: "clamped scores along all edges of a window and an expander",
         cites: "Shirzad et al. 2024 (Spexphormer), the network that estimates",
-        laws: Laws {
-            rows_sum_to_one: false,
-            exact_at_full_budget: false,
-            linear_memory: true,
-            linear_time: true,
-            random: true,
-        },
+        laws: LAWS,
         time: "n d p",
-        cost: |options, n, p| {
-            let method = with(options);
-            let ends = 2.0 * n * method.permutations as f64;
-            let edges = window_edges(n, method.window as f64) + ends;
-            Cost::new(2.0 * edges * p, ends + n * (5.0 * p + 1.0))
+        cost,
+        build: |options| Box::new(SpexEstimator::new(options.features, false)),
+    }
+}
+
+/// `spex-estimator-fixed`.
+pub fn entry_fixed<T: Real>() -> Entry<T> {
+    Entry {
+        name: "spex-estimator-fixed",
+        about: "clamped scores on one graph of the positions, for spex-static",
+        laws: Laws {
+            random: false,
+            ..LAWS
         },
-        build: |options| Box::new(with(options)),
+        build: |options| Box::new(SpexEstimator::new(options.features, true)),
+        ..entry()
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! Draws: `permutations` (e, n) and `projection` (p', p), one for all heads, `neighbours` (n, k) for each head, where a
 //! short row repeats its last. `probabilities` are noted: those of step 2, all rows one after another, j rising. Where
-//! neighbours are given, for instance from a table that another model has learned, steps 1 to 3 are skipped.
+//! neighbours are given, steps 1 to 3 are skipped.
 //!
 //! *What is adapted.* The original classifies the nodes of one fixed graph. It trains a narrow network on all edges
 //! ([`super::spex_estimator`]), stores its attention scores for every layer and edge, and trains the wide network on
@@ -30,15 +30,22 @@
 //! divided by √p, and scaled by what an edge's type has learned; here step 4 is plain softmax attention over the
 //! neighbours, and with w and k at least n softmax attention itself.
 //!
+//! `spex-static` has the two stages of the original on what sequences do share, their positions: step 4 alone, with
+//! neighbours that are a constant of the layer, `neighbours` (N, k), position numbers, one set for all heads. Keys that
+//! hold no token in an example are not there; a row that has none left sees itself. They start as a uniform draw from
+//! the candidates of step 1 among the N positions, which without more is fixed random sparse attention. Who trains it
+//! writes others in their place, once an epoch, drawn from the scores that a `spex-estimator-fixed` has learned. Draw
+//! `neighbours` (n, k): those of the layer that hold a token, one for all heads.
+//!
 //! The names are theirs: w = d/4, e = d/8, k = d/4, p' = 8.
 
 use engine::gemm::count_multiply_adds;
 use engine::lanes::{fold, short_inner};
-use engine::{MatMut, MatRef, Real, Tensor, Var, lanes};
+use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, lanes};
 
-use super::graph::{Expander, dots, mix, spread, window, window_edges};
-use super::{Attention, Cost, Entry, Inputs, Laws, Options};
-use crate::sample::weighted;
+use super::graph::{Expander, dots, mix, permutations, spread, token_at, window, window_edges};
+use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape, Options};
+use crate::sample::{uniform, weighted};
 
 /// Attention to sampled neighbours.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +58,8 @@ pub struct Spexphormer {
     pub neighbours: usize,
     /// p' >= 1: columns of the projection, p at most.
     pub width: usize,
+    /// Whether the neighbours are a constant of the layer, in place of steps 1 to 3.
+    pub fixed: bool,
 }
 
 /// Every row's set of keys, one after another.
@@ -63,6 +72,11 @@ struct Sets {
 impl Sets {
     /// Of `rows` (n, k), in which keys may come twice.
     fn new(n: usize, mut rows: Vec<u32>) -> Sets {
+        assert!(
+            !rows.is_empty() && rows.len().is_multiple_of(n),
+            "spexphormer: {} neighbours of {n} rows",
+            rows.len()
+        );
         let k = rows.len() / n;
         let mut starts = vec![0];
         let mut end = 0;
@@ -84,6 +98,11 @@ impl Sets {
     fn of(&self, i: usize) -> &[u32] {
         &self.keys[self.starts[i]..self.starts[i + 1]]
     }
+}
+
+/// Repeats the last key up to the end of its row.
+fn fill(keys: &mut Vec<u32>, end: usize) {
+    keys.resize(end, keys[keys.len() - 1]);
 }
 
 /// The projected queries and keys of one head, and who may see whom.
@@ -172,18 +191,66 @@ impl Spexphormer {
                 pilot().rows(|candidates, probabilities| {
                     let count = k.min(candidates.len());
                     let chosen = weighted::without_replacement(probabilities, count, generator);
+                    let end = all.len() + k;
                     all.extend(chosen.iter().map(|&c| candidates[c as usize]));
-                    let last = all[all.len() - 1];
-                    all.extend((count..k).map(|_| last));
+                    fill(&mut all, end);
                 });
                 all
             });
-        assert!(
-            !rows.is_empty() && rows.len().is_multiple_of(n),
-            "spexphormer: {} neighbours of {n} rows",
-            rows.len()
-        );
         Sets::new(n, rows)
+    }
+
+    /// Step 1 among all positions of a layer, and of every row's candidates as many as it may have, all alike, (N, k).
+    fn start(&self, length: usize, generator: &mut Generator) -> Vec<u32> {
+        // A window over all positions leaves nothing for permutations to add, of which there may then be very many.
+        let count = match self.window < length {
+            true => self.permutations,
+            false => 0,
+        };
+        let expander = Expander::among(permutations(count, length, generator), length);
+        let k = self.neighbours.min(length);
+        let mut all = Vec::with_capacity(length * k);
+        for i in 0..length {
+            let mut candidates: Vec<u32> = window(i, self.window, length).collect();
+            candidates.extend(expander.ends(i));
+            candidates.sort_unstable();
+            candidates.dedup();
+            let count = k.min(candidates.len());
+            let chosen = uniform::without_replacement(candidates.len(), count, generator);
+            all.extend(chosen.iter().map(|&c| candidates[c as usize]));
+            fill(&mut all, (i + 1) * k);
+        }
+        all
+    }
+
+    /// The layer's `neighbours` (N, k), as far as they hold tokens.
+    fn fixed_sets<T: Real>(x: &Inputs<'_, '_, T>) -> Sets {
+        let (n, neighbours) = (x.v.rows(), x.parameters[0].value());
+        let name = x.place.draw("neighbours", 0);
+        let rows = x.draws.indices(&name, n, |_| {
+            let mut all = Vec::with_capacity(n * neighbours.cols());
+            for (i, &position) in x.positions.iter().enumerate() {
+                let row = neighbours.row(position as usize).iter();
+                all.extend(row.filter_map(|&key| token_at(x.positions, key)));
+                if all.len() == i * neighbours.cols() {
+                    all.push(i as u32);
+                }
+                fill(&mut all, (i + 1) * neighbours.cols());
+            }
+            all
+        });
+        Sets::new(n, rows)
+    }
+
+    /// The sets of every head, or one for all of them.
+    fn all_sets<T: Real>(&self, x: &Inputs<'_, '_, T>) -> Vec<Sets> {
+        if self.fixed {
+            return vec![Self::fixed_sets(x)];
+        }
+        let (expander, projection) = (Expander::draw(x, self.permutations), self.projection(x));
+        (0..x.heads)
+            .map(|h| self.sets(x, h, &expander, &projection))
+            .collect()
     }
 
     /// A (p', p).
@@ -209,33 +276,50 @@ impl Spexphormer {
 }
 
 impl<T: Real> Attention<T> for Spexphormer {
+    fn shapes(&self, shape: LayerShape) -> Vec<(&'static str, [usize; 2])> {
+        let k = self.neighbours.min(shape.positions);
+        let own = [("neighbours", [shape.positions, k])];
+        own.into_iter().filter(|_| self.fixed).collect()
+    }
+
+    fn parameters(&self, shape: LayerShape, stream: Stream) -> Vec<(&'static str, Tensor<T>)> {
+        let start = |(name, [rows, cols]): (&'static str, [usize; 2])| {
+            let keys = self.start(rows, &mut stream.stream(name).generator());
+            let keys: Vec<T> = keys.into_iter().map(|key| T::of(key.into())).collect();
+            (name, Tensor::from_slice(rows, cols, &keys))
+        };
+        let shapes = Attention::<T>::shapes(self, shape);
+        shapes.into_iter().map(start).collect()
+    }
+
+    fn trains(&self, parameter: &str) -> bool {
+        parameter != "neighbours"
+    }
+
     fn node<'t>(&self, x: &Inputs<'_, 't, T>) -> Var<'t, T> {
         let (tape, parents) = (x.v.tape(), [x.q().node(), x.k().node(), x.v.node()]);
         let [q, k, v] = [x.q(), x.k(), x.v].map(Var::save);
         let (n, width) = v.shape();
-        let (expander, projection) = (Expander::draw(x, self.permutations), self.projection(x));
+        let sets = self.all_sets(x);
+        let heads: Vec<_> = (0..x.heads).map(|h| x.head(h)).collect();
         let mut y = Tensor::stale(n, width); // (n, heads p)
         let mut lse = Tensor::stale(x.heads, n);
-        let heads: Vec<_> = (0..x.heads)
-            .map(|h| {
-                let (head, sets) = (x.head(h), self.sets(x, h, &expander, &projection));
-                let x = [&q, &k, &v].map(|x| x.cols_in(head.clone())); // (n, p)
-                attend(&sets, x, y.view_mut().cols_in(head.clone()), lse.row_mut(h));
-                count_multiply_adds(2 * (sets.keys.len() * head.len()) as u64);
-                (head, sets)
-            })
-            .collect();
+        for (h, (head, sets)) in heads.iter().zip(sets.iter().cycle()).enumerate() {
+            let x = [&q, &k, &v].map(|x| x.cols_in(head.clone())); // (n, p)
+            attend(sets, x, y.view_mut().cols_in(head.clone()), lse.row_mut(h));
+            count_multiply_adds(2 * (sets.keys.len() * head.len()) as u64);
+        }
         let (saved_y, lse) = (tape.save(&y), tape.save(&lse));
 
         tape.record("spexphormer", parents, y, move |dy| {
             let mut dq = Tensor::stale(n, width);
             let [mut dk, mut dv] = [0; 2].map(|_| Tensor::zeros(n, width));
-            for (h, (head, sets)) in heads.into_iter().enumerate() {
+            for (h, (head, sets)) in heads.iter().zip(sets.iter().cycle()).enumerate() {
                 let x = [&q, &k, &v].map(|x| x.cols_in(head.clone()));
                 let output = [&saved_y, &dy].map(|x| x.cols_in(head.clone()));
                 let gradients =
                     [&mut dq, &mut dk, &mut dv].map(|x| x.view_mut().cols_in(head.clone()));
-                attend_backward(&sets, x, output, lse.row(h), gradients);
+                attend_backward(sets, x, output, lse.row(h), gradients);
                 count_multiply_adds(5 * (sets.keys.len() * head.len()) as u64);
             }
             [dq, dk, dv]
@@ -309,16 +393,28 @@ lanes! {
     }
 }
 
-/// With a budget of d, for heads of any width.
-fn with(options: &Options) -> Spexphormer {
-    let d = options.features;
-    Spexphormer {
-        window: d / 4,
-        permutations: (d / 8).max(1),
-        neighbours: (d / 4).max(2),
-        width: 8,
+impl Spexphormer {
+    /// With a budget of d, for heads of any width.
+    fn of_budget(options: &Options, fixed: bool) -> Spexphormer {
+        let d = options.features;
+        Spexphormer {
+            window: d / 4,
+            permutations: (d / 8).max(1),
+            neighbours: (d / 4).max(2),
+            width: 8,
+            fixed,
+        }
     }
 }
+
+const LAWS: Laws = Laws {
+    rows_sum_to_one: true,
+    // k = d/4.
+    exact_at_full_budget: false,
+    linear_memory: true,
+    linear_time: true,
+    random: true,
+};
 
 /// `spexphormer`.
 pub fn entry<T: Real>() -> Entry<T> {
@@ -326,17 +422,10 @@ pub fn entry<T: Real>() -> Entry<T> {
         name: "spexphormer",
         about: "d/4 keys a row, drawn by estimated scores of window and expander",
         cites: "Shirzad et al. 2024 (Spexphormer), one stage in place of two",
-        laws: Laws {
-            rows_sum_to_one: true,
-            // k = d/4.
-            exact_at_full_budget: false,
-            linear_memory: true,
-            linear_time: true,
-            random: true,
-        },
+        laws: LAWS,
         time: "n d p",
         cost: |options, n, p| {
-            let method = with(options);
+            let method = Spexphormer::of_budget(options, false);
             let [w, e, k] =
                 [method.window, method.permutations, method.neighbours].map(|x| x as f64);
             let (k, width) = (k.min(n), p.min(method.width as f64));
@@ -350,6 +439,25 @@ pub fn entry<T: Real>() -> Entry<T> {
                 forward.max(n * (4.0 * p + k + 3.0)),
             )
         },
-        build: |options| Box::new(with(options)),
+        build: |options| Box::new(Spexphormer::of_budget(options, false)),
+    }
+}
+
+/// `spex-static`.
+pub fn entry_static<T: Real>() -> Entry<T> {
+    Entry {
+        name: "spex-static",
+        about: "d/4 fixed keys for each position, random or by learned scores",
+        cites: "Shirzad et al. 2024 (Spexphormer), the second stage, on positions",
+        laws: Laws {
+            random: false,
+            ..LAWS
+        },
+        cost: |options, n, p| {
+            let k = (Spexphormer::of_budget(options, true).neighbours as f64).min(n);
+            Cost::new(2.0 * n * k * p, n * (4.0 * p + k + 3.0))
+        },
+        build: |options| Box::new(Spexphormer::of_budget(options, true)),
+        ..entry()
     }
 }

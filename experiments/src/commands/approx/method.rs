@@ -15,7 +15,8 @@ use ops::sketch::{Family, Scheme, lift_rows, sketch_rows};
 /// they are given. Not among them: reformer, which has no keys of its own; skyformer and
 /// kernelized, which approximate and are another kernel, as kl- and race; linformer, whose start is
 /// linformer-fixed with smaller entries, and fma, whose start is random sums; lm-infinite, s3 and
-/// spex-estimator, which turn or normalise what they are given.
+/// the spex-estimators, which turn or normalise what they are given; spex-static, whose keys are of a position, not of
+/// an example.
 pub(super) const DEFAULT: [&str; 19] = [
     "skein",
     "informer",

@@ -122,6 +122,7 @@ fn of_settings<T: Real>(
             // As many as are given.
             permutations: 0,
             temperature: case.setting("temperature")?,
+            fixed: false,
         })),
         "kl_gmm_rks" => Some(Box::new(Kl::gmm_rks(options.features, smoothing?))),
         "kl_fastfood_rks" => Some(Box::new(Kl::fastfood_rks(smoothing?))),
