@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 /// Examples of which the operators are measured.
 const MEASURED: usize = 4;
 
-/// Norms of every layer, in the order of the model.
+/// Norms of every layer, in the order of the model, without its constants: an index of a graph is no size.
 pub(super) fn norms(params: &Params<f32>, gradient: &GradientSums<f32>) -> Vec<Norms> {
     let mut layers: Vec<Norms> = Vec::new();
-    for ((name, value), gradient) in params.iter().zip(&**gradient) {
+    let all = params.iter().zip(&**gradient).zip(params.frozen());
+    for (((name, value), gradient), _) in all.filter(|(_, frozen)| !**frozen) {
         let layer = layer(name);
         let place = layers.iter().position(|norms| norms.layer == layer);
         let place = place.unwrap_or_else(|| {
