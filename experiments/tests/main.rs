@@ -19,6 +19,7 @@ mod old_runs;
 mod readme;
 mod report;
 mod rooms;
+mod scores;
 mod stopped;
 mod study;
 mod support;

@@ -18,6 +18,7 @@ pub(crate) mod paper;
 pub mod predict;
 mod program;
 pub mod report;
+pub mod scores;
 mod study;
 pub mod sweep;
 pub mod table;
@@ -42,6 +43,7 @@ fn commands() -> Vec<(&'static str, Vec<Command>)> {
                 diff::command(),
                 evaluate::command(),
                 predict::command(),
+                scores::command(),
             ],
         ),
         ("data", vec![data::command()]),

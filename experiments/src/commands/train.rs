@@ -18,7 +18,7 @@ use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::{answer, escaped, fitted};
 use crate::train::data::Data;
 use crate::train::experiment::{End, Sitting, Start, introduce, run};
-use crate::train::init::settled;
+use crate::train::source::settled;
 use crate::train::trainer::refuse_too_large;
 use std::path::Path;
 use std::process::ExitCode;

@@ -283,7 +283,7 @@ const BEGINNINGS: [&str; 4] = [
 ];
 
 /// The others that have one name; checkpoints and events have many.
-const LATER: [&str; 8] = [
+const LATER: [&str; 9] = [
     "best.bin",
     "data.json",
     "not-finite.json",
@@ -291,6 +291,7 @@ const LATER: [&str; 8] = [
     "operators.json",
     "report.html",
     "result.json",
+    "scores.safetensors",
     "weights.safetensors",
 ];
 

@@ -4,9 +4,9 @@
 
 use crate::files::read::read_toml;
 use crate::settings::choices::{Budget, Form, Positions, Protocol, Smoother, Task, method};
-use crate::settings::init::Init;
 use crate::settings::product;
 use crate::settings::setting::{Value, settings};
+use crate::settings::source::Source;
 use crate::terminal::error::{Error, Result};
 use datasets::Black;
 use engine::cpu::Product;
@@ -250,10 +250,22 @@ settings! {
     }
 
     /// random, or FILE.safetensors: begin from the weights of another run [default: random]
-    init: Init {
+    init: Source {
         flag "random|FILE" in "Model";
-        default Init::Random;
-        older Init::Random;
+        default Source::Random;
+        older Source::Random;
+    }
+
+    /// random, or FILE.safetensors of `skein scores`: draw the neighbours of spex-static by these, once an epoch
+    /// [default: random]
+    scores: Source {
+        flag "random|FILE" in "Model";
+        default Source::Random;
+        older Source::Random;
+        check |scores, run| expect(
+            *scores == Source::Random || run.attn == SCORED,
+            format!("random, since {} draws nothing by scores: {SCORED} does", run.attn)
+        );
     }
 
     /// Weight decay of AdamW [default: 0.0]
@@ -266,6 +278,10 @@ settings! {
         ));
     }
 }
+
+/// The method whose neighbours are drawn by scores, and the one that learns these.
+pub(crate) const SCORED: &str = "spex-static";
+pub(crate) const ESTIMATOR: &str = "spex-estimator-fixed";
 
 /// Whether a value can be honoured, else what was expected.
 type Verdict = std::result::Result<(), String>;
@@ -395,8 +411,10 @@ impl Config {
         if !["auto", "builtin"].contains(&&*self.data) {
             self.data = absolute("data", &self.data, "auto, builtin or the path of a folder")?;
         }
-        if let Init::Weights { file, .. } = &mut self.init {
-            *file = absolute("init", file, "random or the path of a file")?;
+        for (setting, source) in [("init", &mut self.init), ("scores", &mut self.scores)] {
+            if let Source::File { file, .. } = source {
+                *file = absolute(setting, file, "random or the path of a file")?;
+            }
         }
         Ok(self)
     }

@@ -318,7 +318,7 @@ mod tests {
             let value = match (arg.get_action().takes_values(), flag.as_str()) {
                 (true, "--protocol" | "--budget") => &["paper"][..],
                 (true, "--product") => &["fixed-order"],
-                (true, "--init") => &["random"],
+                (true, "--init" | "--scores") => &["random"],
                 (true, "--positions" | "--smoother") => &["none"],
                 (true, "--s3") => &["released"],
                 (true, _) => &["1"],
@@ -401,6 +401,8 @@ mod tests {
                     ("positions" | "smoother", _) => ("=none".into(), "none".into()),
                     ("s3", _) => ("=released".into(), "released".into()),
                     ("init", _) => ("=/w.safetensors".into(), "/w.safetensors".into()),
+                    // With the one method that has a use for them.
+                    ("scores", _) => continue,
                     (_, toml::Value::Boolean(false)) => (String::new(), true.into()),
                     (_, toml::Value::Integer(count)) => {
                         let other = (2 * count).max(1);
@@ -622,6 +624,13 @@ mod tests {
             assert_eq!(error.lines().count(), 2, "{error}");
         }
         assert!(error(&["--data", ""]).contains("expected auto, builtin or the path of a folder"));
+        let told = error(&["--scores", "s.safetensors"]);
+        has(
+            &told,
+            "scores = s.safetensors: expected random, since skein draws nothing by scores: spex-static does",
+        );
+        let config = resolve(&["--attn", "spex-static", "--scores", "/s.safetensors"]).unwrap();
+        has(config.to_toml(), "scores = \"/s.safetensors\"\n");
         let told = error(&["--init", "weights.bin"]);
         has(
             &told,

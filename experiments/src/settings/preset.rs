@@ -46,6 +46,9 @@ impl Config {
         if self.init != usual.init {
             words.push(format!("begun at {}", self.init));
         }
+        if self.scores != usual.scores {
+            words.push(format!("neighbours by {}", self.scores));
+        }
         words.join(", ")
     }
 }

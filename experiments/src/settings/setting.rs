@@ -2,8 +2,8 @@
 //! words.
 
 use crate::settings::choices::{Budget, Form, Positions, Protocol, Smoother};
-use crate::settings::init::Init;
 use crate::settings::product;
+use crate::settings::source::Source;
 use crate::terminal::parse::{parse_count, parse_number, parse_seed};
 use clap::builder::{BoolishValueParser, EnumValueParser, ValueParser};
 use engine::cpu::Product;
@@ -85,9 +85,9 @@ impl Value for Product {
     }
 }
 
-impl Value for Init {
+impl Value for Source {
     fn parser() -> ValueParser {
-        ValueParser::new(Init::parse)
+        ValueParser::new(Source::parse)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::terminal::output::tell;
 use crate::train::data::Data;
 use crate::train::init;
 use crate::train::reach::{self};
+use crate::train::scores;
 use crate::train::trainer::Trainer;
 use datasets::shown;
 use session::{Session, Stopped};
@@ -82,11 +83,25 @@ pub(crate) fn run(
         begun.refuse_other_classes(&data.set)?;
     }
     let mut trainer = Trainer::new(config, Arc::clone(&data.set), threads)?;
-    if let Start::New { .. } = start {
-        init::begin(&config.init, trainer.params_mut())?;
+    let before = match start {
+        Start::Resumed(folder) => Some(folder),
+        Start::New { .. } => {
+            init::begin(&config.init, trainer.params_mut())?;
+            None
+        }
+    };
+    let mut kept = None;
+    if let Some(scores::Given { scores, bytes }) = scores::given(&config.scores, before)? {
+        trainer.draw_by(scores, &config.scores)?;
+        kept = Some(bytes);
     }
     let opened = open(config, start, threads, &data.sha256, &mut trainer)?;
     let folder = opened.run.folder().to_path_buf();
+    if let Some(bytes) = kept
+        && !folder.join(scores::COPY).exists()
+    {
+        opened.run.write(scores::COPY, &bytes)?;
+    }
     go_on(config, data, opened, &mut trainer, sitting, interrupt).map_err(|error| {
         let again = format!(
             "free some space; --resume {} then goes on",

@@ -11,6 +11,7 @@ use crate::terminal::progress::Progress;
 use crate::train::data::{fingerprint, load};
 use crate::train::experiment::{Checkpoint, other_data, refuse_other_config};
 use crate::train::init;
+use crate::train::scores::{self, Given};
 use crate::train::trained::Trained;
 use crate::train::trainer::Trainer;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ impl Replay {
         let data = load(&config).map_err(Error::data)?;
         let sha256 = fingerprint(&data);
         let mut trainer = Trainer::new(&config, data, threads)?;
+        if let Some(Given { scores, .. }) = scores::given(&config.scores, Some(folder))? {
+            trainer.draw_by(scores, &config.scores)?;
+        }
         let mut begun = 0;
         if let Some((step, path)) = checkpoint::up_to(folder, done)?.first() {
             let (stored, state) = checkpoint::read::<Checkpoint>(path)?;

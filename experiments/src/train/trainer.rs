@@ -17,19 +17,22 @@ use crate::run::measured::{Evaluation, Norms, Operators};
 use crate::settings::choices::Protocol;
 use crate::settings::config::Config;
 use crate::settings::product;
+use crate::settings::source::Source;
 use crate::terminal::error::{Error, Result};
 use crate::train::ordered_sum::OrderedSum;
 use crate::train::profile::{Part, Profile, Stopwatch, Work};
+use crate::train::scores::Scores;
 use datasets::loader::{Loader, Place};
 use datasets::{Dataset, Encoding, Example, Split, groups};
 use engine::buffer::release_free;
-use engine::{GradientSums, Params, Seed, Stream, Tape};
+use engine::{Draw, GradientSums, Params, Seed, Stream, Tape};
 use learner::{Judged, Learner};
-use models::{AdamW, Model, OneCycle};
+use models::{AdamW, Document, Model, OneCycle};
 use ops::spread::over_threads;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sizes::Sizes;
+use std::collections::BTreeMap;
 use std::mem::take;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -38,6 +41,8 @@ use std::time::Instant;
 
 /// Examples of an evaluation between two signs of life.
 const SHARE: usize = 256;
+/// Examples that are watched at a time: what is noted of one may be as large as its activations.
+const WATCHED: usize = 16;
 /// What a trainer has as many numbers of as there are parameters: these, two means of the optimiser, the gradient.
 const COPIES: usize = 4;
 
@@ -47,6 +52,8 @@ pub struct Trainer {
     optimiser: AdamW<f32>,
     schedule: OneCycle,
     loader: Loader,
+    /// By which the neighbours of an epoch are drawn, if they are.
+    scores: Option<Scores>,
     /// Into how many groups a batch is divided, if it has as many examples.
     groups: usize,
     /// The gradient of the latest step.
@@ -158,6 +165,7 @@ impl Trainer {
             optimiser: AdamW::new(&params, config.weight_decay),
             schedule: OneCycle::new(config.learning_rate, config.warmup, config.steps, cycled)?,
             loader: Loader::new(seed, data.train.examples.len(), config.batch),
+            scores: None,
             groups: config.groups,
             gradient: params.zeros(),
             free: Vec::new(),
@@ -188,6 +196,16 @@ impl Trainer {
     /// The parameters as they are, to be written (shapes must stay).
     pub(crate) fn params_mut(&mut self) -> &mut Params<f32> {
         &mut self.learner.params
+    }
+
+    /// From here on every epoch begins with neighbours that are drawn by these scores, which `file` has named.
+    ///
+    /// # Errors
+    /// If they are of another number of layers or positions.
+    pub(crate) fn draw_by(&mut self, scores: Scores, file: &Source) -> Result<()> {
+        scores.refuse_other(&self.learner.params, file)?;
+        self.scores = Some(scores);
+        Ok(())
     }
 
     /// From here on it is measured where the time of training steps goes; no number changes.
@@ -228,12 +246,13 @@ impl Trainer {
     ///
     /// # Errors
     /// If the loss or the gradient is not finite: the step, the example and the operator that
-    /// broke. If the optimiser refuses the gradient: the step, the parameter and the number. Nothing has changed then.
+    /// broke. If the optimiser refuses the gradient: the step, the parameter and the number. Nothing has changed then,
+    /// but for the neighbours of an epoch that begins.
     pub fn step(&mut self, step: usize) -> Result<Step> {
         let profiled = self.profile.is_some();
         let start = Instant::now();
         let mut alone = Stopwatch::new(profiled);
-        let batch = self.loader.batch(step).places;
+        let batch = self.begin(step);
         let learner = &self.learner;
         let lengths: Vec<usize> = batch.iter().map(|&place| learner.tokens(place)).collect();
         let groups = groups::groups(&lengths, self.groups);
@@ -326,15 +345,28 @@ impl Trainer {
         self.broken.take()
     }
 
-    /// The examples of the batch of step `step`, counted from 0, in its order.
-    pub(crate) fn batch(&self, step: usize) -> Vec<Place> {
-        self.loader.batch(step).places
+    /// The examples of the batch of step `step`, counted from 0, in its order; all is ready for it then.
+    pub(crate) fn begin(&mut self, step: usize) -> Vec<Place> {
+        let batch = self.loader.batch(step).places;
+        self.draw_neighbours(step, batch[0].epoch);
+        batch
     }
 
     /// Forward and backward of one example of a batch of `count`, with the present parameters and the draws and dropout
     /// of its place, on a tape that is to be studied: its gradients are the share that a step adds up.
     pub(crate) fn trace(&self, place: Place, count: usize, tape: &Tape<f32>) -> Traced {
         self.learner.trace(place, 1.0 / count as f32, tape)
+    }
+
+    /// Before the first step whose batch begins in an epoch: they lie among the parameters, so that a checkpoint within
+    /// the epoch has them.
+    fn draw_neighbours(&mut self, step: usize, epoch: usize) {
+        let Some(scores) = &self.scores else {
+            return;
+        };
+        if step == 0 || self.loader.batch(step - 1).places[0].epoch != epoch {
+            scores.draw(&mut self.learner.params, self.learner.seed, epoch);
+        }
     }
 
     /// Norms of every layer, in the order of the model; call it right after a step, whose gradient is still there.
@@ -356,6 +388,26 @@ impl Trainer {
             order.truncate(count);
         }
         order
+    }
+
+    /// Tells `each` the documents of the examples that [`Trainer::evaluate`] looks at, in their order, and what the
+    /// attention draws and notes when they are judged.
+    pub(crate) fn watch(
+        &self,
+        split: &Split,
+        count: usize,
+        mut each: impl FnMut(&[Document], &BTreeMap<String, Draw>),
+    ) {
+        let stream = evaluation(self.learner.seed, split.name);
+        for indices in self.drawn(split, count).chunks(WATCHED) {
+            let watch = |&index: &usize| self.learner.watch(&split.examples[index], stream);
+            let watched: Vec<_> = self
+                .threads
+                .install(|| indices.par_iter().with_max_len(1).map(watch).collect());
+            for (documents, drawn) in &watched {
+                each(documents, drawn);
+            }
+        }
     }
 
     /// Loss and accuracy of the present parameters on the first `count` examples of a seeded order
@@ -447,6 +499,69 @@ mod tests {
             *weight *= scale;
         }
         trainer
+    }
+
+    /// At the first step whose batch begins in an epoch, and at no other; by any number of threads, and by a trainer that
+    /// goes on from any step.
+    #[test]
+    fn every_epoch_begins_with_neighbours_drawn_by_the_scores() {
+        let config = Config {
+            attn: "spex-static".into(),
+            features: 8,
+            batch: 3,
+            max_len: 16,
+            steps: 20,
+            ..Task::Text.preset(Budget::Smoke)
+        };
+        let seven = Config {
+            batch: 7,
+            ..config.clone()
+        };
+        let set = data(&seven, Lengths::Full);
+        let row: BTreeMap<u32, f64> = (0..16).map(|key| (key, 1.0 + f64::from(key))).collect();
+        let scores = || Scores::of(vec![vec![row.clone(); 16]; 2]);
+        let trainer = |threads| {
+            let mut trainer = Trainer::new(&config, set.clone(), threads).unwrap();
+            trainer.draw_by(scores(), &Source::Random).unwrap();
+            trainer
+        };
+        let own = |trainer: &Trainer| -> Vec<f32> {
+            let own = trainer
+                .params()
+                .iter()
+                .filter(|(name, _)| name.ends_with(".neighbours"));
+            own.flat_map(|(_, value)| value.data().to_vec()).collect()
+        };
+        let bits = |trainer: &Trainer| serde_json::to_string(&trainer.state()).unwrap();
+        let mut one = trainer(1);
+        let start = own(&one);
+        for step in 0..12 {
+            let mut other = trainer(2);
+            other.restore(one.state()).unwrap();
+            let before = own(&one);
+            one.step(step).unwrap();
+            other.step(step).unwrap();
+            assert!(bits(&other) == bits(&one), "step {step}");
+            let epoch = 3 * step / 7;
+            let begins = step == 0 || epoch != 3 * (step - 1) / 7;
+            assert_eq!(own(&one) != before, begins, "step {step}");
+            let mut drawn = one.params().clone();
+            scores().draw(&mut drawn, Seed(config.seed), epoch);
+            assert!(
+                drawn
+                    .values()
+                    .iter()
+                    .zip(one.params().values())
+                    .all(|(a, b)| a.data() == b.data())
+            );
+        }
+        assert_ne!(own(&one), start);
+        // Without scores they stay.
+        let mut still = Trainer::new(&config, set.clone(), 1).unwrap();
+        for step in 0..5 {
+            still.step(step).unwrap();
+        }
+        assert_eq!(own(&still), start);
     }
 
     /// In f64 the norm of such a gradient is finite, and so is the loss.

@@ -55,7 +55,7 @@ impl Scan {
         let mut progress = Progress::new(steps.last, steps.first - 1);
         for step in steps.first..=steps.last {
             let tape = Tape::keeping();
-            let batch = replay.trainer.batch(step - 1);
+            let batch = replay.trainer.begin(step - 1);
             let place = placed(&replay.trainer, &batch, which)?;
             replay.trainer.trace(place, batch.len(), &tape);
             let params = replay.trainer.params();

@@ -132,7 +132,7 @@ impl Subject {
     pub(super) fn of_run(folder: &Path, step: usize, which: Which, threads: usize) -> Result<Self> {
         let mut replay = Replay::open(folder, step - 1, threads)?;
         replay.go_to(step - 1)?;
-        let batch = replay.trainer.batch(step - 1);
+        let batch = replay.trainer.begin(step - 1);
         let place = placed(&replay.trainer, &batch, which)?;
         let state = replay.trainer.state();
         replay.step()?;
@@ -167,11 +167,11 @@ impl Subject {
     fn visit(
         told: String,
         config: &Config,
-        trainer: Trainer,
+        mut trainer: Trainer,
         step: usize,
         which: Which,
     ) -> Result<Self> {
-        let batch = trainer.batch(step);
+        let batch = trainer.begin(step);
         Ok(Subject::Visit(Box::new(Visit {
             place: placed(&trainer, &batch, which)?,
             count: batch.len(),

@@ -5,12 +5,12 @@ use crate::commands::paper;
 use crate::files::read::read_toml;
 use crate::settings::choices::Task;
 use crate::settings::config::{Config, Settings};
-use crate::settings::init::Init;
+use crate::settings::source::Source;
 use crate::terminal::command_line::HINT;
 use crate::terminal::error::{Error, Result, nearest};
 use crate::terminal::output::tell;
 use crate::terminal::parse::{distinct, parse_count, parse_number, parse_seed, parse_threads};
-use crate::train::init::settled;
+use crate::train::source::settle;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use ops::attention;
 use serde::Deserialize;
@@ -348,7 +348,7 @@ impl SweepFlags {
         }
         axes.refuse_too_many()?;
         let mut cells = Vec::new();
-        let mut begun: Vec<(Init, Init)> = Vec::new();
+        let mut known: Vec<(Source, Source)> = Vec::new();
         for &task in &axes.tasks {
             let of_task = self.set_of(task)?;
             for (axis, compared) in [
@@ -385,13 +385,15 @@ impl SweepFlags {
                             let config = Config::of(task, &layers).and_then(found);
                             let mut config = config.map_err(|error| error.at(&name))?;
                             // Each file is read once.
-                            let known = begun.iter().find(|(given, _)| *given == config.init);
-                            if let Some((_, settled)) = known {
-                                config.init = settled.clone();
-                            } else {
-                                let given = config.init.clone();
-                                config = settled(config)?;
-                                begun.push((given, config.init.clone()));
+                            for source in [&mut config.init, &mut config.scores] {
+                                let given = source.clone();
+                                match known.iter().find(|(known, _)| *known == given) {
+                                    Some((_, settled)) => *source = settled.clone(),
+                                    None => {
+                                        settle(source)?;
+                                        known.push((given, source.clone()));
+                                    }
+                                }
                             }
                             cells.push(Cell { name, config });
                         }

@@ -193,6 +193,7 @@ pub(crate) fn other_settings(one: &Config, other: &Config) -> Vec<(String, Strin
         Config {
             data,
             init: config.init.content(),
+            scores: config.scores.content(),
             ..config.clone()
         }
         .to_toml()
@@ -287,6 +288,7 @@ mod tests {
             "hidden",
             "heads",
             "init",
+            "scores",
             "weight_decay",
         ];
         let of_then = config.to_toml();

@@ -156,6 +156,20 @@ impl Learner {
         }
     }
 
+    /// What the model reads of an example, and what its attention draws and notes in evaluation.
+    pub(super) fn watch(
+        &self,
+        example: &Example,
+        stream: Stream,
+    ) -> (Vec<Document>, BTreeMap<String, Draw>) {
+        let tape = Tape::forward_only();
+        let bound = self.params.bind(&tape);
+        let draws = Draws::recording(stream.at(example.id));
+        let documents = documents(example, &self.data.encoding);
+        self.model.logits(&bound, &documents, &draws, None);
+        (documents, draws.recorded())
+    }
+
     /// Judges the examples of a broken evaluation again, on tapes with norms, to tell where it broke. What to do about it
     /// depends on what is evaluated.
     pub(super) fn broken_evaluation(
