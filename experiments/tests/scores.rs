@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// Nine steps of batches of eight out of some 36 texts: two epochs, and two batches across their borders.
+/// Nine steps of batches of eight out of 34 texts: two epochs and a bit, and two batches across their borders.
 const TINY: &str = "\
 budget = \"smoke\"
 steps = 9
@@ -139,7 +139,7 @@ fn a_table_is_the_same_for_any_number_of_threads_and_says_what_it_is_of() {
         // Its own file it replaces.
         let told = printed(&scores(&run, &again, flags));
         has(&told, "weights   the best on dev, after step ");
-        has(&told, "scores    of 2 layers, means over 36 examples: ");
+        has(&told, "scores    of 2 layers, means over 34 examples: ");
         assert!(fs::read(&again).unwrap() == first, "{flags}");
     }
     let (_, header) = SafeTensors::read_metadata(&first).unwrap();
@@ -166,11 +166,8 @@ fn a_table_is_the_same_for_any_number_of_threads_and_says_what_it_is_of() {
     fs::write(&again, "mine").unwrap();
     let told = refused(&scores(&run, &again, ""), 2);
     has(&told, "exists and is no scores: nothing was written");
-    printed(&scores(&run, &again, "--overwrite --weights last"));
-    assert!(
-        fs::read(&again).unwrap() != first,
-        "the last weights are others"
-    );
+    let told = printed(&scores(&run, &again, "--overwrite --weights last"));
+    has(&told, "weights   the last, after step 9\n");
 }
 
 #[test]
