@@ -25,7 +25,7 @@ pub(super) struct Expander {
 }
 
 /// In place of a token where there is none.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// `count` random permutations of the numbers below n, (count, n).
 pub(super) fn permutations(count: usize, n: usize, generator: &mut Generator) -> Vec<u32> {
@@ -110,16 +110,54 @@ impl Expander {
         2 * self.permutations.len() / self.n
     }
 
-    /// Both ends of every permutation, seen from i; some may be the same, or i.
-    pub(super) fn ends(&self, i: usize) -> impl Iterator<Item = u32> {
-        self.numbered_ends(i).map(|(_, end)| end)
-    }
-
-    /// The same, each with its number below 2 e.
+    /// The ends of token i that are there, each with its number below 2 e.
     pub(super) fn numbered_ends(&self, i: usize) -> impl Iterator<Item = (usize, u32)> {
         let places = (i..self.permutations.len()).step_by(self.n);
         let both = places.flat_map(|place| [self.permutations[place], self.inverses[place]]);
         both.enumerate().filter(|&(_, end)| end != NONE)
+    }
+
+    /// The ends of one token after another.
+    pub(super) fn ends(&self) -> Ends<'_> {
+        Ends {
+            expander: self,
+            start: usize::MAX,
+            block: Vec::new(),
+        }
+    }
+}
+
+/// Tokens whose ends are read together: as many as have their numbers on one line of cache, of which a single token
+/// would use one number in each of 2 e lines.
+const TOGETHER: usize = 16;
+
+/// Reads the ends of an [`Expander`].
+pub(super) struct Ends<'a> {
+    expander: &'a Expander,
+    /// The first token of the block that has been read.
+    start: usize,
+    /// ([`TOGETHER`], 2 e)
+    block: Vec<u32>,
+}
+
+impl Ends<'_> {
+    /// Both ends of every permutation, seen from i; some may be the same, or i, or [`NONE`].
+    pub(super) fn of(&mut self, i: usize) -> &[u32] {
+        let (n, count) = (self.expander.n, self.expander.most_ends());
+        let start = i - i % TOGETHER;
+        if self.start != start {
+            self.start = start;
+            self.block.resize(TOGETHER * count, 0);
+            let both = [&self.expander.permutations, &self.expander.inverses];
+            for (side, to) in both.into_iter().enumerate() {
+                for (e, to) in to.chunks_exact(n).enumerate() {
+                    for (r, &to) in to[start..n.min(start + TOGETHER)].iter().enumerate() {
+                        self.block[r * count + 2 * e + side] = to;
+                    }
+                }
+            }
+        }
+        &self.block[(i - start) * count..(i - start + 1) * count]
     }
 }
 
@@ -142,32 +180,137 @@ pub(super) fn window_edges(n: f64, w: f64) -> f64 {
     n * (2.0 * w + 1.0) - w * (w + 1.0)
 }
 
+/// Columns that are taken together: accumulators of so many stay in registers, whatever the length of the list.
+const BLOCK: usize = 32;
+/// The same for what is left, and for the few columns of an estimate.
+const FEW: usize = 8;
+/// Keys of a list that take their last additions together.
+const LIST: usize = 64;
+
 /// out_e = x · k_j for the keys j of a list, times `scale`. As the two that follow, for use inside
 /// [`lanes!`](engine::lanes!) bodies.
 #[inline(always)]
 pub(super) fn dots<T: Real>(scale: T, x: &[T], k: MatRef<'_, T>, keys: &[u32], out: &mut [T]) {
-    for (out, &j) in out.iter_mut().zip(keys) {
-        *out = scale * short_inner(x, k.row(j as usize));
+    out.fill(T::ZERO);
+    let (blocks, rest) = x.as_chunks::<BLOCK>();
+    let (few, last) = rest.as_chunks::<FEW>();
+    for (at, x) in (0..).step_by(BLOCK).zip(blocks) {
+        add_dots(x, k, at, keys, out);
     }
+    for (at, x) in (BLOCK * blocks.len()..).step_by(FEW).zip(few) {
+        add_dots(x, k, at, keys, out);
+    }
+    if !last.is_empty() {
+        let at = x.len() - last.len();
+        for (out, &j) in out.iter_mut().zip(keys) {
+            *out += short_inner(last, &k.row(j as usize)[at..]);
+        }
+    }
+    for out in out {
+        *out *= scale;
+    }
+}
+
+/// As [`dots`] for the columns from `at` on, added.
+///
+/// A product of rows leaves four sums, and these become one in a loop of its own: there four sums of many keys stand
+/// side by side, where the last additions of one key would take longer than its products.
+#[inline(always)]
+fn add_dots<T: Real, const N: usize>(
+    x: &[T; N],
+    k: MatRef<'_, T>,
+    at: usize,
+    keys: &[u32],
+    out: &mut [T],
+) {
+    let (x, k) = (*x, k.cols_in(at..at + N));
+    let mut fours = [[T::ZERO; 4]; LIST];
+    for (out, keys) in out.chunks_mut(LIST).zip(keys.chunks(LIST)) {
+        for (four, &j) in fours.iter_mut().zip(keys) {
+            *four = inner_in_fours(&x, k.row(j as usize).try_into().expect("N columns"));
+        }
+        for (out, four) in out.iter_mut().zip(&fours) {
+            *out += (four[0] + four[2]) + (four[1] + four[3]);
+        }
+    }
+}
+
+/// Four sums of x_i y_i, in the order of [`short_inner`].
+#[inline(always)]
+fn inner_in_fours<T: Real, const N: usize>(x: &[T; N], y: &[T; N]) -> [T; 4] {
+    if N == FEW {
+        return std::array::from_fn(|c| x[c + 4].mul_add(y[c + 4], x[c] * y[c]));
+    }
+    let lanes: [T; 16] = std::array::from_fn(|c| x[c + 16].mul_add(y[c + 16], x[c] * y[c]));
+    std::array::from_fn(|c| (lanes[c] + lanes[c + 8]) + (lanes[c + 4] + lanes[c + 12]))
 }
 
 /// y = the sum of weight_e v_j over a list.
 #[inline(always)]
 pub(super) fn mix<T: Real>(weights: &[T], v: MatRef<'_, T>, keys: &[u32], y: &mut [T]) {
-    y.fill(T::ZERO);
-    for (&weight, &j) in weights.iter().zip(keys) {
-        for (y, &v) in y.iter_mut().zip(v.row(j as usize)) {
-            *y = weight.mul_add(v, *y);
+    let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
+    let (few, last) = rest.as_chunks_mut::<FEW>();
+    let mut at = 0;
+    for y in blocks {
+        mix_block(weights, v, at, keys, y);
+        at += BLOCK;
+    }
+    for y in few {
+        mix_block(weights, v, at, keys, y);
+        at += FEW;
+    }
+    last.fill(T::ZERO);
+    if !last.is_empty() {
+        for (&weight, &j) in weights.iter().zip(keys) {
+            for (y, &v) in last.iter_mut().zip(&v.row(j as usize)[at..]) {
+                *y = weight.mul_add(v, *y);
+            }
         }
     }
+}
+
+/// As [`mix`] for the columns from `at` on.
+#[inline(always)]
+fn mix_block<T: Real, const N: usize>(
+    weights: &[T],
+    v: MatRef<'_, T>,
+    at: usize,
+    keys: &[u32],
+    y: &mut [T; N],
+) {
+    let v = v.cols_in(at..at + N);
+    let mut sum = [T::ZERO; N];
+    for (&weight, &j) in weights.iter().zip(keys) {
+        let v: &[T; N] = v.row(j as usize).try_into().expect("N columns");
+        for (sum, &v) in sum.iter_mut().zip(v) {
+            *sum = weight.mul_add(v, *sum);
+        }
+    }
+    *y = sum;
 }
 
 /// out_j += weight_e x for the keys j of a list.
 #[inline(always)]
 pub(super) fn spread<T: Real>(weights: &[T], x: &[T], keys: &[u32], out: &mut MatMut<'_, T>) {
-    for (&weight, &j) in weights.iter().zip(keys) {
-        for (out, &x) in out.row(j as usize).iter_mut().zip(x) {
-            *out = weight.mul_add(x, *out);
+    let (blocks, rest) = x.as_chunks::<BLOCK>();
+    for (at, x) in (0..).step_by(BLOCK).zip(blocks) {
+        let (x, mut out) = (*x, out.reborrow().cols_in(at..at + BLOCK));
+        for (&weight, &j) in weights.iter().zip(keys) {
+            let out: &mut [T; BLOCK] = out.row(j as usize).try_into().expect("BLOCK columns");
+            // In registers: written one by one, numbers are not known to lie apart from `x`, and are taken one by one.
+            let mut sum = *out;
+            for (sum, &x) in sum.iter_mut().zip(&x) {
+                *sum = weight.mul_add(x, *sum);
+            }
+            *out = sum;
+        }
+    }
+    if !rest.is_empty() {
+        let at = x.len() - rest.len();
+        for (&weight, &j) in weights.iter().zip(keys) {
+            for (out, &x) in out.row(j as usize)[at..].iter_mut().zip(rest) {
+                *out = weight.mul_add(x, *out);
+            }
         }
     }
 }

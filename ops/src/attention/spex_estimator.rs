@@ -42,7 +42,7 @@ use engine::gemm::count_multiply_adds;
 use engine::lanes::{fold, short_inner, short_sum};
 use engine::{MatMut, MatRef, Real, Stream, Tensor, Var, lanes};
 
-use super::graph::{Expander, dots, mix, near, permutations, spread, window_edges};
+use super::graph::{Expander, NONE, dots, mix, near, permutations, spread, window_edges};
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape, Options};
 
 /// Exponents are clamped to plus and minus this.
@@ -123,12 +123,15 @@ impl Graph {
         near.chain(ends).chain([w])
     }
 
-    fn edges(&self, i: usize, edges: &mut Edges) {
+    /// Those of row i, whose ends are given.
+    fn edges(&self, i: usize, ends: &[u32], edges: &mut Edges) {
         let keys = &mut edges.keys;
+        let near = near(&self.positions, i, self.window);
         keys.clear();
-        keys.extend(near(&self.positions, i, self.window).filter(|&j| j as usize != i));
+        keys.extend(near.start..i as u32);
+        keys.extend(i as u32 + 1..near.end);
         let window = keys.len();
-        keys.extend(self.expander.ends(i));
+        keys.extend(ends.iter().filter(|&&end| end != NONE));
         let ends = keys.len();
         keys.push(i as u32);
         edges.types = [0..window, window..ends, ends..ends + 1];
@@ -170,12 +173,13 @@ impl SpexEstimator {
             expander: Expander::fixed(permutations, &positions),
             positions,
         };
-        let (columns, mut edges) = (graph.columns(), Edges::default());
+        let columns = graph.columns();
+        let (mut ends, mut edges) = (graph.expander.ends(), Edges::default());
         let mut keys = Vec::with_capacity(length * columns);
         for i in 0..length {
             let start = keys.len();
             keys.resize(start + columns, i as u32);
-            graph.edges(i, &mut edges);
+            graph.edges(i, ends.of(i), &mut edges);
             for (column, &key) in graph.columns_of(i).zip(&edges.keys) {
                 keys[start + column] = key;
             }
@@ -244,9 +248,9 @@ impl<T: Real> Row<T> {
 lanes! {
     /// Writes a / z of every edge of one head to its column, (n, c).
     fn shares<T>(graph: &Graph, types: &Types<T>, q: MatRef<'_, T>, k: MatRef<'_, T>, out: &mut [f64]) {
-        let (mut edges, mut row) = (Edges::default(), Row::default());
+        let (mut ends, mut edges, mut row) = (graph.expander.ends(), Edges::default(), Row::default());
         for (i, out) in out.chunks_exact_mut(graph.columns()).enumerate() {
-            graph.edges(i, &mut edges);
+            graph.edges(i, ends.of(i), &mut edges);
             let share = T::ONE / row.weigh(&edges, types, q.row(i), k);
             for (column, &a) in graph.columns_of(i).zip(&row.a) {
                 out[column] = (a * share).f64();
@@ -257,9 +261,9 @@ lanes! {
     /// Writes y (n, p) of one head; x is (q, k, u).
     fn attend<T>(graph: &Graph, types: &Types<T>, length: T, x: [MatRef<'_, T>; 3], y: MatMut<'_, T>) {
         let ([q, k, u], mut y) = (x, y);
-        let (mut edges, mut row) = (Edges::default(), Row::default());
+        let (mut ends, mut edges, mut row) = (graph.expander.ends(), Edges::default(), Row::default());
         for i in 0..graph.n {
-            graph.edges(i, &mut edges);
+            graph.edges(i, ends.of(i), &mut edges);
             let share = length / row.weigh(&edges, types, q.row(i), k);
             for a in row.a.iter_mut() {
                 *a *= share;
@@ -280,9 +284,10 @@ lanes! {
     ) {
         let ([q, k, u], [y, dy], [mut dq, mut dk, mut du]) = (x, output, gradients);
         let scale = T::ONE / T::of(q.cols() as f64).sqrt();
-        let (mut edges, mut row, mut d) = (Edges::default(), Row::default(), Vec::new());
+        let (mut ends, mut edges) = (graph.expander.ends(), Edges::default());
+        let (mut row, mut d) = (Row::default(), Vec::new());
         for i in 0..graph.n {
-            graph.edges(i, &mut edges);
+            graph.edges(i, ends.of(i), &mut edges);
             let (keys, q, dy) = (&edges.keys, q.row(i), dy.row(i));
             let share = T::ONE / row.weigh(&edges, types, q, k);
             d.resize(keys.len(), T::ZERO);

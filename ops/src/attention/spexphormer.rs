@@ -45,7 +45,8 @@ use engine::{Generator, MatMut, MatRef, Real, Stream, Tensor, Var, lanes};
 
 use super::graph::{Expander, dots, mix, permutations, spread, token_at, window, window_edges};
 use super::{Attention, Cost, Entry, Inputs, Laws, LayerShape, Options};
-use crate::sample::{uniform, weighted};
+use crate::sample::log_weighted::LogWeighted;
+use crate::sample::uniform;
 
 /// Attention to sampled neighbours.
 #[derive(Clone, Copy, Debug)]
@@ -78,14 +79,14 @@ impl Sets {
             rows.len()
         );
         let k = rows.len() / n;
+        let mut seen = Seen::new(n);
         let mut starts = vec![0];
         let mut end = 0;
         for i in 0..n {
-            rows[i * k..(i + 1) * k].sort_unstable();
-            let start = end;
             for e in i * k..(i + 1) * k {
-                if end == start || rows[end - 1] != rows[e] {
-                    rows[end] = rows[e];
+                let j = rows[e];
+                if seen.first(j, i) {
+                    rows[end] = j;
                     end += 1;
                 }
             }
@@ -105,49 +106,76 @@ fn fill(keys: &mut Vec<u32>, end: usize) {
     keys.resize(end, keys[keys.len() - 1]);
 }
 
+/// Which keys a row has met: for each the last row that has, while rows are visited in their order.
+struct Seen(Vec<u32>);
+
+impl Seen {
+    fn new(n: usize) -> Seen {
+        Seen(vec![u32::MAX; n])
+    }
+
+    /// Whether row i has not met key j before.
+    fn first(&mut self, j: u32, i: usize) -> bool {
+        std::mem::replace(&mut self.0[j as usize], i as u32) != i as u32
+    }
+}
+
 /// The projected queries and keys of one head, and who may see whom.
 struct Pilot<'a, T: Real> {
-    /// (n, p')
+    /// a / √p (n, p')
     a: Tensor<T>,
+    /// (n, p')
     b: Tensor<T>,
-    scale: T,
+    /// The same numbers (p', n): a window is adjacent columns.
+    b_columns: Tensor<T>,
     w: usize,
     expander: &'a Expander,
 }
 
 impl<T: Real> Pilot<'_, T> {
-    /// Calls `each` with the candidates of every row, rising, and their probabilities.
+    /// Calls `each` with the candidates of every row, first the window, and their logits.
     fn rows(&self, mut each: impl FnMut(&[u32], &[T])) {
-        let n = self.a.rows();
-        let (mut ends, mut candidates, mut probabilities) = (Vec::new(), Vec::new(), Vec::new());
+        let (n, width) = self.a.shape();
+        let (mut ends, mut seen) = (self.expander.ends(), Seen::new(n));
+        let (mut candidates, mut logits) = (Vec::new(), Vec::new());
+        let all_columns: Vec<u32> = (0..width as u32).collect();
         let mut total = 0;
         for i in 0..n {
             let window = window(i, self.w, n);
-            ends.clear();
-            ends.extend(self.expander.ends(i).filter(|j| !window.contains(j)));
-            ends.sort_unstable();
-            ends.dedup();
-            let (before, after) = ends.split_at(ends.partition_point(|&j| j < window.start));
             candidates.clear();
-            candidates.extend(
-                before
-                    .iter()
-                    .copied()
-                    .chain(window)
-                    .chain(after.iter().copied()),
-            );
-            probabilities.resize(candidates.len(), T::ZERO);
-            softmax_row(
-                self.scale,
+            candidates.extend(window.clone());
+            let outside = ends.of(i).iter().filter(|j| !window.contains(j));
+            candidates.extend(outside.filter(|&&j| seen.first(j, i)));
+            logits.resize(candidates.len(), T::ZERO);
+            let (near, far) = logits.split_at_mut(window.len());
+            let adjacent = window.start as usize..window.end as usize;
+            estimate(
                 self.a.row(i),
+                self.b_columns.cols_in(adjacent),
+                &all_columns,
                 self.b.view(),
-                &candidates,
-                &mut probabilities,
+                &candidates[window.len()..],
+                near,
+                far,
             );
             total += candidates.len();
-            each(&candidates, &probabilities);
+            each(&candidates, &logits);
         }
-        count_multiply_adds((total * self.a.cols()) as u64);
+        count_multiply_adds((total * width) as u64);
+    }
+
+    /// The probabilities of step 2, all rows one after another, keys rising.
+    fn probabilities(&self) -> Vec<f64> {
+        let (mut all, mut row) = (Vec::new(), Vec::new());
+        self.rows(|candidates, logits| {
+            let mut p = logits.to_vec();
+            softmax_row(&mut p);
+            row.clear();
+            row.extend(candidates.iter().copied().zip(p.iter().map(|p| p.f64())));
+            row.sort_unstable_by_key(|&(j, _)| j);
+            all.extend(row.iter().map(|&(_, p)| p));
+        });
+        all
     }
 }
 
@@ -163,34 +191,30 @@ impl Spexphormer {
         let range = x.head(h);
         let (n, p) = (x.v.rows(), range.len());
         let pilot = || {
-            let project = |x: &Var<'_, T>| {
-                Tensor::product(
-                    T::ONE,
-                    x.value().cols_in(range.clone()),
-                    projection.view().t(),
-                )
+            let project = |scale: T, x: &Var<'_, T>| {
+                let x = x.value().cols_in(range.clone());
+                Tensor::product(scale, x, projection.view().t())
             };
+            let b = project(T::ONE, x.k());
             Pilot {
-                a: project(x.q()),
-                b: project(x.k()),
-                scale: T::ONE / T::of(p as f64).sqrt(),
+                a: project(T::ONE / T::of(p as f64).sqrt(), x.q()),
+                b_columns: Tensor::from_fn(b.cols(), n, |c, j| b.row(j)[c]),
+                b,
                 w: self.window,
                 expander,
             }
         };
-        x.draws.note(&x.place.draw("probabilities", h), || {
-            let mut all = Vec::new();
-            pilot().rows(|_, probabilities| all.extend(probabilities.iter().map(|p| p.f64())));
-            all
-        });
+        let noted = x.place.draw("probabilities", h);
+        x.draws.note(&noted, || pilot().probabilities());
         let k = self.neighbours.min(n);
         let rows = x
             .draws
             .indices(&x.place.draw("neighbours", h), n, |generator| {
                 let mut all = Vec::with_capacity(n * k);
-                pilot().rows(|candidates, probabilities| {
+                let mut row = LogWeighted::default();
+                pilot().rows(|candidates, logits| {
                     let count = k.min(candidates.len());
-                    let chosen = weighted::without_replacement(probabilities, count, generator);
+                    let chosen = row.without_replacement(logits, count, generator);
                     let end = all.len() + k;
                     all.extend(chosen.iter().map(|&c| candidates[c as usize]));
                     fill(&mut all, end);
@@ -209,10 +233,11 @@ impl Spexphormer {
         };
         let expander = Expander::among(permutations(count, length, generator), length);
         let k = self.neighbours.min(length);
+        let mut ends = expander.ends();
         let mut all = Vec::with_capacity(length * k);
         for i in 0..length {
             let mut candidates: Vec<u32> = window(i, self.window, length).collect();
-            candidates.extend(expander.ends(i));
+            candidates.extend(ends.of(i));
             candidates.sort_unstable();
             candidates.dedup();
             let count = k.min(candidates.len());
@@ -327,7 +352,7 @@ impl<T: Real> Attention<T> for Spexphormer {
     }
 }
 
-/// The logits x · k_j times scale become probabilities; the result is their log-sum-exp.
+/// Logits become probabilities; the result is their log-sum-exp.
 #[inline(always)]
 fn softmax<T: Real>(s: &mut [T]) -> T {
     let max = fold(s, T::NEG_INFINITY, |a, b| a.larger(b), |s| s);
@@ -342,10 +367,24 @@ fn softmax<T: Real>(s: &mut [T]) -> T {
 }
 
 lanes! {
-    /// Probabilities of one row over the keys of a list.
-    fn softmax_row<T>(scale: T, x: &[T], k: MatRef<'_, T>, keys: &[u32], p: &mut [T]) {
-        dots(scale, x, k, keys, p);
-        softmax(p);
+    /// The logits of one row's candidates: `near` of the window, which is what `window` (p', |near|) has of b, `far` of
+    /// a list. `all_columns` is 0, 1, ... p'.
+    fn estimate<T>(
+        a: &[T],
+        window: MatRef<'_, T>,
+        all_columns: &[u32],
+        b: MatRef<'_, T>,
+        list: &[u32],
+        near: &mut [T],
+        far: &mut [T],
+    ) {
+        mix(a, window, all_columns, near);
+        dots(T::ONE, a, b, list, far);
+    }
+
+    /// Logits become probabilities.
+    fn softmax_row<T>(s: &mut [T]) {
+        softmax(s);
     }
 
     /// Step 4 for one head: writes y (n, p) and lse (n).
@@ -433,7 +472,7 @@ pub fn entry<T: Real>() -> Entry<T> {
             let in_window = window_edges(n, w);
             let outside = (n - in_window / n) * (1.0 - (1.0 - 1.0 / n).powf(2.0 * e));
             let candidates = in_window + n * outside;
-            let forward = n * (2.0 * e + 2.0 * k + p + 2.0 * width + 2.0);
+            let forward = n * (2.0 * e + 2.0 * k + p + 3.0 * width + 3.0);
             Cost::new(
                 2.0 * n * p * width + candidates * width + 2.0 * n * k * p,
                 forward.max(n * (4.0 * p + k + 3.0)),

@@ -1,6 +1,6 @@
 //! Sampling of indices, and gradients through it.
 //!
-//! A draw is a constant of the backward pass: no gradient goes through a choice. The first four files draw; the others
+//! A draw is a constant of the backward pass: no gradient goes through a choice. The first five files draw; the others
 //! are for research on the gradient that this leaves out. Each of those has a test that enumerates all draws and says
 //! whether its gradient is unbiased, and if not, how large the bias is.
 //!
@@ -8,17 +8,19 @@
 //! 2. [`alias`]: a table that draws by weight in constant time;
 //! 3. [`weighted`]: by weight, with replacement (that table) and without (exponential races), the
 //!    latter also with the inclusion probabilities that make estimates unbiased;
-//! 4. [`mod@top_k`]: the largest scores, nothing drawn;
-//! 5. [`mod@importance_sum`]: a sum estimated from a sample, differentiable in the terms and in the
+//! 4. [`log_weighted`]: the last of these for many short rows, from the logarithms of their weights;
+//! 5. [`mod@top_k`]: the largest scores, nothing drawn;
+//! 6. [`mod@importance_sum`]: a sum estimated from a sample, differentiable in the terms and in the
 //!    weights 1 / (d p);
-//! 6. [`mod@log_probability`] and [`mod@score_function`]: the gradient of the law itself
+//! 7. [`mod@log_probability`] and [`mod@score_function`]: the gradient of the law itself
 //!    (REINFORCE), unbiased, with baselines;
-//! 7. [`mod@gumbel_softmax`] and [`mod@straight_through`]: relaxations, biased, of low variance.
+//! 8. [`mod@gumbel_softmax`] and [`mod@straight_through`]: relaxations, biased, of low variance.
 
 pub mod alias;
 pub mod gumbel_softmax;
 pub mod importance_sum;
 pub mod log_probability;
+pub mod log_weighted;
 pub mod score_function;
 pub mod straight_through;
 pub mod top_k;
