@@ -4,6 +4,9 @@
 //! Their Rust code is that of examples, and is compiled and run as a doc test of ops.
 
 use crate::support::has;
+use models::smoother::Form;
+use models::{Model, ModelConfig};
+use ops::attention::Options;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -138,6 +141,42 @@ fn the_methods_are_those_of_the_registry() {
             .trim_start_matches("../");
         has(document(file), format!("\"{name}\""));
         has(document("README.md"), format!("`{name}`"));
+    }
+}
+
+/// Both models have as many parameters, to less than a hidden unit of both layers.
+#[test]
+fn equal_parameters_are_equal() {
+    let text = document("docs/methods.md");
+    let (_, section) = text.split_once("\n## Equal parameters\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let numbers = |name: &str, hidden| {
+        let config = ModelConfig {
+            hidden,
+            smoother: (name == "s3").then_some(Form::Paper),
+            ..ModelConfig::new(512, 4096, 2, 1)
+        };
+        let entry = ops::attention::find::<f32>(name).unwrap();
+        Model::numbers(&config, &*entry.method(&Options::default()))
+    };
+    let rows: Vec<&str> = section
+        .lines()
+        .filter(|row| row.starts_with("| `"))
+        .collect();
+    assert!(rows.len() > 4, "{rows:?}");
+    for row in rows {
+        let name = row.split('`').nth(1).unwrap();
+        let cell = row.split(" | ").nth(1).unwrap();
+        let added: f64 = cell.replace(',', "").parse().unwrap();
+        assert_eq!(
+            numbers(name, 128) - numbers("skein", 128),
+            2.0 * added,
+            "{row}"
+        );
+        let (_, hidden) = row.split_once("--hidden ").unwrap();
+        let hidden = hidden.split('`').next().unwrap().parse().unwrap();
+        let differ = numbers(name, 128) - numbers("skein", hidden);
+        assert!(differ.abs() <= 129.0, "{row}: {differ}");
     }
 }
 
