@@ -24,7 +24,7 @@ pub struct Draws {
     stream: Stream,
     given: BTreeMap<String, Draw>,
     log: Option<RefCell<BTreeMap<String, Draw>>>,
-    bounds: RefCell<BTreeMap<String, usize>>,
+    rules: RefCell<BTreeMap<String, (usize, bool)>>,
 }
 
 impl Draws {
@@ -48,7 +48,7 @@ impl Draws {
             stream,
             given,
             log: Some(RefCell::default()),
-            bounds: RefCell::default(),
+            rules: RefCell::default(),
         }
     }
 
@@ -72,7 +72,8 @@ impl Draws {
         live: impl FnOnce(&mut Generator) -> Vec<u32>,
     ) -> Vec<u32> {
         if self.log.is_some() {
-            self.bounds.borrow_mut().insert(name.to_string(), bound);
+            let mut rules = self.rules.borrow_mut();
+            rules.insert(name.to_string(), (bound, false));
         }
         let live = || Draw::Indices(live(&mut self.stream.stream(name).generator()));
         let Draw::Indices(indices) = self.take(name, live) else {
@@ -96,6 +97,9 @@ impl Draws {
         live: impl FnOnce(&mut Generator) -> Vec<u32>,
     ) -> Vec<u32> {
         let indices = self.indices(name, bound, live);
+        if let Some(rule) = self.rules.borrow_mut().get_mut(name) {
+            rule.1 = true;
+        }
         let mut seen = vec![false; bound];
         for &index in &indices {
             let twice = std::mem::replace(&mut seen[index as usize], true);
@@ -126,9 +130,9 @@ impl Draws {
         }
     }
 
-    /// The bounds of the indices that were recorded, by name.
-    pub fn bounds(&self) -> BTreeMap<String, usize> {
-        self.bounds.borrow().clone()
+    /// Of the indices that were recorded, by name: the bound, and whether none may come twice.
+    pub fn rules(&self) -> BTreeMap<String, (usize, bool)> {
+        self.rules.borrow().clone()
     }
 
     /// What was recorded, by name; to be given to [`Draws::replay`].
@@ -166,10 +170,7 @@ mod tests {
             "a choice does not depend on the others"
         );
         assert_eq!(draw(&Draws::live(stream), "a"), a);
-        assert_eq!(
-            second.bounds(),
-            [("a".into(), 100), ("b".into(), 100)].into()
-        );
+        assert_eq!(second.rules()["b"], (100, false));
     }
 
     fn injected(indices: &[u32]) -> Draws {

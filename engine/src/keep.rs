@@ -65,7 +65,8 @@ impl<T: Real> Notes<T> {
         })))
     }
 
-    pub(crate) fn keeps(&self) -> bool {
+    /// Whether what is noted is kept.
+    pub fn keeps(&self) -> bool {
         self.0.is_some()
     }
 

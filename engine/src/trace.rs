@@ -2,8 +2,8 @@
 //!
 //! A plain tape keeps none and reads no clock. A timed one ([`Tape::timed`](crate::Tape::timed)) notes what every
 //! node took, a traced one ([`Tape::traced`](crate::Tape::traced)) also the norms of values and cotangents and the bytes
-//! that are kept for backward, a keeping one ([`Tape::keeping`](crate::Tape::keeping)) all of it but times. The tape calls `Trace::forward` when a node is recorded and `Trace::backward` before
-//! its pullback runs.
+//! that are kept for backward, a keeping one ([`Tape::keeping`](crate::Tape::keeping)) all of it but times. The tape
+//! calls `Trace::forward` when a node is recorded and `Trace::backward` before its pullback runs.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -268,9 +268,13 @@ fn two_methods_differ_from_their_attention_on() {
         );
     }
     // A method with parameters of its own, and one that draws noise.
-    for other in ["linformer", "kl-generator-prf", "race"] {
+    for other in ["linformer", "kl-generator-prf", "race", "s3"] {
         let table = printed(&explained(&["--diff", "skein", other, "--tokens", "16"]));
         has(&table, format!("{other} (loss "));
+        // Both end with the loss, however many nodes each has.
+        let last = table.trim_end().lines().last().unwrap();
+        has(last, "cross_entropy");
+        assert!(!last.contains(" - "), "{last}");
     }
 }
 
@@ -367,6 +371,24 @@ fn a_run_goes_back_to_any_of_its_steps() {
         "nothing in the folder of the run changes"
     );
 
+    // Step 12 begins at kept-8: nothing before it is looked at, nor does a torn last line count.
+    let metrics = out.join("metrics.jsonl");
+    let text = fs::read_to_string(&metrics).unwrap();
+    let other = text.replacen("\"loss\":0.", "\"loss\":1.", 1);
+    fs::write(&metrics, other.clone() + "{\"step\":13,\"loss\":0.6").unwrap();
+    let output = explained(&["--run", path, "--step", "12"]);
+    assert!(!stderr(&output).contains("note: "), "{}", stderr(&output));
+    printed(&output);
+    // A damaged one is passed over.
+    let kept = fs::read(out.join("kept-8.bin")).unwrap();
+    fs::write(out.join("kept-8.bin"), &kept[..100]).unwrap();
+    has(
+        stderr(&explained(&["--run", path, "--step", "11"])),
+        "note: an earlier one is taken: ",
+    );
+    fs::write(out.join("kept-8.bin"), kept).unwrap();
+    fs::write(&metrics, &text).unwrap();
+
     // Without checkpoints from its start, to the same numbers.
     let told = |out: &Path| json(&["--run", out.to_str().unwrap(), "--step", "12", "--json"]);
     let with = told(&out);
@@ -393,12 +415,15 @@ fn a_run_goes_back_to_any_of_its_steps() {
         has(refused(&explained(&args), 2), words);
     }
     // A line that is another is said, and it goes on.
-    let metrics = out.join("metrics.jsonl");
-    let text = fs::read_to_string(&metrics).unwrap();
-    fs::write(&metrics, text.replacen("\"loss\":0.", "\"loss\":1.", 1)).unwrap();
+    fs::write(&metrics, other).unwrap();
     let output = explained(&["--run", path, "--step", "2"]);
     has(stderr(&output), "note: step 1 is another than in ");
     has(printed(&output), "step 2 of ");
+
+    // Kept checkpoints are files of a run.
+    fs::write(out.join("kept-4.bin"), "of the old run").unwrap();
+    printed(&run(&out, &["--overwrite"]));
+    assert!(!out.join("kept-4.bin").exists());
 }
 
 #[test]

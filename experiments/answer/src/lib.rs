@@ -7,11 +7,12 @@
 //! 3. [`method`]: what a method does to V and what its gradients are, beside exact attention;
 //! 4. [`entry`]: one number of dQ, dK or dV: its terms, and finite differences beside it;
 //! 5. [`redraws`]: mean and spread over many draws;
-//! 6. [`tape`]: what a whole tape tells.
+//! 6. [`tape`]: what a whole tape tells. (`quiet`: draws that a method refuses.)
 
 pub mod entry;
 pub mod method;
 pub mod question;
+mod quiet;
 pub mod redraws;
 pub mod scene;
 pub mod tape;

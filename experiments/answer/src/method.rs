@@ -85,13 +85,28 @@ pub struct Answer {
     /// Cosines between the rows of the method's dQ, dK, dV and the exact ones; none where one is 0.
     cosines: Cosines,
     draws: BTreeMap<String, Drawn>,
-    /// Below what the indices among them are.
-    bounds: BTreeMap<String, usize>,
+    /// Of the indices among them.
+    rules: BTreeMap<String, Rule>,
     notes: Vec<Noted>,
     /// Where the operator, and so its gradient, is written.
     written: Place,
     saved_bytes: usize,
     multiply_adds: [u64; 2],
+}
+
+/// What indices in place of those that were drawn may be.
+#[derive(Serialize)]
+pub struct Rule {
+    /// All below this.
+    bound: usize,
+    /// None twice.
+    distinct: bool,
+}
+
+impl Rule {
+    fn of((bound, distinct): (usize, bool)) -> Self {
+        Rule { bound, distinct }
+    }
 }
 
 /// By row.
@@ -133,7 +148,7 @@ pub fn answer(scene: &Scene) -> Result<Answer, Refused> {
         name: note.name.clone(),
         rows: rows(&note.value),
     });
-    let draws = passed.draws.iter();
+    let (draws, rules) = (passed.draws.iter(), passed.rules.iter());
     Ok(Answer {
         attn: entry.name,
         about: entry.about,
@@ -146,7 +161,9 @@ pub fn answer(scene: &Scene) -> Result<Answer, Refused> {
         draws: draws
             .map(|(name, draw)| (name.clone(), drawn(draw)))
             .collect(),
-        bounds: passed.bounds.clone(),
+        rules: rules
+            .map(|(name, &rule)| (name.clone(), Rule::of(rule)))
+            .collect(),
         notes: noted.collect(),
         written: place(location),
         saved_bytes,
@@ -354,6 +371,28 @@ mod tests {
             format!(r#"{{"ask": "method", "attn": "performer", "draws": {{{maxima}}}}}"#);
         let refused = answer(&question).unwrap_err().to_string();
         assert!(refused.contains("expected indices below 4"), "{refused}");
+        // What only the method knows: a permutation with one index twice.
+        let scene = r#""attn": "spexphormer", "n": 4, "p": 4"#;
+        let drawn = method(scene)["draws"].as_object().unwrap().clone();
+        let (name, own) = drawn
+            .iter()
+            .find(|(name, _)| name.starts_with("permutations"))
+            .unwrap();
+        let mut indices: Vec<u64> = own["indices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|x| x.as_u64().unwrap())
+            .collect();
+        indices[0] = indices[1];
+        let question = format!(
+            r#"{{"ask": "method", {scene}, "draws": {{"{name}": {{"indices": {indices:?}}}}}}}"#
+        );
+        let refused = answer(&question).unwrap_err().to_string();
+        assert!(refused.starts_with("draws: "), "{refused}");
+        // Pilots are drawn with replacement.
+        let pilots = r#""draws": {"pilot.doc0.layer0.head0": {"indices": [1, 1, 2, 2]}}"#;
+        method(&format!(r#""attn": "skein", {pilots}"#));
         for (draws, told) in [
             (
                 r#"{"column": {"indices": [0]}}"#,

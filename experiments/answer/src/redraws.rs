@@ -17,6 +17,8 @@ use crate::scene::{Passed, Scene};
 
 /// The most draws of one answer.
 const MOST: usize = 10_000;
+/// The most rows of attention of one answer: a few seconds.
+const WORK: usize = 200_000;
 
 /// Of one of y, dQ, dK, dV; none where that of exact attention is 0.
 #[derive(Serialize)]
@@ -101,6 +103,12 @@ pub fn answer(scene: &Scene, features: &[usize], count: usize) -> Result<Answer,
     if !(1..=64).contains(&features.len()) {
         return refuse("features: expected 1 to 64 numbers of them");
     }
+    let work = count * features.len() * scene.n;
+    if work > WORK {
+        return refuse(format!(
+            "{work} rows of attention: expected at most {WORK}, fewer draws, features or tokens"
+        ));
+    }
     let numbers = scene.numbers()?;
     let exact = scene.exact().pass(&numbers, BTreeMap::new())?;
     let at = |&features: &usize| {
@@ -111,7 +119,8 @@ pub fn answer(scene: &Scene, features: &[usize], count: usize) -> Result<Answer,
         scene.numbers()?;
         let mut sums = parts(&exact).map(Sums::of);
         for draw in 0..count {
-            let stream = Seed(scene.seed).stream("redraw").at(draw);
+            let seed = scene.draw_seed.unwrap_or(scene.seed);
+            let stream = Seed(seed).stream("redraw").at(draw);
             let passed = scene.pass_drawing(&numbers, &Draws::live(stream))?;
             for (sums, x) in sums.iter_mut().zip(parts(&passed)) {
                 sums.add(x);

@@ -8,12 +8,14 @@ use ops::attention::{Attention, Entry, Inputs, LayerShape, Options, Place, find}
 use serde::{Deserialize, Serialize};
 
 use crate::question::{Refused, refuse};
+use crate::quiet;
 
 /// Tokens that are shown in full.
 const TOKENS: usize = 64;
 /// Columns of the head.
 const COLUMNS: usize = 64;
-const FEATURES: usize = 4096;
+/// Of some methods the work grows with its third power.
+const FEATURES: usize = 256;
 
 /// One of the three inputs of attention.
 #[derive(Deserialize, Serialize, Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,8 +138,8 @@ pub(crate) struct Passed {
     /// dq, dk, dv (n, p)
     pub(crate) dx: [Tensor<f64>; 3],
     pub(crate) draws: BTreeMap<String, Draw>,
-    /// Of the indices among them.
-    pub(crate) bounds: BTreeMap<String, usize>,
+    /// Of the indices among them: the bound, and whether none may come twice.
+    pub(crate) rules: BTreeMap<String, (usize, bool)>,
     pub(crate) notes: Vec<Note<f64>>,
     /// Of the method's node.
     pub(crate) record: Record,
@@ -225,6 +227,9 @@ impl Scene {
         if !given.is_empty() {
             let own = self.pass(numbers, BTreeMap::new())?;
             refuse_others(&given, &own)?;
+            // What only the method itself knows of its draws it says by stopping.
+            let tried = quiet::without_panic(|| self.pass(numbers, given.clone()));
+            tried.map_err(|what| Refused(format!("draws: {what}")))??;
         }
         Ok(given)
     }
@@ -284,21 +289,17 @@ impl Scene {
 
 /// Refuses draws that cannot stand in place of those of the method.
 fn refuse_others(given: &BTreeMap<String, Draw>, own: &Passed) -> Result<(), Refused> {
-    let distinct = |indices: &[u32]| {
-        let mut sorted = indices.to_vec();
-        sorted.sort_unstable();
-        sorted.is_sorted_by(|a, b| a < b)
-    };
     for (name, draw) in given {
-        let bound = own.bounds.get(name);
+        let (bound, distinct) = own.rules.get(name).copied().unwrap_or((usize::MAX, false));
         match (draw, own.draws.get(name)) {
             (Draw::Numbers(given), Some(Draw::Numbers(own))) if given.len() == own.len() => {}
             (Draw::Indices(given), Some(Draw::Indices(own))) if given.len() == own.len() => {
-                let beyond = |&&index: &&u32| bound.is_some_and(|&bound| index as usize >= bound);
-                if let (Some(_), Some(bound)) = (given.iter().find(beyond), bound) {
+                if given.iter().any(|&index| index as usize >= bound) {
                     return refuse(format!("draws: {name}: expected indices below {bound}"));
                 }
-                if distinct(own) && !distinct(given) {
+                let mut sorted = given.clone();
+                sorted.sort_unstable();
+                if distinct && !sorted.is_sorted_by(|a, b| a < b) {
                     return refuse(format!("draws: {name}: expected no index twice"));
                 }
             }
@@ -346,7 +347,7 @@ fn pass<T: Real>(entry: &Entry<T>, scene: &Scene, numbers: &Numbers, draws: &Dra
         y: in_numbers(y.value()),
         dx: [&q, &k, &v].map(|x| in_numbers(&gradients.of(x))),
         draws: draws.recorded(),
-        bounds: draws.bounds(),
+        rules: draws.rules(),
         notes: notes.collect(),
         record: records[records.len() - 1].clone(),
     }

@@ -112,7 +112,7 @@ struct Flags {
     )]
     diff: Vec<String>,
     /// Print JSON, without times
-    #[arg(long)]
+    #[arg(long, conflicts_with = "scan")]
     json: bool,
     /// Answer a question in JSON, such as '{"ask": "method", "attn": "skein"}'
     #[arg(
@@ -148,9 +148,13 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
         answer(&(told + "\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    // A run computes with its own.
-    if flags.run.is_none() {
-        product::choose(flags.product.get())?;
+    match flags.run {
+        None => product::choose(flags.product.get())?,
+        Some(_) if flags.product.is_given() => {
+            let message = "--product: expected none beside --run";
+            return Err(Error::usage(message).hint("a run is replayed with its own"));
+        }
+        Some(_) => {}
     }
     if let Some(steps) = flags.scan {
         return scan(flags, steps);
@@ -299,7 +303,7 @@ fn diff(flags: &Flags, [one, other]: [&str; 2]) -> Result<ExitCode> {
         nodes: &'a [compare::Pair],
     }
     let (a, mut b) = (subject(flags, one)?, subject(flags, other)?);
-    compare::share(&a, &mut b)?;
+    compare::share(&a, &mut b);
     let (loss, pairs) = compare::compare([&a, &b]);
     let attn = [a.attn(), b.attn()];
     if flags.json {

@@ -13,7 +13,7 @@ use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{answer, fitted};
 use crate::terminal::parse::{parse_count, parse_threads, threads};
 use crate::terminal::progress::Progress;
-use crate::train::data::{fingerprint, load};
+use crate::train::data::{fingerprint, load_of_run};
 use crate::train::scores::Scores;
 use crate::train::trained::{Trained, Weights};
 use crate::train::trainer::Trainer;
@@ -25,7 +25,7 @@ use ops::attention::Place;
 use ops::attention::spex_estimator::SpexEstimator;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Below the flags.
@@ -109,14 +109,7 @@ fn write(flags: &Flags) -> Result<ExitCode> {
         is: Scores::begins,
     };
     let out = OutFile::new(&flags.out, flags.overwrite, Some(&own))?;
-    let data = load(&config).map_err(|error| {
-        let gone = !Path::new(&config.data).exists();
-        let error = Error::data(error);
-        match gone && config.data_folder().is_some() {
-            true => error.hint("the data of the run have gone: restore them"),
-            false => error,
-        }
-    })?;
+    let data = load_of_run(&config)?;
     let data_sha256 = fingerprint(&data);
     run.refuse_other_data(&data_sha256)?;
     run.refuse_other_classes(&data)?;

@@ -60,7 +60,7 @@ impl Files {
         }
         for note in tape.noted() {
             let name = named("note", note.node, &note.name);
-            // One that is made twice is the latter.
+            // Of two of one name, as of two documents, the first.
             if numbers.find(&name).is_none() {
                 numbers.add(name, note.value);
             }

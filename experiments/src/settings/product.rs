@@ -65,6 +65,11 @@ impl ProductFlag {
         self.product.unwrap_or_else(default)
     }
 
+    /// Whether one was asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        self.product.is_some()
+    }
+
     /// Puts the one that was asked for in the place of a run's.
     pub(crate) fn over(&self, of_run: &mut Product) {
         *of_run = self.product.unwrap_or(*of_run);

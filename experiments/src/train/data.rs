@@ -26,6 +26,21 @@ pub fn load(config: &Config) -> std::result::Result<Dataset, DataError> {
     Ok(data)
 }
 
+/// The data of a run that is there already.
+///
+/// # Errors
+/// As of [`load`]; that they have gone, if they have.
+pub(crate) fn load_of_run(config: &Config) -> Result<Dataset> {
+    load(config).map_err(|error| {
+        let gone = config.data_folder().is_some_and(|folder| !folder.exists());
+        let error = Error::data(error);
+        match gone {
+            true => error.hint("the data of the run have gone: restore them"),
+            false => error,
+        }
+    })
+}
+
 /// A warning if there is nothing to learn.
 fn one_class(data: &Dataset) -> Option<String> {
     let examples = &data.train.examples;

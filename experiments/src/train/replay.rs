@@ -8,7 +8,7 @@ use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::tell;
 use crate::terminal::progress::Progress;
-use crate::train::data::{fingerprint, load};
+use crate::train::data::{fingerprint, load_of_run};
 use crate::train::experiment::{Checkpoint, other_data, refuse_other_config};
 use crate::train::init;
 use crate::train::scores::{self, Given};
@@ -39,18 +39,27 @@ impl Replay {
         let lines = lines(folder)?;
         refuse_beyond(folder, lines.len(), done + 1)?;
         let (learnt, config) = (run.data_sha256(), run.config);
-        let data = load(&config).map_err(Error::data)?;
+        let data = load_of_run(&config)?;
         let sha256 = fingerprint(&data);
         let mut trainer = Trainer::new(&config, data, threads)?;
         if let Some(Given { scores, .. }) = scores::given(&config.scores, Some(folder))? {
             trainer.draw_by(scores, &config.scores)?;
         }
-        let mut begun = 0;
-        if let Some((step, path)) = checkpoint::up_to(folder, done)?.first() {
-            let (stored, state) = checkpoint::read::<Checkpoint>(path)?;
-            if stored != *step {
-                let message = format!("{} holds step {stored}", path.display());
-                return Err(Error::failure(message).hint("remove it: an earlier one will do"));
+        let mut begun = None;
+        for (step, path) in checkpoint::up_to(folder, done)? {
+            let (stored, state) = match checkpoint::read::<Checkpoint>(&path) {
+                Ok(read) => read,
+                Err(error) => {
+                    tell(&format!("note: an earlier one is taken: {error}"));
+                    continue;
+                }
+            };
+            if stored != step {
+                tell(&format!(
+                    "note: an earlier one is taken: {} holds step {stored}",
+                    path.display()
+                ));
+                continue;
             }
             refuse_other_config(&config, &state.config)?;
             if state.data != sha256 {
@@ -58,16 +67,19 @@ impl Replay {
                 return Err(other_data(&config, folder, hashes, "study another run"));
             }
             trainer.restore(state.trainer)?;
-            begun = stored;
-        } else {
+            begun = Some(stored);
+            break;
+        }
+        if begun.is_none() {
             refuse_other_data(learnt.as_deref(), &config, folder, &sha256)?;
-            init::begin(&config.init, trainer.params_mut())?;
+            init::begin(&config.init, trainer.params_mut())
+                .map_err(|error| error.hint("the run began at these weights: restore the file"))?;
         }
         Ok(Self {
             folder: folder.to_path_buf(),
             config,
             trainer,
-            done: begun,
+            done: begun.unwrap_or(0),
             lines,
             differs: None,
         })
@@ -120,8 +132,11 @@ fn refuse_beyond(folder: &Path, taken: usize, step: usize) -> Result<()> {
         true => Ok(()),
         false => {
             let message = format!("step {step}: expected 1 to {taken}");
-            let hint = format!("{} has taken no more steps", folder.display());
-            Err(Error::usage(message).hint(hint))
+            let broken = folder.join("not-finite.json");
+            Err(Error::usage(message).hint(match broken.exists() {
+                true => format!("the step that broke the run is in {}", broken.display()),
+                false => format!("{} has taken no more steps", folder.display()),
+            }))
         }
     }
 }
@@ -148,6 +163,8 @@ fn refuse_other_data(
 fn lines(folder: &Path) -> Result<Vec<String>> {
     let path = folder.join("metrics.jsonl");
     let text = whole_file::read_text(&path)?;
+    // What a killed process may have left of a last line is no line.
+    let text = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut lines: Vec<String> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let start = format!("{{\"step\":{},\"loss\":", lines.len() + 1);

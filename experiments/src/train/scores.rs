@@ -127,6 +127,11 @@ impl Scores {
                 }
             };
             let (rows, columns, keys) = tensor("keys", Dtype::I32)?;
+            if rows == 0 || columns == 0 {
+                return Err(format!(
+                    "layer_{number}.keys has shape [{rows}, {columns}], expected at least one row and one column"
+                ));
+            }
             let (other_rows, other_columns, scores) = tensor("scores", Dtype::F64)?;
             if (rows, columns) != (other_rows, other_columns) {
                 return Err(format!(
@@ -389,6 +394,13 @@ mod tests {
                     ("layer_0.scores", Dtype::F64, &[1, 2], whole),
                 ]),
                 "layer_0.keys has shape [2, 1], layer_0.scores [1, 2]: expected the same",
+            ),
+            (
+                file(&[
+                    ("layer_0.keys", Dtype::I32, &[2, 0], &[]),
+                    ("layer_0.scores", Dtype::F64, &[2, 0], &[]),
+                ]),
+                "layer_0.keys has shape [2, 0], expected at least one row and one column",
             ),
             (
                 both(&keys([0, 2]), whole),

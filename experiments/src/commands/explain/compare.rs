@@ -1,11 +1,12 @@
-//! Two methods on one example with the same parameters: their tapes side by side.
+//! Two methods on one example with the same parameters: their tapes side by side. Operators are paired in their order,
+//! the attentions with each other; what one method has and the other has not stands alone.
 
 use super::subject::Subject;
 use crate::show::grid::{Grid, cells, left, right};
 use crate::show::number::{or_dash, three_digits};
-use crate::terminal::error::Result;
 use answer::tape::{Node, nodes};
 use engine::{Gradients, Tape, Tensor};
+use ops::attention::names;
 use serde::Serialize;
 
 /// A node of both tapes: an operator of the model in its place, or a parameter of both.
@@ -13,8 +14,8 @@ use serde::Serialize;
 pub(super) struct Pair {
     /// Its name on the first tape, and on the second if that is another.
     name: String,
-    /// Its place on each.
-    numbers: [usize; 2],
+    /// Its place on each; none where it is on one tape only.
+    numbers: [Option<usize>; 2],
     /// Norms of the value on each, and the cosine between them.
     value: Beside,
     /// Those of the gradient.
@@ -85,8 +86,10 @@ impl Side {
 /// Both losses, and the pairs: parameters of the same name, then operators in their order.
 pub(super) fn compare(subjects: [&Subject; 2]) -> ([f64; 2], Vec<Pair>) {
     let [a, b] = subjects.map(Side::of);
-    let pair = |name: String, numbers: [usize; 2]| {
-        let ([va, ga], [vb, gb]) = (a.at(numbers[0]), b.at(numbers[1]));
+    let pair = |name: String, numbers: [Option<usize>; 2]| {
+        let nothing = [None, None];
+        let [va, ga] = numbers[0].map_or(nothing, |number| a.at(number));
+        let [vb, gb] = numbers[1].map_or(nothing, |number| b.at(number));
         Pair {
             name,
             numbers,
@@ -101,21 +104,65 @@ pub(super) fn compare(subjects: [&Subject; 2]) -> ([f64; 2], Vec<Pair>) {
             .find(|other| other.parameter == one.parameter);
         if let Some(other) = other {
             let name = one.parameter.clone().unwrap_or_default();
-            pairs.push(pair(name, [one.number, other.number]));
+            pairs.push(pair(name, [Some(one.number), Some(other.number)]));
         }
     }
-    for (one, other) in a.computed().zip(b.computed()) {
-        let name = match one.operator == other.operator {
-            true => one.operator.to_string(),
-            false => format!("{} / {}", one.operator, other.operator),
+    let operators: [Vec<&Node>; 2] = [a.computed().collect(), b.computed().collect()];
+    let methods = names();
+    let kind = |node: &Node| match methods.contains(&node.operator) {
+        true => "attention",
+        false => node.operator,
+    };
+    let kinds = operators
+        .each_ref()
+        .map(|nodes| nodes.iter().map(|node| kind(node)).collect::<Vec<_>>());
+    for [one, other] in aligned([&kinds[0], &kinds[1]]) {
+        let [one, other] = [one.map(|i| operators[0][i]), other.map(|i| operators[1][i])];
+        let name = match (one, other) {
+            (Some(one), Some(other)) if one.operator != other.operator => {
+                format!("{} / {}", one.operator, other.operator)
+            }
+            (one, other) => one.or(other).map_or("", |node| node.operator).to_string(),
         };
-        pairs.push(pair(name, [one.number, other.number]));
+        pairs.push(pair(
+            name,
+            [one, other].map(|node| node.map(|node| node.number)),
+        ));
     }
     ([a.loss, b.loss], pairs)
 }
 
+/// The longest common part of two lists, in their order, as pairs of places; what is in one list only stands alone.
+fn aligned([a, b]: [&[&str]; 2]) -> Vec<[Option<usize>; 2]> {
+    // Of the lists from i and j on.
+    let mut longest = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            longest[i][j] = match a[i] == b[j] {
+                true => longest[i + 1][j + 1] + 1,
+                false => longest[i + 1][j].max(longest[i][j + 1]),
+            };
+        }
+    }
+    let (mut i, mut j, mut pairs) = (0, 0, Vec::new());
+    while i < a.len() || j < b.len() {
+        let here = i < a.len() && j < b.len();
+        if here && a[i] == b[j] {
+            pairs.push([Some(i), Some(j)]);
+            (i, j) = (i + 1, j + 1);
+        } else if j == b.len() || here && longest[i + 1][j] >= longest[i][j + 1] {
+            pairs.push([Some(i), None]);
+            i += 1;
+        } else {
+            pairs.push([None, Some(j)]);
+            j += 1;
+        }
+    }
+    pairs
+}
+
 /// The second's parameters become those of the first where both have them.
-pub(super) fn share(one: &Subject, other: &mut Subject) -> Result<()> {
+pub(super) fn share(one: &Subject, other: &mut Subject) {
     let known: Vec<(String, Tensor<f32>)> = one
         .params()
         .iter()
@@ -129,19 +176,19 @@ pub(super) fn share(one: &Subject, other: &mut Subject) -> Result<()> {
             *value = shared.clone();
         }
     }
-    Ok(())
 }
 
 /// The pairs as a table.
-pub(super) fn table(pairs: &[Pair], names: [&str; 2]) -> String {
+pub(super) fn table(pairs: &[Pair], methods: [&str; 2]) -> String {
     let mut table = Grid::new([
-        right("#", 0),
+        right(format!("# {}", methods[0]), 0),
+        right(methods[1], 0),
         left("operator or parameter", 0),
-        right(format!("|y| {}", names[0]), 0),
-        right(names[1], 0),
+        right(format!("|y| {}", methods[0]), 0),
+        right(methods[1], 0),
         right("cosine", 0),
-        right(format!("|dy| {}", names[0]), 0),
-        right(names[1], 0),
+        right(format!("|dy| {}", methods[0]), 0),
+        right(methods[1], 0),
         right("cosine", 0),
     ]);
     let cosine = |x: Option<f64>| or_dash(x, |x| format!("{x:.4}"));
@@ -151,7 +198,8 @@ pub(super) fn table(pairs: &[Pair], names: [&str; 2]) -> String {
             value, gradient, ..
         } = pair;
         table.rows.push(cells![
-            pair.numbers[0],
+            or_dash(pair.numbers[0], |number| number.to_string()),
+            or_dash(pair.numbers[1], |number| number.to_string()),
             pair.name,
             norm(value.norms[0]),
             norm(value.norms[1]),
@@ -162,4 +210,28 @@ pub(super) fn table(pairs: &[Pair], names: [&str; 2]) -> String {
         ]);
     }
     table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::aligned;
+
+    #[test]
+    fn what_is_in_one_list_only_stands_alone() {
+        let (a, b) = (
+            ["norm", "linear", "x", "add"],
+            ["norm", "filter", "linear", "add", "y"],
+        );
+        let both = |i, j| [Some(i), Some(j)];
+        let expected = [
+            both(0, 0),
+            [None, Some(1)],
+            both(1, 2),
+            [Some(2), None],
+            both(3, 3),
+            [None, Some(4)],
+        ];
+        assert_eq!(aligned([&a, &b]), expected);
+        assert_eq!(aligned([&[], &["x"]]), [[None, Some(0)]]);
+    }
 }

@@ -71,6 +71,16 @@ impl Scan {
                 names = nodes.iter().map(name).collect();
                 norms = vec![Vec::new(); nodes.len()];
             }
+            if nodes.len() != names.len() {
+                let message = format!(
+                    "step {step}: its tape has {} nodes, that of step {} has {}",
+                    nodes.len(),
+                    steps.first,
+                    names.len()
+                );
+                return Err(Error::failure(message)
+                    .hint("an example without tokens has fewer: --example or --id names others"));
+            }
             for (norms, node) in norms.iter_mut().zip(&nodes) {
                 norms.push(node.gradient_norm.unwrap_or(0.0));
             }

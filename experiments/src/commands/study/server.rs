@@ -2,11 +2,13 @@
 //!
 //! A page of another site that is open in the same browser can reach this port, too. So a request is answered only if
 //! its `Host` is this server, its `Origin`, where there is one, is the page's, and a question comes as JSON, which no
-//! form of another site can send unasked. Sizes, times and connections are bounded; beyond, others are served on.
+//! form of another site can send unasked. Connections, the length of a question and the time it takes to come are
+//! bounded, and what it asks for by the limits of [`answer`](::answer::answer); a question that is asked is answered,
+//! even if whoever asked has gone.
 
 use super::page;
 use crate::terminal::error::{Error, Result};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
@@ -92,7 +94,10 @@ async fn respond(request: Request<Incoming>, port: u16) -> Answer {
 
 /// Only the page of this server may ask.
 fn refuse_foreign(headers: &HeaderMap, port: u16) -> std::result::Result<(), &'static str> {
-    let own = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
+    let own = ["127.0.0.1", "localhost"].map(|name| match port {
+        80 => name.to_string(), // Browsers leave this one out.
+        port => format!("{name}:{port}"),
+    });
     let text = |name| {
         headers
             .get(name)
@@ -112,7 +117,8 @@ fn refuse_foreign(headers: &HeaderMap, port: u16) -> std::result::Result<(), &'s
 
 async fn question(request: Request<Incoming>) -> Answer {
     let kind = request.headers().get(header::CONTENT_TYPE);
-    if kind.is_none_or(|kind| kind != "application/json") {
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    if kind.split(';').next() != Some("application/json") {
         return told(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "expected a question in application/json",
@@ -133,7 +139,11 @@ async fn question(request: Request<Incoming>) -> Answer {
     let Ok(body) = timeout(PATIENCE, body).await else {
         return told(StatusCode::REQUEST_TIMEOUT, "the question did not come");
     };
-    let Ok(body) = body else { return too_long() };
+    let body = match body {
+        Ok(body) => body,
+        Err(error) if error.is::<LengthLimitError>() => return too_long(),
+        Err(_) => return told(StatusCode::BAD_REQUEST, "the question broke off"),
+    };
     let Ok(question) = String::from_utf8(body.to_bytes().into()) else {
         return told(StatusCode::BAD_REQUEST, "expected a question in UTF-8");
     };

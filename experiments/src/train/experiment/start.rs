@@ -5,6 +5,7 @@ use crate::run::folder::Run;
 use crate::run::measured::{Evaluation, Norms};
 use crate::settings::choices::Protocol;
 use crate::settings::config::Config;
+use crate::settings::source::Source;
 use crate::terminal::error::{Error, Result};
 use crate::train::trainer::{State, Trainer, refuse_not_finite};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -86,6 +87,10 @@ pub(super) fn open(
             let watch = EarlyStopping::default();
             let first = checkpoint(config, data_sha256, trainer, &watch, None);
             let run = Run::create(config, out, overwrite, threads, &first)?;
+            if config.init != Source::Random {
+                // Its file may go; a replay of the first steps begins here.
+                run.keep(0, &first)?;
+            }
             return Ok(Opened {
                 run,
                 done: 0,

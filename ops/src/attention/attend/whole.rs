@@ -17,10 +17,10 @@ impl<T: Real> Attend<'_, T> {
         dlse: &[T],
         output: Option<[MatRef<'_, T>; 2]>,
     ) {
-        if self.queries() * self.k.rows() <= MOST {
-            let whole = || self.whole(lse, dlse, output);
-            notes.add(|| (format!("P of {rows}.head{head}"), whole().0));
-            notes.add(|| (format!("ds of {rows}.head{head}"), whole().1));
+        if notes.keeps() && self.queries() * self.k.rows() <= MOST {
+            let (p, ds) = self.whole(lse, dlse, output);
+            notes.add(|| (format!("P of {rows}.head{head}"), p));
+            notes.add(|| (format!("ds of {rows}.head{head}"), ds));
         }
     }
 

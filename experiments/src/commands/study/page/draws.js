@@ -43,8 +43,7 @@ export function drawsPanel(page, side) {
   };
 
   /** In place of an index, a list of those that could be there. */
-  function exchange(place, name, indices, at, bound) {
-    const distinct = new Set(indices).size === indices.length;
+  function exchange(place, name, indices, at, { bound, distinct }) {
     let gone = false;
     const back = (focus) => {
       if (gone) return;
@@ -69,14 +68,14 @@ export function drawsPanel(page, side) {
     choice.focus();
   }
 
-  function line(name, { indices, numbers }, bound, state) {
+  function line(name, { indices, numbers }, rule, state) {
     const label = el("span", { class: "name", title: name }, short(name));
     if (numbers) {
       return el("li", {}, label, `${numbers.length} numbers, the largest ${format(Math.max(...numbers), 3)}`);
     }
     const places = indices.map((index, at) => {
       const about = `${short(name)}, place ${at}: ${index}, exchange`;
-      const change = () => exchange(place, name, indices, at, bound);
+      const change = () => exchange(place, name, indices, at, rule);
       const place = button(String(index), change, { "data-draw": `${name} ${at}`, "aria-label": about });
       return place;
     });
@@ -87,14 +86,14 @@ export function drawsPanel(page, side) {
 
   return {
     element,
-    show({ attn, draws, bounds }, state) {
+    show({ attn, draws, rules }, state) {
       const names = Object.keys(draws);
       show(element, names.length > 0);
       title.textContent = `Draws of ${attn}`;
       const marked = names.some((name) => ROWS[short(name)] || COLUMNS[short(name)]);
       key.textContent = "An index opens, and can be exchanged." + (marked ? MARKED : "");
       const focused = document.activeElement?.dataset?.draw;
-      list.replaceChildren(...names.map((name) => line(name, draws[name], bounds[name], state)));
+      list.replaceChildren(...names.map((name) => line(name, draws[name], rules[name], state)));
       const places = [...list.querySelectorAll("[data-draw]")];
       if (focused) places.find((place) => place.dataset.draw === focused)?.focus();
     },
