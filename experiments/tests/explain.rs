@@ -142,7 +142,8 @@ fn json_has_the_numbers_of_the_table_and_no_times() {
             .unwrap()
             .parse::<f64>()
             .unwrap();
-        assert!((shown / norm - 1.0).abs() < 5e-3, "{row}: {norm}");
+        // As 9.5e-2 it has two digits.
+        assert!((shown / norm - 1.0).abs() < 0.05, "{row}: {norm}");
     }
     let names: Vec<&str> = told["notes"]
         .as_array()

@@ -360,7 +360,14 @@ mod tests {
             let scene = format!(r#""attn": "{name}", "n": 13, "p": 4"#);
             let drawn = method(&scene);
             let again = method(&format!(r#"{scene}, "draws": {}"#, drawn["draws"]));
-            assert_eq!(drawn, again, "{name}");
+            for part in ["y", "dq", "dk", "dv"] {
+                // What is taken at a given place may be rounded otherwise than what is found there.
+                let [drawn, again] =
+                    [&drawn, &again].map(|answer| numbers(&answer["method"][part]));
+                let largest = drawn.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+                let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * largest;
+                assert!(drawn.iter().zip(&again).all(near), "{name}, {part}");
+            }
         }
     }
 

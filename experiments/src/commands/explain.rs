@@ -41,7 +41,7 @@ With --run the run goes back to before step N, from the nearest checkpoint, and
 what is told are the bits of that step: each step on the way is compared with
 metrics.jsonl. `--keep-every` of a run keeps checkpoints for this.";
 
-/// Shows the tape of one training step of one example, node by node
+/// Shows the tape of an example or of a step, node by node
 #[derive(Args, Debug)]
 #[command(after_help = COLUMNS)]
 struct Flags {
@@ -223,7 +223,9 @@ impl<'a> Whole<'a> {
 fn files(flags: &Flags) -> Result<[Option<OutFile>; 2]> {
     let named: [Known; 2] = [
         ("tape.json", |text| text.starts_with("{\n  \"attn\": ")),
-        ("tape.safetensors", |text| text.contains("\"value.000.")),
+        ("tape.safetensors", |text| {
+            text.contains("\"gradient.0") || text.contains("\"value.0")
+        }),
     ];
     OutFile::all_in(flags.dump.as_deref(), flags.overwrite, "no tape", named)
 }

@@ -108,7 +108,7 @@ pub(super) fn flags() -> clap::Command {
 fn overview() -> String {
     let mut text = "\
         Linear-time attention by sketching, and what it is compared with.\n\
-        Usage: skein COMMAND [FLAGS]; skein COMMAND --help says more\n\n"
+        Usage: skein COMMAND [FLAGS]; skein COMMAND --help says more\n"
         .to_string();
     for (group, commands) in commands() {
         for (i, command) in commands.iter().enumerate() {

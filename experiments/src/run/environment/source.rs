@@ -7,7 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The crates that the program is made of.
-pub(crate) const CRATES: [&str; 5] = ["engine", "ops", "models", "datasets", "experiments"];
+pub(crate) const CRATES: [&str; 6] = [
+    "engine",
+    "ops",
+    "models",
+    "datasets",
+    "experiments/answer",
+    "experiments",
+];
 
 /// The first 16 digits of the SHA-256 of the sources of all crates and of Cargo.lock, in the workspace at `root`. Tests
 /// beside the sources, benchmarks and texts do not count, nor do line endings and the place of the workspace; git is
