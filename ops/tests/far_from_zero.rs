@@ -77,8 +77,8 @@ fn positive_features_keep_their_digits_at_small_offsets() {
     for name in ["kl-gmm-prf", "kl-fastfood-prf", "kl-generator-prf"] {
         for offset in [1.0, 3.0] {
             let errors = errors(name, [offset; 2]);
-            // Measured: 2.1e-5, of kl-fastfood-prf at 3.
-            let right = |error: &Option<f64>| error.is_some_and(|error| error < 6e-5);
+            // Measured: 7.3e-5, of dq of kl-fastfood-prf at 3.
+            let right = |error: &Option<f64>| error.is_some_and(|error| error < 3e-4);
             assert!(errors.iter().all(right), "{name}, {offset}: {errors:?}");
         }
     }
