@@ -30,7 +30,8 @@ fn refused(output: Output) -> String {
 /// The commands that `skein` lists.
 pub(crate) fn names() -> Vec<String> {
     let list = printed(skein(&[]));
-    let rows = list.lines().skip_while(|line| !line.is_empty()).skip(1);
+    // After what it is for and how it is called.
+    let rows = list.lines().skip(2);
     let names = rows.map(|row| row[9..].split(' ').next().unwrap().to_string());
     names.collect()
 }
