@@ -7,11 +7,10 @@ mod compare;
 mod scan;
 mod subject;
 
-use crate::files::out_file::{Known, OutFile};
+use crate::files::out_file::{Known, OutFile, Own};
 use crate::run::kept::{Files, Told};
 use crate::settings::choices::{Task, method};
 use crate::settings::product::{self, ProductFlag};
-use crate::show::chart::is_svg;
 use crate::show::grid::{Grid, cells, left, right};
 use crate::show::number::{bytes, micros, or_dash, three_digits};
 use crate::terminal::error::{Error, Result};
@@ -22,7 +21,7 @@ use clap::Args;
 use engine::{Params, Record, Tape};
 use scan::{Scan, Steps};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use subject::{Passed, Subject, Which};
@@ -156,8 +155,8 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
         }
         Some(_) => {}
     }
-    if let Some(steps) = flags.scan {
-        return scan(flags, steps);
+    if let (Some(run), Some(steps)) = (&flags.run, flags.scan) {
+        return scan(flags, run, steps);
     }
     if let [one, other] = &*flags.diff {
         return diff(flags, [one, other]);
@@ -265,32 +264,21 @@ fn subject(flags: &Flags, attn: &str) -> Result<Subject> {
     }
 }
 
-fn scan(flags: &Flags, steps: Steps) -> Result<ExitCode> {
+fn scan(flags: &Flags, run: &Path, steps: Steps) -> Result<ExitCode> {
     let out = match &flags.out {
         None => None,
         Some(path) => {
-            let is_svg_name = path.extension().is_some_and(|end| end == "svg");
-            let is: fn(&str) -> bool = match is_svg_name {
-                true => is_svg,
-                false if path.extension().is_some_and(|end| end == "csv") => {
-                    |text| text.starts_with("node,name,step,")
-                }
-                false => return Err(scan::refuse_name(path)),
-            };
-            let own = crate::files::out_file::Own {
+            let kind = scan::Kind::of(path)?;
+            let own = Own {
                 what: "no scan",
-                is,
+                is: kind.begins(),
             };
-            Some((path, OutFile::new(path, flags.overwrite, Some(&own))?))
+            Some((kind, path, OutFile::new(path, flags.overwrite, Some(&own))?))
         }
     };
-    let folder = flags
-        .run
-        .as_deref()
-        .unwrap_or_else(|| std::path::Path::new(""));
-    let scan = Scan::of(folder, steps, which(flags), threads(flags.threads))?;
-    if let Some((path, out)) = &out {
-        out.write(scan.file(path)?.as_bytes())?;
+    let scan = Scan::of(run, steps, which(flags), threads(flags.threads))?;
+    if let Some((kind, path, out)) = &out {
+        out.write(scan.file(*kind).as_bytes())?;
         tell(&format!("wrote {}", path.display()));
     }
     answer(&scan.table())?;

@@ -1,7 +1,7 @@
 //! The norms of gradients by node, over some steps of a run.
 
 use super::subject::{Which, placed};
-use crate::show::chart::escaped;
+use crate::show::chart::{escaped, is_svg};
 use crate::show::grid::{Grid, cells, csv_line, left, right};
 use crate::show::number::three_digits;
 use crate::terminal::error::{Error, Result};
@@ -17,6 +17,9 @@ use std::path::Path;
 const WIDTH: usize = 32;
 /// From the least to the most.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The first line of a file of numbers.
+const TITLES: &str = "node,name,step,gradient_norm\n";
 
 /// The steps from the first to the last, from 1.
 #[derive(Clone, Copy, Debug)]
@@ -132,8 +135,8 @@ impl Scan {
     }
 
     /// A line a node and step.
-    pub(super) fn csv(&self) -> String {
-        let mut text = String::from("node,name,step,gradient_norm\n");
+    fn csv(&self) -> String {
+        let mut text = String::from(TITLES);
         for ((number, name), norms) in self.nodes.iter().zip(&self.norms) {
             for (step, norm) in (self.steps.first..).zip(norms) {
                 let row = [
@@ -149,7 +152,7 @@ impl Scan {
     }
 
     /// A heat map: a row a node, a column a step, colour by the logarithm over all of them.
-    pub(super) fn svg(&self) -> String {
+    fn svg(&self) -> String {
         const NAMES: usize = 360;
         const ROW: usize = 12;
         let steps = self.steps.last - self.steps.first + 1;
@@ -216,23 +219,44 @@ impl Scan {
         svg
     }
 
-    /// As the name of a file asks.
-    pub(super) fn file(&self, path: &Path) -> Result<String> {
-        match path.extension().and_then(|end| end.to_str()) {
-            Some("csv") => Ok(self.csv()),
-            Some("svg") => Ok(self.svg()),
-            _ => Err(refuse_name(path)),
+    /// As a file of this kind.
+    pub(super) fn file(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Csv => self.csv(),
+            Kind::Svg => self.svg(),
         }
     }
 }
 
-/// Of a file that would be neither.
-pub(super) fn refuse_name(path: &Path) -> Error {
-    let message = format!(
-        "--out {}: expected a name that ends in .csv or .svg",
-        path.display()
-    );
-    Error::usage(message).hint(".csv has every number, .svg is a heat map")
+/// What a file of a scan is, by the end of its name.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// Every number.
+    Csv,
+    /// A heat map.
+    Svg,
+}
+
+impl Kind {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("csv") => Ok(Kind::Csv),
+            Some("svg") => Ok(Kind::Svg),
+            _ => {
+                let path = path.display();
+                let message = format!("--out {path}: expected a name that ends in .csv or .svg");
+                Err(Error::usage(message).hint(".csv has every number, .svg is a heat map"))
+            }
+        }
+    }
+
+    /// How such a file is recognised.
+    pub(super) fn begins(self) -> fn(&str) -> bool {
+        match self {
+            Kind::Csv => |text| text.starts_with(TITLES),
+            Kind::Svg => is_svg,
+        }
+    }
 }
 
 /// The largest of each share of the steps, on a logarithmic scale.

@@ -39,10 +39,14 @@ function render(place) {
   room.update(page.state, place);
 }
 
-/** Light, dark, or as the system has it. */
+/** Light, dark, or as the system has it; the style sheet knows the first two. */
 const THEMES = ["system", "light", "dark"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+let current = "system";
 function theme(chosen) {
-  document.documentElement.dataset.theme = chosen;
+  current = chosen;
+  const ofSystem = dark.matches ? "dark" : "light";
+  document.documentElement.dataset.theme = chosen === "system" ? ofSystem : chosen;
   const next = THEMES[(THEMES.indexOf(chosen) + 1) % THEMES.length];
   const label = document.getElementById("theme");
   label.textContent = `Theme: ${chosen}`;
@@ -64,7 +68,7 @@ function lastTheme() {
 }
 
 theme(THEMES.includes(lastTheme()) ? lastTheme() : "system");
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+dark.addEventListener("change", () => theme(current));
 addEventListener("hashchange", () => {
   clearTimeout(remembering);
   page.state = read(location.hash);
