@@ -1,11 +1,14 @@
-//! The files of the page. They lie in the repository as they are served: plain modules, no bundler, no network.
+//! The files of the page. They lie in the repository as they are served: plain modules, no bundler, no network. Those
+//! that reports have, too, are in [`script`].
+
+use crate::show::script;
 
 const HTML: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Path on the server, kind and text of every file.
-const FILES: [(&str, &str, &str); 15] = [
+/// Path on the server, kind and text of every file of its own.
+const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/style.css", STYLE, include_str!("page/style.css")),
     ("/ask.js", SCRIPT, include_str!("page/ask.js")),
@@ -17,7 +20,6 @@ const FILES: [(&str, &str, &str); 15] = [
     ("/main.js", SCRIPT, include_str!("page/main.js")),
     ("/matrix.js", SCRIPT, include_str!("page/matrix.js")),
     ("/method.js", SCRIPT, include_str!("page/method.js")),
-    ("/number.js", SCRIPT, include_str!("page/number.js")),
     ("/redraws.js", SCRIPT, include_str!("page/redraws.js")),
     ("/scene.js", SCRIPT, include_str!("page/scene.js")),
     ("/state.js", SCRIPT, include_str!("page/state.js")),
@@ -25,8 +27,18 @@ const FILES: [(&str, &str, &str); 15] = [
 
 /// Kind and text of the file at `path`.
 pub(super) fn file(path: &str) -> Option<(&'static str, &'static str)> {
-    let found = FILES.iter().find(|(name, ..)| *name == path)?;
-    Some((found.1, found.2))
+    let own = FILES.iter().find(|(name, ..)| *name == path);
+    let shared = || {
+        let name = path.strip_prefix('/')?;
+        let (_, text) = script::FILES.iter().find(|(shared, _)| *shared == name)?;
+        let kind = if name.ends_with(".css") {
+            STYLE
+        } else {
+            SCRIPT
+        };
+        Some((kind, *text))
+    };
+    own.map(|(_, kind, text)| (*kind, *text)).or_else(shared)
 }
 
 #[cfg(test)]
@@ -36,10 +48,17 @@ mod tests {
 
     #[test]
     fn every_file_is_served_and_loads_nothing_from_elsewhere() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/study/page");
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let path = match &*name {
+        let folder = |place| Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
+        let files = ["src/commands/study/page", "src/show/page"]
+            .into_iter()
+            .flat_map(|place| std::fs::read_dir(folder(place)).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end != "rs"));
+        let mut count = 0;
+        for path in files {
+            count += 1;
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let path = match name {
                 "index.html" => "/".to_string(),
                 name => format!("/{name}"),
             };
@@ -49,6 +68,7 @@ mod tests {
             let names = text.matches("http://www.w3.org/2000/svg").count();
             assert_eq!(foreign, names, "{name}");
         }
+        assert_eq!(count, FILES.len() + script::FILES.len());
         assert_eq!(file("/../Cargo.toml"), None);
     }
 }

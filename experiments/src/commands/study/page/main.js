@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { repaint } from "./matrix.js";
 import { methodRoom } from "./method.js";
 import { changed, read, write } from "./state.js";
+import { themeSwitch } from "./theme.js";
 
 const ROOMS = { method: ["A method", methodRoom] };
 
@@ -39,36 +40,7 @@ function render(place) {
   room.update(page.state, place);
 }
 
-/** Light, dark, or as the system has it; the style sheet knows the first two. */
-const THEMES = ["system", "light", "dark"];
-const dark = matchMedia("(prefers-color-scheme: dark)");
-let current = "system";
-function theme(chosen) {
-  current = chosen;
-  const ofSystem = dark.matches ? "dark" : "light";
-  document.documentElement.dataset.theme = chosen === "system" ? ofSystem : chosen;
-  const next = THEMES[(THEMES.indexOf(chosen) + 1) % THEMES.length];
-  const label = document.getElementById("theme");
-  label.textContent = `Theme: ${chosen}`;
-  label.onclick = () => theme(next);
-  label.title = `Change to ${next}`;
-  try {
-    localStorage.setItem("theme", chosen);
-  } catch {
-    // A browser may forbid it: the theme then lasts as long as the page.
-  }
-  repaint();
-}
-function lastTheme() {
-  try {
-    return localStorage.getItem("theme");
-  } catch {
-    return null;
-  }
-}
-
-theme(THEMES.includes(lastTheme()) ? lastTheme() : "system");
-dark.addEventListener("change", () => theme(current));
+themeSwitch(document.getElementById("theme"), repaint);
 addEventListener("hashchange", () => {
   clearTimeout(remembering);
   page.state = read(location.hash);
