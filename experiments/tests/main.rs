@@ -22,6 +22,7 @@ mod rooms;
 mod scores;
 mod stopped;
 mod study;
+mod study_runs;
 mod support;
 mod sweep;
 mod table;

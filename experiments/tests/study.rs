@@ -4,19 +4,25 @@ use crate::support::{has, printed, refused, stdout};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A server, which ends with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
 }
 
 impl Server {
     fn start() -> Self {
+        Self::of(&[])
+    }
+
+    /// One that may read below these folders.
+    pub(crate) fn of(runs: &[&Path]) -> Self {
         let mut study = crate::skein("study");
-        study.args(["--port", "0"]);
+        study.args(["--port", "0"]).args(runs);
         let mut child = study
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -55,8 +61,43 @@ impl Server {
     }
 
     fn question(&self, question: &str) -> (u16, String) {
+        self.post("/answer", question)
+    }
+
+    /// The answer to a question in JSON at a path.
+    pub(crate) fn post(&self, path: &str, question: &str) -> (u16, String) {
         let headers = self.host() + "Content-Type: application/json\r\n";
-        self.ask("POST /answer", &headers, question)
+        self.ask(&format!("POST {path}"), &headers, question)
+    }
+
+    /// What a browser makes of the page at `hash`, if there is one, and that it has no complaint.
+    pub(crate) fn opened(&self, hash: &str) -> Option<String> {
+        let Some(browser) = crate::report::browser() else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "there is no chromium: CI needs one"
+            );
+            println!("SKIPPED the browser: there is no chromium");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+            .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
+            .arg(format!(
+                "--user-data-dir={}",
+                folder.path().join("profile").display()
+            ))
+            .arg(format!("http://127.0.0.1:{}/{hash}", self.port))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complaints: Vec<&str> = told
+            .lines()
+            .filter(|line| line.contains("CONSOLE"))
+            .collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        Some(stdout(&output))
     }
 }
 
@@ -235,33 +276,10 @@ fn a_port_that_is_taken_is_said_and_a_signal_ends_it() {
 /// The page in a browser: what it shows are the numbers of the answer, and it has no complaint.
 #[test]
 fn a_browser_shows_the_numbers_of_the_answer() {
-    let Some(browser) = crate::report::browser() else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "there is no chromium: CI needs one"
-        );
-        println!("SKIPPED the browser: there is no chromium");
+    let server = Server::start();
+    let Some(shown) = server.opened("#method&n=4") else {
         return;
     };
-    let server = Server::start();
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.path().join("profile").display()
-        ))
-        .arg(format!("http://127.0.0.1:{}/#method&n=4", server.port))
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let complaints: Vec<&str> = told
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
-    assert!(complaints.is_empty(), "{complaints:?}");
-    let shown = stdout(&output);
     let (_, text) = server.question(r#"{"ask": "method", "attn": "skein", "n": 4}"#);
     let answer: Value = serde_json::from_str(&text).unwrap();
     // Every matrix has a cell on which the keyboard stands, and of its number all digits.

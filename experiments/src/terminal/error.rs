@@ -140,6 +140,15 @@ impl Error {
         }
     }
 
+    /// The error as one sentence, for a page: what to do about it follows in parentheses.
+    pub(crate) fn sentence(&self) -> String {
+        let message = shown::name(&self.message);
+        match &self.hint {
+            Some(hint) => format!("{message} ({})", shown::name(hint)),
+            None => message,
+        }
+    }
+
     /// The same error with what to do about it, in place of an earlier hint.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {

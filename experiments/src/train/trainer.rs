@@ -86,7 +86,7 @@ pub struct Step {
 }
 
 /// What a checkpoint keeps of a trainer.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub struct State {
     params: Vec<Vec<f32>>,
     optimiser: AdamW<f32>,

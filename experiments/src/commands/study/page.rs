@@ -8,21 +8,35 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Path on the server, kind and text of every file of its own.
-const FILES: [(&str, &str, &str); 14] = [
+const FILES: [(&str, &str, &str); 28] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/style.css", STYLE, include_str!("page/style.css")),
     ("/ask.js", SCRIPT, include_str!("page/ask.js")),
     ("/check.js", SCRIPT, include_str!("page/check.js")),
     ("/controls.js", SCRIPT, include_str!("page/controls.js")),
+    ("/details.js", SCRIPT, include_str!("page/details.js")),
     ("/dom.js", SCRIPT, include_str!("page/dom.js")),
     ("/draws.js", SCRIPT, include_str!("page/draws.js")),
     ("/entry.js", SCRIPT, include_str!("page/entry.js")),
+    ("/example.js", SCRIPT, include_str!("page/example.js")),
+    ("/graph.js", SCRIPT, include_str!("page/graph.js")),
+    ("/heat.js", SCRIPT, include_str!("page/heat.js")),
+    ("/judged.js", SCRIPT, include_str!("page/judged.js")),
+    ("/live.js", SCRIPT, include_str!("page/live.js")),
     ("/main.js", SCRIPT, include_str!("page/main.js")),
     ("/matrix.js", SCRIPT, include_str!("page/matrix.js")),
     ("/method.js", SCRIPT, include_str!("page/method.js")),
+    ("/node.js", SCRIPT, include_str!("page/node.js")),
     ("/redraws.js", SCRIPT, include_str!("page/redraws.js")),
+    ("/run.js", SCRIPT, include_str!("page/run.js")),
+    ("/runs.css", STYLE, include_str!("page/runs.css")),
+    ("/runs.js", SCRIPT, include_str!("page/runs.js")),
+    ("/scan.js", SCRIPT, include_str!("page/scan.js")),
     ("/scene.js", SCRIPT, include_str!("page/scene.js")),
+    ("/source.js", SCRIPT, include_str!("page/source.js")),
     ("/state.js", SCRIPT, include_str!("page/state.js")),
+    ("/tape.js", SCRIPT, include_str!("page/tape.js")),
+    ("/work.js", SCRIPT, include_str!("page/work.js")),
 ];
 
 /// Kind and text of the file at `path`.

@@ -3,10 +3,16 @@
 import { el } from "./dom.js";
 import { repaint } from "./matrix.js";
 import { methodRoom } from "./method.js";
-import { changed, read, write } from "./state.js";
+import { runRoom } from "./run.js";
+import { changed, read, usual, write } from "./state.js";
+import { tapeRoom } from "./tape.js";
 import { themeSwitch } from "./theme.js";
 
-const ROOMS = { method: ["A method", methodRoom] };
+const ROOMS = {
+  method: ["A method", methodRoom],
+  run: ["A run", runRoom],
+  tape: ["A tape", tapeRoom],
+};
 
 const page = {
   state: read(location.hash),
@@ -34,7 +40,8 @@ function render(place) {
   if (room.element.parentNode !== main) main.replaceChildren(room.element);
   document.title = `${room.title(page.state)} | skein study`;
   const links = Object.entries(ROOMS).map(([key, [title]]) =>
-    el("a", { href: "#" + key, "aria-current": key === name ? "page" : "false" }, title),
+    // The run that was chosen goes along.
+    el("a", { href: write({ ...usual(), room: key, run: page.state.run }), "aria-current": key === name ? "page" : "false" }, title),
   );
   document.getElementById("rooms").replaceChildren(...links);
   room.update(page.state, place);

@@ -116,10 +116,10 @@ export class Matrix {
 
   /**
    * Shows rows of numbers. `range` is the number of the deepest colour; `marks` has texts for rows, columns and cells
-   * ("i.j"); `bars` are shares, one a column.
+   * ("i.j"); `bars` are shares, one a column; `more(i, j)` are texts about a cell that leave no mark.
    */
-  show(values, { range = largest(values), marks = {}, bars = null } = {}) {
-    Object.assign(this, { values, range, bars });
+  show(values, { range = largest(values), marks = {}, bars = null, more = () => [] } = {}) {
+    Object.assign(this, { values, range, bars, more });
     this.marks = { rows: new Map(), cols: new Map(), cells: new Map(), ...marks };
     const [n, m] = [values.length, values[0]?.length ?? 0];
     this.shape.textContent = `${n} × ${m}`;
@@ -261,7 +261,7 @@ export class Matrix {
   remarks([i, j]) {
     const { rows, cols, cells } = this.marks;
     const share = this.bars ? `probability ${format(this.bars[j], 4)}` : null;
-    return [rows.get(i), cols.get(j), share, cells.get(`${i}.${j}`)?.text].filter(Boolean);
+    return [rows.get(i), cols.get(j), share, cells.get(`${i}.${j}`)?.text, ...this.more(i, j)].filter(Boolean);
   }
 
   /** Shows the number of a cell, here and in the matrices that stand beside it, or of none. */

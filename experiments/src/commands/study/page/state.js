@@ -23,9 +23,19 @@ const USUAL = {
   entry: null, // { side, of, row, col }: the number that is open
   count: 200, // redraws
   ds: null, // their features
+  run: "", // the run of the rooms of runs and tapes, by its name in the list
+  from: null, // the steps to which its curves are zoomed
+  to: null,
+  first: null, // the steps whose norms are shown
+  last: null,
+  step: 1, // the step whose tape is shown, and the example of it: its place in the batch, or its number
+  example: 0,
+  id: null,
+  node: null, // the node that is open
 };
-const NUMBERS = ["n", "p", "features", "seed", "draws", "count"];
-const TEXTS = ["attn", "other", "precision"];
+const OF_RUNS = ["from", "to", "first", "last", "step", "example", "id", "node"];
+const NUMBERS = ["n", "p", "features", "seed", "draws", "count", ...OF_RUNS];
+const TEXTS = ["attn", "other", "precision", "run"];
 
 const number = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
 const isPlace = (...x) => x.every((x) => Number.isInteger(x) && x >= 0);
