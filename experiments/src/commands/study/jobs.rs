@@ -35,9 +35,10 @@ pub(super) enum Status {
     Failed(String),
 }
 
-/// Some work, the time of the last question about it, and where it stands.
+/// Some work, the times of the first and of the last question about it, and where it stands.
 struct Job {
     work: Work,
+    came: Instant,
     asked: Instant,
     stands: Stands,
 }
@@ -88,8 +89,8 @@ impl Board {
 
     /// Whether the work under way is still wanted.
     fn is_wanted(&self, work: &Work) -> bool {
-        let others = |job: &&Job| matches!(job.stands, Stands::Waiting);
-        let patience = match self.jobs.iter().any(|job| others(&job)) {
+        let waits = |job: &Job| matches!(job.stands, Stands::Waiting);
+        let patience = match self.jobs.iter().any(waits) {
             true => PATIENCE_OF_OTHERS,
             false => PATIENCE,
         };
@@ -113,6 +114,7 @@ impl Jobs {
         let Some(place) = place else {
             board.jobs.push(Job {
                 work,
+                came: Instant::now(),
                 asked: Instant::now(),
                 stands: Stands::Waiting,
             });
@@ -188,8 +190,9 @@ impl Shared {
             board.jobs.retain(|job| {
                 !matches!(job.stands, Stands::Waiting) || job.asked.elapsed() < PATIENCE
             });
-            let waits = |job: &&mut Job| matches!(job.stands, Stands::Waiting);
-            if let Some(job) = board.jobs.iter_mut().find(waits) {
+            let jobs = board.jobs.iter_mut();
+            let waiting = jobs.filter(|job| matches!(job.stands, Stands::Waiting));
+            if let Some(job) = waiting.min_by_key(|job| job.came) {
                 job.stands = Stands::Working { done: 0, all: 0 };
                 return job.work.clone();
             }
@@ -223,5 +226,71 @@ impl Watch for Follower<'_> {
             job.stands = Stands::Working { done, all };
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::study::work::tests::some;
+
+    /// Until the work has failed, as it must without a run.
+    fn failed(jobs: &Jobs, work: &Work) -> String {
+        loop {
+            match jobs.ask(work.clone(), false) {
+                Status::Failed(sentence) => return sentence,
+                Status::Working(_) => thread::sleep(Duration::from_millis(1)),
+                Status::Done(_) => panic!("there is nothing to work on"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_question_is_the_same_work_and_a_failure_is_told_once() {
+        let jobs = Jobs::default();
+        let (one, other) = (some("no-such-run", 1), some("no-such-run", 2));
+        for work in [&one, &other] {
+            assert!(matches!(jobs.ask(work.clone(), false), Status::Working(_)));
+        }
+        assert_eq!(jobs.0.board().jobs.len(), 2);
+        assert!(failed(&jobs, &one).contains("it has no config.toml"));
+        assert!(failed(&jobs, &other).contains("it has no config.toml"));
+        assert!(jobs.0.board().jobs.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_wants_is_broken_off() {
+        let shared = Shared::default();
+        let [own, other] = [1, 2].map(|step| some("run", step));
+        let job = |work: &Work, asked, stands| Job {
+            work: work.clone(),
+            came: asked,
+            asked,
+            stands,
+        };
+        let working = || Stands::Working { done: 0, all: 0 };
+        let mut watch = Follower {
+            shared: &shared,
+            work: &own,
+            remarks: Vec::new(),
+        };
+        let at = |jobs: Vec<Job>, watch: &mut Follower<'_>| {
+            shared.board().jobs = jobs;
+            watch.at(3, 7)
+        };
+        let lately = Instant::now().checked_sub(2 * PATIENCE_OF_OTHERS);
+        let lately = lately.expect("the machine has been on for so long");
+        let go_on = at(vec![job(&own, lately, working())], &mut watch);
+        assert!(go_on.is_continue());
+        let is_told = matches!(
+            shared.board().jobs[0].stands,
+            Stands::Working { done: 3, all: 7 }
+        );
+        assert!(is_told);
+        let waiting = job(&other, Instant::now(), Stands::Waiting);
+        let go_on = at(vec![job(&own, lately, working()), waiting], &mut watch);
+        assert!(go_on.is_break() && shared.board().jobs.len() == 1);
+        // Stopped.
+        assert!(at(Vec::new(), &mut watch).is_break());
     }
 }

@@ -354,3 +354,49 @@ impl Worker {
         self.last = Some((work.folder.clone(), work.of, replay));
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The tape of a step of a run.
+    pub(in crate::commands::study) fn some(folder: &str, step: usize) -> Work {
+        let which = Which::Place(0);
+        Work {
+            folder: folder.into(),
+            of: None,
+            what: What::Tape { step, which },
+        }
+    }
+
+    #[test]
+    fn questions_have_limits() {
+        let found = Found {
+            name: "run".into(),
+            folder: "run".into(),
+        };
+        let tape = |text: &str| {
+            let asked: OfTape = serde_json::from_str(text).unwrap();
+            asked.work(&found).map_err(|refused| refused.sentence)
+        };
+        assert!(tape(r#"{"run": "run", "step": 1}"#).is_ok());
+        let refused = tape(r#"{"run": "run", "step": 0}"#).unwrap_err();
+        assert_eq!(refused, "expected a step from 1");
+        assert!(tape(r#"{"run": "run", "step": 1, "example": 0, "id": 0}"#).is_err());
+        let scan = |first, last| {
+            let run = String::new();
+            let (example, id, stop) = (None, None, false);
+            let asked = OfScan {
+                run,
+                first,
+                last,
+                example,
+                id,
+                stop,
+            };
+            asked.work(&found).is_ok()
+        };
+        assert!(scan(1, 1) && scan(1000, 1499));
+        assert!(!scan(0, 1) && !scan(2, 1) && !scan(1, 501) && !scan(1, usize::MAX));
+    }
+}

@@ -51,8 +51,7 @@ export function livePanel(page) {
     const whole = all.get(name) ?? { points: [], band: null };
     const part = finer?.of.get(name);
     if (!part?.points.length) return whole;
-    const outside = ([x]) => x < finer.from || x > finer.to;
-    const join = (rows, inside) => [...rows.filter((row) => outside(row) && row[0] < finer.from), ...inside, ...rows.filter((row) => outside(row) && row[0] > finer.to)];
+    const join = (rows, inside) => [...rows.filter(([x]) => x < finer.from), ...inside, ...rows.filter(([x]) => x > finer.to)];
     const exact = (points) => points.map(([x, y]) => [x, y, y]);
     const band = whole.band && join(whole.band, part.band ?? exact(part.points));
     return { points: join(whole.points, part.points), band };

@@ -62,6 +62,11 @@ export function tapeRoom(page) {
   let answer = null;
   const questionOf = ({ run, step, example, id }) => (id === null ? { run, step, example } : { run, step, id });
 
+  function place(state) {
+    if (state.id !== null) return `train example ${state.id}`;
+    if (answer?.key !== JSON.stringify(questionOf(state))) return "";
+    return `of ${answer.batch.length}: train example ${answer.batch[state.example]}`;
+  }
   function paintControls(state) {
     const names = runs().filter(({ broken }) => !broken).map(({ name }) => name);
     if (state.run && !names.includes(state.run)) names.unshift(state.run);
@@ -69,7 +74,7 @@ export function tapeRoom(page) {
     of.value = state.run;
     step.value = state.step;
     example.value = state.id === null ? state.example : "";
-    ofBatch.textContent = state.id === null ? "" : `train example ${state.id}`;
+    ofBatch.textContent = place(state);
     back.setAttribute("href", addressOf("run", { run: state.run }));
     show(back, state.run !== "");
   }
@@ -94,7 +99,7 @@ export function tapeRoom(page) {
       const { tape, batch, taken } = got;
       step.max = taken;
       example.max = batch.length - 1;
-      if (question.id === undefined) ofBatch.textContent = `of ${batch.length}; train example ${batch[question.example]}`;
+      ofBatch.textContent = place(page.state);
       summary.replaceChildren(el("strong", {}, tape.attn), ` ${tape.example}: loss `, el("data", { value: format(tape.loss), title: format(tape.loss), id: "loss" }, format(tape.loss, 6)), ` · ${whole(tape.nodes.length)} nodes`);
       remarks.textContent = got.remarks.join(" ");
       shown.replaceChildren(shown.firstChild, documents(got.shown));
