@@ -4,8 +4,6 @@
 import { el, svg } from "./dom.js";
 import { format } from "./number.js";
 
-const GUTTER = 56; // pixels for arcs
-
 /** The layer of a parameter: `transformer_0` of `model.transformer_0.mha.W_q.weight`. */
 const layerOf = (name) => name.replace(/^model\./, "").split(".")[0];
 
@@ -106,7 +104,8 @@ export function graph(open) {
   function draw() {
     const base = body.getBoundingClientRect();
     if (!base.height) return;
-    arcs.setAttribute("viewBox", `0 0 ${GUTTER} ${base.height}`);
+    const gutter = arcs.clientWidth;
+    arcs.setAttribute("viewBox", `0 0 ${gutter} ${base.height}`);
     arcs.style.height = `${base.height}px`;
     const operators = nodes.filter(({ parameter }) => !parameter);
     const order = new Map(operators.map(({ number }, at) => [number, at]));
@@ -121,8 +120,9 @@ export function graph(open) {
         const far = order.get(number) - order.get(parent);
         const isOn = chosen === number || chosen === parent;
         const [from, to] = [middle(parent), middle(number)];
-        const out = far === 1 ? 5 : Math.min(GUTTER - 4, 6 + 5 * Math.sqrt(far) + far / 2);
-        paths.push(svg("path", { class: isOn ? "on" : "", d: `M${GUTTER} ${from}C${GUTTER - out * 1.33} ${from} ${GUTTER - out * 1.33} ${to} ${GUTTER} ${to}` }));
+        const out = far === 1 ? 4 : Math.min(gutter - 4, 6 + 5 * Math.sqrt(far) + far / 2);
+        const left = gutter - 1.33 * out; // a curve goes three quarters of the way to these
+        paths.push(svg("path", { class: isOn ? "on" : "", d: `M${gutter} ${from}C${left} ${from} ${left} ${to} ${gutter} ${to}` }));
       }
     }
     arcs.replaceChildren(...paths);

@@ -12,7 +12,10 @@ const percent = (x) => `${(100 * x).toFixed(2)}%`;
 export function judgedPanel(page) {
   const split = select(["test", "dev", "train"], { "aria-label": "split" });
   const count = el("input", { type: "number", min: "0", value: "256" });
-  const start = button("Judge", ask);
+  const start = button("Judge", () => {
+    page.change({ judged: `${split.value}.${Math.max(0, Math.floor(Number(count.value)))}` });
+    ask();
+  });
   const work = workLine("judge", "examples");
   const refusal = refusalLine();
   const result = el("div");
@@ -28,10 +31,11 @@ export function judgedPanel(page) {
   );
 
   async function ask() {
-    const { run } = page.state;
+    const { run, judged } = page.state;
+    const [split, examples] = judged.split(".");
     refusal.clear();
     try {
-      const answer = await work.ask({ run, split: split.value, examples: Number(count.value) });
+      const answer = await work.ask({ run, split, examples: Number(examples) });
       if (answer && run === page.state.run) show(run, answer.judged);
     } catch (error) {
       refusal.tell(error);
@@ -55,11 +59,15 @@ export function judgedPanel(page) {
   let of = null;
   return {
     element,
-    update({ run }) {
+    update({ run, judged }) {
       if (run === of) return;
       of = run;
       result.replaceChildren();
       refusal.clear();
+      if (!run || !/^(test|dev|train)\.\d+$/.test(judged)) return;
+      // What stands in the address was asked for before.
+      [split.value, count.value] = judged.split(".");
+      ask();
     },
   };
 }

@@ -13,9 +13,9 @@ const BARS = 32; // height of the bars above the columns
 const DRAG = 0.02; // of a value, a pixel
 
 /** Small matrices have room for their numbers; others are as large as a screen bears. */
-function cellSize(rows, cols) {
+function cellSize(rows, cols, pixels) {
   if (rows <= 20 && cols <= 12) return { w: cols > 8 ? 34 : 40, h: 22, text: true };
-  const side = (count) => Math.max(8, Math.min(22, Math.floor(512 / count)));
+  const side = (count) => Math.max(Math.floor(pixels / 64), Math.min(22, Math.floor(pixels / count)));
   return { w: side(cols), h: side(rows), text: false };
 }
 
@@ -60,10 +60,10 @@ const watch = new IntersectionObserver(
 export class Matrix {
   /**
    * `name` is short, `label` says it in full. `edit(i, j, value)` makes it a matrix that can be changed (null: back to
-   * what was drawn); `open(i, j)` one whose numbers can be opened.
+   * what was drawn); `open(i, j)` one whose numbers can be opened; `pixels` are those of a side of many numbers.
    */
-  constructor({ id, name = "", label = name, edit, open }) {
-    Object.assign(this, { label, edit, open });
+  constructor({ id, name = "", label = name, edit, open, pixels = 512 }) {
+    Object.assign(this, { label, edit, open, pixels });
     this.values = [];
     this.at = [0, 0];
     this.peers = [this];
@@ -138,7 +138,7 @@ export class Matrix {
   /** Where the cells are. */
   measure() {
     const [n, m] = [this.values.length, this.values[0].length];
-    const { w, h, text } = cellSize(n, m);
+    const { w, h, text } = cellSize(n, m, this.pixels);
     const left = 24;
     const top = 18 + (this.bars ? BARS : 0);
     this.box = { left, top, w, h, text, width: left + m * w + 1, height: top + n * h + 1 };

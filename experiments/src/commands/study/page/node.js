@@ -32,7 +32,7 @@ export function nodePanel(go, close) {
   );
   const matrices = new Map();
   const matrix = (id, name) => {
-    if (!matrices.has(id)) matrices.set(id, new Matrix({ id, name }));
+    if (!matrices.has(id)) matrices.set(id, new Matrix({ id, name, pixels: 400 }));
     return matrices.get(id);
   };
   beside([matrix("node.value", "value y"), matrix("node.gradient", "cotangent dy")]);

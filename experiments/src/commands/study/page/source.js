@@ -25,7 +25,7 @@ export function sourcePanel() {
         });
         text.replaceChildren(...lines);
         const here = lines[line - part.first];
-        text.scrollTop = here.offsetTop - text.offsetTop - 60;
+        text.scrollTop = here.offsetTop - text.clientHeight / 2;
         refusal.clear();
       } catch (error) {
         of = "";

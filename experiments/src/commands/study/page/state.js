@@ -26,6 +26,7 @@ const USUAL = {
   run: "", // the run of the rooms of runs and tapes, by its name in the list
   from: null, // the steps to which its curves are zoomed
   to: null,
+  judged: "", // the split on which its model is judged and how many examples of it, "test.256"
   first: null, // the steps whose norms are shown
   last: null,
   step: 1, // the step whose tape is shown, and the example of it: its place in the batch, or its number
@@ -35,7 +36,7 @@ const USUAL = {
 };
 const OF_RUNS = ["from", "to", "first", "last", "step", "example", "id", "node"];
 const NUMBERS = ["n", "p", "features", "seed", "draws", "count", ...OF_RUNS];
-const TEXTS = ["attn", "other", "precision", "run"];
+const TEXTS = ["attn", "other", "precision", "run", "judged"];
 
 const number = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
 const isPlace = (...x) => x.every((x) => Number.isInteger(x) && x >= 0);

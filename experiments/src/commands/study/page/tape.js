@@ -26,12 +26,14 @@ export function tapeRoom(page) {
   const summary = el("p", { class: "summary" });
   const remarks = el("p", { class: "hint" });
   const shown = el("details", {}, el("summary", {}, "The example"));
-  const nodes = graph((number) => {
+  let follows = false; // whether the keyboard goes to the node that is opened
+  const go = (number) => {
+    follows = true;
     page.change({ node: number });
-    panel.focus();
-  });
+  };
+  const nodes = graph(go);
   const panel = nodePanel(
-    (number) => page.change({ node: number }),
+    go,
     () => {
       const { node } = page.state;
       page.change({ node: null });
@@ -125,7 +127,10 @@ export function tapeRoom(page) {
     opened = key;
     if (!list) return;
     nodes.choose(isThere ? node : null);
-    if (isThere) panel.update(list, node, answer.question);
+    if (!isThere) return;
+    panel.update(list, node, answer.question);
+    if (follows) panel.focus();
+    follows = false;
   }
 
   return {
