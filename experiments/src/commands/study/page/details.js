@@ -4,7 +4,8 @@ import { el } from "./dom.js";
 import { format, whole } from "./number.js";
 
 const percent = (x) => `${(100 * x).toFixed(2)}%`;
-const evaluation = ({ accuracy, loss, examples }) => `${percent(accuracy)} of ${whole(examples)} examples, loss ${format(loss, 4)}`;
+const evaluation = ({ accuracy, loss, examples }) =>
+  `${percent(accuracy)} of ${whole(examples)} examples, loss ${format(loss, 4)}`;
 
 function facts(pairs) {
   const lines = pairs.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);

@@ -50,15 +50,32 @@ export function graph(open) {
     const inner = el("i");
     const share = x > 0 ? 0.04 + 0.96 * ((Math.log(x) - least) / (most - least || 1)) : 0;
     inner.style.width = `${100 * share}%`;
-    return [el("span", { class: `strip ${name}` }, inner), el("data", { value: format(x), title: format(x) }, format(x, 3))];
+    return [
+      el("span", { class: `strip ${name}` }, inner),
+      el("data", { value: format(x), title: format(x) }, format(x, 3)),
+    ];
   }
   function line(node, ends) {
     const { number, operator, parameter, shape, value_norm, gradient_norm } = node;
-    const label = `${number}: ${parameter ?? operator}, ${shape.join(" by ")}, norm of the gradient ${format(gradient_norm, 3)}, of the value ${format(value_norm, 3)}`;
-    const name = parameter ? parameter.replace(/^model\./, "").split(".").slice(1).join(".") || parameter : operator;
+    const norms = `norm of the gradient ${format(gradient_norm, 3)}, of the value ${format(value_norm, 3)}`;
+    const label = `${number}: ${parameter ?? operator}, ${shape.join(" by ")}, ${norms}`;
+    const name = parameter
+      ? parameter
+          .replace(/^model\./, "")
+          .split(".")
+          .slice(1)
+          .join(".") || parameter
+      : operator;
     return el(
       "button",
-      { type: "button", class: "row", tabindex: "-1", "data-node": number, "aria-label": label, onclick: () => open(number) },
+      {
+        type: "button",
+        class: "row",
+        tabindex: "-1",
+        "data-node": number,
+        "aria-label": label,
+        onclick: () => open(number),
+      },
       el("span", { class: "number" }, `#${number}`),
       el("span", { class: "name", title: parameter ?? operator }, name),
       el("span", { class: "shape" }, shape.join(" × ")),
@@ -81,10 +98,18 @@ export function graph(open) {
 
   function showNodes(list) {
     nodes = list;
-    const all = { gradient: ends(nodes.map((node) => node.gradient_norm)), value: ends(nodes.map((node) => node.value_norm)) };
+    const all = {
+      gradient: ends(nodes.map((node) => node.gradient_norm)),
+      value: ends(nodes.map((node) => node.value_norm)),
+    };
     rows = new Map(nodes.map((node) => [node.number, line(node, all)]));
     const parts = sections(nodes).map(({ layer, operators, parameters }) => {
-      const folded = el("details", { ontoggle: draw }, el("summary", {}, `${parameters.length} parameters`), ...parameters.map((number) => rows.get(number)));
+      const folded = el(
+        "details",
+        { ontoggle: draw },
+        el("summary", {}, `${parameters.length} parameters`),
+        ...parameters.map((number) => rows.get(number)),
+      );
       return el(
         "section",
         { "aria-label": layer },
@@ -122,7 +147,12 @@ export function graph(open) {
         const [from, to] = [middle(parent), middle(number)];
         const out = far === 1 ? 4 : Math.min(gutter - 4, 6 + 5 * Math.sqrt(far) + far / 2);
         const left = gutter - 1.33 * out; // a curve goes three quarters of the way to these
-        paths.push(svg("path", { class: isOn ? "on" : "", d: `M${gutter} ${from}C${left} ${from} ${left} ${to} ${gutter} ${to}` }));
+        paths.push(
+          svg("path", {
+            class: isOn ? "on" : "",
+            d: `M${gutter} ${from}C${left} ${from} ${left} ${to} ${gutter} ${to}`,
+          }),
+        );
       }
     }
     arcs.replaceChildren(...paths);
@@ -131,7 +161,10 @@ export function graph(open) {
   function choose(number) {
     chosen = number;
     const node = number === null ? null : nodes[number];
-    const [from, into] = [new Set(node?.parents), new Set(nodes.filter(({ parents }) => parents.includes(number)).map((child) => child.number))];
+    const [from, into] = [
+      new Set(node?.parents),
+      new Set(nodes.filter(({ parents }) => parents.includes(number)).map((child) => child.number)),
+    ];
     for (const [at, row] of rows) {
       row.toggleAttribute("data-parent", from.has(at));
       row.toggleAttribute("data-child", into.has(at));

@@ -11,7 +11,16 @@ const TOP = 16;
 /** The colours of the style sheet, from nothing to the most. */
 function shades() {
   const style = getComputedStyle(document.documentElement);
-  const rgb = (name) => [1, 3, 5].map((at) => parseInt(style.getPropertyValue(name).trim().slice(at, at + 2), 16));
+  const rgb = (name) =>
+    [1, 3, 5].map((at) =>
+      parseInt(
+        style
+          .getPropertyValue(name)
+          .trim()
+          .slice(at, at + 2),
+        16,
+      ),
+    );
   const [low, high] = [rgb("--zero"), rgb("--positive")];
   const text = style.getPropertyValue("--quiet").trim();
   return { at: (share) => `rgb(${low.map((x, c) => Math.round(x + share * (high[c] - x))).join(" ")})`, text };
@@ -71,7 +80,11 @@ export function heat({ label, enter }) {
       pen.fillText(step, x, TOP / 2);
       free = x + pen.measureText(step).width + 10;
     });
-    legend.replaceChildren(`${format(Math.exp(least), 3)} `, el("i"), ` ${format(Math.exp(most), 3)}, logarithmic; the ground: 0`);
+    legend.replaceChildren(
+      `${format(Math.exp(least), 3)} `,
+      el("i"),
+      ` ${format(Math.exp(most), 3)}, logarithmic; the ground: 0`,
+    );
     stand(at, false);
   }
   const placeOf = ({ clientX, clientY }) => {
@@ -88,13 +101,21 @@ export function heat({ label, enter }) {
   const sentence = ([i, j]) => `${data.names[i]}, step ${data.columns[j]}: ${format(data.values[i][j])}`;
   function point(place) {
     pointed.toggleAttribute("hidden", !place);
-    readout.textContent = place ? sentence(place) : "Point at a cell, or go there by the arrow keys; a click or Enter enters that step.";
+    readout.textContent = place
+      ? sentence(place)
+      : "Point at a cell, or go there by the arrow keys; a click or Enter enters that step.";
     if (place) over(pointed, place);
   }
   function stand(place, focus) {
     at = [Math.min(place[0], data.names.length - 1), Math.min(place[1], data.columns.length - 1)];
     const old = row.firstChild;
-    const cell = el("div", { role: "gridcell", tabindex: "0", class: "cell", "aria-label": sentence(at), "data-value": format(data.values[at[0]][at[1]]) });
+    const cell = el("div", {
+      role: "gridcell",
+      tabindex: "0",
+      class: "cell",
+      "aria-label": sentence(at),
+      "data-value": format(data.values[at[0]][at[1]]),
+    });
     over(cell, at);
     const had = old && old === document.activeElement;
     row.append(cell);
@@ -110,7 +131,16 @@ export function heat({ label, enter }) {
   });
   stage.addEventListener("keydown", (event) => {
     const { key } = event;
-    const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0], PageDown: [10, 0], Home: [0, -1e9], End: [0, 1e9] }[key];
+    const by = {
+      ArrowUp: [-1, 0],
+      ArrowDown: [1, 0],
+      ArrowLeft: [0, -1],
+      ArrowRight: [0, 1],
+      PageUp: [-10, 0],
+      PageDown: [10, 0],
+      Home: [0, -1e9],
+      End: [0, 1e9],
+    }[key];
     if (by) {
       const clamp = (x, most) => Math.max(0, Math.min(most - 1, x));
       stand([clamp(at[0] + by[0], data.names.length), clamp(at[1] + by[1], data.columns.length)], true);

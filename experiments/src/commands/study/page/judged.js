@@ -7,6 +7,9 @@ import { format, whole } from "./number.js";
 import { addressOf } from "./runs.js";
 import { workLine } from "./work.js";
 
+const HINT =
+  "The weights that the run's test is about, on examples drawn as in the run; 0: all of the split. With as many " +
+  "examples as the run's own test these are its numbers.";
 const percent = (x) => `${(100 * x).toFixed(2)}%`;
 
 export function judgedPanel(page) {
@@ -23,7 +26,7 @@ export function judgedPanel(page) {
     "section",
     { "aria-label": "Classes and mistakes" },
     el("h2", {}, "Classes and mistakes"),
-    el("p", { class: "hint" }, "The weights that the run's test is about, on examples drawn as in the run; 0: all of the split. With the number of the run's own test these are its numbers."),
+    el("p", { class: "hint" }, HINT),
     el("div", { class: "line" }, el("label", {}, "split ", split), el("label", {}, "examples ", count), start),
     work.element,
     refusal.element,
@@ -45,14 +48,35 @@ export function judgedPanel(page) {
     const { accuracy, loss, examples, weights, classes, confusion, wrong } = judged;
     const many = confusion.flat().reduce((sum, x) => sum + x, 0) - confusion.reduce((sum, row, at) => sum + row[at], 0);
     const items = wrong.map(({ id, label, predicted, shown }) => {
-      const told = [`${classes[label]}, taken for ${classes[predicted]} `, el("small", {}, `${judged.split} example ${id}`)];
-      const enter = judged.split === "train" ? [el("a", { href: addressOf("tape", { run, step: 1, id }) }, "its tape at step 1")] : [];
+      const told = [
+        `${classes[label]}, taken for ${classes[predicted]} `,
+        el("small", {}, `${judged.split} example ${id}`),
+      ];
+      const enter =
+        judged.split === "train"
+          ? [el("a", { href: addressOf("tape", { run, step: 1, id }) }, "its tape at step 1")]
+          : [];
       return el("li", {}, el("div", { class: "line" }, el("span", {}, ...told), ...enter), documents(shown));
     });
     result.replaceChildren(
-      el("p", {}, el("strong", {}, percent(accuracy)), ` of ${whole(examples)} examples of ${judged.split}, loss ${format(loss, 4)}; weights: ${weights}`),
+      el(
+        "p",
+        {},
+        el("strong", {}, percent(accuracy)),
+        ` of ${whole(examples)} examples of ${judged.split}, loss ${format(loss, 4)}; weights: ${weights}`,
+      ),
       confused(confusion, classes),
-      ...(items.length ? [el("h3", {}, `Wrong: ${whole(many)}`, el("small", {}, items.length < many ? ` the first ${items.length} of them` : "")), el("ul", { class: "mistakes" }, ...items)] : []),
+      ...(items.length
+        ? [
+            el(
+              "h3",
+              {},
+              `Wrong: ${whole(many)}`,
+              el("small", {}, items.length < many ? ` the first ${items.length} of them` : ""),
+            ),
+            el("ul", { class: "mistakes" }, ...items),
+          ]
+        : []),
     );
   }
 
@@ -79,7 +103,11 @@ function confused(confusion, classes) {
   const rows = confusion.map((row, label) => {
     const all = sum(row);
     const cells = row.map((x, at) => {
-      const cell = el("td", { class: at === label ? "own" : "other", title: `${x} of ${all} ${classes[label]} taken for ${classes[at]}` }, whole(x));
+      const cell = el(
+        "td",
+        { class: at === label ? "own" : "other", title: `${x} of ${all} ${classes[label]} taken for ${classes[at]}` },
+        whole(x),
+      );
       cell.style.setProperty("--share", all ? x / all : 0);
       return cell;
     });
@@ -95,7 +123,11 @@ function confused(confusion, classes) {
       { class: "confusion" },
       el("thead", {}, el("tr", {}, ...head)),
       el("tbody", {}, ...rows),
-      el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "right"), ...right.map((text) => el("td", {}, text)), el("td"))),
+      el(
+        "tfoot",
+        {},
+        el("tr", {}, el("th", { scope: "row" }, "right"), ...right.map((text) => el("td", {}, text)), el("td")),
+      ),
     ),
   );
 }

@@ -1,5 +1,5 @@
-// The curves of a run, which follow it while it trains. Of long runs the server sends means and extremes of every few steps;
-// where one zooms in, it is asked for these steps alone, so that all of them are there in the end.
+// The curves of a run, which follow it while it trains. Of long runs the server sends means and extremes of every few
+// steps; where one zooms in, it is asked for these steps alone, so that all of them are there in the end.
 
 import { board } from "./board.js";
 import { fetched } from "./ask.js";
@@ -28,7 +28,14 @@ export function livePanel(page) {
   };
   const charts = CHARTS.map(({ title, y, log }) => curves({ title, x: X, y, series: [], log, shared: own }));
   const layers = { board: board({ span: 1 }) };
-  layers.chart = curves({ title: "Gradient norms by layer", x: X, y: "at evaluations", series: [], log: true, shared: layers.board });
+  layers.chart = curves({
+    title: "Gradient norms by layer",
+    x: X,
+    y: "at evaluations",
+    series: [],
+    log: true,
+    shared: layers.board,
+  });
   const said = el("span", { class: "hint", role: "status" });
   const refusal = refusalLine();
   const element = el(
@@ -51,7 +58,11 @@ export function livePanel(page) {
     const whole = all.get(name) ?? { points: [], band: null };
     const part = finer?.of.get(name);
     if (!part?.points.length) return whole;
-    const join = (rows, inside) => [...rows.filter(([x]) => x < finer.from), ...inside, ...rows.filter(([x]) => x > finer.to)];
+    const join = (rows, inside) => [
+      ...rows.filter(([x]) => x < finer.from),
+      ...inside,
+      ...rows.filter(([x]) => x > finer.to),
+    ];
     const exact = (points) => points.map(([x, y]) => [x, y, y]);
     const band = whole.band && join(whole.band, part.band ?? exact(part.points));
     return { points: join(whole.points, part.points), band };
@@ -60,12 +71,20 @@ export function livePanel(page) {
     CHARTS.forEach(({ names }, at) => {
       const series = names.map((name) => {
         const { points, band } = merged(name);
-        return { name: names.length > 1 && name === names[0] ? `train ${name}` : name, points, band: band ?? undefined, dots: DOTS.includes(name) };
+        return {
+          name: names.length > 1 && name === names[0] ? `train ${name}` : name,
+          points,
+          band: band ?? undefined,
+          dots: DOTS.includes(name),
+        };
       });
       charts[at].update(series);
     });
     layers.chart.update(norms.map(({ name, gradient }) => ({ name, points: gradient, dots: true })));
-    show(layers.chart.element.parentNode, norms.some(({ gradient }) => gradient.length > 1));
+    show(
+      layers.chart.element.parentNode,
+      norms.some(({ gradient }) => gradient.length > 1),
+    );
     const { state, done } = told;
     said.textContent = `${whole(done)} steps, ${state}`;
     element.dataset.done = done;
@@ -98,7 +117,8 @@ export function livePanel(page) {
     const fresh = byName(answer.curves);
     const evaluations = fresh.get("dev loss").points.length;
     const long = [...all.values()].some(({ points }) => points.length > MOST);
-    if (answer.too_many || long || answer.done < told.done || answer.evaluations !== told.evaluations + evaluations) return read(run);
+    if (answer.too_many || long || answer.done < told.done || answer.evaluations !== told.evaluations + evaluations)
+      return read(run);
     const isNew = answer.done > told.done || answer.state !== told.state;
     told = answer;
     if (!isNew) return;
@@ -107,7 +127,8 @@ export function livePanel(page) {
       curve.points.push(...points);
       curve.band?.push(...points.map(([x, y]) => [x, y, y]));
     }
-    for (const { name, gradient } of answer.layers) norms.find((layer) => layer.name === name)?.gradient.push(...gradient);
+    for (const { name, gradient } of answer.layers)
+      norms.find((layer) => layer.name === name)?.gradient.push(...gradient);
     paint();
   }
 
@@ -138,7 +159,8 @@ export function livePanel(page) {
     async update(state) {
       const { run, from, to } = state;
       const window = from !== null && to !== null && from < to ? [from, to] : null;
-      if (String(own.windowOf(X)) !== String(window) && !(window && contains(own.windowOf(X), window))) zoomed(X, window);
+      if (String(own.windowOf(X)) !== String(window) && !(window && contains(own.windowOf(X), window)))
+        zoomed(X, window);
       if (run !== of) {
         [of, told, finer, all, norms] = [run, null, null, new Map(), []];
         if (run) await work(() => read(run));
@@ -149,4 +171,5 @@ export function livePanel(page) {
 }
 
 /** Whether these whole steps are those of a window. */
-const contains = (shown, [from, to]) => shown && Math.max(1, Math.floor(shown[0])) === from && Math.ceil(shown[1]) === to;
+const contains = (shown, [from, to]) =>
+  shown && Math.max(1, Math.floor(shown[0])) === from && Math.ceil(shown[1]) === to;

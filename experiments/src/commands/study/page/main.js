@@ -39,10 +39,10 @@ function render(place) {
   const main = document.getElementById("room");
   if (room.element.parentNode !== main) main.replaceChildren(room.element);
   document.title = `${room.title(page.state)} | skein study`;
-  const links = Object.entries(ROOMS).map(([key, [title]]) =>
-    // The run that was chosen goes along.
-    el("a", { href: write({ ...usual(), room: key, run: page.state.run }), "aria-current": key === name ? "page" : "false" }, title),
-  );
+  const links = Object.entries(ROOMS).map(([key, [title]]) => {
+    const href = write({ ...usual(), room: key, run: page.state.run }); // the run that was chosen goes along
+    return el("a", { href, "aria-current": key === name ? "page" : "false" }, title);
+  });
   document.getElementById("rooms").replaceChildren(...links);
   room.update(page.state, place);
 }

@@ -39,9 +39,14 @@ export function nodePanel(go, close) {
 
   const link = (nodes, number) => {
     const { operator, parameter } = nodes[number];
-    return el("button", { type: "button", class: "link", onclick: () => go(number) }, `#${number} ${parameter ?? operator}`);
+    return el(
+      "button",
+      { type: "button", class: "link", onclick: () => go(number) },
+      `#${number} ${parameter ?? operator}`,
+    );
   };
-  const links = (nodes, numbers) => (numbers.length ? numbers.flatMap((number) => [link(nodes, number), " "]) : ["none"]);
+  const links = (nodes, numbers) =>
+    numbers.length ? numbers.flatMap((number) => [link(nodes, number), " "]) : ["none"];
 
   function describe(nodes, number) {
     const node = nodes[number];
@@ -51,14 +56,26 @@ export function nodePanel(go, close) {
     const rows = {
       operator: [node.operator],
       shape: [node.shape.join(" × ")],
-      "|y|": [el("data", { value: format(node.value_norm), title: format(node.value_norm) }, format(node.value_norm, 6))],
-      "|dy|": [node.gradient_norm === null ? "no gradient reaches it" : el("data", { value: format(node.gradient_norm), title: format(node.gradient_norm) }, format(node.gradient_norm, 6))],
+      "|y|": [
+        el("data", { value: format(node.value_norm), title: format(node.value_norm) }, format(node.value_norm, 6)),
+      ],
+      "|dy|": [
+        node.gradient_norm === null
+          ? "no gradient reaches it"
+          : el(
+              "data",
+              { value: format(node.gradient_norm), title: format(node.gradient_norm) },
+              format(node.gradient_norm, 6),
+            ),
+      ],
       "computed from": links(nodes, [...new Set(node.parents)]),
       "goes into": links(nodes, children),
       "saved for backward": [`${whole(node.saved_bytes)} bytes`],
       "multiply-adds": [`${forward} forward, ${backward} backward`],
     };
-    facts.replaceChildren(...Object.entries(rows).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...value)]));
+    facts.replaceChildren(
+      ...Object.entries(rows).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...value)]),
+    );
     source.show(node.written);
   }
 

@@ -17,7 +17,14 @@ export function runRoom(page) {
   const scan = scanPanel(page);
   const title = el("h2", { class: "name" });
   const refusal = refusalLine();
-  const chosen = el("div", { class: "chosen" }, title, refusal.element, details.outcome, ...[live, scan, judged, details].map(({ element }) => element));
+  const chosen = el(
+    "div",
+    { class: "chosen" },
+    title,
+    refusal.element,
+    details.outcome,
+    ...[live, scan, judged, details].map(({ element }) => element),
+  );
   const element = el("div", { class: "run" }, list.element, chosen);
   let of = null;
 

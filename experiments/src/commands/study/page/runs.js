@@ -7,7 +7,18 @@ import { usual, write } from "./state.js";
 
 const OFTEN = 3000; // milliseconds, while one is running
 const SELDOM = 15000;
-const HEAD = ["run", "task", "method", "seed", "state", "steps", "train loss", "dev loss", "dev accuracy", "test accuracy"];
+const HEAD = [
+  "run",
+  "task",
+  "method",
+  "seed",
+  "state",
+  "steps",
+  "train loss",
+  "dev loss",
+  "dev accuracy",
+  "test accuracy",
+];
 const percent = (x) => `${(100 * x).toFixed(2)}%`;
 
 /** Where a run, or something of it, is shown. */
@@ -23,13 +34,29 @@ export async function askRuns() {
 
 /** `room` is where the links lead. */
 export function runList(page, room) {
-  const filter = el("input", { type: "search", placeholder: "part of a name, task, method or state", oninput: () => paint() });
+  const filter = el("input", {
+    type: "search",
+    placeholder: "part of a name, task, method or state",
+    oninput: () => paint(),
+  });
   const count = el("span", { class: "hint", role: "status" });
   const head = el("tr", {}, ...HEAD.map((text) => el("th", { scope: "col" }, text)));
   const body = el("tbody");
   const table = el("table", { class: "runs" }, el("thead", {}, head), body);
   const scroll = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" }, table);
-  const none = el("p", { hidden: true }, "There are no runs yet below the folders that ", el("code", {}, "skein study"), " was given. ", el("code", {}, "skein text --budget smoke"), " makes one in a minute, and ", el("code", {}, "skein study runs"), " shows what is in ", el("code", {}, "runs"), ".");
+  const none = el(
+    "p",
+    { hidden: true },
+    "There are no runs yet below the folders that ",
+    el("code", {}, "skein study"),
+    " was given. ",
+    el("code", {}, "skein text --budget smoke"),
+    " makes one in a minute, and ",
+    el("code", {}, "skein study runs"),
+    " shows what is in ",
+    el("code", {}, "runs"),
+    ".",
+  );
   const refusal = refusalLine();
   const element = el(
     "section",
@@ -74,7 +101,8 @@ export function runList(page, room) {
     show(none, !known.length);
     show(scroll, known.length > 0);
     const shown = found.map(rowOf);
-    if (shown.length !== body.children.length || shown.some((row, at) => body.children[at] !== row)) body.replaceChildren(...shown);
+    if (shown.length !== body.children.length || shown.some((row, at) => body.children[at] !== row))
+      body.replaceChildren(...shown);
   }
 
   let asked = 0;

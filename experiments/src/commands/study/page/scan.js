@@ -1,5 +1,5 @@
-// Norms of gradients by node over steps of a run, for one example of each batch: the run is replayed for them. A cell leads
-// to the tape of that step.
+// Norms of gradients by node over steps of a run, for one example of each batch: the run is replayed for them. A cell
+// leads to the tape of that step.
 
 import { button, el, refusalLine, show } from "./dom.js";
 import { heat } from "./heat.js";
@@ -8,10 +8,16 @@ import { workLine } from "./work.js";
 
 const MANY = 30; // steps, unless somebody says otherwise
 const HINT =
-  "|dy| of every node for one example of each step's batch. The run is taken back to these steps, to the same bits, from the nearest checkpoint it has kept; what is far from one takes as long as it did in training.";
+  "|dy| of every node for one example of each step's batch. The run is taken back to these steps, to the same bits, " +
+  "from the nearest checkpoint it has kept; what is far from one takes as long as it did in training.";
 
 export function scanPanel(page) {
-  const changed = () => page.change({ first: Number(first.value) || null, last: Number(last.value) || null, example: Number(example.value) || 0 });
+  const changed = () =>
+    page.change({
+      first: Number(first.value) || null,
+      last: Number(last.value) || null,
+      example: Number(example.value) || 0,
+    });
   const number = (min) => el("input", { type: "number", min, onchange: changed });
   const [first, last, example] = [number(1), number(1), number(0)];
   const start = button("Show norms", () => {
@@ -62,7 +68,11 @@ export function scanPanel(page) {
       const { nodes, norms, first } = answer.scan;
       show(map.element, true);
       map.element.classList.remove("stale");
-      map.show(nodes.map(([number, name]) => `${number} ${name}`), norms[0].map((_, at) => first + at), norms);
+      map.show(
+        nodes.map(([number, name]) => `${number} ${name}`),
+        norms[0].map((_, at) => first + at),
+        norms,
+      );
       remarks.textContent = answer.remarks.join(" ");
     } catch (error) {
       refusal.tell(error);

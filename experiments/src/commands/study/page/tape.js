@@ -1,5 +1,5 @@
-// The room of a tape: one example at one step of a run, as `skein explain --run RUN --step N` tells it: its nodes, and each
-// of them with its numbers and its source.
+// The room of a tape: one example at one step of a run, as `skein explain --run RUN --step N` tells it: its nodes, and
+// each of them with its numbers and its source.
 
 import { button, el, refusalLine, show } from "./dom.js";
 import { documents } from "./example.js";
@@ -13,12 +13,27 @@ const HINT =
   "Nodes in the order of the forward pass, by layer; bars are logarithmic. Arrow keys go through them, Enter opens one.";
 
 export function tapeRoom(page) {
-  const of = el("select", { "aria-label": "run", onchange: () => page.change({ run: of.value, step: 1, example: 0, id: null, node: null }) });
+  const of = el("select", {
+    "aria-label": "run",
+    onchange: () => page.change({ run: of.value, step: 1, example: 0, id: null, node: null }),
+  });
   const step = el("input", { type: "number", min: "1", onchange: () => page.change({ step: Number(step.value) }) });
-  const example = el("input", { type: "number", min: "0", onchange: () => page.change({ example: Number(example.value), id: null }) });
+  const example = el("input", {
+    type: "number",
+    min: "0",
+    onchange: () => page.change({ example: Number(example.value), id: null }),
+  });
   const by = (change) => () => page.change(change(page.state));
-  const earlier = button("−", by(({ step }) => ({ step: Math.max(1, step - 1) })), { "aria-label": "the step before" });
-  const later = button("+", by(({ step }) => ({ step: step + 1 })), { "aria-label": "the next step" });
+  const earlier = button(
+    "−",
+    by(({ step }) => ({ step: Math.max(1, step - 1) })),
+    { "aria-label": "the step before" },
+  );
+  const later = button(
+    "+",
+    by(({ step }) => ({ step: step + 1 })),
+    { "aria-label": "the next step" },
+  );
   const ofBatch = el("span", { class: "hint" });
   const back = el("a", {}, "the run");
   const work = workLine("tape", "steps replayed");
@@ -32,14 +47,11 @@ export function tapeRoom(page) {
     page.change({ node: number });
   };
   const nodes = graph(go);
-  const panel = nodePanel(
-    go,
-    () => {
-      const { node } = page.state;
-      page.change({ node: null });
-      nodes.focus(node);
-    },
-  );
+  const panel = nodePanel(go, () => {
+    const { node } = page.state;
+    page.change({ node: null });
+    nodes.focus(node);
+  });
   const controls = el(
     "form",
     { class: "controls", "aria-label": "Which tape", onsubmit: (event) => event.preventDefault() },
@@ -57,8 +69,26 @@ export function tapeRoom(page) {
   );
   const columns = el("div", { class: "tape-columns" }, nodes.element, panel.element);
   const hint = el("p", { class: "hint" }, HINT);
-  const none = el("p", { hidden: true }, "There are no runs yet below the folders that ", el("code", {}, "skein study"), " was given.");
-  const element = el("div", { class: "tape" }, controls, work.element, refusal.element, none, summary, remarks, shown, hint, columns);
+  const none = el(
+    "p",
+    { hidden: true },
+    "There are no runs yet below the folders that ",
+    el("code", {}, "skein study"),
+    " was given.",
+  );
+  const element = el(
+    "div",
+    { class: "tape" },
+    controls,
+    work.element,
+    refusal.element,
+    none,
+    summary,
+    remarks,
+    shown,
+    hint,
+    columns,
+  );
 
   let asked = "";
   let answer = null;
@@ -70,9 +100,12 @@ export function tapeRoom(page) {
     return `of ${answer.batch.length}: train example ${answer.batch[state.example]}`;
   }
   function paintControls(state) {
-    const names = runs().filter(({ broken }) => !broken).map(({ name }) => name);
+    const names = runs()
+      .filter(({ broken }) => !broken)
+      .map(({ name }) => name);
     if (state.run && !names.includes(state.run)) names.unshift(state.run);
-    if (String([...of.options].map(({ value }) => value)) !== String(names)) of.replaceChildren(...names.map((value) => el("option", { value }, value)));
+    if (String([...of.options].map(({ value }) => value)) !== String(names))
+      of.replaceChildren(...names.map((value) => el("option", { value }, value)));
     of.value = state.run;
     step.value = state.step;
     example.value = state.id === null ? state.example : "";
@@ -102,7 +135,12 @@ export function tapeRoom(page) {
       step.max = taken;
       example.max = batch.length - 1;
       ofBatch.textContent = place(page.state);
-      summary.replaceChildren(el("strong", {}, tape.attn), ` ${tape.example}: loss `, el("data", { value: format(tape.loss), title: format(tape.loss), id: "loss" }, format(tape.loss, 6)), ` · ${whole(tape.nodes.length)} nodes`);
+      summary.replaceChildren(
+        el("strong", {}, tape.attn),
+        ` ${tape.example}: loss `,
+        el("data", { value: format(tape.loss), title: format(tape.loss), id: "loss" }, format(tape.loss, 6)),
+        ` · ${whole(tape.nodes.length)} nodes`,
+      );
       remarks.textContent = got.remarks.join(" ");
       shown.replaceChildren(shown.firstChild, documents(got.shown));
       nodes.show(tape.nodes);
