@@ -48,7 +48,7 @@ export function graph(open) {
 
   function bar(x, [least, most], name) {
     const inner = el("i");
-    const share = x > 0 ? 0.04 + 0.96 * ((Math.log(x) - least) / (most - least || 1)) : 0;
+    const share = x > 0 ? Math.max(0.04, Math.min(1, 0.04 + (0.96 * (Math.log(x) - least)) / (most - least || 1))) : 0;
     inner.style.width = `${100 * share}%`;
     return [
       el("span", { class: `strip ${name}` }, inner),
@@ -98,10 +98,9 @@ export function graph(open) {
 
   function showNodes(list) {
     nodes = list;
-    const all = {
-      gradient: ends(nodes.map((node) => node.gradient_norm)),
-      value: ends(nodes.map((node) => node.value_norm)),
-    };
+    const operators = nodes.filter(({ parameter }) => !parameter); // those of parameters lie further apart
+    const of = (norm) => ends(operators.map((node) => node[norm]));
+    const all = { gradient: of("gradient_norm"), value: of("value_norm") };
     rows = new Map(nodes.map((node) => [node.number, line(node, all)]));
     const parts = sections(nodes).map(({ layer, operators, parameters }) => {
       const folded = el(
