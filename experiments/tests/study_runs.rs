@@ -229,10 +229,16 @@ fn the_page_shows(server: &Server, name: &str) {
             assert_eq!(number(&row), norm, "{node}");
         }
     }
-    assert_eq!(number("id=\"loss\""), tape["tape"]["loss"].as_f64());
-    // The loss is the value of the last node, open with its cotangent, its share of the batch.
+    let (before, _) = shown.split_once("id=\"loss\"").unwrap();
+    let (_, loss) = before.rsplit_once("<data value=\"").unwrap();
+    let (loss, _) = loss.split_once('"').unwrap();
+    assert_eq!(loss.parse().ok(), tape["tape"]["loss"].as_f64());
+    // The last node is one number, its norm without its sign.
+    let last = &tape["tape"]["nodes"].as_array().unwrap()[node.as_u64().unwrap() as usize];
     let value = number("data-matrix=\"node.value\"").unwrap();
-    assert_eq!(Some(value), tape["tape"]["loss"].as_f64());
+    assert_eq!(Some(value.abs()), last["value_norm"].as_f64());
+    let gradient = number("data-matrix=\"node.gradient\"").unwrap();
+    assert_eq!(Some(gradient.abs()), last["gradient_norm"].as_f64());
     has(&shown, "class=\"here\"");
 }
 
