@@ -60,7 +60,7 @@ enum At {
     /// At the start of a new run.
     Start(Trainer),
     /// Before a step of a run.
-    Step(Replay),
+    Step(Box<Replay>),
 }
 
 /// A step of a run at which a replay has arrived, and an example of its batch.
@@ -82,7 +82,7 @@ pub(crate) struct Passed {
 
 impl Subject {
     /// A made-up text of so many tokens.
-    pub(super) fn made_up(attn: &str, features: usize, tokens: usize, seed: u64) -> Result<Self> {
+    pub(crate) fn made_up(attn: &str, features: usize, tokens: usize, seed: u64) -> Result<Self> {
         let entry = method(attn)?;
         let options = Options {
             features,
@@ -149,7 +149,7 @@ impl Subject {
             attn: replay.config.attn.clone(),
             place: arrival.place,
             count: arrival.batch.len(),
-            at: At::Step(replay),
+            at: At::Step(Box::new(replay)),
         }))
     }
 
@@ -157,7 +157,7 @@ impl Subject {
     pub(crate) fn into_replay(self) -> Option<Replay> {
         match self {
             Subject::Visit(visit) => match visit.at {
-                At::Step(replay) => Some(replay),
+                At::Step(replay) => Some(*replay),
                 At::Start(_) => None,
             },
             Subject::MadeUp(_) => None,

@@ -29,6 +29,8 @@ pub(super) struct Asked {
 
 /// A point: a step and a number.
 type Point = (usize, f64);
+/// A step, and the least and the largest number of those before it that it stands for.
+type Part = (usize, f64, f64);
 
 /// A curve.
 #[derive(Serialize)]
@@ -37,7 +39,7 @@ struct Curve {
     /// Every number, or the means of every few steps at the last of them.
     points: Vec<Point>,
     /// Then the least and the largest of these steps, at the same places.
-    band: Option<Vec<(usize, f64, f64)>>,
+    band: Option<Vec<Part>>,
 }
 
 /// The answer.
@@ -211,7 +213,7 @@ impl Growing {
 }
 
 /// What is drawn of so many points: of every few of them the mean, and the least and the largest, so that no peak is lost.
-fn thin(points: &[Point]) -> (Vec<Point>, Option<Vec<(usize, f64, f64)>>) {
+fn thin(points: &[Point]) -> (Vec<Point>, Option<Vec<Part>>) {
     let all = points.len();
     if all <= MOST {
         return (points.to_vec(), None);

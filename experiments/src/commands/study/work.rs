@@ -190,14 +190,15 @@ pub(super) enum Shown {
 impl Shown {
     /// The documents of an example.
     pub(super) fn of(example: &Example, task: Task) -> Vec<Self> {
-        let show = |document: &Box<[u8]>| match task.entry().has_pictures() {
+        let show = |document: &[u8]| match task.entry().has_pictures() {
             true => Shown::Pixels(document.chunks(SIDE).map(<[u8]>::to_vec).collect()),
             false => {
                 let text = (task.entry().readable.1)(document);
                 Shown::Text(text.chars().take(LETTERS).collect())
             }
         };
-        example.documents.iter().map(show).collect()
+        let documents = example.documents.iter();
+        documents.map(|document| show(document)).collect()
     }
 }
 
