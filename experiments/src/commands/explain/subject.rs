@@ -58,7 +58,7 @@ pub(crate) struct Visit {
 /// Where a visitor is.
 enum At {
     /// At the start of a new run.
-    Start(Trainer),
+    Start(Box<Trainer>),
     /// Before a step of a run.
     Step(Box<Replay>),
 }
@@ -177,7 +177,7 @@ impl Subject {
             count: batch.len(),
             told,
             attn: config.attn.clone(),
-            at: At::Start(trainer),
+            at: At::Start(Box::new(trainer)),
         })))
     }
 
