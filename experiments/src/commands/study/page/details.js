@@ -1,6 +1,7 @@
 // What the files of a run say: its outcome, settings, data and what computed it.
 
 import { el } from "./dom.js";
+import { confused } from "./judged.js";
 import { format, whole } from "./number.js";
 
 const percent = (x) => `${(100 * x).toFixed(2)}%`;
@@ -48,6 +49,8 @@ export function detailsPanel() {
           ["parameters", whole(result.parameters)],
         ];
         outcome.append(facts(rows));
+        // Results that are older lack it; "Classes and mistakes" counts anew.
+        if (result.confusion && data) outcome.append(confused(result.confusion, data.classes));
       }
       const parts = [];
       if (settings) parts.push(folded("Settings", facts(flat(settings))));

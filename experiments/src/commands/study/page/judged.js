@@ -97,7 +97,7 @@ export function judgedPanel(page) {
 }
 
 /** A row a class, a column for what its examples were taken for. Shades say the share of the row. */
-function confused(confusion, classes) {
+export function confused(confusion, classes) {
   const sum = (numbers) => numbers.reduce((sum, x) => sum + x, 0);
   const share = (part, all) => (all ? percent(part / all) : "–");
   const rows = confusion.map((row, label) => {
