@@ -5,12 +5,15 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Path on the server, kind and text of every file.
-const FILES: [(&str, &str, &str); 15] = [
+const FILES: [(&str, &str, &str); 21] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/style.css", STYLE, include_str!("page/style.css")),
+    ("/operator.css", STYLE, include_str!("page/operator.css")),
+    ("/all_draws.js", SCRIPT, include_str!("page/all_draws.js")),
     ("/ask.js", SCRIPT, include_str!("page/ask.js")),
     ("/check.js", SCRIPT, include_str!("page/check.js")),
     ("/controls.js", SCRIPT, include_str!("page/controls.js")),
+    ("/derivation.js", SCRIPT, include_str!("page/derivation.js")),
     ("/dom.js", SCRIPT, include_str!("page/dom.js")),
     ("/draws.js", SCRIPT, include_str!("page/draws.js")),
     ("/entry.js", SCRIPT, include_str!("page/entry.js")),
@@ -18,6 +21,17 @@ const FILES: [(&str, &str, &str); 15] = [
     ("/matrix.js", SCRIPT, include_str!("page/matrix.js")),
     ("/method.js", SCRIPT, include_str!("page/method.js")),
     ("/number.js", SCRIPT, include_str!("page/number.js")),
+    ("/operator.js", SCRIPT, include_str!("page/operator.js")),
+    (
+        "/operator_controls.js",
+        SCRIPT,
+        include_str!("page/operator_controls.js"),
+    ),
+    (
+        "/operator_state.js",
+        SCRIPT,
+        include_str!("page/operator_state.js"),
+    ),
     ("/redraws.js", SCRIPT, include_str!("page/redraws.js")),
     ("/scene.js", SCRIPT, include_str!("page/scene.js")),
     ("/state.js", SCRIPT, include_str!("page/state.js")),

@@ -3,9 +3,10 @@
 import { el } from "./dom.js";
 import { repaint } from "./matrix.js";
 import { methodRoom } from "./method.js";
+import { operatorRoom } from "./operator.js";
 import { changed, read, write } from "./state.js";
 
-const ROOMS = { method: ["A method", methodRoom] };
+const ROOMS = { method: ["A method", methodRoom], operator: ["An operator", operatorRoom] };
 
 const page = {
   state: read(location.hash),

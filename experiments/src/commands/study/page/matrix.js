@@ -7,6 +7,11 @@
 import { el } from "./dom.js";
 import { format, largest } from "./number.js";
 
+/** How a matrix that can be changed is changed. */
+export const HELP =
+  "Drag a number up or down, or type it: Enter, 0–9. + and − change it by 0.1, Alt with ↑ and ↓ by 0.01; " +
+  "Delete takes the change back.";
+
 const FONT = "system-ui, sans-serif";
 const GAP = 2;
 const BARS = 32; // height of the bars above the columns
