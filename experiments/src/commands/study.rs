@@ -19,7 +19,8 @@ const PORT: &str = "7117";
 const HELP: &str = "\
 Prints the address of a page that looks into any method: what it does to Q, K
 and V, its gradients beside those of exact attention, every number opened term
-by term. Numbers can be changed on the page, and all else follows.
+by term. A second room has operators, with their derivations. Numbers can be
+changed on the page, and all else follows.
 
 Only this machine can reach it, and nothing is sent elsewhere or written.
 Ctrl-C ends it.";

@@ -23,7 +23,7 @@ export function allDrawsPanel(page, change) {
   const list = el("div", { class: "all", tabindex: "0", role: "region", "aria-label": "All draws" }, table);
   const title = el("h3", { "aria-live": "polite" });
   const panels = el("div", { class: "panels" });
-  const one = el("div", { class: "panels" }, list, el("div", {}, title, panels));
+  const one = el("div", { class: "panels draw" }, list, el("div", {}, title, panels));
   const element = el(
     "section",
     { "aria-label": "All draws and their means" },

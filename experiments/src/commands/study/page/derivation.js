@@ -51,7 +51,7 @@ function sourcePane({ file, lines, forward, backward }) {
   };
   const code = el("code", {}, ...lines.map(line));
   const element = el("pre", { class: "source", tabindex: "0", role: "region", "aria-label": `Source of ${file}` }, code);
-  const to = (line) => (element.scrollTop = code.children[line - 1].offsetTop - element.offsetTop - 30);
+  const to = (line) => (element.scrollTop = code.children[line - 1].offsetTop - 30);
   element.addEventListener("seen", () => forward && to(forward));
   return {
     element,

@@ -132,7 +132,8 @@ export class Matrix {
     this.grid.setAttribute("aria-colcount", m);
     const [low, , high] = this.legend.children;
     this.element.classList.toggle("narrow", m === 1);
-    [low.textContent, high.textContent] = [-range, range].map((end) => format(end, m === 1 ? 2 : 3));
+    const digits = (m === 1 ? 2 : 3) - (range < 1e-3 ? 1 : 0); // an exponent takes their place
+    [low.textContent, high.textContent] = [-range, range].map((end) => format(end, digits));
     const at = [Math.min(this.at[0], n - 1), Math.min(this.at[1], m - 1)];
     this.measure();
     this.paint();

@@ -160,7 +160,7 @@ function verdicts() {
 function values() {
   const matrix = new Matrix({ id: "value", name: "y" });
   return {
-    element: el("section", { "aria-label": "Value", "data-part": "y" }, el("h2", {}, "Value y"), matrix.element),
+    element: el("section", { "aria-label": "Value", "data-part": "y" }, el("h2", {}, "Value"), matrix.element),
     show: ({ y }) => matrix.show(y),
   };
 }
@@ -198,7 +198,8 @@ function gradients() {
         differences.show(finite.differences, { range });
         error.show(minus(rows, finite.differences));
         const { row, col, finite: at } = finite.largest;
-        verdict.replaceChildren("largest error ", number(at.error, 2), ` at [${row}, ${col}]`);
+        const where = at.error === 0 ? "" : ` at [${row}, ${col}]`;
+        verdict.replaceChildren("largest error ", number(at.error, 2), where);
       }
       place(element, gradients.map(({ of: input }) => of(input).element));
     },

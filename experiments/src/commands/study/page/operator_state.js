@@ -39,7 +39,9 @@ export function readOperator(state, name, text) {
 export function writeOperator(state) {
   const usual = usualOperator();
   const pairs = [];
-  const add = (name, text) => pairs.push(`op.${encodeURIComponent(name)}=${encodeURIComponent(text)}`);
+  // A cell reads as 0.1:0.5, as in the room of a method.
+  const coded = (text) => encodeURIComponent(text).replace(/%3A/g, ":").replace(/%3B/g, ";");
+  const add = (name, text) => pairs.push(`op.${encodeURIComponent(name)}=${coded(text)}`);
   for (const name of ["name", ...NUMBERS]) if (state[name] !== usual[name]) add(name, state[name]);
   for (const [name, value] of Object.entries(state.settings)) add(`set.${name}`, value);
   for (const [name, cells] of Object.entries(state.cells)) {
