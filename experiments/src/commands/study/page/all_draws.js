@@ -18,7 +18,7 @@ export function allDrawsPanel(page, change) {
   const means = el("div", { class: "results" });
   const terms = el("div");
   const rows = el("tbody");
-  const head = ["rows drawn", "probability", "", "of the samples"].map((name) => el("th", { scope: "col" }, name));
+  const head = ["rows drawn", "probability", "", "sampled"].map((name) => el("th", { scope: "col" }, name));
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...head)), rows);
   const list = el("div", { class: "all", tabindex: "0", role: "region", "aria-label": "All draws" }, table);
   const title = el("h3", { "aria-live": "polite" });
