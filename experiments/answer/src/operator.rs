@@ -1,7 +1,8 @@
 //! An operator on its own: its value, the cotangents that it gives back, finite differences beside every number of
 //! them, what it costs, and its derivation, which is the page of its own source file.
 //!
-//! Nothing here knows a derivative: gradients are those of the tape, and docs are read from the files of ops.
+//! Gradients are those of the tape, and docs are read from the files of ops. The parts of some gradients are computed a
+//! second time, by their formulas.
 //!
 //! 1. [`mod@catalogue`]: the operators, and within which sizes they are asked;
 //! 2. `asked`: from a question to inputs and a function on a tape; `layers`, `sketches`, `samplers` and [`estimates`]
