@@ -9,6 +9,7 @@ mod commands;
 mod completeness;
 mod conformance;
 mod cost;
+mod curves;
 mod data;
 mod diff;
 mod exp_text;

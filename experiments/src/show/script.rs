@@ -1,6 +1,8 @@
 //! The modules and the style sheet that all pages share: `skein study` serves them as they are, a report has them inside
 //! it, joined to one script.
 
+use sha2::{Digest, Sha256};
+
 /// Name and text of every module and style sheet in `page/`, each after those that it needs.
 pub(crate) const FILES: [(&str, &str); 7] = [
     ("page.css", include_str!("page/page.css")),
@@ -11,3 +13,107 @@ pub(crate) const FILES: [(&str, &str); 7] = [
     ("board.js", include_str!("page/board.js")),
     ("curves.js", include_str!("page/curves.js")),
 ];
+
+/// The style sheets of a report, one after the other.
+pub(crate) fn style() -> String {
+    let (_, shared) = FILES[0];
+    format!("{shared}\n{}", include_str!("report.css"))
+}
+
+/// The script of a report: the shared modules and `report.js` as one. Their names do not collide; were they to, the
+/// script would not begin, which is tested in a browser.
+pub(crate) fn joined() -> String {
+    let modules = FILES.iter().filter(|(name, _)| name.ends_with(".js"));
+    let texts = modules.map(|(_, text)| *text);
+    texts
+        .chain([include_str!("report.js")])
+        .map(without_imports)
+        .collect()
+}
+
+/// A module without what ties it to others: its imports, each of one line or more, and the word export.
+fn without_imports(module: &str) -> String {
+    let mut text = String::with_capacity(module.len());
+    let mut within = false;
+    for line in module.lines() {
+        within |= line.starts_with("import ");
+        if !within {
+            text.push_str(line.strip_prefix("export ").unwrap_or(line));
+            text.push('\n');
+        }
+        within &= !line.ends_with(';');
+    }
+    text
+}
+
+/// What a policy calls a script by: it and no other may run.
+pub(crate) fn hash(script: &str) -> String {
+    format!("sha256-{}", base64(&Sha256::digest(script.as_bytes())))
+}
+
+/// JSON as it may stand inside a script element: nothing in it ends the element or begins a comment.
+pub(crate) fn json_inside(text: &str) -> String {
+    let text = text.replace('<', "\\u003c").replace('>', "\\u003e");
+    text.replace('&', "\\u0026")
+}
+
+/// Three bytes as four letters.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for part in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(part.get(at).copied().unwrap_or(0));
+        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * at) & 63) as usize];
+            text.push(if at > part.len() {
+                '='
+            } else {
+                char::from(letter)
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        // RFC 4648, 10.
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn a_module_loses_its_imports_and_nothing_else() {
+        let module = "// One.\nimport { a } from \"./a.js\";\nimport {\n  b,\n} from \"./b.js\";\n\nexport const c = 1;\nf();\n";
+        assert_eq!(without_imports(module), "// One.\n\nconst c = 1;\nf();\n");
+        let script = joined();
+        assert!(!script.contains("import ") && !script.contains("export "));
+        // What would end the element that it stands in.
+        assert!(!script.contains("</script") && !script.contains("<!--"));
+    }
+
+    #[test]
+    fn json_cannot_end_its_element() {
+        let inside = json_inside("{\"name\":\"</script><!--&\"}");
+        assert_eq!(
+            inside,
+            "{\"name\":\"\\u003c/script\\u003e\\u003c!--\\u0026\"}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&inside).unwrap();
+        assert_eq!(read["name"], "</script><!--&");
+    }
+}

@@ -83,8 +83,8 @@ export function board({ span = 1 } = {}) {
       for (const child of legend.children) child.setAttribute("aria-pressed", String(shared.isOn(child.dataset.name)));
       repaint();
     };
-    const more = { "data-name": name, "aria-pressed": String(shared.isOn(name)), title: "With shift: only this, or all" };
-    const made = button("", switched, more);
+    const state = { "data-name": name, "aria-pressed": String(shared.isOn(name)) };
+    const made = button("", switched, { ...state, title: "With shift: only this, or all" });
     made.append(key(shared.lookOf(name), dots), name);
     return made;
   }

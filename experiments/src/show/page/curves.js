@@ -1,6 +1,7 @@
-// A chart of curves over steps or time: numbers on hover and by the arrow keys, zoom by dragging and by + - 0, smoothing,
-// series that are switched in the legend, a logarithmic scale. It stays quick with 50,000 points a series, since it draws
-// only the extremes of each column of pixels (lines.js), and follows the theme by the colours of the style sheet.
+// A chart of curves over steps or time: numbers on hover and by the arrow keys, zoom by dragging and by + - 0,
+// smoothing, series that are switched in the legend, a logarithmic scale. It stays quick with 50,000 points a series,
+// since it draws only the extremes of each column of pixels (lines.js), and follows the theme by the colours of the
+// style sheet.
 
 import { board, key, look } from "./board.js";
 import { button, el, show, svg } from "./elements.js";
@@ -15,13 +16,17 @@ const DOTTED = 60; // dots that a curve has room for
 const KEYS = "Arrow keys go from point to point (with shift by tenths), + and − zoom, 0 shows all.";
 const near = (x) => (Number.isInteger(x) ? whole(x) : format(x, DIGITS));
 const onAxis = (x) => (Number.isInteger(x) && Math.abs(x) < 1e6 ? whole(x).replace("-", "−") : short(x));
-const short = (x) => (Math.abs(x) >= 1e6 || Math.abs(x) < 1e-3 ? x.toExponential().replace("e+", "e") : String(x)).replace("-", "−");
+function short(x) {
+  const text = Math.abs(x) >= 1e6 || Math.abs(x) < 1e-3 ? x.toExponential().replace("e+", "e") : String(x);
+  return text.replace("-", "−");
+}
 
 /**
  * Curves of `series`: `{ name, points: [[x, y], ...], band: [[x, low, high], ...] | undefined, dots: bool }`, points
  * rising in x; `x` and `y` say what the axes mean. A series with dots is drawn as it is, others are smoothed, and what
  * they are without stands pale behind. `log` begins with a logarithmic scale. Charts that share a `shared` board have
- * one legend, which whoever made the board puts on the page, and zoom together where their x is the same.
+ * one legend, which whoever made the board puts on the page, and zoom together where their x is the same. They are drawn
+ * as soon as they are on the page, or at once by `paint`.
  */
 export function curves({ title, x, y, series = [], log = false, shared = null }) {
   const own = shared ?? board();
@@ -41,7 +46,8 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
     back,
   );
   const stage = el("div", { class: "plot" }, picture, told);
-  const caption = el("figcaption", {}, el("strong", {}, title), el("small", {}, y), tools);
+  const unit = y.toLowerCase() === title.toLowerCase() ? "" : y;
+  const caption = el("figcaption", {}, el("strong", {}, title), el("small", {}, unit), tools);
   const element = el("figure", { class: "curves", "data-curves": title }, caption, stage, live);
   if (!shared) element.append(own.element);
   picture.append(lines, marks);
@@ -55,7 +61,8 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
 
   const on = () => chart.series.filter(({ name, points }) => points.length && own.isOn(name));
   const all = () => {
-    const ends = chart.series.filter(({ points }) => points.length).flatMap(({ points }) => [points[0][0], points.at(-1)[0]]);
+    const some = chart.series.filter(({ points }) => points.length);
+    const ends = some.flatMap(({ points }) => [points[0][0], points.at(-1)[0]]);
     const [low, high] = [Math.min(...ends), Math.max(...ends)];
     return low < high ? [low, high] : [low - 0.5, high + 0.5];
   };
@@ -105,8 +112,8 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
       return { one, curve, raw, band };
     });
     const inside = (rows) => rows.filter((row) => row[0] >= from && row[0] <= to).flatMap((row) => row.slice(1));
-    const ys = drawn.flatMap(({ curve, raw, band }) => [...inside(curve), ...inside(raw), ...inside(band)]).filter(Number.isFinite);
-    const [low, high] = limits(ys, isLog);
+    const ys = drawn.flatMap(({ curve, raw, band }) => [curve, raw, band].flatMap(inside));
+    const [low, high] = limits(ys.filter(Number.isFinite), isLog);
     const yTicks = ticks(low, high, isLog, Math.max(3, Math.floor(height / 45)));
     const left = 10 + LETTER * Math.max(...yTicks.map((tick) => onAxis(tick).length));
     const right = width - RIGHT;
@@ -128,7 +135,10 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
     const grid = [
       svg("clipPath", { id: clip }, svg("rect", frame)),
       ...yTicks.map((tick) => svg("path", { class: "rule", d: `M${left} ${box.y(tick).toFixed(1)}H${right}` })),
-      ...yTicks.map((tick) => svg("text", { class: "end y", x: left - 6, y: (box.y(tick) + 4).toFixed(1) }, onAxis(tick))),
+      ...yTicks.map((tick) => {
+        const place = { x: left - 6, y: (box.y(tick) + 4).toFixed(1) };
+        return svg("text", { class: "end y", ...place }, onAxis(tick));
+      }),
       ...xTicks.map((tick) => svg("path", { class: "rule", d: `M${box.x(tick).toFixed(1)} ${height - BOTTOM}v4` })),
       ...xTicks.map((tick) => xLabel(tick, width, height)),
       svg("path", { class: "rule", d: `M${left} ${height - BOTTOM}H${right}` }),
@@ -138,14 +148,17 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
       if (band.length) group.append(svg("path", { class: "band", d: area(band) }));
       if (raw.length) group.append(svg("path", { class: "raw", d: path(raw) }));
       group.append(svg("path", { class: "line", d: path(curve) }));
-      const dots = one.dots || one.points.length === 1 ? curve.filter(([x, y]) => x >= from && x <= to && Number.isFinite(y)) : [];
-      if (dots.length <= DOTTED) group.append(...dots.map(([x, y]) => svg("circle", { cx: box.x(x).toFixed(1), cy: box.y(y).toFixed(1), r: 3 })));
+      const dots = curve.filter(([x, y]) => x >= from && x <= to && Number.isFinite(y));
+      // One point makes no line.
+      const dotted = (one.dots && dots.length <= DOTTED) || one.points.length === 1;
+      if (dotted) group.append(...dots.map((at) => dot(at, 3)));
       return group;
     });
     lines.replaceChildren(...grid, svg("g", { "clip-path": `url(#${clip})` }, ...paths));
     point(cursor);
   }
 
+  const dot = ([px, py], r) => svg("circle", { cx: box.x(px).toFixed(1), cy: box.y(py).toFixed(1), r });
   function xLabel(tick, width, height) {
     const at = box.x(tick);
     const half = (LETTER * onAxis(tick).length) / 2;
@@ -195,8 +208,7 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
     marks.append(svg("path", { class: "cursor", d: `M${drawnX} ${TOP}V${box.height - BOTTOM}` }));
     for (const { one, px, smooth } of rows) {
       if (!Number.isFinite(smooth)) continue;
-      const dot = svg("circle", { cx: box.x(px).toFixed(1), cy: box.y(smooth).toFixed(1), r: 3.5 });
-      marks.append(svg("g", { class: look(own.lookOf(one.name)) }, dot));
+      marks.append(svg("g", { class: look(own.lookOf(one.name)) }, dot([px, smooth], 3.5)));
     }
     const texts = rows.map(({ one, px, value, smooth, band }) => {
       const notes = [];
@@ -206,15 +218,19 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
       return { one, value, note: notes.length ? ` (${notes.join(", ")})` : "" };
     });
     const heading = `${x.replace(/ \(.*/, "")} ${near(here)}`;
-    const row = ({ one, value, note }) =>
-      el("div", {}, key(own.lookOf(one.name), one.dots), el("span", {}, one.name), el("data", { value: String(value) }, format(value, DIGITS)), el("small", {}, note));
+    const row = ({ one, value, note }) => {
+      const number = el("data", { value: String(value) }, format(value, DIGITS));
+      return el("div", {}, key(own.lookOf(one.name), one.dots), el("span", {}, one.name), number, el("small", {}, note));
+    };
     told.replaceChildren(el("strong", { "data-x": String(here) }, heading), ...texts.slice(0, ROWS).map(row));
     if (texts.length > ROWS) told.append(el("small", {}, `and ${texts.length - ROWS} more, as the arrow keys tell`));
-    // On the side where there is more room.
+    // On the side where there is more room, and within the picture.
+    const wide = told.offsetWidth;
     const toRight = box.x(here) < (box.left + box.right) / 2;
-    told.style.left = toRight ? `${box.x(here) + 12}px` : "auto";
-    told.style.right = toRight ? "auto" : `${stage.clientWidth - box.x(here) + 12}px`;
-    if (aloud) live.textContent = [heading, ...texts.map(({ one, value, note }) => `${one.name} ${format(value, DIGITS)}${note}`)].join("; ");
+    const place = toRight ? box.x(here) + 12 : box.x(here) - 12 - wide;
+    told.style.left = `${Math.max(0, Math.min(stage.clientWidth - wide, place))}px`;
+    const said = texts.map(({ one, value, note }) => `${one.name} ${format(value, DIGITS)}${note}`);
+    if (aloud) live.textContent = [heading, ...said].join("; ");
   }
   const distance = ({ one, at: place }, at) => Math.abs(one.points[place][0] - at);
 
@@ -297,7 +313,7 @@ export function curves({ title, x, y, series = [], log = false, shared = null })
   // In the next frame, since the height of what is observed changes.
   new ResizeObserver(() => requestAnimationFrame(resized)).observe(stage);
   update(series);
-  return { element, update };
+  return { element, update, paint };
 }
 
 /** Names of clipping regions are those of the whole page. */
@@ -318,8 +334,8 @@ function limits(ys, log) {
   if (!(low <= high)) return log ? [0.5, 2] : [0, 1];
   if (log) return high > low * 1.0001 ? [low / 1.05, high * 1.05] : [low / 1.2, high * 1.2];
   if (high - low <= 1e-9 * Math.abs(high)) {
-    const room = Math.max(1e-3 * Math.abs(low), 0.5);
-    return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
+    const room = 0.5 * Math.abs(low);
+    return room > 0 ? [low - room, high + room] : [0, 1];
   }
   const room = 0.05 * (high - low);
   return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
