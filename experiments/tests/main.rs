@@ -6,6 +6,7 @@ mod bench_attention;
 mod bench_step;
 mod classes;
 mod commands;
+mod comparisons;
 mod completeness;
 mod conformance;
 mod cost;

@@ -229,6 +229,25 @@ impl Environment {
     }
 }
 
+/// Where the run with this environment.toml was computed, by name, of a run of several starts all of it: what changes no
+/// number, at least not by itself. All of it is unknown where there is no such file.
+pub(crate) fn machines(path: &Path) -> Result<[(&'static str, String); 4]> {
+    let starts = match path.exists() {
+        true => read_toml::<File>(path)?.start,
+        false => Vec::new(),
+    };
+    let fact = |of: fn(&Environment) -> String| match distinct(starts.iter().map(of)) {
+        none if none.is_empty() => unknown(),
+        values => values.join(" + "),
+    };
+    Ok([
+        ("commit", fact(|start| start.git_commit.clone())),
+        ("compiler", fact(|start| start.rustc.clone())),
+        ("CPU", fact(|start| start.cpu.clone())),
+        ("threads", fact(|start| start.threads.to_string())),
+    ])
+}
+
 /// The version of this program that began the run with this record, if it can be read.
 pub(crate) fn begun_by(path: &Path) -> Option<String> {
     let file: File = read_toml(path).ok()?;

@@ -86,8 +86,8 @@ impl Axis {
 }
 
 /// What a picture begins with, its sizes in between.
-const START: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"";
-const LOOK: &str = " font-family=\"sans-serif\" font-size=\"12\">\n\
+pub(super) const START: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"";
+pub(super) const LOOK: &str = " font-family=\"sans-serif\" font-size=\"12\">\n\
                     <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
 
 /// Whether this is the beginning of a picture by [`svg`].
@@ -317,8 +317,16 @@ fn bounds(numbers: impl Iterator<Item = f64>, scale: Scale, room: f64) -> (f64, 
     }
 }
 
+/// The smallest and the largest of the numbers and 0, with a twentieth of the range around.
+pub(super) fn bounds_around_zero(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
+    let ends = numbers.chain([0.0]).filter(|x| x.is_finite());
+    let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
+    let room = 0.05 * (high - low).max(0.1);
+    (low - room, high + room)
+}
+
 /// Round numbers, three to eight of them: more would not have room for their digits.
-fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
+pub(super) fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     let least = (high - low) / 7.0;
     let exponent = least.log10().floor() as i32;
     let long_enough = |digit: &f64| digit * 10f64.powi(exponent) >= least;
@@ -359,7 +367,7 @@ fn y_ticks(low: f64, high: f64) -> Vec<f64> {
         .collect()
 }
 
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     match x.abs() {
         0.0 | 1e-3..1e6 => x.to_string(),
         _ => format!("{x:e}"),
@@ -373,7 +381,7 @@ fn grid(svg: &mut String, x1: f64, y1: f64, x2: f64, y2: f64) {
     );
 }
 
-fn text(svg: &mut String, x: f64, y: f64, anchor: &str, more: &str, text: &str) {
+pub(super) fn text(svg: &mut String, x: f64, y: f64, anchor: &str, more: &str, text: &str) {
     let text = escaped(text);
     let _ = writeln!(
         svg,
