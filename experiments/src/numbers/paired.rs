@@ -185,6 +185,7 @@ pub(crate) fn seeds_needed(difference: f64, spread: f64) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbers::statistics::Mean;
     use engine::Generator;
 
     /// Three standard errors of a rate of 5 % in so many trials are 0.65 points.
@@ -362,8 +363,13 @@ mod tests {
     fn as_many_seeds_as_were_planned_see_the_difference_as_often_as_was_said() {
         for spread in [0.4, 0.8, 1.5] {
             let count = seeds_needed(1.0, spread).unwrap();
-            let draw = |generator: &mut Generator| 1.0 + spread * generator.normal();
-            let seen = rate("planned", count, draw, |paired| paired.p <= Some(LEVEL));
+            let mut generator = Seed(20).stream("planned").at(count).generator();
+            let trial = |_: &usize| {
+                let differences = (0..count).map(|_| 1.0 + spread * generator.normal());
+                let Mean { mean, error } = Mean::of(&differences.collect::<Vec<_>>());
+                student::two_sided(mean / error, count - 1) <= LEVEL
+            };
+            let seen = (0..TRIALS).filter(trial).count() as f64 / TRIALS as f64;
             let said = student::power(1.0 / spread, count, LEVEL);
             assert!((seen - said).abs() < 0.02, "{spread}: {seen}, not {said}");
             assert!(said >= POWER && seen > POWER - 0.02, "{spread}: {seen}");

@@ -317,16 +317,8 @@ fn bounds(numbers: impl Iterator<Item = f64>, scale: Scale, room: f64) -> (f64, 
     }
 }
 
-/// The smallest and the largest of the numbers and 0, with a twentieth of the range around.
-pub(super) fn bounds_around_zero(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
-    let ends = numbers.chain([0.0]).filter(|x| x.is_finite());
-    let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
-    let room = 0.05 * (high - low).max(0.1);
-    (low - room, high + room)
-}
-
 /// Round numbers, three to eight of them: more would not have room for their digits.
-pub(super) fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
+fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     let least = (high - low) / 7.0;
     let exponent = least.log10().floor() as i32;
     let long_enough = |digit: &f64| digit * 10f64.powi(exponent) >= least;

@@ -2,7 +2,7 @@
 //! words beside them. Whether an effect is told from none is seen twice, by a filled marker and by its word, so that
 //! it survives a printer without colours.
 
-use crate::show::chart::{LOOK, START, bounds_around_zero, linear_ticks, number, text};
+use crate::show::chart::{LOOK, START, number, text};
 use std::fmt::Write;
 
 /// The whole picture.
@@ -39,6 +39,8 @@ const TITLE: f64 = 26.0;
 const PLOT: f64 = 360.0;
 const MARGIN: f64 = 12.0;
 const TOP: f64 = 14.0;
+/// What stands over the columns.
+const HEAD: f64 = 14.0;
 /// Below the rows: ticks, the meaning of the axis, the legend.
 const BOTTOM: f64 = 74.0;
 /// Pixels of a letter, with room for wide fonts.
@@ -79,15 +81,15 @@ impl Forest {
         let width = right + numbers + 44.0 + words + MARGIN;
         let heights = self.groups.iter();
         let heights = heights.map(|group| TITLE + ROW * group.effects.len() as f64);
-        let bottom = TOP + 14.0 + heights.sum::<f64>();
+        let bottom = TOP + HEAD + heights.sum::<f64>();
         let height = bottom + BOTTOM;
         let axis = self.axis(left);
         let mut svg = format!(
             "{START} width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\"{LOOK}"
         );
-        for tick in linear_ticks(axis.low, axis.high) {
+        for tick in ticks(axis.low, axis.high) {
             let at = axis.at(tick);
-            vertical(&mut svg, at, TOP, bottom, "stroke=\"#ddd\"");
+            vertical(&mut svg, at, TOP + HEAD, bottom, "stroke=\"#ddd\"");
             let label = match tick > 0.0 {
                 true => format!("+{}", number(tick)),
                 false => number(tick).replace('-', "\u{2212}"),
@@ -98,7 +100,7 @@ impl Forest {
         vertical(
             &mut svg,
             zero,
-            TOP,
+            TOP + HEAD,
             bottom,
             &format!("stroke=\"{INK}\" stroke-width=\"1.2\""),
         );
@@ -106,18 +108,18 @@ impl Forest {
             svg,
             "<path d=\"M{left:.1} {bottom:.1}h{PLOT:.1}\" stroke=\"{INK}\"/>"
         );
-        for (side, anchor, words, colour) in [
-            (-8.0, "end", "\u{2190} worse", WORSE),
-            (8.0, "start", "better \u{2192}", BETTER),
+        for (x, anchor, words, colour) in [
+            (left, "start", "\u{2190} worse", WORSE),
+            (left + PLOT, "end", "better \u{2192}", BETTER),
         ] {
             let look = format!(" fill=\"{colour}\"");
-            text(&mut svg, zero + side, TOP + 8.0, anchor, &look, words);
+            text(&mut svg, x, TOP + 8.0, anchor, &look, words);
         }
         let heads = [(right, "difference (95 %)"), (right + numbers + 8.0, "n")];
         for (x, head) in heads {
             text(&mut svg, x, TOP + 8.0, "start", " fill=\"#555\"", head);
         }
-        let mut y = TOP + 14.0;
+        let mut y = TOP + HEAD;
         for group in &self.groups {
             y += TITLE;
             text(
@@ -175,9 +177,28 @@ impl Forest {
             let [low, high] = effect.interval.unwrap_or([effect.mean; 2]);
             [effect.mean, low.max(-most), high.min(most)]
         });
-        let (low, high) = bounds_around_zero(ends);
-        Axis { low, high, left }
+        let ends = ends.filter(|x| x.is_finite());
+        let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
+        let room = 0.05 * (high - low).max(0.1);
+        Axis {
+            low: low - room,
+            high: high + room,
+            left,
+        }
     }
+}
+
+/// Round numbers, four to ten of them.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let least = (high - low) / 10.0;
+    let exponent = least.log10().floor() as i32;
+    let long_enough = |digit: &i64| *digit as f64 * 10f64.powi(exponent) >= least;
+    let digit = [1, 2, 5].into_iter().find(long_enough).unwrap_or(10);
+    let step = digit as f64 * 10f64.powi(exponent);
+    let all = (low / step).ceil() as i64..=(high / step).floor() as i64;
+    // Through the decimal form, which is exact where a product would not be.
+    let tick = |k: i64| format!("{}e{exponent}", k * digit).parse().ok();
+    all.filter_map(tick).collect()
 }
 
 fn draw(svg: &mut String, effect: &Effect, axis: &Axis, y: f64) {
@@ -262,7 +283,7 @@ mod tests {
         let zero = svg
             .lines()
             .find(|line| line.contains("stroke-width=\"1.2\""));
-        let zero = zero.unwrap().split(['M', ' ']).nth(3).unwrap();
+        let zero = zero.unwrap().split(['M', ' ']).nth(2).unwrap();
         let mut markers = numbers("<circle cx=\"", "\"");
         markers.truncate(markers.len() - 2);
         (zero.parse().unwrap(), markers)
@@ -288,6 +309,20 @@ mod tests {
         has(&svg, ">a&lt;b</text>");
         has(&svg, ">\u{2212}1.00</text>");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn ticks_are_round_and_neither_few_nor_many() {
+        assert_eq!(ticks(-9.9, 4.3), [-8.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0]);
+        assert_eq!(
+            ticks(-0.1, 0.31),
+            [-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]
+        );
+        for i in 1..500 {
+            let high = 1.023f64.powi(i);
+            let count = ticks(-0.3 * high, high).len();
+            assert!((4..=11).contains(&count), "{high}: {count}");
+        }
     }
 
     #[test]
