@@ -272,6 +272,7 @@ fn apart(from: f64, to: f64) -> String {
         part => format!(" ({:+.1} %)", 100.0 * part),
     };
     let by = match by.abs() {
+        _ if by.fract() == 0.0 => format!("{by:+}"),
         1e-4..1e6 => format!("{by:+.4}"),
         _ => format!("{by:+.1e}"),
     };

@@ -5,6 +5,7 @@ use super::runs::Run;
 use crate::run::events::Events;
 use crate::show::record;
 use crate::terminal::error::{Error, Result};
+use crate::terminal::output::shell_word;
 use crate::terminal::parse::distinct;
 use datasets::shown;
 use std::fs;
@@ -64,10 +65,8 @@ pub(super) fn tensorboard(runs: &[Run], log: &Path) -> Result<String> {
         let scalars = [("test/loss", test.loss), ("test/accuracy", test.accuracy)];
         events.push(run.outcome.steps, &scalars.map(named))?;
     }
+    let (count, log) = (runs.len(), shell_word(log));
     Ok(format!(
-        "{} runs in {}: tensorboard --logdir {}\n",
-        runs.len(),
-        shown::name(log),
-        shown::name(log)
+        "runs written: {count}; tensorboard --logdir {log}\n"
     ))
 }
