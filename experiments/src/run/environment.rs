@@ -7,6 +7,7 @@ mod source;
 
 use crate::files::read::read_toml;
 use crate::files::whole_file::Pending;
+use crate::machine::allocation;
 use crate::machine::clock::a_second;
 use crate::numbers::range;
 use crate::numbers::statistics::median;
@@ -175,6 +176,11 @@ pub(crate) struct Environment {
     cpu: String,
     /// Those that the kernels choose by.
     cpu_features: Vec<String>,
+    /// This and the job, where they are told; older programs did not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
 }
 
 impl Environment {
@@ -199,6 +205,8 @@ impl Environment {
             kernel,
             cpu: cpu(),
             cpu_features: cpu_features(),
+            host: allocation::host(),
+            job: allocation::job(&allocation::variable),
         }
     }
 
