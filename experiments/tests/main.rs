@@ -13,6 +13,7 @@ mod data;
 mod diff;
 mod exp_text;
 mod explain;
+mod grids;
 mod losses;
 mod methods;
 mod old_runs;

@@ -7,10 +7,11 @@
 //! `--mix` asks for it. Figures 2 and 3 of the paper (`table/figures.rs`) also read
 //! metrics.jsonl and timings.jsonl.
 //!
-//! `table/runs.rs` reads the runs.
+//! `table/runs.rs` reads the runs; `table/tuned.rs` says what they were given after trials.
 
 mod figures;
 mod runs;
+mod tuned;
 
 use crate::commands::paper;
 use crate::files::out_file::{OutFile, Own};
@@ -304,6 +305,7 @@ impl Comparison {
     /// What the columns are, and what there is to know about them.
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self.columns.iter().map(describe).collect();
+        notes.extend(self.columns.iter().filter_map(tuned::note));
         for task in Task::ALL {
             let of_task: Vec<&Column> = self
                 .columns

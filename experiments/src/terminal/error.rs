@@ -100,6 +100,16 @@ impl Error {
         }
     }
 
+    /// What was wrong, and what to do about it.
+    pub(crate) fn parts(&self) -> (&str, Option<&str>) {
+        (&self.message, self.hint.as_deref())
+    }
+
+    /// Whether the operating system refused for one of these reasons.
+    pub(crate) fn is_refusal(&self, kinds: &[io::ErrorKind]) -> bool {
+        self.refused.is_some_and(|kind| kinds.contains(&kind))
+    }
+
     /// The same error where exit code 1 says something else, as in `diff`: exit code 2.
     pub(crate) fn not_an_answer(self) -> Self {
         Self { code: 2, ..self }
@@ -150,7 +160,7 @@ impl Error {
 
     /// The same error with another hint if that is why the operating system refused.
     pub(crate) fn hint_if(self, kinds: &[io::ErrorKind], hint: impl Into<String>) -> Self {
-        match self.refused.is_some_and(|kind| kinds.contains(&kind)) {
+        match self.is_refusal(kinds) {
             true => self.hint(hint),
             false => self,
         }
