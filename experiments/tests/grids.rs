@@ -334,7 +334,7 @@ fn a_plan_says_hours_memory_and_seeds_without_training() {
     has(&text, "of the steps of 3 runs\n");
     has(&text, " seen at most, data included\n");
     has(&text, "seeds:  to see one point beside vmean (");
-    has(&text, "seeds: 3 pairs differ by ");
+    has(&text, "seeds: the spread of 3 pairs is ");
     assert!(!text.contains("pilot"), "{text}");
     let (text, _) = plan("1,2,3");
     has(&text, "\ntime:   none, since nothing is left\n");

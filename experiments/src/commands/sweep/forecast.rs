@@ -319,7 +319,7 @@ impl<'a> Forecast<'a> {
             let name = format!("{} {}{}", row.task.name(), row.attn, row.pieces);
             let seeds = needed(ONE_POINT, spread).map_or("over 1000".into(), |n| n.to_string());
             let why = format!(
-                "seeds: {} pairs differ by {spread:.2} points",
+                "seeds: the spread of {} pairs is {spread:.2} points",
                 row.points.len()
             );
             table.rows.push(cells!["", name, seeds, why]);
