@@ -1,5 +1,5 @@
 //! Tells `environment.rs` what the program is built from: the hash of its code, the git commit, the compiler, the version
-//! of matrixmultiply. Whatever cannot be found out, as the commit in a source archive without git, is "unknown".
+//! of matrixmultiply; and hands it the source files that a page shows. Whatever cannot be found out, as the commit in a source archive without git, is "unknown".
 
 #[path = "src/run/environment/source.rs"]
 mod source;
@@ -42,6 +42,9 @@ fn main() {
         known(matrixmultiply)
     );
 
+    let sources = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("sources.rs");
+    fs::write(sources, nodes(root)).expect("cargo's own folder takes a file");
+
     // Whether the source has been changed since the commit is asked again when any of it changes.
     for path in [&["Cargo.lock"], &source::CRATES[..]].concat() {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
@@ -51,6 +54,39 @@ fn main() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+}
+
+/// The source files that a node of a tape can name, as the constant of `skein study`: name and text of each.
+fn nodes(root: &Path) -> String {
+    let mut list = String::from("const SOURCES: &[(&str, &str)] = &[\n");
+    let mut folders: Vec<_> = ["ops/src", "models/src", "engine/src"]
+        .map(|name| root.join(name))
+        .into();
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path if path.extension().is_some_and(|end| end == "rs") => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    files.sort();
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let name = path
+            .strip_prefix(root)
+            .expect("a file below it")
+            .to_string_lossy();
+        if text.contains("record(") || text.contains(".leaf(") {
+            let name = name.replace('\\', "/");
+            list += &format!(
+                "({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../{name}\"))),\n"
+            );
+        }
+    }
+    list + "];\n"
 }
 
 /// The first line that a program prints, if it succeeds.

@@ -2,7 +2,7 @@
 //! in this list, never below.
 //!
 //! 1. [`machine`]: its clock and its memory; [`terminal`]: what a command says, how it is stopped, how it fails;
-//!    [`files`]: files that are whole or not there; [`numbers`]: ranges, means, medians.
+//!    [`files`]: files that are whole or not there; [`numbers`]: ranges, means, differences over seeds.
 //! 2. [`settings`]: the tasks, their budgets, and all settings of a run.
 //! 3. [`run`]: the folder of a run, and every file in it.
 //! 4. [`show`]: tables, curves and pages.

@@ -68,6 +68,7 @@ fn runs_that_differ_in_nothing_but_threads_are_equal() {
         code         the same\n\
         product      the same\n\
         kernel path  the same\n\
+        machine      different, which changes no number by itself\n  - threads 1\n  + threads 2\n\
         numbers      equal to the bit over 4 steps\n\
         test         the same\n";
     assert_eq!(printed(&diff("one", "same", &[]), 0), expected);
@@ -88,6 +89,36 @@ fn another_seed_is_told_with_the_first_line_that_differs() {
         let first = metrics.lines().next().unwrap();
         assert!(text.contains(&format!("\n  {sign} {first}\n")), "{text}");
     }
+    // By how much, there and over all steps; in points of the test.
+    let read = |run: &str| -> Vec<serde_json::Value> {
+        let metrics = fs::read_to_string(folder().join(run).join("metrics.jsonl")).unwrap();
+        let lines = metrics.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let (one, other) = (read("one"), read("other"));
+    let losses = |place: &str| -> Vec<(u64, f64, f64)> {
+        let both = one.iter().zip(&other);
+        both.filter_map(|(a, b)| {
+            let loss = |line: &serde_json::Value| line.pointer(place)?.as_f64();
+            Some((a["step"].as_u64()?, loss(a)?, loss(b)?))
+        })
+        .collect()
+    };
+    let (_, from, to) = losses("/loss")[0];
+    let row = format!("\n  loss: {from} -> {to}, by {:+.4} (", to - from);
+    assert!(text.contains(&row), "{row}{text}");
+    for (name, place) in [("loss", "/loss"), ("dev.loss", "/dev/loss")] {
+        let all = losses(place);
+        let most = all.iter().map(|(_, from, to)| (to - from).abs());
+        let most = most.fold(0.0, f64::max);
+        let (step, from, to) = *all.iter().rfind(|(_, a, b)| (a - b).abs() == most).unwrap();
+        let row = format!("\n  {name}, most: {from} -> {to}, by {:+.4} ", to - from);
+        assert!(text.contains(&row), "{row}{text}");
+        assert!(text.contains(&format!(" in step {step}\n")), "{text}");
+    }
+    assert!(text.contains(" points\n"), "{text}");
 }
 
 #[test]
@@ -123,6 +154,10 @@ fn the_last_bit_counts_and_what_explains_it_is_told() {
         let text = printed(&diff("one", "bit", flags), 1);
         let row = "numbers      different from step 3 on: gradient_norm\n";
         assert!(text.contains(row), "{text}");
+        let row = format!("  gradient_norm: {rate} -> {next}, by +");
+        assert!(text.contains(&row), "{row} {text}");
+        let rows = "  loss: the same in all 4 of them\n  dev.loss: the same in all 2 of them\n";
+        assert!(text.contains(rows), "{text}");
     }
 
     let environment = fs::read_to_string(folder().join("one/environment.toml")).unwrap();

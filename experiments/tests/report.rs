@@ -1,6 +1,5 @@
-//! report.html: it is there when a run has ended, says what the run's files say, escapes whatever they hold, stays
-//! light however long the run was, and shows itself in a browser without a complaint and without being wider than a
-//! phone.
+//! report.html: it is there when a run has ended, says what the run's files say, escapes whatever they hold, and shows
+//! itself in a browser without a complaint and without being wider than a phone. `curves` asks its curves.
 
 use crate::support::{copy, fits, has, refused};
 use std::ffi::OsStr;
@@ -10,21 +9,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The page of a run of 50,000 steps weighs less.
+/// The page of a run of 50,000 steps weighs less without its numbers, and these are 11 bytes each.
 const LIGHT: usize = 150_000;
+const NUMBERS: usize = 11 * (4 * 50_000 + 2 * 12 * 1_000);
+/// A step of that run whose loss is a peak.
+pub(crate) const PEAK: (usize, f64) = (33_333, 9.5);
 /// CSS pixels across of a common phone.
-const PHONE: usize = 390;
+pub(crate) const PHONE: usize = 390;
 
 fn run(command: &str, args: &[&OsStr]) -> Output {
     crate::skein(command).args(args).output().unwrap()
 }
 
-fn report(args: &[&Path]) -> Output {
+pub(crate) fn report(args: &[&Path]) -> Output {
     let args: Vec<&OsStr> = args.iter().map(|path| path.as_os_str()).collect();
     run("report", &args)
 }
 
-fn succeed(output: &Output) {
+pub(crate) fn succeed(output: &Output) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
 }
@@ -55,22 +57,24 @@ fn ended() -> &'static Path {
     })
 }
 
-fn page(path: &Path) -> String {
+pub(crate) fn page(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
 /// A run of 50,000 steps, as its files would have it, with an evaluation every 50.
-fn long(to: &Path) {
+pub(crate) fn long(to: &Path) {
     copy(ended(), to);
     let (mut metrics, mut timings) = (String::new(), String::new());
     for step in 1..=50_000 {
         let x = f64::from(step);
         let loss = 0.4 + (-x / 9e3).exp() * 0.3 + (x * 12.9898).sin() * 0.1;
         let accuracy = 1.0 - loss / 2.0;
+        let peak = (step as usize == PEAK.0).then_some(PEAK.1);
         let _ = writeln!(
             metrics,
-            "{{\"step\":{step},\"loss\":{loss},\"accuracy\":{accuracy},\"learning_rate\":1e-4,\
+            "{{\"step\":{step},\"loss\":{},\"accuracy\":{accuracy},\"learning_rate\":1e-4,\
              \"gradient_norm\":{},\"tokens\":99}}",
+            peak.unwrap_or(loss),
             1.0 + loss
         );
         let _ = writeln!(
@@ -114,10 +118,22 @@ fn long(to: &Path) {
     fs::write(to.join("timings.jsonl"), timings).unwrap();
 }
 
-/// Every tag that is opened is closed, in order; what is left besides them has neither `<` nor `>`.
+/// The scripts of a page: the attributes and the text of each; and the page without them.
+fn scripts(html: &str) -> (Vec<(&str, &str)>, String) {
+    let mut pieces = html.split("<script");
+    let mut rest = pieces.next().unwrap().to_string();
+    let script = |piece| {
+        let (script, after): (&str, &str) = str::split_once(piece, "</script>").expect("an end");
+        rest.push_str(after);
+        script.split_once('>').unwrap()
+    };
+    (pieces.map(script).collect(), rest)
+}
+
+/// Every tag that is opened is closed, in order; what is left besides them and the scripts has neither `<` nor `>`.
 fn assert_well_formed(html: &str) {
     let (_, body) = html.split_once("</style>").expect("a style sheet");
-    let body = body.split_once("<body>").expect("a body").1;
+    let (_, body) = scripts(body.split_once("<body>").expect("a body").1);
     let mut open: Vec<&str> = Vec::new();
     for piece in body.split('<').skip(1) {
         let (tag, rest) = piece.split_once('>').expect("a tag that ends");
@@ -134,31 +150,55 @@ fn assert_well_formed(html: &str) {
     assert!(open.is_empty(), "{open:?}");
 }
 
-/// Nothing is loaded and nothing runs.
+/// Nothing is loaded, and one script runs, beside its numbers.
 fn assert_alone(html: &str) {
-    for word in [
-        "<script",
-        "<link",
-        "<img",
-        "<iframe",
-        "src=",
-        "href=",
-        "url(",
-        "@import",
-        "javascript:",
-        "http:",
-        "https:",
-    ] {
-        assert!(!html.contains(word), "{word}");
+    let (scripts, rest) = scripts(html);
+    let attributes: Vec<&str> = scripts
+        .iter()
+        .map(|(attributes, _)| attributes.trim())
+        .collect();
+    let expected = [
+        "type=\"application/json\" id=\"numbers\"",
+        "type=\"module\"",
+    ];
+    assert_eq!(attributes, expected);
+    // The name of SVG's elements is no address, and the place of a clipping region is in the page.
+    let code = scripts[1]
+        .1
+        .replace("http://www.w3.org/2000/svg", "")
+        .replace("url(#", "");
+    for text in [&rest, &code] {
+        for word in [
+            "<link",
+            "<img",
+            "<iframe",
+            "src=",
+            "href=",
+            "url(",
+            "@import",
+            "import ",
+            "import(",
+            "fetch(",
+            "javascript:",
+            "http:",
+            "https:",
+        ] {
+            assert!(!text.contains(word), "{word}");
+        }
     }
     for word in [
-        "default-src 'none'",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-",
         "name=\"viewport\"",
         "@media print",
         "charset=\"utf-8\"",
     ] {
         assert!(html.contains(word), "{word}");
     }
+}
+
+/// The figures of a page, as its script reads them.
+fn figures(html: &str) -> serde_json::Value {
+    serde_json::from_str(scripts(html).0[0].1).unwrap()
 }
 
 #[test]
@@ -175,7 +215,7 @@ fn a_run_that_ends_leaves_a_report_of_all_it_knows() {
         "aria-label=\"Accuracy\"",
         "steps (count)",
         "cross-entropy (nats)",
-        ">transformer_1</text>",
+        "</svg>transformer_1</li>",
         "<td>skein</td>",
         "<td>layer_norm</td>",
         "<span>eval every</span> <span>2</span>",
@@ -188,6 +228,37 @@ fn a_run_that_ends_leaves_a_report_of_all_it_knows() {
         serde_json::from_slice(&fs::read(ended().join("result.json")).unwrap()).unwrap();
     let accuracy = 100.0 * result["test"]["accuracy"].as_f64().unwrap();
     assert!(html.contains(&format!(">{accuracy:.2}%</p>")));
+
+    // What was taken for what, with the names of the classes.
+    let confusion: Vec<Vec<usize>> = serde_json::from_value(result["confusion"].clone()).unwrap();
+    let (_, table) = html.split_once("<table class=\"confusion\">").unwrap();
+    let (table, _) = table.split_once("</table>").unwrap();
+    for (row, name) in confusion.iter().zip(["neg", "pos"]) {
+        let of: usize = row.iter().sum();
+        assert_eq!(of, 5);
+        let (_, shown) = table
+            .split_once(&format!("<th scope=\"row\">{name}</th>"))
+            .unwrap();
+        let (shown, _) = shown.split_once("</tr>").unwrap();
+        for count in row {
+            let field = format!("{:.1}%<small>{count}</small>", 20.0 * *count as f64);
+            assert!(shown.contains(&field), "{field}: {shown}");
+        }
+    }
+    // And the command that makes it again.
+    let (_, command) = html.split_once("<code class=\"command\">").unwrap();
+    let (command, _) = command.split_once("</code>").unwrap();
+    for part in [
+        "skein text --attn skein --features 8 --seed 42 --data &#39;",
+        " --budget smoke --steps 6 --batch 4 ",
+        " --warmup 1 --eval-every 2 ",
+        " --max-len 16",
+    ] {
+        assert!(
+            command.replace('\'', "&#39;").contains(part),
+            "{part}: {command}"
+        );
+    }
 }
 
 #[test]
@@ -219,7 +290,87 @@ fn the_report_is_made_again_from_the_folder_alone() {
     let html = page(&run.join("report.html"));
     assert_well_formed(&html);
     assert!(html.contains("after step 6 of 6") && html.contains("there is no test yet"));
-    assert!(!html.contains("Norms by layer"));
+    assert!(!html.contains("Norms by layer") && !html.contains("What was taken for what"));
+
+    // Before the first evaluation, dev is in no legend.
+    has(&html, "</svg>dev</li>");
+    let steps = page(&run.join("metrics.jsonl"));
+    let steps = steps.lines().filter(|line| !line.contains("\"dev\""));
+    let steps: String = steps.take(1).map(|line| format!("{line}\n")).collect();
+    fs::write(run.join("metrics.jsonl"), steps).unwrap();
+    succeed(&report(&[&run]));
+    let html = page(&run.join("report.html"));
+    assert_well_formed(&html);
+    has(&html, "</svg>train</li>");
+    assert!(!html.contains("dev</li>") && !figures(&html).to_string().contains("\"dev\""));
+}
+
+#[test]
+fn a_result_of_before_has_a_report_and_a_wrong_matrix_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(ended(), &run);
+    let path = run.join("result.json");
+    let whole: serde_json::Value = serde_json::from_str(&page(&path)).unwrap();
+    let mut older = whole.clone();
+    older.as_object_mut().unwrap().remove("confusion").unwrap();
+    fs::write(&path, older.to_string()).unwrap();
+    succeed(&report(&[&run]));
+    let html = page(&run.join("report.html"));
+    assert_well_formed(&html);
+    assert!(html.contains("test accuracy, 10 examples") && !html.contains("taken for"));
+    for wrong in [
+        "[[5,0],[5]]",
+        "[[9,0],[0,9]]",
+        "[[0,0],[0,0]]",
+        "[[-1,6],[0,5]]",
+    ] {
+        let mut altered = whole.clone();
+        altered["confusion"] = serde_json::from_str(wrong).unwrap();
+        fs::write(&path, altered.to_string()).unwrap();
+        has(refused(&report(&[&run]), 1), "result.json");
+    }
+}
+
+#[test]
+fn runs_of_several_seeds_are_one_curve_with_a_band() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = ["s1", "s2", "other"].map(|name| folder.path().join(name));
+    for (seed, run) in ["1", "2", "1"].iter().zip(&runs) {
+        copy(ended(), run);
+        for (file, before) in [
+            ("config.toml", "seed = 42"),
+            ("result.json", "\"seed\": 42"),
+        ] {
+            let text = page(&run.join(file));
+            assert!(text.contains(before), "{text}");
+            let after = before.replace("42", seed);
+            fs::write(run.join(file), text.replace(before, &after)).unwrap();
+        }
+    }
+    let config = page(&runs[2].join("config.toml")).replace("dropout = 0.1", "dropout = 0.2");
+    fs::write(runs[2].join("config.toml"), config).unwrap();
+    let out = folder.path().join("all.html");
+    let args = [folder.path(), Path::new("--out"), &out];
+    succeed(&report(&args));
+    let html = page(&out);
+    assert_well_formed(&html);
+    assert_alone(&html);
+    for once in ["</svg>skein (2 runs)</li>", "</svg>other</li>"] {
+        assert_eq!(html.matches(once).count(), 1, "{once}");
+    }
+    has(&html, "a band from the lowest to the highest");
+    for chart in figures(&html)[0]["charts"].as_array().unwrap() {
+        for line in chart["series"].as_array().unwrap() {
+            let several = line["name"] == "skein (2 runs)";
+            assert_eq!(line.get("low").is_some(), several, "{line}");
+            // Of runs that are alike, the mean is each.
+            assert!(
+                !several || (line["low"] == line["y"] && line["high"] == line["y"]),
+                "{line}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -295,7 +446,7 @@ fn what_runs_were_computed_from_and_by_is_among_the_settings() {
     let html = compared();
     has(
         &html,
-        "Settings that differ</h2>\n<p class=\"soft\">None.</p>",
+        "Settings that differ</h2><p class=\"soft\">None.</p>",
     );
     let environment: toml::Table = page(&one.join("environment.toml")).parse().unwrap();
     let start = &environment["start"][0];
@@ -492,8 +643,70 @@ pub(crate) fn browser() -> Option<&'static str> {
         .find(|name| Command::new(name).arg("--version").output().is_ok())
 }
 
-/// Opens pages in a browser and reads what it says of them. Elsewhere than in CI there may be none, and nobody should
-/// need one to test the rest; in CI, which sets the variable, a test that looks at nothing must not pass.
+/// The browser of the tests that need one. Elsewhere than in CI there may be none, and nobody should need one to test the
+/// rest; in CI, which sets the variable, a test that looks at nothing must not pass.
+pub(crate) fn browser_or_skip() -> Option<&'static str> {
+    let browser = browser();
+    if browser.is_none() {
+        let in_ci = std::env::var_os("CI").is_some();
+        assert!(!in_ci, "there is no chromium: CI needs one");
+        println!("SKIPPED the browser: there is no chromium");
+    }
+    browser
+}
+
+/// What a page in a file has become after its scripts, and the complaints.
+pub(crate) fn opened(browser: &str, file: &Path) -> (String, Vec<String>) {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .args(["--enable-logging=stderr", "--window-size=1200,900"])
+        .arg("--virtual-time-budget=20000")
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("file://{}", file.display()))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let complaints = told.lines().filter(|line| line.contains("CONSOLE"));
+    let complaints = complaints.map(str::to_string).collect();
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        complaints,
+    )
+}
+
+/// What a script that has the page in a frame, as wide as a phone, returns: its `d` is the document of the page, as
+/// soon as it has curves.
+pub(crate) fn asked(browser: &str, page: &str, script: &str) -> serde_json::Value {
+    let folder = tempfile::tempdir().unwrap();
+    let frame = page.replace('&', "&amp;").replace('"', "&quot;");
+    let framed = format!(
+        "<!doctype html><meta charset=\"utf-8\"><iframe id=\"f\" width=\"{PHONE}\" height=\"3000\" style=\"border:0\" \
+         srcdoc=\"{frame}\"></iframe><pre id=\"answer\"></pre><script>\n\
+         const ask = (d) => {{ {script} }};\n\
+         let waited = 0;\n\
+         const wait = () => {{\n\
+           const drawn = f.contentDocument.querySelector(\"[data-series]\");\n\
+           if (!drawn && waited++ < 100) setTimeout(wait, 100);\n\
+           else answer.textContent = JSON.stringify(ask(f.contentDocument));\n\
+         }};\n\
+         f.onload = wait;</script>"
+    );
+    let file = folder.path().join("frame.html");
+    fs::write(&file, framed).unwrap();
+    let (dom, complaints) = opened(browser, &file);
+    assert!(complaints.is_empty(), "{complaints:?}");
+    let (_, answer) = dom.split_once("<pre id=\"answer\">").unwrap();
+    let (answer, _) = answer.split_once("</pre>").unwrap();
+    serde_json::from_str(
+        &answer
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&"),
+    )
+    .unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
 #[test]
 fn a_browser_has_no_complaint_and_a_phone_is_wide_enough() {
     let folder = tempfile::tempdir().unwrap();
@@ -502,64 +715,41 @@ fn a_browser_has_no_complaint_and_a_phone_is_wide_enough() {
         .join("a-run-with-a-rather-long-name-as-sweeps-have-them");
     long(&run);
     succeed(&report(&[&run]));
-    let light = page(&run.join("report.html"));
-    assert_well_formed(&light);
-    assert!(light.len() < LIGHT, "{} bytes", light.len());
-    assert!(light.contains("Of 50,000 steps, one in 167 is drawn."));
+    let one = page(&run.join("report.html"));
+    assert_well_formed(&one);
+    let numbers = scripts(&one).0[0].1.len();
+    assert!(numbers < NUMBERS, "{numbers} bytes of numbers");
+    assert!(one.len() - numbers < LIGHT, "{} bytes", one.len() - numbers);
+    assert!(one.contains("Of 50,000 steps, one in 167 is drawn."));
     let both = folder.path().join("both.html");
     succeed(&report(&[&run, ended(), Path::new("--out"), &both]));
+    let both = page(&both);
+    assert!(both.len() < 2 * LIGHT, "{} bytes", both.len());
 
-    let Some(browser) = browser() else {
-        let in_ci = std::env::var_os("CI").is_some();
-        assert!(!in_ci, "there is no chromium: CI needs one");
-        println!("SKIPPED the browser: there is no chromium");
+    let Some(browser) = browser_or_skip() else {
         return;
     };
-    let open = |file: &Path, name: &str| {
-        let output = Command::new(browser)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-            .args(["--enable-logging=stderr", "--window-size=1200,900"])
-            .arg(format!(
-                "--user-data-dir={}",
-                folder.path().join(name).display()
-            ))
-            .arg(format!("file://{}", file.display()))
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        let complaints = told.lines().filter(|line| line.contains("CONSOLE"));
-        (
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-            complaints.map(str::to_string).collect::<Vec<_>>(),
-        )
-    };
-    // What is looked for is seen where it is: a page that asks for a picture, which its policy forbids.
+    // What is looked for is seen where it is: a page that asks for a picture, and one that has another script, both of
+    // which its policy forbids.
     let wrong = folder.path().join("wrong.html");
-    let asks = light.replace("<body>", "<body><img src=\"http://127.0.0.1/a.png\">");
-    fs::write(&wrong, asks).unwrap();
-    assert!(!open(&wrong, "wrong").1.is_empty());
-
-    for (number, path) in [run.join("report.html"), both].iter().enumerate() {
-        let (dom, complaints) = open(path, &format!("page-{number}"));
+    for more in [
+        "<img src=\"http://127.0.0.1/a.png\">",
+        "<script>document.title = \"another\"</script>",
+    ] {
+        fs::write(&wrong, both.replace("<body>", &format!("<body>{more}"))).unwrap();
+        let (dom, complaints) = opened(browser, &wrong);
+        assert!(!complaints.is_empty(), "{more}");
+        assert!(!dom.contains("<title>another"), "{more}");
+    }
+    for html in [&one, &both] {
+        let file = folder.path().join("page.html");
+        fs::write(&file, html).unwrap();
+        let (dom, complaints) = opened(browser, &file);
         assert!(complaints.is_empty(), "{complaints:?}");
-        assert!(
-            dom.contains("<svg") && dom.contains("runs no script"),
-            "{dom}"
-        );
-
-        // The same page in a frame as wide as a phone, whose width is asked for.
-        let frame = page(path).replace('&', "&amp;").replace('"', "&quot;");
-        let framed = format!(
-            "<!doctype html><title>?</title><iframe id=\"f\" width=\"{PHONE}\" height=\"90000\" \
-             style=\"border:0\" srcdoc=\"{frame}\"></iframe>\
-             <script>f.onload = () => document.title = f.contentDocument.documentElement.scrollWidth</script>"
-        );
-        let file = folder.path().join(format!("phone-{number}.html"));
-        fs::write(&file, framed).unwrap();
-        let (dom, complaints) = open(&file, &format!("phone-{number}"));
-        assert!(complaints.is_empty(), "{complaints:?}");
-        let (_, title) = dom.split_once("<title>").unwrap();
-        let width = title.split('<').next().unwrap();
-        assert_eq!(width, PHONE.to_string());
+        // The script has been there, and has left no picture as it was.
+        assert!(dom.contains("data-curves=") && dom.contains("Theme: system"));
+        assert!(!dom.contains("<figure class=\"still\""));
+        let width = asked(browser, html, "return d.documentElement.scrollWidth;");
+        assert_eq!(width, PHONE);
     }
 }

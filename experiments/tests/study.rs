@@ -4,19 +4,25 @@ use crate::support::{has, printed, refused, stdout};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A server, which ends with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
 }
 
 impl Server {
     fn start() -> Self {
+        Self::of(&[])
+    }
+
+    /// One that may read below these folders.
+    pub(crate) fn of(runs: &[&Path]) -> Self {
         let mut study = crate::skein("study");
-        study.args(["--port", "0"]);
+        study.args(["--port", "0"]).args(runs);
         let mut child = study
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -55,8 +61,43 @@ impl Server {
     }
 
     fn question(&self, question: &str) -> (u16, String) {
+        self.post("/answer", question)
+    }
+
+    /// The answer to a question in JSON at a path.
+    pub(crate) fn post(&self, path: &str, question: &str) -> (u16, String) {
         let headers = self.host() + "Content-Type: application/json\r\n";
-        self.ask("POST /answer", &headers, question)
+        self.ask(&format!("POST {path}"), &headers, question)
+    }
+
+    /// What a browser makes of the page at `hash`, if there is one, and that it has no complaint.
+    pub(crate) fn opened(&self, hash: &str) -> Option<String> {
+        let Some(browser) = crate::report::browser() else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "there is no chromium: CI needs one"
+            );
+            println!("SKIPPED the browser: there is no chromium");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+            .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
+            .arg(format!(
+                "--user-data-dir={}",
+                folder.path().join("profile").display()
+            ))
+            .arg(format!("http://127.0.0.1:{}/{hash}", self.port))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complaints: Vec<&str> = told
+            .lines()
+            .filter(|line| line.contains("CONSOLE"))
+            .collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        Some(stdout(&output))
     }
 }
 
@@ -232,39 +273,26 @@ fn a_port_that_is_taken_is_said_and_a_signal_ends_it() {
     assert!(!server.child.wait().unwrap().success());
 }
 
+/// All digits of the number on which the keyboard stands in the matrix called `name`: that of row 0, column 0.
+fn first_number(shown: &str, name: &str) -> Option<f64> {
+    let figure = format!("data-matrix=\"{name}\"");
+    let (_, figure) = shown
+        .split_once(&figure)
+        .unwrap_or_else(|| panic!("no {name}: {shown}"));
+    let (_, cell) = figure.split_once("data-value=\"").unwrap();
+    let (number, _) = cell.split_once('"').unwrap();
+    number.parse().ok()
+}
+
 /// The page in a browser: what it shows are the numbers of the answer, and it has no complaint.
 #[test]
 fn a_browser_shows_the_numbers_of_the_answer() {
-    let Some(browser) = crate::report::browser() else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "there is no chromium: CI needs one"
-        );
-        println!("SKIPPED the browser: there is no chromium");
+    let server = Server::start();
+    let Some(shown) = server.opened("#method&n=4") else {
         return;
     };
-    let server = Server::start();
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.path().join("profile").display()
-        ))
-        .arg(format!("http://127.0.0.1:{}/#method&n=4", server.port))
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let complaints: Vec<&str> = told
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
-    assert!(complaints.is_empty(), "{complaints:?}");
-    let shown = stdout(&output);
     let (_, text) = server.question(r#"{"ask": "method", "attn": "skein", "n": 4}"#);
     let answer: Value = serde_json::from_str(&text).unwrap();
-    // Every matrix has a cell on which the keyboard stands, and of its number all digits.
     let method = &answer["method"];
     for (name, matrix) in [
         ("q", &answer["q"]),
@@ -274,12 +302,72 @@ fn a_browser_shows_the_numbers_of_the_answer() {
         ("a.dk", &method["dk"]),
         ("exact.dv", &answer["exact"]["dv"]),
     ] {
-        let figure = format!("data-matrix=\"{name}\"");
-        let (_, figure) = shown
-            .split_once(&figure)
-            .unwrap_or_else(|| panic!("no {name}: {shown}"));
-        let (_, cell) = figure.split_once("data-value=\"").unwrap();
-        let (number, _) = cell.split_once('"').unwrap();
-        assert_eq!(number.parse::<f64>().ok(), matrix[0][0].as_f64(), "{name}");
+        assert_eq!(first_number(&shown, name), matrix[0][0].as_f64(), "{name}");
     }
+}
+
+/// The room of an operator: its numbers, one of them changed in the address, and its derivation.
+#[test]
+fn a_browser_shows_an_operator_with_its_parts_and_its_derivation() {
+    let server = Server::start();
+    let hash = "operator&op.name=layer_norm&op.rows=2&op.in.dy=0.0:2.5";
+    let Some(shown) = server.opened(&format!("#{hash}")) else {
+        return;
+    };
+    let drawn = r#"{"ask": "operator", "name": "layer_norm", "rows": 2}"#;
+    let drawn: Value = serde_json::from_str(&server.question(drawn).1).unwrap();
+    let mut dy = drawn["dy"].clone();
+    dy[0][0] = 2.5.into();
+    let question = format!(r#"{{"ask": "operator", "name": "layer_norm", "rows": 2, "dy": {dy}}}"#);
+    let answer: Value = serde_json::from_str(&server.question(&question).1).unwrap();
+    assert_ne!(answer["gradients"], drawn["gradients"]);
+    let dx = &answer["gradients"][0];
+    let sum = &answer["sums"][0];
+    for (name, matrix) in [
+        ("in.x", &answer["inputs"][0]["rows"]),
+        ("in.dy", &dy),
+        ("value", &answer["y"]),
+        ("gradient.x", &dx["rows"]),
+        ("differences.x", &dx["finite"]["differences"]),
+        ("gradient.bias", &answer["gradients"][2]["rows"]),
+        ("part.dx̂ / σ", &sum["parts"][0]["rows"]),
+        ("part.−x̂ mean(dx̂ * x̂) / σ", &sum["parts"][2]["rows"]),
+        ("part.their sum", &sum["sum"]),
+    ] {
+        assert_eq!(first_number(&shown, name), matrix[0][0].as_f64(), "{name}");
+    }
+    has(&shown, "✓ All 12 numbers agree with finite differences");
+    has(&shown, "dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ * x̂)) / σ");
+    for mark in [" ◂ forward", " ◂ backward"] {
+        assert_eq!(shown.matches(mark).count(), 1, "{mark}");
+    }
+}
+
+#[test]
+fn a_browser_shows_all_draws_of_an_estimate() {
+    let server = Server::start();
+    let hash = "operator&op.name=importance-sampling&op.draw=1";
+    let Some(shown) = server.opened(&format!("#{hash}")) else {
+        return;
+    };
+    let question = r#"{"ask": "operator", "name": "importance-sampling"}"#;
+    let answer: Value = serde_json::from_str(&server.question(question).1).unwrap();
+    let all = &answer["all_draws"];
+    let draw = &all["draws"][1];
+    assert_eq!(shown.matches(", show\"").count(), 16);
+    for (name, matrix) in [
+        ("all.one.y", &draw["quantities"][0]["rows"]),
+        ("all.one.logits", &draw["quantities"][2]["rows"]),
+        ("all.mean.f", &all["means"][1]["mean"]),
+        ("all.truth.y", &all["means"][0]["truth"]),
+        (
+            "all.term.through the draw",
+            &all["terms"]["terms"][1]["mean"],
+        ),
+        ("all.term.sum", &all["terms"]["complete"]["mean"]),
+    ] {
+        assert_eq!(first_number(&shown, name), matrix[0][0].as_f64(), "{name}");
+    }
+    has(&shown, "✗ Biased: ");
+    has(&shown, "✓ With all terms the mean gradient is the truth");
 }

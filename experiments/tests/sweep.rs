@@ -17,10 +17,10 @@ const SAME: [&str; 4] = [
 ];
 
 /// A folder with a few short texts and a grid beside them.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         write_texts(
             &place.texts(),
@@ -38,16 +38,16 @@ impl Place {
         place
     }
 
-    fn texts(&self) -> PathBuf {
+    pub(crate) fn texts(&self) -> PathBuf {
         self.0.path().join("texts")
     }
 
-    fn grid(&self) -> PathBuf {
+    pub(crate) fn grid(&self) -> PathBuf {
         self.0.path().join("grid")
     }
 
     /// What every run has in common.
-    fn settings(&self, steps: usize) -> Vec<String> {
+    pub(crate) fn settings(&self, steps: usize) -> Vec<String> {
         let every = steps / 4;
         let flags = format!(
             "--budget smoke --steps {steps} --batch 4 --warmup 4 --eval-every {every} --eval-examples 8 \
@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// vmean and skein with two seeds: four cells of so many steps.
-    fn sweep(&self, steps: usize) -> Command {
+    pub(crate) fn sweep(&self, steps: usize) -> Command {
         let mut command = crate::skein("sweep");
         command.args("--tasks text --methods vmean,skein --seeds 1,2 --out".split(' '));
         command.arg(self.grid()).args(self.settings(steps));
@@ -96,12 +96,12 @@ impl Place {
     }
 }
 
-fn succeed(mut command: Command) -> String {
+pub(crate) fn succeed(mut command: Command) -> String {
     printed(&command.output().unwrap())
 }
 
 /// "4 of 4 runs in ... have ended, 3 of them now": 3.
-fn ended_now(text: &str) -> usize {
+pub(crate) fn ended_now(text: &str) -> usize {
     let words: Vec<&str> = text.lines().next().unwrap().split(' ').collect();
     words[words.len() - 4].parse().unwrap()
 }
@@ -365,7 +365,7 @@ fn a_signal_while_data_are_loaded_begins_no_run() {
 }
 
 #[test]
-fn a_cell_that_fails_stops_no_other_and_is_tried_again() {
+fn a_cell_that_fails_stops_no_other_and_is_tried_again_when_that_is_asked_for() {
     let place = Place::new();
     // Killed while it wrote its first files; of somebody else; damaged.
     let [beginnings, thesis, damaged] =
@@ -394,7 +394,7 @@ fn a_cell_that_fails_stops_no_other_and_is_tried_again() {
     );
     assert!(answer.contains("failed: text-vmean-s2: "), "{answer}");
     assert!(told.ends_with(
-        "error: 2 of 4 runs failed: see above\nhint: the same command tries them again\n"
+        "error: 2 of 4 runs failed: see above\nhint: --retry-failed tries them again\n"
     ));
     assert_eq!(
         fs::read(thesis.join("thesis.tex")).unwrap(),
@@ -403,19 +403,39 @@ fn a_cell_that_fails_stops_no_other_and_is_tried_again() {
 
     fs::remove_dir_all(thesis).unwrap();
     fs::remove_file(damaged.join("checkpoint-12.bin")).unwrap();
-    assert_eq!(ended_now(&succeed(place.sweep(12))), 2);
+    // They would most likely fail again.
+    let mut list = place.sweep(12);
+    list.arg("--list");
+    has(succeed(list), "  text-skein-s1  failed before\n");
+    let output = place.sweep(12).output().unwrap();
+    let answer = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{answer}");
+    assert_eq!(ended_now(&answer), 0);
+    has(&answer, "\nfailed before, and left alone: text-skein-s1: ");
+    has(&answer, "\nfailed before, and left alone: text-vmean-s2: ");
+    let told =
+        "error: 2 of 4 runs have failed before: see above\nhint: --retry-failed tries them again\n";
+    assert!(stderr(&output).ends_with(told), "{}", stderr(&output));
+    let mut again = place.sweep(12);
+    again.arg("--retry-failed");
+    assert_eq!(ended_now(&succeed(again)), 2);
     place.check_runs(12);
+    assert_eq!(ended_now(&succeed(place.sweep(12))), 0);
+    assert_eq!(
+        fs::read_dir(place.grid().join(".failed")).unwrap().count(),
+        0
+    );
 
     // Without data, every cell fails, and nothing is left.
     fs::remove_dir_all(place.grid()).unwrap();
     fs::remove_dir_all(place.texts()).unwrap();
     let output = place.sweep(12).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        stdout(&output).matches("failed: ").count(),
-        4,
-        "{}",
-        stdout(&output)
+    let answer = stdout(&output);
+    has(&answer, "\nfailed: 4 runs: ");
+    has(
+        &answer,
+        ": text-vmean-s1, text-skein-s1, text-vmean-s2, text-skein-s2\n",
     );
     assert!(!place.grid().join("text-vmean-s1").exists());
 }

@@ -1,7 +1,7 @@
 //! `--tensorboard`: a run and its continuation leave files of events whose steps are those of metrics.jsonl, read here
 //! by what TensorBoard does: records in order, and a start that lets it forget what comes anew.
 
-use crate::support::{printed, write_texts};
+use crate::support::{printed, refused, write_texts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -86,6 +86,10 @@ fn scalars(run: &Path) -> BTreeMap<String, BTreeMap<u64, f32>> {
                 }
                 for (_, _, value) in fields(content) {
                     let value = fields(value);
+                    // Settings are no scalars.
+                    if value[1].0 != 2 {
+                        continue;
+                    }
                     let tag = String::from_utf8(value[0].2.to_vec()).unwrap();
                     let number = f32::from_le_bytes(value[1].2.try_into().unwrap());
                     let earlier = all.entry(tag).or_default().insert(step, number);
@@ -156,6 +160,27 @@ fn the_events_of_a_resumed_run_are_those_of_its_metrics() {
         serde_json::from_slice(&fs::read(run.join("result.json")).unwrap()).unwrap();
     let accuracy = result["test"]["accuracy"].as_f64().unwrap() as f32;
     assert_eq!(all["test/accuracy"], BTreeMap::from([(8, accuracy)]));
+
+    // Exported afterwards, they are the same; and both know the settings.
+    let mut table = crate::skein("table");
+    table.arg(&run).args(["--tensorboard", "log"]);
+    table.current_dir(folder.path());
+    printed(&table.output().unwrap());
+    let log = folder.path().join("log/run");
+    assert_eq!(scalars(&log), all);
+    for folder in [&run, &log] {
+        let files = fs::read_dir(folder).unwrap();
+        let files = files.map(|entry| entry.unwrap().path());
+        let events = files.filter(|path| path.to_str().unwrap().contains("tfevents"));
+        for file in events {
+            let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+            for name in ["_hparams_/session_start_info", "embedding_std", "skein"] {
+                assert!(text.contains(name), "{name}");
+            }
+        }
+    }
+    let told = refused(&table.output().unwrap(), 2);
+    assert!(told.contains("log/run is there already"), "{told}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use engine::lanes::{short_inner, short_sum};
 use engine::{Real, Tensor, Var, lanes};
 
 /// Added to the variance, as in the reference.
-pub(crate) const EPSILON: f64 = 1e-5;
+pub const EPSILON: f64 = 1e-5;
 
 /// y = x̂ * gain + bias, where a row x̂ is (x - mean) / sqrt(variance + 1e-5), with the mean and the variance (divided
 /// by c) of that row: x (n, c), gain and bias (1, c) to (n, c).

@@ -7,6 +7,7 @@
 use engine::Tensor;
 use serde::Serialize;
 
+use crate::finite::{Finite, Number};
 use crate::question::{Refused, refuse};
 use crate::scene::{Input, Numbers, Passed, Precision, Scene};
 use crate::tape::{Place, place};
@@ -48,16 +49,6 @@ pub struct Answer {
     written: Place,
 }
 
-/// Finite differences beside a number.
-#[derive(Serialize)]
-pub struct Finite {
-    difference: f64,
-    /// |difference - value| relative to the largest number of that gradient.
-    error: f64,
-    /// Whether the error is below the tolerance of the project's checks.
-    agrees: bool,
-}
-
 /// One number of a gradient, opened.
 ///
 /// # Errors
@@ -92,8 +83,6 @@ pub fn answer(scene: &Scene, which: Which) -> Result<Answer, Refused> {
     })
 }
 
-/// The largest step of the differences; what disagrees is measured with shorter ones, since a function may bend.
-const STEPS: [f64; 3] = [1e-3, 1.25e-4, 1.6e-5];
 /// The largest error of a gradient that was computed in `f32`; in `f64` it is that of the project's checks.
 const TOLERANCE_F32: f64 = 1e-4;
 
@@ -121,31 +110,14 @@ fn finite(
         let products = y.data().iter().zip(numbers.dy.data());
         Ok(products.map(|(y, dy)| y * dy).sum())
     };
-    let central = |h: f64| -> Result<f64, Refused> { Ok((loss(h)? - loss(-h)?) / (2.0 * h)) };
     let gradient = &passed.dx[of as usize];
     let sizes = gradient.data().iter().map(|x| x.abs());
-    let scale = sizes.fold(f64::MIN_POSITIVE, f64::max);
-    let value = gradient.row(row)[col];
-    let measure = |step: f64| -> Result<Finite, Refused> {
-        let difference = (4.0 * central(step / 2.0)? - central(step)?) / 3.0;
-        let error = (difference - value).abs() / scale;
-        Ok(Finite {
-            difference,
-            error,
-            agrees: error <= tolerance,
-        })
+    let number = Number {
+        value: gradient.row(row)[col],
+        scale: sizes.fold(f64::MIN_POSITIVE, f64::max),
+        tolerance,
     };
-    let first = measure(STEPS[0])?;
-    for &step in &STEPS[1..] {
-        if first.agrees {
-            break;
-        }
-        let shorter = measure(step)?;
-        if shorter.agrees {
-            return Ok(shorter);
-        }
-    }
-    Ok(first)
+    number.beside(loss)
 }
 
 /// One number that disagrees.

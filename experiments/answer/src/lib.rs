@@ -7,10 +7,13 @@
 //! 3. [`method`]: what a method does to V and what its gradients are, beside exact attention;
 //! 4. [`entry`]: one number of dQ, dK or dV: its terms, and finite differences beside it;
 //! 5. [`redraws`]: mean and spread over many draws;
-//! 6. [`tape`]: what a whole tape tells. (`quiet`: draws that a method refuses.)
+//! 6. [`operator`]: an operator on its own, its derivation, and estimates with all their draws;
+//! 7. [`tape`]: what a whole tape tells. ([`finite`]: finite differences. `quiet`: draws that a method refuses.)
 
 pub mod entry;
+pub mod finite;
 pub mod method;
+pub mod operator;
 pub mod question;
 mod quiet;
 pub mod redraws;

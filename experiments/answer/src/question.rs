@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{self, Which};
 use crate::scene::{Input, Scene};
-use crate::{method, redraws};
+use crate::{method, operator, redraws};
 
 /// A question that has no answer, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,10 @@ enum Question {
     Check(Scene),
     /// Mean and spread over many draws.
     Redraws(OfRedraws),
+    /// Which operators there are.
+    Operators,
+    /// An operator on its own: value, cotangents, finite differences, cost, derivation.
+    Operator(operator::Asked),
 }
 
 /// `{"ask": "entry", "of": "k", "row": 2, "col": 1, "scene": {...}}`
@@ -76,6 +80,8 @@ pub fn answer(question: &str) -> Result<String, Refused> {
             scene,
         }) => written(&entry::answer(&scene, Which { of, row, col })?),
         Question::Check(scene) => written(&entry::check(&scene)?),
+        Question::Operators => written(&operator::all()?),
+        Question::Operator(asked) => written(&operator::answer(&asked)?),
         Question::Redraws(OfRedraws {
             count,
             features,

@@ -1,8 +1,8 @@
-//! `skein diff`: where two runs differ. What may explain it comes first, settings, data, and what computed them; then
-//! the first line of metrics.jsonl that is not the same, and the test.
+//! `skein diff`: where two runs differ. What may explain it comes first, settings, data, and what computed them, and where;
+//! then the first line of metrics.jsonl that is not the same, by how much, how far losses are apart, and the test.
 
 use super::Command;
-use crate::run::environment::Computer;
+use crate::run::environment::{Computer, machines};
 use crate::run::measured::Evaluation;
 use crate::run::outcome::Outcome;
 use crate::show::record::{Record, lines};
@@ -11,6 +11,7 @@ use crate::terminal::output::answer;
 use crate::terminal::parse::distinct;
 use crate::train::experiment::other_settings;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 const NOTES: &str = "\
 Says which settings differ, whether data (SHA-256), code, product and kernel
 path are the same, and the first line of metrics.jsonl in which a number is
-another, to the bit. Where the data are and how many threads there were makes no
+another, to the bit, by how much, and how far losses are apart later. Where the
+data are and on which machine of one kind, with how many threads, makes no
 difference. Exit code 0: the same in all of this. 1: not the same. 2: they
 cannot be compared.";
 
@@ -71,6 +73,7 @@ impl Page {
             numbers: false,
         };
         page.causes(&records);
+        page.machines(&[machines_of(one)?, machines_of(other)?]);
         page.metrics(&metrics);
         page.test(&records);
         Ok(page)
@@ -106,9 +109,23 @@ impl Page {
         }
     }
 
+    /// Where they were computed: by itself that changes no number, and no exit code.
+    fn machines(&mut self, [one, other]: &[[(&'static str, String); 6]; 2]) {
+        let pairs = one.iter().zip(other).filter(|(one, other)| one != other);
+        let text = |(name, value): &(&str, String)| format!("{name} {value}");
+        let pairs: Vec<(String, String)> =
+            pairs.map(|(one, other)| (text(one), text(other))).collect();
+        let says = match pairs.is_empty() {
+            true => "the same",
+            false => "different, which changes no number by itself",
+        };
+        self.row("machine", says, &pairs);
+    }
+
     /// The first line in which they differ. Numbers are written in their shortest exact form: the same text is the same
     /// bits.
-    fn metrics(&mut self, [one, other]: &[Vec<Line>; 2]) {
+    fn metrics(&mut self, lines: &[Vec<Line>; 2]) {
+        let [one, other] = lines;
         let mut pairs = one.iter().zip(other);
         let same = pairs.clone().take_while(|(one, other)| one == other);
         let steps = same.map(|(one, _)| one.step).max().unwrap_or(0);
@@ -120,6 +137,14 @@ impl Page {
                 let names = one.differs_in(other).join(", ");
                 let says = format!("different from step {step} on: {names}");
                 self.row("numbers", &says, &[(one.text.clone(), other.text.clone())]);
+                let [from, to] = [one.numbers(), other.numbers()];
+                let pairs = from
+                    .iter()
+                    .filter_map(|(name, from)| Some((name, *from, *to.get(name)?)));
+                for (name, from, to) in pairs.filter(|(_, from, to)| from != to) {
+                    self.line(&format!("{name}: {}", apart(from, to)));
+                }
+                self.losses(lines);
             }
             None => {
                 let goes_on = match one.len().cmp(&other.len()) {
@@ -133,6 +158,38 @@ impl Page {
         }
     }
 
+    /// How far losses are apart over the steps that both have.
+    fn losses(&mut self, [one, other]: &[Vec<Line>; 2]) {
+        for name in ["loss", "dev.loss"] {
+            let of = |line: &Line| Some((line.step, *line.numbers().get(name)?));
+            let others: BTreeMap<usize, f64> = other.iter().filter_map(of).collect();
+            let both = one.iter().filter_map(of);
+            let both = both.filter_map(|(step, from)| Some((step, from, *others.get(&step)?)));
+            let both: Vec<(usize, f64, f64)> = both.collect();
+            let gap = |(_, from, to): &(usize, f64, f64)| (to - from).abs();
+            let most = both.iter().max_by(|a, b| gap(a).total_cmp(&gap(b)));
+            let (Some(most), Some(last)) = (most, both.last()) else {
+                continue;
+            };
+            let at = |(step, from, to): &(usize, f64, f64)| {
+                format!("{} in step {step}", apart(*from, *to))
+            };
+            if gap(most) == 0.0 {
+                self.line(&format!("{name}: the same in all {} of them", both.len()));
+                continue;
+            }
+            self.line(&format!("{name}, most: {}", at(most)));
+            if last.0 != most.0 {
+                self.line(&format!("{name}, last: {}", at(last)));
+            }
+        }
+    }
+
+    /// Below a row.
+    fn line(&mut self, says: &str) {
+        writeln!(self.text, "  {says}").expect("writing to a string");
+    }
+
     /// What came of them, if they have ended.
     fn test(&mut self, [one, other]: &[Record; 2]) {
         let (says, differing) = match (&one.result, &other.result) {
@@ -144,6 +201,10 @@ impl Page {
         };
         self.numbers |= one.result.is_some() != other.result.is_some() || differing.is_some();
         self.row("test", says, differing.as_slice());
+        if let (Some(_), Some(one), Some(other)) = (differing, &one.result, &other.result) {
+            let [from, to] = [one, other].map(|result| 100.0 * result.test.accuracy);
+            self.line(&format!("accuracy: {:+.2} points", to - from));
+        }
     }
 }
 
@@ -179,6 +240,48 @@ impl Line {
     fn named(&self) -> Map<String, Value> {
         serde_json::from_str(&self.text).expect("it was read before")
     }
+
+    /// All numbers in it, by their places: `dev.loss`, `norms.0.gradient`.
+    fn numbers(&self) -> BTreeMap<String, f64> {
+        let mut numbers = BTreeMap::new();
+        let mut open: Vec<(String, Value)> = self.named().into_iter().collect();
+        while let Some((place, value)) = open.pop() {
+            match value {
+                Value::Number(number) => numbers.extend(number.as_f64().map(|x| (place, x))),
+                Value::Object(fields) => {
+                    let inner = fields.into_iter();
+                    open.extend(inner.map(|(name, value)| (format!("{place}.{name}"), value)));
+                }
+                Value::Array(items) => {
+                    let inner = items.into_iter().enumerate();
+                    open.extend(inner.map(|(i, value)| (format!("{place}.{i}"), value)));
+                }
+                _ => {}
+            }
+        }
+        numbers
+    }
+}
+
+/// "0.5 -> 0.25, by -0.25 (-50 %)", with digits enough to tell them apart.
+fn apart(from: f64, to: f64) -> String {
+    let by = to - from;
+    let part = match by / from.abs() {
+        part if !part.is_finite() => String::new(),
+        part if part.abs() < 1e-3 => format!(" ({part:+.1e} of it)"),
+        part => format!(" ({:+.1} %)", 100.0 * part),
+    };
+    let by = match by.abs() {
+        _ if by.fract() == 0.0 => format!("{by:+}"),
+        1e-4..1e6 => format!("{by:+.4}"),
+        _ => format!("{by:+.1e}"),
+    };
+    format!("{from} -> {to}, by {by}{part}")
+}
+
+/// Where a run was computed.
+fn machines_of(folder: &Path) -> Result<[(&'static str, String); 6]> {
+    machines(&folder.join("environment.toml"))
 }
 
 /// The lines of the run in `folder`.

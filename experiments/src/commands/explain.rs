@@ -5,10 +5,16 @@
 
 mod compare;
 mod scan;
+mod studied;
 mod subject;
+mod terminal;
+
+pub(crate) use scan::{Scan, Steps};
+pub(crate) use studied::Studied;
+pub(crate) use subject::{Subject, Which, arrive};
 
 use crate::files::out_file::{Known, OutFile, Own};
-use crate::run::kept::{Files, Told};
+use crate::run::kept::Files;
 use crate::settings::choices::{Task, method};
 use crate::settings::product::{self, ProductFlag};
 use crate::show::grid::{Grid, cells, left, right};
@@ -16,15 +22,15 @@ use crate::show::number::{bytes, micros, or_dash, three_digits};
 use crate::terminal::error::{Error, Result};
 use crate::terminal::output::{answer, json, tell};
 use crate::terminal::parse::{parse_count, parse_seed, parse_threads, threads, whole};
+use crate::train::replay::Replay;
 use ::answer::tape::place;
 use clap::Args;
 use engine::{Params, Record, Tape};
-use scan::{Scan, Steps};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use subject::{Passed, Subject, Which};
+use terminal::Terminal;
 
 /// More tokens than this are no tiny example.
 const MOST: usize = 16384;
@@ -165,10 +171,9 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
     let subject = subject(flags, flags.attn.as_deref().unwrap_or_default())?;
     if flags.json || flags.dump.is_some() {
         let tape = Tape::keeping();
-        let passed = subject.pass(&tape);
-        let whole = Whole::new(&subject, &tape, &passed);
+        let studied = Studied::of(&subject, &tape);
         if let [Some(into_json), Some(into_numbers)] = &files {
-            let Files { json, numbers } = Files::new(&tape, &passed.gradients, &whole)?;
+            let Files { json, numbers } = Files::new(&tape, &studied.gradients, &studied.whole)?;
             into_numbers.write(&numbers)?;
             into_json.write(&json)?;
             if let Some(folder) = &flags.dump {
@@ -179,7 +184,7 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
             }
         }
         if flags.json {
-            answer(&json(&whole, true)?)?;
+            answer(&studied.json()?)?;
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -195,27 +200,6 @@ fn explain(flags: &Flags) -> Result<ExitCode> {
     text.push_str(&describe(&tape.records(), subject.params()));
     answer(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The answer of `--json`, and tape.json.
-#[derive(Serialize)]
-struct Whole<'a> {
-    attn: &'a str,
-    example: &'a str,
-    loss: f64,
-    #[serde(flatten)]
-    told: Told,
-}
-
-impl<'a> Whole<'a> {
-    fn new(subject: &'a Subject, tape: &Tape<f32>, passed: &'a Passed) -> Self {
-        Whole {
-            attn: subject.attn(),
-            example: &passed.example,
-            loss: passed.loss,
-            told: Told::new(tape, subject.params(), &passed.draws),
-        }
-    }
 }
 
 /// The files of `--dump`.
@@ -244,7 +228,10 @@ fn subject(flags: &Flags, attn: &str) -> Result<Subject> {
             let message = "--run RUN: expected --step N or --scan A..B beside it";
             Error::usage(message).hint("skein explain --run runs/text-skein-s42 --step 1")
         })?;
-        return Subject::of_run(folder, step, which, threads(flags.threads));
+        let watch = &mut Terminal::default();
+        let mut replay = Replay::open(folder, step - 1, threads(flags.threads), watch)?;
+        let arrival = arrive(&mut replay, step, which, watch)?;
+        return Ok(Subject::of_run(replay, arrival));
     }
     match flags.task {
         Some(task) => {
@@ -276,7 +263,9 @@ fn scan(flags: &Flags, run: &Path, steps: Steps) -> Result<ExitCode> {
             Some((kind, path, OutFile::new(path, flags.overwrite, Some(&own))?))
         }
     };
-    let scan = Scan::of(run, steps, which(flags), threads(flags.threads))?;
+    let watch = &mut Terminal::default();
+    let mut replay = Replay::open(run, steps.first - 1, threads(flags.threads), watch)?;
+    let scan = Scan::of(&mut replay, steps, which(flags), watch)?;
     if let Some((kind, path, out)) = &out {
         out.write(scan.file(*kind).as_bytes())?;
         tell(&format!("wrote {}", path.display()));

@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// What can be done with the run in `folder` now: commands to be pasted, a line each.
 pub(super) fn next(task: Task, folder: &Path) -> String {
+    commands(task, folder, &program())
+}
+
+/// How `skein` is called, by whoever has called this program.
+pub(super) fn program() -> String {
     let this = std::env::args_os().next().map(PathBuf::from);
     let by_cargo = std::env::var_os("CARGO").is_some();
-    commands(task, folder, &called(this.as_deref().filter(|_| !by_cargo)))
+    called(this.as_deref().filter(|_| !by_cargo))
 }
 
 fn commands(task: Task, folder: &Path, skein: &str) -> String {

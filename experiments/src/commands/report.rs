@@ -1,9 +1,9 @@
-//! The report of a run as one HTML file that needs nothing else: curves, outcome, norms by layer, time by operator,
-//! configuration, environment, data. It is made when a run ends, and by `skein report` of any run, or of several side by
+//! The report of a run as one HTML file that needs nothing else: outcome, curves, norms by layer, time by operator,
+//! configuration, the command, environment, data. It is made when a run ends, and by `skein report` of any run, or of several side by
 //! side.
 //!
-//! Everything in it comes from the files of the run (`report/record.rs`); neither data nor model are needed again.
-//! `report/curve.rs` keeps it light, `report/page.rs` writes it.
+//! Everything in it comes from the files of the run (`show/record.rs`); neither data nor model are needed again.
+//! `show/page.rs` writes it, and what its script does is in `show/page`, where `skein study` has it from, too.
 
 use crate::commands::table::runs_in;
 use crate::files::out_file::{OutFile, Own};

@@ -7,10 +7,19 @@
 //! `--mix` asks for it. Figures 2 and 3 of the paper (`table/figures.rs`) also read
 //! metrics.jsonl and timings.jsonl.
 //!
-//! `table/runs.rs` reads the runs.
+//! `table/runs.rs` reads the runs, `table/compared.rs` has what their differences say and `table/effects.rs` the picture
+//! of that, `table/gaps.rs` what they leave open; `table/listing.rs` has a row or a command a run,
+//! `table/export.rs` its events for TensorBoard.
+//! `table/tuned.rs` says what they were given after trials.
 
+mod compared;
+mod effects;
+mod export;
 mod figures;
+mod gaps;
+mod listing;
 mod runs;
+mod tuned;
 
 use crate::commands::paper;
 use crate::files::out_file::{OutFile, Own};
@@ -22,10 +31,11 @@ use crate::show::chart::is_svg;
 use crate::show::grid::{Grid, cells, left, right};
 use crate::show::number::exact;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::{COLUMNS, answer, broken, percent};
+use crate::terminal::output::{COLUMNS, answer, broken, percent, tell};
 use crate::terminal::parse::distinct;
 use crate::train::reach::twin;
 use clap::Args;
+use compared::{Compared, family, statistics};
 use datasets::shown;
 use ops::attention::find;
 pub(crate) use runs::runs_in;
@@ -38,6 +48,8 @@ use std::process::ExitCode;
 
 /// Where there is no number.
 const MISSING: &str = "–";
+/// Why there is no page of all runs.
+const MANY: &str = "a row for every run has more columns than a page has room for";
 /// Behind the numbers of a method that sketched nothing.
 const EXACT: &str = "*";
 
@@ -47,10 +59,10 @@ struct Flags {
     /// Folders of runs, or folders that hold such folders, as a grid of sweep does
     #[arg(value_name = "FOLDER", required = true)]
     folders: Vec<PathBuf>,
-    /// markdown, latex or csv
+    /// markdown, latex or csv; with --runs csv or json
+    /// [default: markdown, with --runs csv]
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
-    #[arg(default_value = "markdown")]
-    format: Format,
+    format: Option<Format>,
     /// Method that the others are compared with over the seeds that both have
     /// [default: softmax, or softmax-nodrop where there is no softmax]
     #[arg(long, value_name = "METHOD")]
@@ -58,6 +70,20 @@ struct Flags {
     /// Average over runs that differ in data, code, product or kernel path, too
     #[arg(long)]
     mix: bool,
+    /// Instead a row for every run: all settings, result, origin, time
+    #[arg(long, conflicts_with_all = ["commands", "against", "mix", "effects", "curves", "sensitivity"])]
+    runs: bool,
+    /// Instead the commands that make the runs again, with a remark of each
+    #[arg(long, conflicts_with_all = ["format", "against", "mix", "effects", "curves", "sensitivity"])]
+    commands: bool,
+    /// Instead write events of the runs, settings among them, into a folder for each in
+    /// FOLDER, for `tensorboard --logdir FOLDER`
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["runs", "commands", "format", "against", "mix"])]
+    #[arg(conflicts_with_all = ["effects", "curves", "sensitivity"])]
+    tensorboard: Option<PathBuf>,
+    /// Also draw the differences with their intervals, a row for every method and task
+    #[arg(long, value_name = "FILE.svg")]
+    effects: Option<PathBuf>,
     /// Also draw the dev loss against seconds and steps (Figure 2 of the paper)
     #[arg(long, value_name = "FILE.svg")]
     curves: Option<PathBuf>,
@@ -74,6 +100,7 @@ enum Format {
     Markdown,
     Latex,
     Csv,
+    Json,
 }
 
 /// Everything that is printed.
@@ -81,6 +108,8 @@ struct Comparison {
     columns: Vec<Column>,
     methods: Vec<String>,
     against: Option<String>,
+    /// Every method and column with pairs.
+    compared: Vec<Compared>,
     /// Whether an average of the five tasks is one of numbers of the same origin, or asked for.
     averages: bool,
     /// What was left out and why, a remark each.
@@ -94,22 +123,24 @@ pub(super) fn command() -> super::Command {
 }
 
 fn table(flags: &Flags) -> Result<ExitCode> {
-    if flags.curves.is_some() && flags.curves == flags.sensitivity {
-        return Err(Error::usage(
-            "--curves and --sensitivity name the same file: expected two",
-        ));
+    flags.refuse_format()?;
+    flags.refuse_one_file()?;
+    if flags.runs || flags.commands || flags.tensorboard.is_some() {
+        return each(flags);
     }
     let picture = |path: &Option<PathBuf>| path.as_ref().map(|path| flags.picture(path));
+    let effects_file = picture(&flags.effects).transpose()?;
     let curves_file = picture(&flags.curves).transpose()?;
     let sensitivity_file = picture(&flags.sensitivity).transpose()?;
     let mut comparison = Comparison::of(flags)?;
     // All that can fail first.
+    let effects = effects_file.map(|file| Ok((file, comparison.effects()?)));
     let columns = &comparison.columns;
     let remarks = &mut comparison.remarks;
     let curves = curves_file.map(|file| Ok((file, figures::curves(columns, remarks)?)));
     let sensitivity =
         sensitivity_file.map(|file| Ok((file, figures::sensitivity(columns, flags.mix)?)));
-    let pictures: Vec<(OutFile, String)> = [curves, sensitivity]
+    let pictures: Vec<(OutFile, String)> = [effects, curves, sensitivity]
         .into_iter()
         .flatten()
         .collect::<Result<_>>()?;
@@ -117,14 +148,83 @@ fn table(flags: &Flags) -> Result<ExitCode> {
         file.write(picture.as_bytes())?;
     }
     answer(&match flags.format {
-        Format::Markdown => comparison.markdown(),
-        Format::Latex => comparison.latex(),
-        Format::Csv => comparison.csv(),
+        Some(Format::Latex) => comparison.latex(),
+        Some(Format::Csv) => comparison.csv(),
+        _ => comparison.markdown(),
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The runs one by one.
+fn each(flags: &Flags) -> Result<ExitCode> {
+    let (runs, open) = ended(&flags.folders)?;
+    answer(&match (&flags.tensorboard, flags.commands, flags.format) {
+        (Some(folder), _, _) => export::tensorboard(&runs, folder)?,
+        (None, true, _) => listing::commands(&runs),
+        (None, false, Some(Format::Json)) => listing::as_json(&runs)?,
+        (None, false, _) => listing::as_csv(&runs)?,
+    })?;
+    if let Some(remark) = left_out(&open) {
+        tell(&remark);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The runs in these folders that have ended, one or more, and the names of those that have not.
+fn ended(folders: &[PathBuf]) -> Result<(Vec<Run>, Vec<String>)> {
+    let found = runs_in(folders)?;
+    let (mut runs, mut open) = (Vec::new(), Vec::new());
+    for folder in &found {
+        match read_run(folder)? {
+            Some(run) => runs.push(run),
+            None => open.push(shown::name(folder)),
+        }
+    }
+    if runs.is_empty() {
+        let message = format!("none of the {} runs has ended", found.len());
+        return Err(Error::usage(message).hint("a run that has ended has a result.json"));
+    }
+    Ok((runs, open))
+}
+
+fn left_out(open: &[String]) -> Option<String> {
+    let names = open.join(", ");
+    (!open.is_empty()).then(|| format!("{} not ended and left out: {names}", open.len()))
+}
+
 impl Flags {
+    /// A row for every run is for programs, and nothing else is in JSON.
+    fn refuse_format(&self) -> Result<()> {
+        let (name, expected, hint) = match (self.runs, self.format) {
+            (true, Some(Format::Markdown)) => ("markdown", "csv or json with --runs", MANY),
+            (true, Some(Format::Latex)) => ("latex", "csv or json with --runs", MANY),
+            (false, Some(Format::Json)) => {
+                let hint = "--runs --format json has a row for every run";
+                ("json", "markdown, latex or csv without --runs", hint)
+            }
+            _ => return Ok(()),
+        };
+        let message = format!("--format {name}: expected {expected}");
+        Err(Error::usage(message).hint(hint))
+    }
+
+    /// Pictures are files of their own.
+    fn refuse_one_file(&self) -> Result<()> {
+        let files = [
+            ("--effects", &self.effects),
+            ("--curves", &self.curves),
+            ("--sensitivity", &self.sensitivity),
+        ];
+        for (i, (flag, file)) in files.iter().enumerate() {
+            let same = |other: &&(&str, &Option<PathBuf>)| file.is_some() && other.1 == *file;
+            if let Some((other, _)) = files[i + 1..].iter().find(same) {
+                let message = format!("{flag} and {other} name the same file: expected two");
+                return Err(Error::usage(message));
+            }
+        }
+        Ok(())
+    }
+
     /// The file of a picture.
     fn picture(&self, path: &Path) -> Result<OutFile> {
         if path.extension().is_none_or(|extension| extension != "svg") {
@@ -141,28 +241,9 @@ impl Flags {
 
 impl Comparison {
     fn of(flags: &Flags) -> Result<Self> {
-        let found = runs_in(&flags.folders)?;
-        let mut remarks = Vec::new();
-        let mut runs = Vec::new();
-        let mut open = Vec::new();
-        for folder in &found {
-            match read_run(folder)? {
-                Some(run) => runs.push(run),
-                None => open.push(shown::name(folder)),
-            }
-        }
-        if !open.is_empty() {
-            let count = open.len();
-            remarks.push(format!(
-                "{count} not ended and left out: {}",
-                open.join(", ")
-            ));
-        }
+        let (runs, open) = ended(&flags.folders)?;
+        let mut remarks: Vec<String> = left_out(&open).into_iter().collect();
         let columns = columns(runs, &mut remarks)?;
-        if columns.is_empty() {
-            let message = format!("none of the {} runs has ended", found.len());
-            return Err(Error::usage(message).hint("a run that has ended has a result.json"));
-        }
         for column in &columns {
             mixture(column, flags.mix, &mut remarks)?;
         }
@@ -187,13 +268,34 @@ impl Comparison {
                 default.map(String::from)
             }
         };
+        let compared = against
+            .as_ref()
+            .map_or_else(Vec::new, |name| family(&columns, &methods, name));
         Ok(Self {
             columns,
             methods,
             against,
+            compared,
             averages,
             remarks,
         })
+    }
+
+    /// The picture of all differences.
+    fn effects(&self) -> Result<String> {
+        match &self.against {
+            Some(against) if !self.compared.is_empty() => {
+                Ok(effects::effects(&self.compared, &self.columns, against))
+            }
+            Some(against) => {
+                let message = format!("--effects: no method has a seed that {against} has, too");
+                Err(Error::usage(message).hint("expected runs of two methods with the same seeds"))
+            }
+            None => {
+                let message = "--effects: expected a method to compare with: there is no softmax";
+                Err(Error::usage(message).hint("name one with --against METHOD"))
+            }
+        }
     }
 
     /// Whether there is an average of the five tasks.
@@ -293,10 +395,16 @@ impl Comparison {
     /// The tables, each with how many of its columns stay together.
     fn grids(&self) -> Vec<(Grid, usize)> {
         let differences = self.against.as_ref().map(|name| self.differences(name));
+        let against = self.against.iter();
+        let statistics = against.flat_map(|against| {
+            let columns = self.columns.iter().enumerate();
+            columns.filter_map(move |(i, column)| statistics(&self.compared, i, column, against))
+        });
         let costs = self.columns.iter().map(|column| (self.costs(column), 5));
         [(self.accuracies(), 2)]
             .into_iter()
             .chain(differences.map(|grid| (grid, 1)))
+            .chain(statistics.map(|grid| (grid, compared::TOGETHER)))
             .chain(costs)
             .collect()
     }
@@ -304,6 +412,10 @@ impl Comparison {
     /// What the columns are, and what there is to know about them.
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self.columns.iter().map(describe).collect();
+        notes.extend(gaps::at_majority(&self.columns));
+        notes.extend(gaps::missing(&self.columns, &self.methods));
+        notes.extend(compared::notes(&self.compared, &self.columns));
+        notes.extend(self.columns.iter().filter_map(tuned::note));
         for task in Task::ALL {
             let of_task: Vec<&Column> = self
                 .columns
@@ -355,7 +467,8 @@ impl Comparison {
         }
         notes.push(
             "Seconds a step are medians of a run, evaluations apart, averaged over runs; MiB the most \
-             memory of any of them, data included. The paper's numbers: Chen et al. 2022, Table 1."
+             memory of any of them, data included. The paper's numbers: Chen et al. 2022, Table 1. With --commands, \
+             skein table prints what makes these runs again."
                 .into(),
         );
         notes.extend(self.remarks.iter().cloned());
@@ -402,7 +515,9 @@ impl Comparison {
              features,steps,batch,learning_rate,max_len,data,data_sha256,code,product,\
              kernel_path,exact",
         );
-        for column in &self.columns {
+        grid.columns
+            .extend(compared::FIELDS.map(|name| left(name, 0)));
+        for (place, column) in self.columns.iter().enumerate() {
             for attn in &self.methods {
                 let runs = column.of(attn);
                 let Some(first) = runs.first() else { continue };
@@ -447,6 +562,11 @@ impl Comparison {
                 ];
                 fields.extend(origin.into_iter().map(|(_, value)| value));
                 fields.push(exact(column.exact(attn)));
+                let of_it = |one: &&Compared| one.column == place && one.attn == *attn;
+                fields.extend(match self.compared.iter().find(of_it) {
+                    Some(compared) => compared.fields().to_vec(),
+                    None => vec![String::new(); compared::FIELDS.len()],
+                });
                 grid.rows.push(fields);
             }
         }

@@ -16,6 +16,7 @@ use crate::show::page;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::interrupt::{INTERRUPTED, Interrupt};
 use crate::terminal::output::{answer, escaped, fitted};
+use crate::terminal::ranks::refuse_several;
 use crate::train::data::Data;
 use crate::train::experiment::{End, Sitting, Start, introduce, run};
 use crate::train::source::settled;
@@ -46,6 +47,9 @@ fn experiment(task: Task, flags: &Flags) -> Result<ExitCode> {
         answer(&escaped(&config.to_toml()))?;
         return Ok(ExitCode::SUCCESS);
     }
+    refuse_several(
+        "start one; `skein sweep --shard auto` shares a grid out among the jobs of an array",
+    )?;
     product::choose(config.product)?;
     match &flags.resume {
         Some(folder) => {

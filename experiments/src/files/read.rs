@@ -17,7 +17,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
 }
 
 /// A message of serde's on one line, and without the names of Rust's types.
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     let types = [
         ("usize", "a whole number"),
         ("u64", "a whole number"),

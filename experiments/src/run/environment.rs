@@ -7,6 +7,7 @@ mod source;
 
 use crate::files::read::read_toml;
 use crate::files::whole_file::Pending;
+use crate::machine::allocation;
 use crate::machine::clock::a_second;
 use crate::numbers::range;
 use crate::numbers::statistics::median;
@@ -175,6 +176,11 @@ pub(crate) struct Environment {
     cpu: String,
     /// Those that the kernels choose by.
     cpu_features: Vec<String>,
+    /// This and the job, where they are told; older programs did not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
 }
 
 impl Environment {
@@ -199,6 +205,8 @@ impl Environment {
             kernel,
             cpu: cpu(),
             cpu_features: cpu_features(),
+            host: allocation::host(),
+            job: allocation::job(&allocation::variable),
         }
     }
 
@@ -227,6 +235,31 @@ impl Environment {
         write(path, &file)?;
         Ok(differs)
     }
+}
+
+/// Where the run with this environment.toml was computed, by name, of a run of several starts all of it: what changes no
+/// number, at least not by itself. All of it is unknown where there is no such file.
+pub(crate) fn machines(path: &Path) -> Result<[(&'static str, String); 6]> {
+    let starts = match path.exists() {
+        true => read_toml::<File>(path)?.start,
+        false => Vec::new(),
+    };
+    let fact = |of: fn(&Environment) -> String| match distinct(starts.iter().map(of)) {
+        none if none.is_empty() => unknown(),
+        values => values.join(" + "),
+    };
+    Ok([
+        ("commit", fact(|start| start.git_commit.clone())),
+        ("compiler", fact(|start| start.rustc.clone())),
+        ("CPU", fact(|start| start.cpu.clone())),
+        ("threads", fact(|start| start.threads.to_string())),
+        ("host", fact(|start| told(&start.host))),
+        ("job", fact(|start| told(&start.job))),
+    ])
+}
+
+fn told(fact: &Option<String>) -> String {
+    fact.clone().unwrap_or_else(unknown)
 }
 
 /// The version of this program that began the run with this record, if it can be read.

@@ -6,8 +6,17 @@
 //!
 //! ```text
 //! Event       1 wall_time double   2 step int64   3 file_version string   5 Summary   7 SessionLog
-//! Summary     1 Value, repeated    Value: 1 tag string   2 simple_value float
+//! Summary     1 Value, repeated    Value: 1 tag string   2 simple_value float   8 tensor   9 metadata
 //! SessionLog  1 status, of which START is 1
+//! ```
+//!
+//! The settings of the run are what its HPARAMS page shows: a value without a number whose metadata are for that plugin.
+//!
+//! ```text
+//! metadata           1 plugin_data: 1 plugin_name string   2 content bytes, of HParamsPluginData
+//! HParamsPluginData  3 session_start_info
+//! SessionStartInfo   1 hparams, a map: 1 key string, 2 value   4 group_name string   5 start_time_secs double
+//! value              2 double   3 string   4 bool
 //! ```
 //!
 //! Every start of a run has a file of its own, whose second event says from which step it goes on: TensorBoard forgets
@@ -60,6 +69,11 @@ impl Events {
         self.write(&record(&scalar_event(now(), step, scalars)))
     }
 
+    /// The settings of the run, by which TensorBoard sorts and filters runs.
+    pub(crate) fn settings(&mut self, run: &str, settings: &toml::Table) -> Result<()> {
+        self.write(&record(&settings_event(now(), run, settings)))
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         // At once, as a line of metrics is: whoever looks at a run wants its latest steps.
         self.file
@@ -98,13 +112,65 @@ fn scalar_event(time: f64, step: usize, scalars: &[(String, f64)]) -> Vec<u8> {
     event
 }
 
+/// An event of settings.
+fn settings_event(time: f64, run: &str, settings: &toml::Table) -> Vec<u8> {
+    let mut info = Vec::new();
+    for (name, setting) in settings {
+        let mut value = Vec::new();
+        let number = match setting {
+            toml::Value::Boolean(on) => {
+                value.extend([4 << 3, u8::from(*on)]);
+                None
+            }
+            toml::Value::Integer(number) => Some(*number as f64),
+            toml::Value::Float(number) => Some(*number),
+            toml::Value::String(text) => {
+                bytes(&mut value, 3, text.as_bytes());
+                None
+            }
+            other => {
+                bytes(&mut value, 3, other.to_string().as_bytes());
+                None
+            }
+        };
+        if let Some(number) = number {
+            double(&mut value, 2, number);
+        }
+        let mut entry = Vec::new();
+        bytes(&mut entry, 1, name.as_bytes());
+        bytes(&mut entry, 2, &value);
+        bytes(&mut info, 1, &entry);
+    }
+    bytes(&mut info, 4, run.as_bytes());
+    double(&mut info, 5, time);
+    let (mut content, mut plugin, mut metadata) = (Vec::new(), Vec::new(), Vec::new());
+    bytes(&mut content, 3, &info);
+    bytes(&mut plugin, 1, b"hparams");
+    bytes(&mut plugin, 2, &content);
+    bytes(&mut metadata, 1, &plugin);
+    let (mut value, mut summary) = (Vec::new(), Vec::new());
+    bytes(&mut value, 1, b"_hparams_/session_start_info");
+    bytes(&mut value, 8, &[1 << 3, 1, 2 << 3 | 2, 2, 2 << 3 | 2, 0]); // No float: one dimension of length 0.
+    bytes(&mut value, 9, &metadata);
+    bytes(&mut summary, 1, &value);
+    let mut event = time_and_step(time, 0);
+    bytes(&mut event, 5, &summary);
+    event
+}
+
 /// The first two fields of an event.
 fn time_and_step(time: f64, step: usize) -> Vec<u8> {
-    let mut event = vec![1 << 3 | 1]; // eight bytes follow
-    event.extend(time.to_le_bytes());
+    let mut event = Vec::new();
+    double(&mut event, 1, time);
     event.push(2 << 3);
     varint(&mut event, step as u64);
     event
+}
+
+/// A field of eight bytes.
+fn double(message: &mut Vec<u8>, field: u8, number: f64) {
+    message.push(field << 3 | 1);
+    message.extend(number.to_le_bytes());
 }
 
 /// A field of bytes: a string or a message.
@@ -186,6 +252,23 @@ mod tests {
         file.extend(record(&scalar_event(2.5, 300, &scalars)));
         let stored = include_bytes!("../../tests/reference/start-300.tfevents");
         assert!(file == stored, "{}", file.escape_ascii());
+    }
+
+    /// That of the tensorboard package (2.21.0), hparams_pb, but for step 0, which it leaves out, and the order of the map.
+    #[test]
+    fn settings_have_the_bytes_that_tensorboard_writes() {
+        let settings = "attn = \"skein\"\nfeatures = 16\nlearning_rate = 0.001\npad = false\n";
+        let event = settings_event(2.5, "run", &settings.parse().unwrap());
+        let hparams = "0a0f0a046174746e12071a05736b65696e0a150a08666561747572657312091100000000000030400a1a0a0d6c6561\
+                       726e696e675f72617465120911fca9f1d24d62503f0a090a0370616412022000";
+        let expected = [
+            "09000000000000044010002a97010a94010a1c5f68706172616d735f2f73657373696f6e5f73746172745f696e666f\
+             42060801120212004a6c0a6a0a0768706172616d73125f1a5d",
+            hparams,
+            "220372756e290000000000000440",
+        ];
+        let got: String = event.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(got, expected.concat());
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub(crate) struct Outcome {
     /// where features have no say in that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) exact_examples: Option<usize>,
+    /// For each class in the order of data.json, how many of its examples of `test` were taken for each. Older results
+    /// lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) confusion: Option<Vec<Vec<usize>>>,
 }
 
 impl Outcome {
@@ -80,6 +84,14 @@ impl Outcome {
                 "weights of step {tested} were tested: expected one of the {steps} that were done"
             )));
         }
+        if !outcome.confusion_is_of_test() {
+            let Evaluation {
+                accuracy, examples, ..
+            } = outcome.test;
+            return Err(wrong(format!(
+                "the matrix of confusion is not one of {examples} examples, of which {accuracy} are right"
+            )));
+        }
         for evaluation in [Some(outcome.test), outcome.best_dev].into_iter().flatten() {
             let Evaluation {
                 accuracy, examples, ..
@@ -91,6 +103,29 @@ impl Outcome {
             }
         }
         Ok(Some(outcome))
+    }
+
+    /// Whether the matrix of confusion, if there is one, has a row and a column for each class and counts what `test` does.
+    fn confusion_is_of_test(&self) -> bool {
+        let Some(rows) = &self.confusion else {
+            return true;
+        };
+        let square = rows.iter().all(|row| row.len() == rows.len());
+        let all = rows
+            .iter()
+            .flatten()
+            .try_fold(0usize, |sum, count| sum.checked_add(*count));
+        let right = || {
+            rows.iter()
+                .enumerate()
+                .map(|(class, row)| row[class])
+                .sum::<usize>()
+        };
+        let Evaluation {
+            accuracy, examples, ..
+        } = self.test;
+        let slip = |right: usize| (accuracy * examples as f64 - right as f64).abs();
+        square && all == Some(examples) && slip(right()) <= 1e-9 * examples as f64
     }
 
     /// A result.json beside the metrics.jsonl of another run is nobody's, either.

@@ -474,11 +474,21 @@ impl Config {
 
     /// The configuration as TOML, a setting a line. 0 and -0 are one setting.
     pub fn to_toml(&self) -> String {
-        let config = Config {
+        toml::to_string(&self.unsigned_zeros()).expect("numbers that TOML can hold, and strings")
+    }
+
+    /// The value of one setting, as it stands there.
+    pub(crate) fn value(&self, setting: &str) -> toml::Value {
+        let table = toml::Table::try_from(self.unsigned_zeros());
+        let mut table = table.expect("numbers that TOML can hold, and strings");
+        table.remove(setting).expect("a setting of the list")
+    }
+
+    fn unsigned_zeros(&self) -> Config {
+        Config {
             dropout: self.dropout + 0.0,
             weight_decay: self.weight_decay + 0.0,
             ..self.clone()
-        };
-        toml::to_string(&config).expect("numbers that TOML can hold, and strings")
+        }
     }
 }

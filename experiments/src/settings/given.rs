@@ -155,7 +155,10 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::choices::{Form, Positions, Protocol, Smoother};
+    use crate::settings::source::Source;
     use crate::terminal::asserts::has;
+    use engine::cpu::Product;
     use std::fs;
 
     fn parse(args: &[&str]) -> Result<Flags> {
@@ -426,6 +429,81 @@ mod tests {
             };
             let smoke: toml::Table = smoke.to_toml().parse().unwrap();
             assert_eq!(toml(&["--budget=smoke", "--data=/data"]), smoke);
+        }
+    }
+
+    /// Each alone, and all together.
+    #[test]
+    fn the_command_of_any_settings_gives_them_again() {
+        let hash = "0123456789abcdef".repeat(4);
+        let source = |name: &str| Source::File {
+            file: format!("/of-other/{name}.safetensors"),
+            sha256: Some(hash.clone()),
+        };
+        let again = |config: &Config| {
+            let command = config.command();
+            let words: Vec<&str> = command.split(' ').skip(1).collect();
+            let flags =
+                Flags::parse_from(config.task, &words).unwrap_or_else(|e| panic!("{command}: {e}"));
+            Config::resolve(config.task, &flags).unwrap_or_else(|e| panic!("{command}: {e}"))
+        };
+        for task in Task::ALL {
+            for budget in [Budget::Smoke, Budget::Quick, Budget::Paper] {
+                let usual = Config {
+                    data: "builtin".into(),
+                    ..task.preset(budget)
+                };
+                assert_eq!(again(&usual), usual);
+                let other = Config {
+                    task,
+                    attn: "spex-static".into(),
+                    features: 17,
+                    seed: (1 << 63) - 1,
+                    data: "/data/of-mine".into(),
+                    protocol: Protocol::Paper,
+                    budget,
+                    steps: usual.steps + 1,
+                    batch: 33,
+                    learning_rate: 1.0 / 3.0e4,
+                    warmup: usual.warmup - 1,
+                    eval_every: 123,
+                    eval_examples: 77,
+                    test_examples: 99,
+                    patience: 0,
+                    max_len: *task.lengths().start().max(&(task.lengths().end() / 2)),
+                    dropout: 0.25,
+                    pad: true,
+                    skip_black: task.has_pictures() && !usual.skip_black,
+                    embedding_std: 0.125,
+                    positions: Positions::Rotary,
+                    groups: 8,
+                    product: Product::FixedOrder,
+                    layers: 3,
+                    dim: 96,
+                    hidden: 100,
+                    heads: 3,
+                    smoother: Smoother::Fourier,
+                    s3: Form::Released,
+                    init: source("weights"),
+                    scores: source("scores"),
+                    weight_decay: 1e-300,
+                };
+                assert_eq!(again(&other), other);
+                let command = other.command();
+                let count = command.matches(" --").count();
+                assert!(count >= 29, "{count} of them: {command}");
+                let all: toml::Table = other.to_toml().parse().unwrap();
+                for (name, value) in all {
+                    let mut one: toml::Table = usual.to_toml().parse().unwrap();
+                    // What only one method takes, or only a wider model.
+                    let fits = name != "scores" && name != "heads";
+                    if fits && (one.insert(name.clone(), value.clone()) != Some(value)) {
+                        let one: Config = toml::from_str(&one.to_string()).unwrap();
+                        let one = one.checked(task).unwrap_or_else(|e| panic!("{name}: {e}"));
+                        assert_eq!(again(&one), one, "{name}");
+                    }
+                }
+            }
         }
     }
 

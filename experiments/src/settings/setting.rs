@@ -148,6 +148,20 @@ macro_rules! settings {
             )*
         }
 
+        impl Settings {
+            /// The names of all settings but the task, as config.toml has them, in the order of the list.
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name),)*];
+
+            /// Whether something is given of the setting of this name.
+            pub(crate) fn has(&self, name: &str) -> bool {
+                match name {
+                    $(stringify!($name) if self.$name.is_some() => true,)*
+                    "positions" => self.sincos2d.is_some(),
+                    _ => false,
+                }
+            }
+        }
+
         impl Config {
             /// What the presets of all tasks begin with.
             pub(super) fn common($task: Task, $budget: Budget) -> Config {
@@ -155,7 +169,7 @@ macro_rules! settings {
             }
 
             /// These settings with those that `given` has in their place.
-            pub(super) fn overlaid(self, given: &Settings) -> Config {
+            pub(crate) fn overlaid(self, given: &Settings) -> Config {
                 let renamed = given.positions_by_another_name();
                 let config = Config {
                     task: given.task.unwrap_or(self.task),

@@ -1,5 +1,5 @@
 //! Charts as SVG: panels with linear or logarithmic axes and error bars; side by side with one legend
-//! beside them all ([`svg`]), or one with its legend below it ([`figure`]), so that it hides nothing.
+//! beside them all ([`svg`]), or each alone ([`figure`]) with the keys of a legend that the page has once ([`key`]).
 //!
 //! Series are told apart twice, by colours that colour-blind readers can tell apart (Okabe and Ito
 //! 2008, without their yellow, which white swallows) and by markers, a few on a long line; the eighth
@@ -86,8 +86,8 @@ impl Axis {
 }
 
 /// What a picture begins with, its sizes in between.
-const START: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"";
-const LOOK: &str = " font-family=\"sans-serif\" font-size=\"12\">\n\
+pub(super) const START: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"";
+pub(super) const LOOK: &str = " font-family=\"sans-serif\" font-size=\"12\">\n\
                     <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
 
 /// Whether this is the beginning of a picture by [`svg`].
@@ -139,43 +139,25 @@ pub(crate) fn svg(charts: &[Chart]) -> String {
     svg
 }
 
-/// One chart as an SVG for a page, its legend below it; `names` are all that have a look on that page.
+/// One chart as an SVG for a page; `names` are all that have a look on that page, and have a [`key`].
 pub(crate) fn figure(chart: &Chart, names: &[&str]) -> String {
-    let (width, below) = (LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM);
-    // Names one after the other, in as many lines as that takes.
-    let mut places = Vec::new();
-    let (mut x, mut y) = (LEFT, below + 8.0);
-    for series in &chart.series {
-        let end = x + 54.0 + LETTER * series.name.chars().count() as f64;
-        if end > width && x > LEFT {
-            (x, y) = (LEFT, y + LINE);
-        }
-        places.push((x, y));
-        x += 54.0 + LETTER * series.name.chars().count() as f64;
-    }
-    let height = y + LINE;
+    let (width, height) = (LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM);
     let title = escaped(&chart.title);
     let mut svg = format!(
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n"
     );
     panel(&mut svg, chart, names);
-    let most = ((width - LEFT - 44.0) / LETTER) as usize;
-    for (series, (x, y)) in chart.series.iter().zip(places) {
-        let look = look(names, &series.name);
-        line(&mut svg, look, &[(x, y), (x + 30.0, y)]);
-        marker(&mut svg, look, x + 15.0, y);
-        let name = match series.name.chars().count() > most {
-            // The ends of paths tell more than their beginnings.
-            true => {
-                let letters: Vec<char> = series.name.chars().collect();
-                let end: String = letters[letters.len() + 1 - most..].iter().collect();
-                format!("…{end}")
-            }
-            false => series.name.clone(),
-        };
-        text(&mut svg, x + 38.0, y + 4.0, "start", "", &name);
-    }
+    svg.push_str("</svg>");
+    svg
+}
+
+/// How a name looks in the figures of a page, for its legend.
+pub(crate) fn key(name: &str, names: &[&str]) -> String {
+    let look = look(names, name);
+    let mut svg = "<svg viewBox=\"0 0 34 14\" aria-hidden=\"true\">\n".to_string();
+    line(&mut svg, look, &[(2.0, 7.0), (32.0, 7.0)]);
+    marker(&mut svg, look, 17.0, 7.0);
     svg.push_str("</svg>");
     svg
 }
@@ -218,13 +200,13 @@ fn panel(svg: &mut String, chart: &Chart, names: &[&str]) {
     let (bottom, end) = (TOP + HEIGHT, LEFT + WIDTH);
     let x_ticks = match x_scale {
         Scale::Linear => linear_ticks(left, right),
-        Scale::Logarithmic => x_ticks(left, right),
+        Scale::Logarithmic => two_at_least(x_ticks(left, right), left, right),
     };
     let y_ticks = match y_scale {
         Scale::Linear => linear_ticks(low, high),
         // Within a factor of two, round numbers are as good at even distances.
         Scale::Logarithmic if high < 2.0 * low => linear_ticks(low, high),
-        Scale::Logarithmic => y_ticks(low, high),
+        Scale::Logarithmic => two_at_least(y_ticks(low, high), low, high),
     };
     for tick in x_ticks {
         let at = x.at(tick);
@@ -309,8 +291,11 @@ fn bounds(numbers: impl Iterator<Item = f64>, scale: Scale, room: f64) -> (f64, 
             ((low - room).max(floor), high + room)
         }
         (true, Scale::Linear) => {
-            // Half a unit would be nothing beside a huge number.
-            let room = (1e-3 * low.abs()).max(0.5);
+            // Half a unit would be nothing beside a huge number, and all beside a rate.
+            let room = match low {
+                0.0 => 0.5,
+                low => 0.5 * low.abs(),
+            };
             (low - room, high + room)
         }
         (false, _) => (0.5, 2.0),
@@ -331,6 +316,14 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     // Through the decimal form, which is exact where a product would not be.
     let tick = |k: i64| format!("{}e{exponent}", k * digit as i64).parse::<f64>();
     (first..=last).filter_map(|k| tick(k).ok()).collect()
+}
+
+/// One number alone says nothing of a scale: round numbers at even distances, then.
+fn two_at_least(ticks: Vec<f64>, low: f64, high: f64) -> Vec<f64> {
+    match ticks.len() {
+        0 | 1 => linear_ticks(low, high),
+        _ => ticks,
+    }
 }
 
 /// Powers of two; where they are too many to be read, and for numbers some of which are below 1,
@@ -359,7 +352,7 @@ fn y_ticks(low: f64, high: f64) -> Vec<f64> {
         .collect()
 }
 
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     match x.abs() {
         0.0 | 1e-3..1e6 => x.to_string(),
         _ => format!("{x:e}"),
@@ -373,7 +366,7 @@ fn grid(svg: &mut String, x1: f64, y1: f64, x2: f64, y2: f64) {
     );
 }
 
-fn text(svg: &mut String, x: f64, y: f64, anchor: &str, more: &str, text: &str) {
+pub(super) fn text(svg: &mut String, x: f64, y: f64, anchor: &str, more: &str, text: &str) {
     let text = escaped(text);
     let _ = writeln!(
         svg,
@@ -557,17 +550,13 @@ mod tests {
         };
         let svg = figure(&linear, &["skein"]);
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-        assert_eq!(
-            svg.matches("<circle").count(),
-            3,
-            "two points and the legend"
-        );
+        assert_eq!(svg.matches("<circle").count(), 2);
         let one = Chart {
             scales: [Scale::Linear; 2],
             ..chart(&[(1.0, 1.0, 0.0)])
         };
         assert!(!figure(&one, &["skein"]).contains("NaN"));
-        for y in [1e31, -1e31, 1e300] {
+        for y in [1e31, -1e31, 1e300, 1e-4] {
             let huge = Chart {
                 scales: [Scale::Linear; 2],
                 ..chart(&[(1.0, y, 0.0), (2.0, y, 0.0)])
@@ -578,14 +567,40 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_have_few_markers_and_long_names_are_cut_at_their_beginning() {
+    fn long_lines_have_few_markers() {
         let points: Vec<_> = (1..=300).map(|i| (f64::from(i), 1.0, 0.0)).collect();
-        let mut long = chart(&points);
-        let svg = figure(&long, &["skein"]);
+        let svg = figure(&chart(&points), &["skein"]);
         assert!((6..14).contains(&svg.matches("<circle").count()), "{svg}");
-        long.series[0].name = format!("{}/end", "x".repeat(200));
-        assert!(figure(&long, &[]).contains("xxx/end</text>"));
-        assert!(figure(&long, &[]).contains(">…xxx"));
+    }
+
+    #[test]
+    fn a_name_looks_in_the_legend_as_in_the_figure() {
+        let points = [(16.0, 1.0, 0.1), (32.0, 0.5, 0.0)];
+        let names = ["other", "skein"];
+        let [figure, key] = [figure(&chart(&points), &names), key("skein", &names)];
+        for svg in [&figure, &key] {
+            assert!(
+                svg.contains("<polygon") && svg.contains(COLOURS[1]),
+                "{svg}"
+            );
+        }
+        assert!(!figure.contains(">skein<"));
+    }
+
+    #[test]
+    fn no_axis_has_a_single_tick() {
+        for (x, y) in [(1.0, 1.0), (1.0, 3.1), (700.0, 0.013), (48.0, 9e-7)] {
+            let svg = figure(&chart(&[(x, y, 0.0)]), &["skein"]);
+            for anchor in ["middle", "end"] {
+                let label = format!("text-anchor=\"{anchor}\">");
+                let texts = svg
+                    .split(&label)
+                    .skip(1)
+                    .filter_map(|rest| rest.split('<').next());
+                let ticks = texts.filter(|text| text.parse::<f64>().is_ok());
+                assert!(ticks.count() >= 2, "{x}, {y}: {svg}");
+            }
+        }
     }
 
     #[test]

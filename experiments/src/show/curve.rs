@@ -1,4 +1,4 @@
-//! Curves of few points out of runs of many steps: a page stays light however long the run was.
+//! Curves of few points out of runs of many steps: pictures stay light however long the run was.
 
 /// Points of a curve that are drawn at most, but for the last.
 pub(crate) const MOST_POINTS: usize = 300;
@@ -6,6 +6,9 @@ pub(crate) const MOST_POINTS: usize = 300;
 const PARTS: usize = 50;
 /// and over so many steps at least, in short runs over a tenth.
 const LEAST: usize = 20;
+
+/// Steps, and a number of each.
+pub(crate) type Steps = Vec<(usize, f64)>;
 
 /// Of how many points every last one is drawn.
 pub(crate) fn stride(count: usize) -> usize {
@@ -20,7 +23,7 @@ pub(crate) fn window(count: usize) -> usize {
 }
 
 /// Running means of the values of steps, each with the last step it is over.
-pub(crate) fn smooth(values: &[(usize, f64)]) -> Vec<(usize, f64)> {
+pub(crate) fn smooth(values: &[(usize, f64)]) -> Steps {
     let window = window(values.len());
     let mean = |last: usize| {
         let part = &values[last.saturating_sub(window)..last];
@@ -30,9 +33,41 @@ pub(crate) fn smooth(values: &[(usize, f64)]) -> Vec<(usize, f64)> {
     ends(values.len()).map(mean).collect()
 }
 
-/// Every so many of the points, the last among them.
-pub(crate) fn thin(points: &[(usize, f64)]) -> Vec<(usize, f64)> {
-    ends(points.len()).map(|last| points[last - 1]).collect()
+/// As many points at most as are drawn.
+pub(crate) fn thin(points: &[(usize, f64)]) -> Steps {
+    extremes(points, MOST_POINTS)
+}
+
+/// The points; of more than `most` the first, the last, and the lowest and the highest of each of equal parts, so that no
+/// peak is lost.
+pub(crate) fn extremes(points: &[(usize, f64)], most: usize) -> Steps {
+    if points.len() <= most {
+        return points.to_vec();
+    }
+    let inner = &points[1..points.len() - 1];
+    let part = inner.len().div_ceil((most / 2).saturating_sub(1).max(1));
+    let mut kept = vec![points[0]];
+    for part in inner.chunks(part) {
+        let at = |better: fn(f64, f64) -> bool| {
+            let best = |best: usize, next: usize| match better(part[next].1, part[best].1) {
+                true => next,
+                false => best,
+            };
+            (1..part.len()).fold(0, best)
+        };
+        let (low, high) = (at(|a, b| a < b), at(|a, b| a > b));
+        kept.push(part[low.min(high)]);
+        if low != high {
+            kept.push(part[low.max(high)]);
+        }
+    }
+    kept.push(points[points.len() - 1]);
+    kept
+}
+
+/// Every so many of the items, the last among them.
+pub(crate) fn every<T: Copy>(items: &[T]) -> Vec<T> {
+    ends(items.len()).map(|last| items[last - 1]).collect()
 }
 
 /// The numbers, from 1 to `count`, of the points that are drawn.
@@ -58,6 +93,24 @@ mod tests {
         let points: Vec<(usize, f64)> = (0..1001).map(|i| (50 * i, 0.0)).collect();
         let thinned = thin(&points);
         assert!(thinned.len() <= MOST_POINTS && thinned.last() == Some(&(50_000, 0.0)));
+        let few = every(&points);
+        assert!(few.len() <= MOST_POINTS && few.last() == points.last());
+    }
+
+    #[test]
+    fn no_peak_is_lost() {
+        for place in [1, 2, 499, 500, 998] {
+            let mut line: Vec<(usize, f64)> = (0..1000).map(|i| (i, (i % 7) as f64)).collect();
+            line[place].1 = 50.0;
+            line[1000 - place].1 = -50.0;
+            let thinned = extremes(&line, 100);
+            assert!(thinned.len() <= 100, "{}", thinned.len());
+            assert!(thinned.is_sorted_by(|a, b| a.0 < b.0));
+            for kept in [0, place, 1000 - place, 999] {
+                assert!(thinned.contains(&line[kept]), "{kept}");
+            }
+        }
+        assert_eq!(extremes(&[(1, 2.0)], 100), [(1, 2.0)]);
     }
 
     #[test]

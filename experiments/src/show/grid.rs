@@ -224,16 +224,18 @@ fn latex(cell: &str) -> String {
         match letter {
             '±' => text.push_str("$\\pm$"),
             '–' => text.push_str("--"),
+            '<' | '>' => text.extend(['$', letter, '$']),
             '%' | '&' | '_' | '#' | '$' | '{' | '}' => text.extend(['\\', letter]),
             '\\' | '^' | '~' => text.push(' '),
             _ => text.push(letter),
         }
     }
-    // A minus, not a hyphen.
-    match text.strip_prefix('-') {
+    // A minus, not a hyphen, before a number.
+    let minus = |word: &str| match word.strip_prefix('-') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("$-${rest}"),
-        _ => text,
-    }
+        _ => word.to_string(),
+    };
+    text.split(' ').map(minus).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

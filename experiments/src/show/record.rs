@@ -174,33 +174,61 @@ pub(crate) fn metrics(path: &Path) -> Result<(Vec<Step>, Evaluations)> {
 /// after the line of their step. What a killed process, or one that is writing, has left of a last line is no line.
 pub(crate) fn lines(
     path: &Path,
-    mut take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
+    take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
 ) -> Result<()> {
     let text = whole_file::read_text(path).map_err(|error| error.hint_if(MISSING, RESTORE))?;
-    let mut done = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let Some(line) = line.strip_suffix('\n') else {
-            break;
-        };
-        let read = serde_json::from_str::<Line>(line).and_then(|read| {
-            let expected = match read.dev {
-                Some(_) => done,
-                None => done + 1,
+    Lines::default().take(path, &text, take)
+}
+
+/// Such a file, as far as it was read: it may be growing.
+#[derive(Default)]
+pub(crate) struct Lines {
+    /// Steps so far.
+    done: usize,
+    /// Lines so far.
+    number: usize,
+}
+
+impl Lines {
+    /// Hands over the whole lines of `text`, which follows what was read before.
+    pub(crate) fn take(
+        &mut self,
+        path: &Path,
+        text: &str,
+        mut take: impl FnMut(Line, &str) -> std::result::Result<(), serde_json::Error>,
+    ) -> Result<()> {
+        for line in text.split_inclusive('\n') {
+            let Some(line) = line.strip_suffix('\n') else {
+                break;
             };
-            if read.step != expected {
-                let found = read.step;
-                return Err(serde_json::Error::custom(format!(
-                    "step {found}, expected {expected}"
-                )));
-            }
-            done = expected;
-            take(read, line)
-        });
-        read.map_err(|error| {
-            let place = format!("{}:{}", path.display(), number + 1);
-            Error::failure(format!("{place}: expected a line of the run: {error}"))
-                .hint("the file was altered: restore it")
-        })?;
+            self.number += 1;
+            let read = serde_json::from_str::<Line>(line).and_then(|read| {
+                let expected = match read.dev {
+                    Some(_) => self.done,
+                    None => self.done + 1,
+                };
+                if read.step != expected {
+                    let found = read.step;
+                    return Err(serde_json::Error::custom(format!(
+                        "step {found}, expected {expected}"
+                    )));
+                }
+                self.done = expected;
+                take(read, line)
+            });
+            read.map_err(|error| {
+                let place = format!("{}:{}", path.display(), self.number);
+                Error::failure(format!("{place}: expected a line of the run: {error}"))
+                    .hint("the file was altered: restore it")
+            })?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl Line {
+    /// Whether it is of an evaluation.
+    pub(crate) fn is_dev(&self) -> bool {
+        self.dev.is_some()
+    }
 }

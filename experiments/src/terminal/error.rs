@@ -100,6 +100,16 @@ impl Error {
         }
     }
 
+    /// What was wrong, and what to do about it.
+    pub(crate) fn parts(&self) -> (&str, Option<&str>) {
+        (&self.message, self.hint.as_deref())
+    }
+
+    /// Whether the operating system refused for one of these reasons.
+    pub(crate) fn is_refusal(&self, kinds: &[io::ErrorKind]) -> bool {
+        self.refused.is_some_and(|kind| kinds.contains(&kind))
+    }
+
     /// The same error where exit code 1 says something else, as in `diff`: exit code 2.
     pub(crate) fn not_an_answer(self) -> Self {
         Self { code: 2, ..self }
@@ -140,6 +150,15 @@ impl Error {
         }
     }
 
+    /// The error as one sentence, for a page: what to do about it follows in parentheses.
+    pub(crate) fn sentence(&self) -> String {
+        let message = shown::name(&self.message);
+        match &self.hint {
+            Some(hint) => format!("{message} ({})", shown::name(hint)),
+            None => message,
+        }
+    }
+
     /// The same error with what to do about it, in place of an earlier hint.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {
@@ -150,7 +169,7 @@ impl Error {
 
     /// The same error with another hint if that is why the operating system refused.
     pub(crate) fn hint_if(self, kinds: &[io::ErrorKind], hint: impl Into<String>) -> Self {
-        match self.refused.is_some_and(|kind| kinds.contains(&kind)) {
+        match self.is_refusal(kinds) {
             true => self.hint(hint),
             false => self,
         }

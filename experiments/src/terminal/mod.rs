@@ -2,7 +2,7 @@
 //!
 //! 1. [`error`]: an error and its hint; [`output`]: answers, remarks, and the exit code;
 //! 2. `command_line` and `parse`: what was said, and the values of flags;
-//! 3. [`progress`], on a `status_line`; [`interrupt`]: signals.
+//! 3. [`progress`], on a `status_line`; [`interrupt`]: signals; `ranks`: several processes at once.
 
 #[cfg(test)]
 pub(crate) mod asserts;
@@ -12,4 +12,5 @@ pub mod interrupt;
 pub mod output;
 pub(crate) mod parse;
 pub mod progress;
+pub(crate) mod ranks;
 pub(crate) mod status_line;

@@ -1,5 +1,6 @@
 //! What is said on a command line, read: the flags of a command, numbers in their ranges, lists.
 
+use crate::machine::allocation;
 use std::num::NonZero;
 use std::ops::RangeInclusive;
 
@@ -43,10 +44,13 @@ pub(crate) fn whole(
     }
 }
 
-/// As many threads as were asked for, else as the machine offers.
+/// As many threads as were asked for, else as the machine offers, of which a job may have asked for fewer: not every
+/// batch system keeps its jobs on their cores.
 pub(crate) fn threads(asked: Option<usize>) -> usize {
     let offered = || std::thread::available_parallelism().map_or(1, NonZero::get);
-    asked.unwrap_or_else(offered)
+    asked.unwrap_or_else(|| {
+        offered().min(allocation::cores(&allocation::variable).unwrap_or(MOST_THREADS))
+    })
 }
 
 /// Each once, in the order of their first places.

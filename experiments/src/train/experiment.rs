@@ -137,7 +137,12 @@ fn go_on(
         sitting.threads
     ));
     let events = match sitting.tensorboard {
-        true => Some(Events::create(run.folder(), *done)?),
+        true => {
+            let mut events = Events::create(run.folder(), *done)?;
+            let settings = config.to_toml().parse::<toml::Table>()?;
+            events.settings(&shown::name(run.folder()), &settings)?;
+            Some(events)
+        }
         false => None,
     };
     let mut session = Session::new(config, data, opened, events);

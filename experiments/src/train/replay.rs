@@ -1,28 +1,42 @@
 //! Going back to a step of a run: from the nearest checkpoint before it, or from the start, to the same bits, every line
-//! compared with metrics.jsonl. Nothing in the folder is changed.
+//! compared with metrics.jsonl. Nothing in the folder is changed, and nothing is printed: what is found on the way is said
+//! to a [`Watch`].
 
 use crate::files::whole_file;
 use crate::run::checkpoint;
 use crate::run::folder::line;
 use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::tell;
-use crate::terminal::progress::Progress;
 use crate::train::data::{fingerprint, load_of_run};
 use crate::train::experiment::{Checkpoint, other_data, refuse_other_config};
 use crate::train::init;
 use crate::train::scores::{self, Given};
 use crate::train::trained::Trained;
-use crate::train::trainer::Trainer;
+use crate::train::trainer::{State, Trainer};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+
+/// Whoever waits for a replay.
+pub(crate) trait Watch {
+    /// Is told what was found on the way, a sentence each.
+    fn remark(&mut self, remark: String);
+
+    /// Is told that `done` of `all` steps are behind, and may break off.
+    fn at(&mut self, done: usize, all: usize) -> ControlFlow<()>;
+}
 
 /// A run as it was after some of its steps.
 pub(crate) struct Replay {
     folder: PathBuf,
     pub(crate) config: Config,
     pub(crate) trainer: Trainer,
-    /// The steps behind it.
-    done: usize,
+    /// What the model is before it is given anything.
+    fresh: State,
+    /// SHA-256 of the data that are here, and of those that data.json names.
+    data: String,
+    learnt: Option<String>,
+    /// The steps behind it; none before it has been anywhere.
+    at: Option<usize>,
     /// What metrics.jsonl has of every step, from the first.
     lines: Vec<String>,
     /// The first step whose line is another.
@@ -34,7 +48,12 @@ impl Replay {
     ///
     /// # Errors
     /// If it has not come so far, its data or settings have changed, or a file of it is damaged.
-    pub(crate) fn open(folder: &Path, done: usize, threads: usize) -> Result<Self> {
+    pub(crate) fn open(
+        folder: &Path,
+        done: usize,
+        threads: usize,
+        watch: &mut dyn Watch,
+    ) -> Result<Self> {
         let run = Trained::open(folder)?;
         let lines = lines(folder)?;
         refuse_beyond(folder, lines.len(), done + 1)?;
@@ -42,47 +61,90 @@ impl Replay {
         let data = load_of_run(&config)?;
         let sha256 = fingerprint(&data);
         let mut trainer = Trainer::new(&config, data, threads)?;
+        let fresh = trainer.state();
         if let Some(Given { scores, .. }) = scores::given(&config.scores, Some(folder))? {
             trainer.draw_by(scores, &config.scores)?;
         }
-        let mut begun = None;
-        for (step, path) in checkpoint::up_to(folder, done)? {
+        let mut replay = Self {
+            folder: folder.to_path_buf(),
+            config,
+            trainer,
+            fresh,
+            data: sha256,
+            learnt,
+            at: None,
+            lines,
+            differs: None,
+        };
+        replay.go_back(done, watch)?;
+        Ok(replay)
+    }
+
+    /// Goes to the newest state that is not after `done` steps: where it is, if nothing nearer is kept.
+    ///
+    /// # Errors
+    /// As of [`Replay::open`].
+    pub(crate) fn go_back(&mut self, done: usize, watch: &mut dyn Watch) -> Result<()> {
+        self.lines = lines(&self.folder)?;
+        self.refuse_beyond(done + 1)?;
+        let here = self.at.filter(|at| *at <= done);
+        self.at = None; // What fails on the way leaves it nowhere.
+        for (step, path) in checkpoint::up_to(&self.folder, done)? {
+            if here.is_some_and(|here| here >= step) {
+                break;
+            }
             let (stored, state) = match checkpoint::read::<Checkpoint>(&path) {
                 Ok(read) => read,
                 Err(error) => {
-                    tell(&format!("note: an earlier one is taken: {error}"));
+                    watch.remark(format!("note: an earlier one is taken: {error}"));
                     continue;
                 }
             };
             if stored != step {
-                tell(&format!(
+                watch.remark(format!(
                     "note: an earlier one is taken: {} holds step {stored}",
                     path.display()
                 ));
                 continue;
             }
-            refuse_other_config(&config, &state.config)?;
-            if state.data != sha256 {
-                let hashes = [sha256.as_str(), &state.data];
-                return Err(other_data(&config, folder, hashes, "study another run"));
+            refuse_other_config(&self.config, &state.config)?;
+            if state.data != self.data {
+                let hashes = [self.data.as_str(), &state.data];
+                let instead = "study another run";
+                return Err(other_data(&self.config, &self.folder, hashes, instead));
             }
-            trainer.restore(state.trainer)?;
-            begun = Some(stored);
-            break;
+            self.trainer.restore(state.trainer)?;
+            (self.at, self.differs) = (Some(stored), None);
+            return Ok(());
         }
-        if begun.is_none() {
-            refuse_other_data(learnt.as_deref(), &config, folder, &sha256)?;
-            init::begin(&config.init, trainer.params_mut())
+        if here.is_none() {
+            refuse_other_data(
+                self.learnt.as_deref(),
+                &self.config,
+                &self.folder,
+                &self.data,
+            )?;
+            self.trainer.restore(self.fresh.clone())?;
+            init::begin(&self.config.init, self.trainer.params_mut())
                 .map_err(|error| error.hint("the run began at these weights: restore the file"))?;
+            self.differs = None;
         }
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            config,
-            trainer,
-            done: begun.unwrap_or(0),
-            lines,
-            differs: None,
-        })
+        self.at = here.or(Some(0));
+        Ok(())
+    }
+
+    /// The folder of the run.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The steps that the run has taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn done(&self) -> usize {
+        self.at.unwrap_or(0)
     }
 
     /// Refuses a step, counted from 1, that the run has not taken.
@@ -90,31 +152,47 @@ impl Replay {
         refuse_beyond(&self.folder, self.lines.len(), step)
     }
 
-    /// Takes the steps up to `done`.
+    /// Takes the steps up to `done`, of `all` that are to be taken.
     ///
     /// # Errors
-    /// As of a step.
-    pub(crate) fn go_to(&mut self, done: usize) -> Result<()> {
-        let mut progress = Progress::new(done, self.done);
-        while self.done < done {
-            self.step()?;
-            progress.at(self.done);
+    /// As of a step; that it was broken off.
+    pub(crate) fn go_to(&mut self, done: usize, all: usize, watch: &mut dyn Watch) -> Result<()> {
+        while self.done() < done {
+            self.step(all, watch)?;
         }
-        progress.finish();
         Ok(())
     }
 
-    /// Takes the next step, and says the first time that its line is another than that of the run.
-    pub(crate) fn step(&mut self) -> Result<()> {
-        let step = self.trainer.step(self.done)?;
-        self.done += 1;
-        let line = String::from_utf8_lossy(&line(self.done, &step)?).into_owned();
-        let was = self.lines.get(self.done - 1).map_or("", String::as_str);
+    /// Takes the next step of `all`, and says the first time that its line is another than that of the run.
+    pub(crate) fn step(&mut self, all: usize, watch: &mut dyn Watch) -> Result<()> {
+        self.advance(watch)?;
+        match watch.at(self.done(), all) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::failure("the replay was broken off")),
+        }
+    }
+
+    /// Takes the next step for its line alone, and is before it again.
+    pub(crate) fn compare(&mut self, watch: &mut dyn Watch) -> Result<()> {
+        let (state, at) = (self.trainer.state(), self.at);
+        self.advance(watch)?;
+        self.trainer.restore(state)?;
+        self.at = at;
+        Ok(())
+    }
+
+    fn advance(&mut self, watch: &mut dyn Watch) -> Result<()> {
+        let before = self.done();
+        self.at = None;
+        let step = self.trainer.step(before)?;
+        let done = before + 1;
+        self.at = Some(done);
+        let line = String::from_utf8_lossy(&line(done, &step)?).into_owned();
+        let was = self.lines.get(before).map_or("", String::as_str);
         if line != was && self.differs.is_none() {
-            self.differs = Some(self.done);
-            tell(&format!(
-                "note: step {} is another than in {}, as on another kind of CPU or by other code:\n  {line}\n  {was}",
-                self.done,
+            self.differs = Some(done);
+            watch.remark(format!(
+                "note: step {done} is another than in {}, as on another kind of CPU or by other code:\n  {line}\n  {was}",
                 self.folder.join("metrics.jsonl").display()
             ));
         }

@@ -86,7 +86,7 @@ pub struct Step {
 }
 
 /// What a checkpoint keeps of a trainer.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub struct State {
     params: Vec<Vec<f32>>,
     optimiser: AdamW<f32>,
@@ -141,6 +141,19 @@ pub(crate) fn model(
 /// Refuses at once a configuration whose training does not fit into the memory there is, while its data are still to
 /// be read.
 pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
+    let (sizes, copies, working) = needs(config, threads)?;
+    sizes.refuse_too_large(copies, working, 1)
+}
+
+/// The bytes that training takes at least, with examples of so many tokens; data not counted.
+pub(crate) fn least_bytes(config: &Config, threads: usize, tokens: usize) -> Result<f64> {
+    let (sizes, copies, working) = needs(config, threads)?;
+    Ok(sizes.bytes(copies, working, tokens))
+}
+
+/// The sizes of a model before there are data, how many copies of its parameters training has, and how many threads
+/// work at a time.
+fn needs(config: &Config, threads: usize) -> Result<(Sizes, usize, usize)> {
     let encoding = config.task.encoding(config.black());
     let classes = config.task.classes(true).len();
     let sizes = Sizes::of(config, &encoding, classes)?;
@@ -148,7 +161,7 @@ pub(crate) fn refuse_too_large(config: &Config, threads: usize) -> Result<()> {
     // its bytes.
     let working = threads.min(config.groups).min(config.batch);
     let sums = (2 * working).min(config.groups).min(config.batch);
-    sizes.refuse_too_large(COPIES + sums + 6, working, 1)
+    Ok((sizes, COPIES + sums + 6, working))
 }
 
 impl Trainer {

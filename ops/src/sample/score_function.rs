@@ -52,7 +52,7 @@ pub fn score_function<'t, T: Real>(
 }
 
 /// f_k - b_k: a constant of the backward pass.
-fn advantages<T: Real>(f: &Tensor<T>, baseline: Baseline) -> Tensor<T> {
+pub fn advantages<T: Real>(f: &Tensor<T>, baseline: Baseline) -> Tensor<T> {
     let d = f.rows();
     let total = engine::lanes::sum(f.data());
     Tensor::from_fn(d, 1, |k, _| {
@@ -66,8 +66,31 @@ fn advantages<T: Real>(f: &Tensor<T>, baseline: Baseline) -> Tensor<T> {
 }
 
 /// y = (1/d) sum_k [ f_k + a_k (log_p_k - anchor_k) ] where the anchor is log_p itself, held fixed:
-/// the second term is 0 and its gradient is not. So df_k = dy / d and dlog_p_k = a_k dy / d. (With
-/// the anchor an argument, the check can move log_p and leave it behind.) Saved: a.
+/// the second term is 0 and its gradient is not. (With the advantages a and the anchor arguments, a
+/// check can move log_p and leave them behind.)
+///
+/// # Panics
+/// If log_p, f, a and the anchor are not all (d, 1).
+#[track_caller]
+pub fn anchored<'t, T: Real>(
+    log_p: &Var<'t, T>,
+    f: &Var<'t, T>,
+    a: Tensor<T>,
+    anchor: &Tensor<T>,
+) -> Var<'t, T> {
+    let shape = (f.rows(), 1);
+    assert!(
+        [log_p.shape(), f.shape(), a.shape(), anchor.shape()] == [shape; 4],
+        "score_function: log_p {:?}, f {:?}, a {:?} and anchor {:?} are not all (d, 1)",
+        log_p.shape(),
+        f.shape(),
+        a.shape(),
+        anchor.shape()
+    );
+    node(log_p, f, a, anchor)
+}
+
+/// df_k = dy / d and dlog_p_k = a_k dy / d. Saved: a.
 fn node<'t, T: Real>(
     log_p: &Var<'t, T>,
     f: &Var<'t, T>,
@@ -106,7 +129,7 @@ pub fn cases() -> Vec<Case> {
             let a = advantages(&f, baseline);
             let inputs = [("log_p", log_p.clone()), ("f", f)];
             checked.extend(check("score_function", stream, &inputs, |_, x| {
-                node(&x[0], &x[1], a.clone(), &log_p)
+                anchored(&x[0], &x[1], a.clone(), &log_p)
             })?);
         }
         Ok(checked)

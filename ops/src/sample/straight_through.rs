@@ -27,8 +27,24 @@ pub fn straight_through<'t, T: Real>(soft: &Var<'t, T>, hard: Tensor<T>) -> Var<
 }
 
 /// y = hard + (soft - anchor) where the anchor is soft itself, held fixed: the difference is 0 and
-/// its gradient is not, dsoft = dy. (With the anchor an argument, the check can move soft and leave
+/// its gradient is not, dsoft = dy. (With the anchor an argument, a check can move soft and leave
 /// it behind; otherwise finite differences, which see a constant, would rightly disagree.)
+///
+/// # Panics
+/// If the shapes differ.
+#[track_caller]
+pub fn anchored<'t, T: Real>(soft: &Var<'t, T>, hard: Tensor<T>, anchor: &Tensor<T>) -> Var<'t, T> {
+    let shape = soft.shape();
+    assert!(
+        shape == hard.shape() && shape == anchor.shape(),
+        "straight_through: soft {shape:?}, hard {:?} and anchor {:?} differ",
+        hard.shape(),
+        anchor.shape()
+    );
+    node(soft, hard, anchor)
+}
+
+/// dsoft = dy. Nothing is saved.
 fn node<'t, T: Real>(soft: &Var<'t, T>, hard: Tensor<T>, anchor: &Tensor<T>) -> Var<'t, T> {
     let mut y = hard.into_owned();
     let moved = soft.value().data().iter().zip(anchor.data());
@@ -70,7 +86,7 @@ pub fn cases() -> Vec<Case> {
         let hard = one_hot(&argmax_rows(&soft), 4);
         let anchor = soft.clone();
         check("straight_through", stream, &[("soft", soft)], |_, x| {
-            node(&x[0], hard.clone(), &anchor)
+            anchored(&x[0], hard.clone(), &anchor)
         })
     })]
 }

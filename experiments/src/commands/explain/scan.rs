@@ -5,11 +5,10 @@ use crate::show::chart::{escaped, is_svg};
 use crate::show::grid::{Grid, cells, csv_line, left, right};
 use crate::show::number::three_digits;
 use crate::terminal::error::{Error, Result};
-use crate::terminal::output::tell;
-use crate::terminal::progress::Progress;
-use crate::train::replay::Replay;
+use crate::train::replay::{Replay, Watch};
 use answer::tape::nodes;
 use engine::Tape;
+use serde::Serialize;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -23,9 +22,9 @@ const TITLES: &str = "node,name,step,gradient_norm\n";
 
 /// The steps from the first to the last, from 1.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Steps {
-    first: usize,
-    last: usize,
+pub(crate) struct Steps {
+    pub(crate) first: usize,
+    pub(crate) last: usize,
 }
 
 impl Steps {
@@ -40,8 +39,10 @@ impl Steps {
 }
 
 /// |dy| of every node at every step.
-pub(super) struct Scan {
-    steps: Steps,
+#[derive(Serialize)]
+pub(crate) struct Scan {
+    first: usize,
+    last: usize,
     /// A node's place and name.
     nodes: Vec<(usize, String)>,
     /// By node, then by step; 0 where nothing reached the node.
@@ -50,12 +51,16 @@ pub(super) struct Scan {
 
 impl Scan {
     /// The example in some place of each batch, or one and the same.
-    pub(super) fn of(folder: &Path, steps: Steps, which: Which, threads: usize) -> Result<Self> {
-        let mut replay = Replay::open(folder, steps.first - 1, threads)?;
+    pub(crate) fn of(
+        replay: &mut Replay,
+        steps: Steps,
+        which: Which,
+        watch: &mut dyn Watch,
+    ) -> Result<Self> {
+        replay.go_back(steps.first - 1, watch)?;
         replay.refuse_beyond(steps.last)?;
-        replay.go_to(steps.first - 1)?;
+        replay.go_to(steps.first - 1, steps.last, watch)?;
         let (mut names, mut norms): (Vec<(usize, String)>, Vec<Vec<f64>>) = Default::default();
-        let mut progress = Progress::new(steps.last, steps.first - 1);
         for step in steps.first..=steps.last {
             let tape = Tape::keeping();
             let batch = replay.trainer.begin(step - 1);
@@ -87,20 +92,19 @@ impl Scan {
             for (norms, node) in norms.iter_mut().zip(&nodes) {
                 norms.push(node.gradient_norm.unwrap_or(0.0));
             }
-            replay.step()?;
-            progress.at(step);
+            replay.step(steps.last, watch)?;
         }
-        progress.finish();
         if replay.differs().is_none() {
-            tell(&format!(
+            watch.remark(format!(
                 "steps {} to {} replayed: their lines are those of {}",
                 steps.first,
                 steps.last,
-                folder.join("metrics.jsonl").display()
+                replay.folder().join("metrics.jsonl").display()
             ));
         }
         Ok(Scan {
-            steps,
+            first: steps.first,
+            last: steps.last,
             nodes: names,
             norms,
         })
@@ -115,7 +119,7 @@ impl Scan {
             right("median", 0),
             right("largest", 0),
             right("at step", 0),
-            left(format!("{} to {}", self.steps.first, self.steps.last), 0),
+            left(format!("{} to {}", self.first, self.last), 0),
         ]);
         for ((number, name), norms) in self.nodes.iter().zip(&self.norms) {
             let mut sorted = norms.clone();
@@ -127,7 +131,7 @@ impl Scan {
                 name,
                 three_digits(sorted[sorted.len() / 2]),
                 three_digits(largest),
-                self.steps.first + at.unwrap_or(0),
+                self.first + at.unwrap_or(0),
                 course(norms),
             ]);
         }
@@ -138,7 +142,7 @@ impl Scan {
     fn csv(&self) -> String {
         let mut text = String::from(TITLES);
         for ((number, name), norms) in self.nodes.iter().zip(&self.norms) {
-            for (step, norm) in (self.steps.first..).zip(norms) {
+            for (step, norm) in (self.first..).zip(norms) {
                 let row = [
                     number.to_string(),
                     name.clone(),
@@ -155,7 +159,7 @@ impl Scan {
     fn svg(&self) -> String {
         const NAMES: usize = 360;
         const ROW: usize = 12;
-        let steps = self.steps.last - self.steps.first + 1;
+        let steps = self.last - self.first + 1;
         let wide = (960 / steps).clamp(2, 24);
         let (width, height) = (NAMES + wide * steps + 20, ROW * self.nodes.len() + 70);
         let all = self.norms.iter().flatten().filter(|norm| **norm > 0.0);
@@ -167,7 +171,7 @@ impl Scan {
              viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"10\">\n\
              <title>Norms of gradients by node, steps {} to {}</title>\n\
              <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
-            self.steps.first, self.steps.last
+            self.first, self.last
         );
         for (row, ((number, name), norms)) in self.nodes.iter().zip(&self.norms).enumerate() {
             let y = 10 + ROW * row;
@@ -190,15 +194,12 @@ impl Scan {
                      <title>{number} {}, step {}: {norm:.3e}</title></rect>",
                     NAMES + wide * column,
                     escaped(name),
-                    self.steps.first + column
+                    self.first + column
                 );
             }
         }
         let y = 10 + ROW * self.nodes.len() + 16;
-        let ends = [
-            (self.steps.first, NAMES),
-            (self.steps.last, NAMES + wide * (steps - 1)),
-        ];
+        let ends = [(self.first, NAMES), (self.last, NAMES + wide * (steps - 1))];
         for (step, x) in ends {
             let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\">{step}</text>");
         }

@@ -4,16 +4,14 @@
 use crate::settings::choices::{Budget, Task, method};
 use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result, refuse_more};
-use crate::terminal::output::tell;
 use crate::train::data::load;
-use crate::train::replay::Replay;
+use crate::train::replay::{Replay, Watch};
 use crate::train::trainer::{Traced, Trainer};
 use datasets::loader::Place;
 use engine::{Draw, Draws, Gradients, Params, Seed, Tape};
 use models::{Document, Model, ModelConfig};
 use ops::attention::Options;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// What the made-up example says, over and over, until it is long enough.
 const TEXT: &[u8] =
@@ -22,8 +20,8 @@ const TEXT: &[u8] =
 const DROPOUT: f64 = 0.1;
 
 /// Which example of a batch or of its set.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Which {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
     /// By its place in the batch, from 0.
     Place(usize),
     /// By its number in the set.
@@ -31,14 +29,14 @@ pub(super) enum Which {
 }
 
 /// What is explained.
-pub(super) enum Subject {
+pub(crate) enum Subject {
     MadeUp(Box<MadeUp>),
     /// An example of a batch of so many.
     Visit(Box<Visit>),
 }
 
 /// A made-up text.
-pub(super) struct MadeUp {
+pub(crate) struct MadeUp {
     attn: String,
     seed: u64,
     features: usize,
@@ -48,27 +46,43 @@ pub(super) struct MadeUp {
 }
 
 /// A visit to an example of a train split.
-pub(super) struct Visit {
+pub(crate) struct Visit {
     /// What is said of it before its numbers.
     told: String,
     attn: String,
-    trainer: Trainer,
+    at: At,
     place: Place,
     count: usize,
 }
 
+/// Where a visitor is.
+enum At {
+    /// At the start of a new run.
+    Start(Box<Trainer>),
+    /// Before a step of a run.
+    Step(Box<Replay>),
+}
+
+/// A step of a run at which a replay has arrived, and an example of its batch.
+pub(crate) struct Arrival {
+    told: String,
+    place: Place,
+    /// The numbers of the examples of the batch in their set.
+    pub(crate) batch: Vec<usize>,
+}
+
 /// What one pass gives beside what its tape keeps.
-pub(super) struct Passed {
-    pub(super) loss: f64,
-    pub(super) gradients: Gradients<f32>,
-    pub(super) draws: BTreeMap<String, Draw>,
+pub(crate) struct Passed {
+    pub(crate) loss: f64,
+    pub(crate) gradients: Gradients<f32>,
+    pub(crate) draws: BTreeMap<String, Draw>,
     /// What was passed through.
-    pub(super) example: String,
+    pub(crate) example: String,
 }
 
 impl Subject {
     /// A made-up text of so many tokens.
-    pub(super) fn made_up(attn: &str, features: usize, tokens: usize, seed: u64) -> Result<Self> {
+    pub(crate) fn made_up(attn: &str, features: usize, tokens: usize, seed: u64) -> Result<Self> {
         let entry = method(attn)?;
         let options = Options {
             features,
@@ -128,40 +142,26 @@ impl Subject {
         Self::visit(told, &config, trainer, 0, which)
     }
 
-    /// Step `step`, counted from 1, of a run, before it is taken.
-    pub(super) fn of_run(folder: &Path, step: usize, which: Which, threads: usize) -> Result<Self> {
-        let mut replay = Replay::open(folder, step - 1, threads)?;
-        replay.go_to(step - 1)?;
-        let batch = replay.trainer.begin(step - 1);
-        let place = placed(&replay.trainer, &batch, which)?;
-        let state = replay.trainer.state();
-        replay.step()?;
-        if replay.differs().is_none() {
-            tell(&format!(
-                "step {step} replayed: its line is that of {}",
-                folder.join("metrics.jsonl").display()
-            ));
+    /// The example at which the replay of a run has arrived.
+    pub(crate) fn of_run(replay: Replay, arrival: Arrival) -> Self {
+        Subject::Visit(Box::new(Visit {
+            told: arrival.told,
+            attn: replay.config.attn.clone(),
+            place: arrival.place,
+            count: arrival.batch.len(),
+            at: At::Step(Box::new(replay)),
+        }))
+    }
+
+    /// The replay of its run, to go on with.
+    pub(crate) fn into_replay(self) -> Option<Replay> {
+        match self {
+            Subject::Visit(visit) => match visit.at {
+                At::Step(replay) => Some(*replay),
+                At::Start(_) => None,
+            },
+            Subject::MadeUp(_) => None,
         }
-        let Replay {
-            mut trainer,
-            config,
-            ..
-        } = replay;
-        trainer.restore(state)?;
-        let told = format!(
-            "{}, {} features, seed {}, step {step} of {}",
-            config.task.name(),
-            config.features,
-            config.seed,
-            folder.display()
-        );
-        Ok(Subject::Visit(Box::new(Visit {
-            told,
-            attn: config.attn,
-            trainer,
-            place,
-            count: batch.len(),
-        })))
     }
 
     fn visit(
@@ -177,12 +177,12 @@ impl Subject {
             count: batch.len(),
             told,
             attn: config.attn.clone(),
-            trainer,
+            at: At::Start(Box::new(trainer)),
         })))
     }
 
     /// The name of its method.
-    pub(super) fn attn(&self) -> &str {
+    pub(crate) fn attn(&self) -> &str {
         match self {
             Subject::MadeUp(made_up) => &made_up.attn,
             Subject::Visit(visit) => &visit.attn,
@@ -190,10 +190,10 @@ impl Subject {
     }
 
     /// Its parameters.
-    pub(super) fn params(&self) -> &Params<f32> {
+    pub(crate) fn params(&self) -> &Params<f32> {
         match self {
             Subject::MadeUp(made_up) => &made_up.params,
-            Subject::Visit(visit) => visit.trainer.params(),
+            Subject::Visit(visit) => visit.trainer().params(),
         }
     }
 
@@ -201,16 +201,19 @@ impl Subject {
     pub(super) fn params_mut(&mut self) -> &mut Params<f32> {
         match self {
             Subject::MadeUp(made_up) => &mut made_up.params,
-            Subject::Visit(visit) => visit.trainer.params_mut(),
+            Subject::Visit(visit) => match &mut visit.at {
+                At::Start(trainer) => trainer.params_mut(),
+                At::Step(replay) => replay.trainer.params_mut(),
+            },
         }
     }
 
     /// Forward and backward on a tape.
-    pub(super) fn pass(&self, tape: &Tape<f32>) -> Passed {
+    pub(crate) fn pass(&self, tape: &Tape<f32>) -> Passed {
         match self {
             Subject::MadeUp(made_up) => made_up.pass(tape),
             Subject::Visit(visit) => {
-                let traced = visit.trainer.trace(visit.place, visit.count, tape);
+                let traced = visit.trainer().trace(visit.place, visit.count, tape);
                 visit.passed(traced)
             }
         }
@@ -240,8 +243,15 @@ impl MadeUp {
 }
 
 impl Visit {
+    fn trainer(&self) -> &Trainer {
+        match &self.at {
+            At::Start(trainer) => trainer,
+            At::Step(replay) => &replay.trainer,
+        }
+    }
+
     fn passed(&self, traced: Traced) -> Passed {
-        let classes = &self.trainer.data().classes;
+        let classes = &self.trainer().data().classes;
         let example = format!(
             "{}: train example {} of {} tokens, {} (taken for {}), share 1/{} of the batch",
             self.told,
@@ -258,6 +268,50 @@ impl Visit {
             example,
         }
     }
+}
+
+impl Arrival {
+    /// The example's place in the train split.
+    pub(crate) fn example(&self) -> usize {
+        self.place.example
+    }
+}
+
+/// Takes a run to before its step `step`, counted from 1, to an example of it.
+///
+/// # Errors
+/// As of [`Replay::go_back`] and of its steps; if there is no such example.
+pub(crate) fn arrive(
+    replay: &mut Replay,
+    step: usize,
+    which: Which,
+    watch: &mut dyn Watch,
+) -> Result<Arrival> {
+    replay.go_back(step - 1, watch)?;
+    replay.go_to(step - 1, step, watch)?;
+    let batch = replay.trainer.begin(step - 1);
+    let place = placed(&replay.trainer, &batch, which)?;
+    replay.compare(watch)?;
+    let folder = replay.folder();
+    if replay.differs().is_none() {
+        watch.remark(format!(
+            "step {step} replayed: its line is that of {}",
+            folder.join("metrics.jsonl").display()
+        ));
+    }
+    let config = &replay.config;
+    let all = &replay.trainer.data().train.examples;
+    Ok(Arrival {
+        told: format!(
+            "{}, {} features, seed {}, step {step} of {}",
+            config.task.name(),
+            config.features,
+            config.seed,
+            folder.display()
+        ),
+        place,
+        batch: batch.iter().map(|place| all[place.example].id).collect(),
+    })
 }
 
 /// Where an example is visited.

@@ -1,32 +1,79 @@
-//! The files of the page. They lie in the repository as they are served: plain modules, no bundler, no network.
+//! The files of the page. They lie in the repository as they are served: plain modules, no bundler, no network. Those
+//! that reports have, too, are in [`script`].
 
-const HTML: &str = "text/html; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+use crate::show::script;
 
-/// Path on the server, kind and text of every file.
-const FILES: [(&str, &str, &str); 15] = [
-    ("/", HTML, include_str!("page/index.html")),
-    ("/style.css", STYLE, include_str!("page/style.css")),
-    ("/ask.js", SCRIPT, include_str!("page/ask.js")),
-    ("/check.js", SCRIPT, include_str!("page/check.js")),
-    ("/controls.js", SCRIPT, include_str!("page/controls.js")),
-    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
-    ("/draws.js", SCRIPT, include_str!("page/draws.js")),
-    ("/entry.js", SCRIPT, include_str!("page/entry.js")),
-    ("/main.js", SCRIPT, include_str!("page/main.js")),
-    ("/matrix.js", SCRIPT, include_str!("page/matrix.js")),
-    ("/method.js", SCRIPT, include_str!("page/method.js")),
-    ("/number.js", SCRIPT, include_str!("page/number.js")),
-    ("/redraws.js", SCRIPT, include_str!("page/redraws.js")),
-    ("/scene.js", SCRIPT, include_str!("page/scene.js")),
-    ("/state.js", SCRIPT, include_str!("page/state.js")),
+/// Names and texts of files in `page/`.
+macro_rules! files {
+    ($($name:literal,)*) => { [$(($name, include_str!(concat!("page/", $name)))),*] };
+}
+
+/// Every file of its own.
+const FILES: [(&str, &str); 35] = files![
+    "index.html",
+    "all_draws.js",
+    "ask.js",
+    "check.js",
+    "controls.js",
+    "derivation.js",
+    "details.js",
+    "dom.js",
+    "draws.js",
+    "engine.js",
+    "entry.js",
+    "example.js",
+    "graph.js",
+    "heat.js",
+    "judged.js",
+    "live.js",
+    "main.js",
+    "matrix.js",
+    "method.js",
+    "node.js",
+    "operator.css",
+    "operator.js",
+    "operator_controls.js",
+    "operator_state.js",
+    "redraws.js",
+    "run.js",
+    "runs.css",
+    "runs.js",
+    "scan.js",
+    "scene.js",
+    "source.js",
+    "state.js",
+    "style.css",
+    "tape.js",
+    "work.js",
 ];
 
 /// Kind and text of the file at `path`.
 pub(super) fn file(path: &str) -> Option<(&'static str, &'static str)> {
-    let found = FILES.iter().find(|(name, ..)| *name == path)?;
-    Some((found.1, found.2))
+    let name = match path.strip_prefix('/')? {
+        "" => "index.html",
+        name => name,
+    };
+    let (name, text) = all().find(|(known, _)| *known == name)?;
+    let kind = match name.rsplit('.').next()? {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        _ => "text/javascript; charset=utf-8",
+    };
+    Some((kind, text))
+}
+
+fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.into_iter().chain(script::FILES)
+}
+
+/// Names and texts of all modules.
+pub(super) fn modules() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all().filter(|(name, _)| name.ends_with(".js"))
+}
+
+/// The page itself.
+pub(super) fn index() -> &'static str {
+    FILES[0].1
 }
 
 #[cfg(test)]
@@ -36,10 +83,17 @@ mod tests {
 
     #[test]
     fn every_file_is_served_and_loads_nothing_from_elsewhere() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/study/page");
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let path = match &*name {
+        let folder = |place| Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
+        let files = ["src/commands/study/page", "src/show/page"]
+            .into_iter()
+            .flat_map(|place| std::fs::read_dir(folder(place)).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end != "rs"));
+        let mut count = 0;
+        for path in files {
+            count += 1;
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let path = match name {
                 "index.html" => "/".to_string(),
                 name => format!("/{name}"),
             };
@@ -49,6 +103,7 @@ mod tests {
             let names = text.matches("http://www.w3.org/2000/svg").count();
             assert_eq!(foreign, names, "{name}");
         }
+        assert_eq!(count, FILES.len() + script::FILES.len());
         assert_eq!(file("/../Cargo.toml"), None);
     }
 }

@@ -6,6 +6,7 @@
 //! bounded, and what it asks for by the limits of [`answer`](::answer::answer); a question that is asked is answered,
 //! even if whoever asked has gone.
 
+use super::asked::{Desk, Refusal};
 use super::page;
 use crate::terminal::error::{Error, Result};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -37,7 +38,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 type Answer = Response<Full<Bytes>>;
 
 /// Serves until the process ends.
-pub(super) fn serve(listener: TcpListener, port: u16) -> Result<()> {
+pub(super) fn serve(listener: TcpListener, port: u16, desk: Desk) -> Result<()> {
+    let desk = Arc::new(desk);
     let failed = |cause: std::io::Error| Error::failure(format!("cannot serve the page: {cause}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -57,9 +59,11 @@ pub(super) fn serve(listener: TcpListener, port: u16) -> Result<()> {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            let desk = Arc::clone(&desk);
             tokio::spawn(async move {
-                let service = service_fn(|request| async move {
-                    Ok::<_, Infallible>(respond(request, port).await)
+                let service = service_fn(|request| {
+                    let desk = Arc::clone(&desk);
+                    async move { Ok::<_, Infallible>(respond(request, port, desk).await) }
                 });
                 let served = http1::Builder::new()
                     .timer(TokioTimer::new())
@@ -73,14 +77,25 @@ pub(super) fn serve(listener: TcpListener, port: u16) -> Result<()> {
 }
 
 /// The answer to one request.
-async fn respond(request: Request<Incoming>, port: u16) -> Answer {
+async fn respond(request: Request<Incoming>, port: u16, desk: Arc<Desk>) -> Answer {
     if let Err(why) = refuse_foreign(request.headers(), port) {
         return told(StatusCode::FORBIDDEN, why);
     }
     let path = request.uri().path().to_string();
     match (request.method(), &*path) {
-        (&Method::POST, "/answer") => question(request).await,
-        (_, "/answer") => told(StatusCode::METHOD_NOT_ALLOWED, "questions come as POST"),
+        (&Method::POST, "/answer") => {
+            let answer = |question: String| {
+                answer::answer(&question).map_err(|refused| Refusal::wrong(refused.0))
+            };
+            question(request, answer).await
+        }
+        (&Method::POST, asked) if Desk::has(asked) => {
+            let to = path.clone();
+            question(request, move |question| desk.answer(&to, &question)).await
+        }
+        (_, asked) if asked == "/answer" || Desk::has(asked) => {
+            told(StatusCode::METHOD_NOT_ALLOWED, "questions come as POST")
+        }
         (&Method::GET | &Method::HEAD, _) => match page::file(&path) {
             Some((kind, text)) => whole(StatusCode::OK, kind, text.into()),
             None => told(StatusCode::NOT_FOUND, "there is no such page"),
@@ -115,7 +130,10 @@ fn refuse_foreign(headers: &HeaderMap, port: u16) -> std::result::Result<(), &'s
     }
 }
 
-async fn question(request: Request<Incoming>) -> Answer {
+async fn question(
+    request: Request<Incoming>,
+    answer: impl FnOnce(String) -> std::result::Result<String, Refusal> + Send + 'static,
+) -> Answer {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
     if kind.split(';').next() != Some("application/json") {
@@ -148,9 +166,15 @@ async fn question(request: Request<Incoming>) -> Answer {
         return told(StatusCode::BAD_REQUEST, "expected a question in UTF-8");
     };
     // Others are served meanwhile.
-    match tokio::task::spawn_blocking(move || answer::answer(&question)).await {
+    match tokio::task::spawn_blocking(move || answer(question)).await {
         Ok(Ok(text)) => whole(StatusCode::OK, "application/json", text.into()),
-        Ok(Err(refused)) => told(StatusCode::BAD_REQUEST, refused.0),
+        Ok(Err(refused)) => {
+            let status = match refused.is_missing {
+                true => StatusCode::NOT_FOUND,
+                false => StatusCode::BAD_REQUEST,
+            };
+            told(status, refused.sentence)
+        }
         Err(_) => told(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the engine has stopped at this question; the terminal says where",

@@ -1,157 +1,67 @@
-//! The cells of a grid, from the command line.
+//! The cells of a grid, from what the command line describes.
+//!
+//! The folder of a cell is `TASK-METHOD`, then what is compared beside these, then `-sSEED`: `text-skein-s1`,
+//! `text-skein-lr1e-4-b64-s1` with axes of learning rates and batches, which the first grids had,
+//! `text-skein-features=16-dropout=0.1-s1` with any others. Pieces stand in the order of the list of settings, whatever
+//! the order on the command line, and are made of values as they are, however they are written; so a grid is found
+//! again, and one that is given more values or seeds keeps its cells.
 
+use super::axis::Axis;
+use super::flags::{MOST_RUNS, SweepFlags, told};
+use super::preset::Compared;
+use super::tune::Group;
 use crate::commands::data::found;
-use crate::commands::paper;
 use crate::files::read::read_toml;
+use crate::run::tuned::said;
 use crate::settings::choices::Task;
 use crate::settings::config::{Config, Settings};
 use crate::settings::source::Source;
-use crate::terminal::command_line::HINT;
-use crate::terminal::error::{Error, Result, nearest};
-use crate::terminal::output::tell;
-use crate::terminal::parse::{distinct, parse_count, parse_number, parse_seed, parse_threads};
+use crate::terminal::error::{Error, Result};
 use crate::train::source::settle;
-use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
-use ops::attention;
 use serde::Deserialize;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::Path;
 
-/// More take years; and lists of more entries than this take long to be compared with themselves.
-const MOST_RUNS: usize = 100_000;
-
-/// Trains and tests a grid: tasks x methods x seeds. The same command goes on with a
-/// grid that was interrupted; several may work on one grid at the same time.
-#[derive(clap::Args, Debug)]
-pub(super) struct SweepFlags {
-    /// Tasks and methods and what else is compared, where the flags below say nothing else
-    #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
-    #[arg(help_heading = "Grid")]
-    preset: Option<Preset>,
-    /// Tasks: text, listops, retrieval, pathfinder, image
-    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
-    #[arg(hide_possible_values = true, help_heading = "Grid")]
-    tasks: Vec<Task>,
-    /// Attention methods; skein text --list shows them
-    #[arg(
-        long,
-        value_name = "NAME,...",
-        value_delimiter = ',',
-        help_heading = "Grid"
-    )]
-    methods: Vec<String>,
-    /// Seeds [default: 1,2,3]
-    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = parse_seed)]
-    #[arg(help_heading = "Grid")]
-    seeds: Vec<u64>,
-    /// Highest learning rates to compare, in place of one for all
-    #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = parse_number)]
-    #[arg(help_heading = "Grid", conflicts_with = "learning_rate")]
-    rates: Vec<f64>,
-    /// Examples a step to compare, in place of one number for all
-    #[arg(
-        long,
-        value_name = "N,...",
-        value_delimiter = ',',
-        value_parser = parse_count,
-        help_heading = "Grid"
-    )]
-    #[arg(conflicts_with = "batch")]
-    batches: Vec<usize>,
-    /// A setting of one task, such as text.max-len=1000; any number of these
-    #[arg(long, value_name = "TASK.SETTING=VALUE", value_parser = parse_set)]
-    #[arg(help_heading = "Grid")]
-    set: Vec<Set>,
-
-    /// Those of every cell.
-    #[command(flatten)]
-    settings: Settings,
-
-    /// Folder of the grid [default: runs/PRESET, else runs/sweep]
-    #[arg(long, value_name = "FOLDER", help_heading = "Run")]
-    out: Option<PathBuf>,
-    /// Only the cells I, I + K, I + 2K, ... of the list, for the Ith of K machines
-    #[arg(long, value_name = "I/K", value_parser = parse_shard, help_heading = "Run")]
-    pub(super) shard: Option<Shard>,
-    /// Print the cells, how far they are and how long their data, and stop
-    #[arg(long, help_heading = "Run")]
-    pub(super) list: bool,
-    /// Threads that share the work; the results do not depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Run")]
-    pub(super) threads: Option<usize>,
-    /// Also write events for TensorBoard into the folder of every run
-    #[arg(long, help_heading = "Run")]
-    pub(super) tensorboard: bool,
-    /// Settings from a TOML file for every cell; flags win
-    #[arg(long, value_name = "FILE", help_heading = "Run")]
-    config: Option<PathBuf>,
+/// A run of the grid, or a trial before it.
+pub(super) struct Cell {
+    /// Of its folder within the grid.
+    pub(super) name: String,
+    /// What its name has of axes.
+    pub(super) pieces: String,
+    /// Without what is still to be chosen.
+    pub(super) config: Config,
+    /// Whose trials choose for it, if there are any.
+    pub(super) group: Option<usize>,
 }
 
-/// A comparison of the paper.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq)]
-enum Preset {
-    /// Table 1: every method on every task
-    Table1,
-    /// The ablations of Table 1, and the same one factor at a time
-    Ablation,
-    /// Figure 3: skein on Text, learning rates x batches
-    Sensitivity,
-    /// Every method that is registered, on every task
-    Field,
+/// What a command line describes.
+pub(super) struct Plan {
+    /// Those of one task together, and of a task those of one seed.
+    pub(super) cells: Vec<Cell>,
+    pub(super) groups: Vec<Group>,
 }
 
-/// `--set`: a setting of one task.
-#[derive(Clone, Debug)]
-struct Set {
-    task: Task,
-    setting: String,
-    value: toml::Value,
-}
+/// A value of each of some axes.
+type Values<'a> = Vec<(&'a Axis, &'a toml::Value)>;
 
-/// `--shard`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Shard {
-    /// From 1.
-    pub(super) number: usize,
-    pub(super) of: usize,
-}
-
-/// What is compared with what.
-struct Axes {
-    tasks: Vec<Task>,
-    methods: Vec<String>,
-    seeds: Vec<u64>,
-    /// Empty: the one of the settings.
-    rates: Vec<f64>,
-    /// Likewise.
-    batches: Vec<usize>,
-}
-
-impl Axes {
+impl Compared {
     /// A plan holds every run, and a grid is for people to wait for.
-    fn refuse_too_many(&self) -> Result<()> {
+    fn refuse_too_many(&self, trials: usize) -> Result<()> {
         let count = |list: usize| list.max(1) as f64;
-        let runs = count(self.tasks.len())
-            * count(self.methods.len())
-            * count(self.seeds.len())
-            * count(self.rates.len())
-            * count(self.batches.len());
+        let of_task = |task: &Task| {
+            let axes = self.axes.iter().filter(|axis| axis.is_of(*task));
+            axes.map(|axis| count(axis.values.len())).product::<f64>()
+        };
+        let places: f64 = self.tasks.iter().map(of_task).sum();
+        let each = self.seeds.len() + trials;
+        let runs = places * count(self.methods.len()) * count(each);
         if runs <= MOST_RUNS as f64 {
             return Ok(());
         }
         let message = format!("a grid of {runs:.0} runs: expected at most {MOST_RUNS}");
         Err(Error::usage(message).hint("shorter lists, or several grids"))
     }
-}
 
-/// A run of the grid.
-pub(super) struct Cell {
-    /// Of its folder within the grid.
-    pub(super) name: String,
-    pub(super) config: Config,
-}
-
-impl Axes {
     /// Settings of a run are those of its task.
     fn refuse_other_task(&self, file: &Settings, path: &Path) -> Result<()> {
         let Some(task) = file.task else {
@@ -176,232 +86,109 @@ impl Axes {
         )))
     }
 
-    /// What is compared does not come from a file, such as the config.toml of a run, and that is said.
-    fn tell_of_axes(&self, file: &Settings, path: &Path) {
-        let said: Vec<String> = [
-            (file.attn.is_some(), "attn", "--methods"),
-            (file.seed.is_some(), "seed", "--seeds"),
-            (
-                file.learning_rate.is_some() && !self.rates.is_empty(),
-                "learning_rate",
-                "--rates",
-            ),
-            (
-                file.batch.is_some() && !self.batches.is_empty(),
-                "batch",
-                "--batches",
-            ),
-        ]
-        .into_iter()
-        .filter(|(is_there, ..)| *is_there)
-        .map(|(_, setting, flag)| format!("{setting} ({flag} has those of the grid)"))
-        .collect();
-        if !said.is_empty() {
-            let said = said.join(", ");
-            tell(&format!(
-                "note:   not taken from {}: {said}",
-                path.display()
-            ));
+    /// The combinations of the axes of a task, the last axis fastest; one of nothing where there are none.
+    fn combinations(&self, task: Task) -> Vec<Values<'_>> {
+        let mut all: Vec<Values> = vec![Vec::new()];
+        for axis in self.axes.iter().filter(|axis| axis.is_of(task)) {
+            let before = std::mem::take(&mut all);
+            for values in before {
+                let with = |value| [&values[..], &[(axis, value)]].concat();
+                all.extend(axis.values.iter().map(with));
+            }
         }
-    }
-}
-
-impl Preset {
-    fn axes(self) -> Axes {
-        // `softmax` drops probabilities, and no other of these does: `softmax-nodrop` differs from skein by sketching
-        // alone.
-        let ablation = [
-            "softmax",
-            "softmax-nodrop",
-            "skein",
-            "skein-uniform",
-            "skein-nonorm",
-            "skein-simplenorm",
-            "skein-nopilot",
-            "skein-one-uniform",
-            "skein-one-nonorm",
-            "skein-one-simple",
-        ];
-        let methods: &[&str] = match self {
-            Preset::Table1 => &paper::methods(),
-            Preset::Ablation => &ablation,
-            Preset::Sensitivity => &["skein"],
-            Preset::Field => &attention::names(),
-        };
-        let tasks: &[Task] = match self {
-            Preset::Sensitivity => &[Task::Text],
-            _ => &Task::ALL,
-        };
-        let (rates, batches) = match self {
-            Preset::Sensitivity => (vec![1e-5, 1e-4, 1e-3], vec![64, 128]),
-            _ => (Vec::new(), Vec::new()),
-        };
-        Axes {
-            tasks: tasks.to_vec(),
-            methods: methods.iter().map(|name| name.to_string()).collect(),
-            seeds: Vec::new(),
-            rates,
-            batches,
-        }
-    }
-
-    fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
+        all
     }
 }
 
 impl SweepFlags {
-    pub(super) fn command() -> clap::Command {
-        // Their lists take their place.
-        let hidden = |arg: clap::Arg| arg.hide(true);
-        Self::augment_args(clap::Command::new("sweep"))
-            .mut_arg("attn", hidden)
-            .mut_arg("seed", hidden)
-            .after_help(format!("Presets:\n{}", presets()))
-    }
-
-    pub(super) fn of(matches: &ArgMatches) -> Result<Self> {
-        Self::from_arg_matches(matches).map_err(|error| Error::flags(&error, HINT))
-    }
-
-    /// The lists that were given, and else those of the preset.
-    fn axes(&self) -> Result<Axes> {
-        for (given, one, many) in [
-            (self.settings.attn.is_some(), "attn", "methods"),
-            (self.settings.seed.is_some(), "seed", "seeds"),
-        ] {
-            if given {
-                let message = format!("--{one} is for one run: expected --{many}");
-                return Err(Error::usage(message).hint("a list may have one entry"));
-            }
-        }
-        let none = Axes {
-            tasks: Vec::new(),
-            methods: Vec::new(),
-            seeds: Vec::new(),
-            rates: Vec::new(),
-            batches: Vec::new(),
-        };
-        let preset = self.preset.map_or(none, Preset::axes);
-        fn given<X: PartialEq + Clone>(flag: &[X], preset: Vec<X>) -> Vec<X> {
-            match flag {
-                [] => preset,
-                // Refused anyway.
-                _ if flag.len() > MOST_RUNS => flag.to_vec(),
-                _ => distinct(flag.iter().cloned()),
-            }
-        }
-        // A flag for all cells stands against the list of a preset, too.
-        let rates = match self.settings.learning_rate {
-            Some(_) => Vec::new(),
-            None => preset.rates,
-        };
-        let batches = match self.settings.batch {
-            Some(_) => Vec::new(),
-            None => preset.batches,
-        };
-        let axes = Axes {
-            tasks: given(&self.tasks, preset.tasks),
-            methods: given(&self.methods, preset.methods),
-            seeds: given(&self.seeds, vec![1, 2, 3]),
-            rates: given(&self.rates, rates),
-            batches: given(&self.batches, batches),
-        };
-        for (missing, what) in [
-            (axes.tasks.is_empty(), "--tasks text,listops"),
-            (axes.methods.is_empty(), "--methods softmax,skein"),
-        ] {
-            if missing {
-                let message = format!("the grid is not described: expected {what} or a --preset");
-                return Err(Error::usage(message).hint(HINT));
-            }
-        }
-        Ok(axes)
-    }
-
-    /// All cells, those of one task together, and of a task those of one seed.
-    pub(super) fn plan(&self) -> Result<Vec<Cell>> {
-        let axes = self.axes()?;
+    /// All cells, and the trials before them.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let compared = self.compared()?;
         let file: Settings = match &self.config {
             Some(path) => {
                 let file = read_toml(path)?;
-                axes.refuse_other_task(&file, path)?;
-                axes.tell_of_axes(&file, path);
+                compared.refuse_other_task(&file, path)?;
+                self.tell_of_axes(&compared, &file, path);
                 file
             }
             None => Settings::default(),
         };
-        // Without a list, the one value of the settings, whose place the name does not mention.
-        fn or_one<X: Copy>(list: &[X]) -> Vec<Option<X>> {
-            match list {
-                [] => vec![None],
-                _ => list.iter().copied().map(Some).collect(),
-            }
-        }
-        if let Some(set) = self.set.iter().find(|set| !axes.tasks.contains(&set.task)) {
-            let message = format!(
-                "--set {}.{}: the grid does not have this task",
-                set.task.name(),
-                set.setting
-            );
-            return Err(Error::usage(message).hint("see --tasks"));
-        }
-        axes.refuse_too_many()?;
-        let mut cells = Vec::new();
-        let mut known: Vec<(Source, Source)> = Vec::new();
-        for &task in &axes.tasks {
+        compared.refuse_too_many(self.tune.as_ref().map_or(0, |tune| tune.values.len()))?;
+        let mut files = Files::default();
+        let mut plan = Plan {
+            cells: Vec::new(),
+            groups: Vec::new(),
+        };
+        for &task in &compared.tasks {
             let of_task = self.set_of(task)?;
-            for (axis, compared) in [
-                ("learning_rate", !axes.rates.is_empty()),
-                ("batch", !axes.batches.is_empty()),
-            ] {
-                let set = |set: &&Set| set.task == task && set.setting == axis;
-                if let (true, Some(set)) = (compared, self.set.iter().find(set)) {
-                    let message = format!(
-                        "--set {}.{}: the grid compares several of these",
-                        task.name(),
-                        set.setting
-                    );
-                    return Err(Error::usage(message).hint("see --rates and --batches"));
-                }
-            }
-            for &seed in &axes.seeds {
-                for rate in or_one(&axes.rates) {
-                    for batch in or_one(&axes.batches) {
-                        for attn in &axes.methods {
-                            let cell = Settings {
-                                task: Some(task),
-                                attn: Some(attn.clone()),
-                                seed: Some(seed),
-                                learning_rate: rate,
-                                batch,
-                                ..Settings::default()
-                            };
-                            let layers = [&file, &self.settings, &of_task, &cell];
-                            let mut name = format!("{}-{attn}", task.name());
-                            let _ = rate.map(|rate| write!(name, "-lr{rate:e}"));
-                            let _ = batch.map(|batch| write!(name, "-b{batch}"));
-                            let _ = write!(name, "-s{seed}");
-                            let config = Config::of(task, &layers).and_then(found);
-                            let mut config = config.map_err(|error| error.at(&name))?;
-                            // Each file is read once.
-                            for source in [&mut config.init, &mut config.scores] {
-                                let given = source.clone();
-                                match known.iter().find(|(known, _)| *known == given) {
-                                    Some((_, settled)) => *source = settled.clone(),
-                                    None => {
-                                        settle(source)?;
-                                        known.push((given, source.clone()));
-                                    }
+            let combinations = compared.combinations(task);
+            let first = plan.groups.len();
+            for &seed in &compared.seeds {
+                let mut row = 0;
+                for values in &combinations {
+                    let pieces: String = values
+                        .iter()
+                        .map(|(axis, value)| axis.piece(value))
+                        .collect();
+                    for attn in &compared.methods {
+                        let cells = format!("{}-{attn}{pieces}", task.name());
+                        let name = format!("{cells}-s{seed}");
+                        let table = values.iter();
+                        let table =
+                            table.map(|(axis, value)| (axis.setting.to_string(), (*value).clone()));
+                        let of_axes = Settings::deserialize(toml::Table::from_iter(table));
+                        let cell = Settings {
+                            task: Some(task),
+                            attn: Some(attn.clone()),
+                            seed: Some(seed),
+                            ..of_axes.map_err(|error| Error::from(error).at(&name))?
+                        };
+                        let layers = [&file, &self.settings, &of_task, &cell];
+                        let config = Config::of(task, &layers).and_then(found);
+                        let named = |error: Error| self.of_axis(error, values).at(&name);
+                        let mut config = config.map_err(named)?;
+                        files.settle(&mut config)?;
+                        let group = match &self.tune {
+                            None => None,
+                            Some(tune) if plan.groups.len() == first + row => {
+                                let group = Group::new(cells, &config, tune, self.tune_steps);
+                                let mut group = group?;
+                                for trial in &mut group.trials {
+                                    files.settle(&mut trial.config)?;
                                 }
+                                plan.groups.push(group);
+                                Some(first + row)
                             }
-                            cells.push(Cell { name, config });
-                        }
+                            Some(_) => Some(first + row),
+                        };
+                        row += 1;
+                        plan.cells.push(Cell {
+                            name,
+                            pieces: pieces.clone(),
+                            config,
+                            group,
+                        });
                     }
                 }
             }
         }
-        Ok(cells)
+        refuse_equal_names(&plan.cells)?;
+        Ok(plan)
+    }
+
+    /// An error about a setting that is an axis, with the name of that.
+    fn of_axis(&self, error: Error, values: &[(&Axis, &toml::Value)]) -> Error {
+        let (message, _) = error.parts();
+        let of = |(axis, _): &&(&Axis, &toml::Value)| {
+            message.starts_with(&format!("{} = ", axis.setting))
+        };
+        match values.iter().find(of) {
+            Some((axis, value)) => {
+                let hint = format!("leave {} out", said(value));
+                error.at(&told(axis, &self.axis)).hint(hint)
+            }
+            None => error,
+        }
     }
 
     /// What `--set` says of a task.
@@ -424,58 +211,40 @@ impl SweepFlags {
                 .meant_in(error.message())
         })
     }
+}
 
-    /// Whether cells are compared for what their sketches do, so that one without a sketch is a mistake.
-    pub(super) fn compares_sketches(&self) -> bool {
-        self.preset == Some(Preset::Ablation)
-    }
+/// The files that settings name, each read once.
+#[derive(Default)]
+struct Files {
+    known: Vec<(Source, Source)>,
+}
 
-    pub(super) fn folder(&self) -> PathBuf {
-        let name = self.preset.map_or("sweep".to_string(), Preset::name);
-        let default = Path::new("runs").join(name);
-        self.out.clone().unwrap_or(default)
+impl Files {
+    fn settle(&mut self, config: &mut Config) -> Result<()> {
+        for source in [&mut config.init, &mut config.scores] {
+            let given = source.clone();
+            match self.known.iter().find(|(known, _)| *known == given) {
+                Some((_, settled)) => *source = settled.clone(),
+                None => {
+                    settle(source)?;
+                    self.known.push((given, source.clone()));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-/// The presets as a table.
-fn presets() -> String {
-    let mut table = String::new();
-    for preset in Preset::value_variants() {
-        let value = preset.to_possible_value().expect("none is skipped");
-        let help = value.get_help().map(ToString::to_string);
-        let help = help.unwrap_or_default();
-        writeln!(table, "  {:12} {help}", value.get_name()).expect("writing to a string");
-    }
-    table
-}
-
-fn parse_set(text: &str) -> std::result::Result<Set, String> {
-    let expected = || "expected TASK.SETTING=VALUE such as text.max-len=1000".to_string();
-    let (place, value) = text.split_once('=').ok_or_else(expected)?;
-    let (task, setting) = place.split_once('.').ok_or_else(expected)?;
-    let task = Task::from_str(task, false).map_err(|_| {
-        let names = Task::ALL.map(Task::name);
-        let meant = nearest(task, names).map(|name| format!("; did you mean {name}?"));
-        let meant = meant.unwrap_or_default();
-        format!("expected one of {} before the dot{meant}", names.join(", "))
-    })?;
-    // A number or true or false as TOML has them; whatever is none of these is a word.
-    let table = toml::from_str::<toml::Table>(&format!("value = {value}"));
-    let known = table.ok().and_then(|mut table| table.remove("value"));
-    Ok(Set {
-        task,
-        setting: setting.replace('-', "_"),
-        value: known.unwrap_or(toml::Value::String(value.to_string())),
-    })
-}
-
-fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
-    let numbers = text
-        .split_once('/')
-        .and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
-    match numbers {
-        Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
-        _ => Err("expected I/K such as 1/3, with I from 1 to K".to_string()),
+/// No two cells have one folder, on a file system that does not tell capitals from small letters either.
+fn refuse_equal_names(cells: &[Cell]) -> Result<()> {
+    let mut names = HashSet::new();
+    let twice = |cell: &&Cell| !names.insert(cell.name.to_lowercase());
+    match { cells }.iter().find(twice) {
+        None => Ok(()),
+        Some(cell) => {
+            let message = format!("two cells of the grid would have the folder {}", cell.name);
+            Err(Error::usage(message).hint("make two grids of it, with an --out each"))
+        }
     }
 }
 
@@ -494,7 +263,7 @@ mod tests {
     }
 
     fn plan(args: &str) -> Vec<Cell> {
-        flags(args).unwrap().plan().unwrap()
+        flags(args).unwrap().plan().unwrap().cells
     }
 
     fn names(args: &str) -> Vec<String> {

@@ -1,6 +1,9 @@
 //! A cell and its run: how far it is, whose turn it is, and the run itself.
 
+use super::failed::{self, Mark};
+use super::lock::Lock;
 use super::plan::Cell;
+use super::tune::{Group, TRIAL_SEED};
 use crate::files::read::read_toml;
 use crate::run::checkpoint;
 use crate::run::data_report::DataReport;
@@ -15,9 +18,8 @@ use crate::terminal::output::tell;
 use crate::train::data::Data;
 use crate::train::experiment::{self, End, Sitting, Start};
 use datasets::shown;
-use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How far a cell is.
 pub(super) enum State {
@@ -45,6 +47,18 @@ pub(super) enum Turn {
     Now,
     /// Another process works on it.
     Elsewhere,
+    /// It has failed before, and is to be left alone.
+    Failed(Mark),
+    Interrupted,
+}
+
+/// What became of the trials of a group.
+pub(super) enum Tried {
+    All,
+    /// Another process works on one of them.
+    Elsewhere,
+    /// One has failed before, and is to be left alone.
+    Failed(Mark),
     Interrupted,
 }
 
@@ -53,6 +67,8 @@ pub(super) struct Work<'a> {
     grid: &'a Path,
     threads: usize,
     tensorboard: bool,
+    /// Whether cells are tried again that have failed.
+    retry: bool,
     /// Those of the last cell, with its configuration; or why there are none.
     data: Option<(Config, Result<Data>)>,
     /// The SHA-256 of all that have been loaded.
@@ -60,11 +76,12 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(grid: &'a Path, threads: usize, tensorboard: bool) -> Self {
+    pub(super) fn new(grid: &'a Path, threads: usize, tensorboard: bool, retry: bool) -> Self {
         Work {
             grid,
             threads,
             tensorboard,
+            retry,
             data: None,
             known: Vec::new(),
         }
@@ -134,18 +151,56 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Does what is left of a cell, if it is nobody else's turn.
-    pub(super) fn turn(
-        &mut self,
-        cell: &Cell,
-        number: usize,
-        all: usize,
-        interrupt: &Interrupt,
-    ) -> Result<Turn> {
+    /// Does what is left of a cell, if it is nobody else's turn; `label` is what it is called on the way. A failure is
+    /// kept as the mark of the cell.
+    pub(super) fn turn(&mut self, cell: &Cell, label: &str, interrupt: &Interrupt) -> Result<Turn> {
+        let grid = self.grid;
+        let turn = self.tried(cell, label, interrupt);
+        match &turn {
+            Ok(Turn::Before | Turn::Now) => failed::clear(grid, &cell.name)?,
+            Ok(_) => {}
+            Err(error) => failed::mark(grid, &cell.name, error).unwrap_or_else(|other| {
+                tell(&format!("note:   that is not kept: {other}"));
+            }),
+        }
+        turn
+    }
+
+    /// Does what is left of the trials of a group.
+    pub(super) fn try_all(&mut self, group: &Group, interrupt: &Interrupt) -> Result<Tried> {
+        let mut tried = Tried::All;
+        let count = group.trials.len();
+        for (i, cell) in group.trials.iter().enumerate() {
+            if interrupt.requested() {
+                return Ok(Tried::Interrupted);
+            }
+            let label = format!("trial {}/{count}", i + 1);
+            match self.turn(cell, &label, interrupt) {
+                Ok(Turn::Before | Turn::Now) => {}
+                Ok(Turn::Elsewhere) => tried = Tried::Elsewhere,
+                // Its numbers are none any more, as they would be again: another value is the best.
+                Ok(Turn::Failed(mark)) if mark.is_of_the_numbers() => {}
+                Ok(Turn::Failed(mark)) => return Ok(Tried::Failed(mark)),
+                Ok(Turn::Interrupted) => return Ok(Tried::Interrupted),
+                Err(error) if Mark::of(&error).is_of_the_numbers() => {
+                    tell(&format!("{}: {}", cell.name, error.parts().0));
+                }
+                Err(error) => return Err(error.at(&cell.name)),
+            }
+        }
+        Ok(tried)
+    }
+
+    fn tried(&mut self, cell: &Cell, label: &str, interrupt: &Interrupt) -> Result<Turn> {
         let state = cell.state(self.grid)?;
         if let State::Ended(_) = state {
             self.refuse_other(cell, &state)?; // Another process may have ended it since.
             return Ok(Turn::Before);
+        }
+        if let Some(mark) = failed::read(self.grid, &cell.name)?
+            && !(self.retry && !(cell.is_trial() && mark.is_of_the_numbers()))
+        {
+            return Ok(Turn::Failed(mark));
         }
         let Some(_lock) = Lock::take(self.grid, &cell.name)? else {
             return Ok(Turn::Elsewhere);
@@ -172,7 +227,7 @@ impl<'a> Work<'a> {
                 }
             }
         };
-        tell(&format!("[{number}/{all}]  {}", cell.name));
+        tell(&format!("[{label}]  {}", cell.name));
         experiment::introduce(&cell.config);
         let began = Instant::now();
         let sitting = Sitting {
@@ -188,14 +243,20 @@ impl<'a> Work<'a> {
         }
         match experiment::run(&cell.config, start, data, &sitting, interrupt)? {
             End::Finished(ended) => {
-                page::write_at_end(&ended.folder);
-                let test = ended.outcome.test;
+                let outcome = &ended.outcome;
+                let (split, judged) = match outcome.best_dev {
+                    Some(dev) if cell.is_trial() => ("dev", dev),
+                    _ => ("test", outcome.test),
+                };
+                if !cell.is_trial() {
+                    page::write_at_end(&ended.folder);
+                }
                 let seconds = began.elapsed().as_secs();
                 tell(&format!(
-                    "{}: test accuracy {:.2}% of {} examples, {} min {:02} s{since}",
+                    "{}: {split} accuracy {:.2}% of {} examples, {} min {:02} s{since}",
                     cell.name,
-                    100.0 * test.accuracy,
-                    test.examples,
+                    100.0 * judged.accuracy,
+                    judged.examples,
                     seconds / 60,
                     seconds % 60
                 ));
@@ -225,6 +286,11 @@ impl<'a> Work<'a> {
 }
 
 impl Cell {
+    /// Whether nobody looks at its test.
+    fn is_trial(&self) -> bool {
+        self.config.seed == TRIAL_SEED && self.name.starts_with(".tune/")
+    }
+
     /// How far the run in its folder is.
     ///
     /// # Errors
@@ -276,45 +342,6 @@ fn refuse_other(folder: &Path) -> Result<()> {
     Err(Error::usage(message).hint("move it away, or choose another --out"))
 }
 
-/// The right to work on a cell. It ends with its holder, also when that is killed; the file stays,
-/// since removing it would leave two processes with locks on two files of one name.
-pub(super) struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Without leaving anything.
-    pub(super) fn is_held(grid: &Path, name: &str) -> bool {
-        let file = File::open(grid.join(".locks").join(name));
-        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-    }
-
-    /// None if another process holds it.
-    fn take(grid: &Path, name: &str) -> Result<Option<Self>> {
-        let folder = grid.join(".locks");
-        fs::create_dir_all(&folder)
-            .map_err(|cause| Error::file("cannot create", &folder, &cause))?;
-        let path = folder.join(name);
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|cause| Error::file("cannot open", &path, &cause))?;
-        // `--list` holds a lock for an instant, which is not work on the cell.
-        for _ in 0..10 {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-                Err(TryLockError::Error(cause)) => {
-                    return Err(Error::file("cannot lock", &path, &cause)
-                        .hint("choose an --out on a file system that has locks"));
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,7 +359,7 @@ mod tests {
             skip_black,
             ..Task::Pathfinder.preset(Budget::Smoke)
         };
-        let mut work = Work::new(folder.path(), 1, false);
+        let mut work = Work::new(folder.path(), 1, false, false);
         // The configuration that the kept data were loaded for.
         let mut loaded_for = |config: &Config| {
             work.data_of(config).unwrap();

@@ -4,6 +4,7 @@ use crate::files::read::read_toml;
 use crate::numbers::statistics::mean;
 use crate::run::environment::{Computer, Took};
 use crate::run::outcome::Outcome;
+use crate::run::tuned::{Choice, Tuned};
 use crate::settings::choices::{Smoother, Task};
 use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
@@ -23,6 +24,8 @@ pub(super) struct Run {
     pub(super) outcome: Outcome,
     pub(super) computed_by: Vec<Computer>,
     pub(super) took: Option<Took>,
+    /// What trials of its grid have chosen for it.
+    pub(super) tuned: Option<Choice>,
 }
 
 /// What a run was computed from and by, beside its settings: names and values of data, code, product and kernel path.
@@ -30,9 +33,14 @@ pub(super) type Origin = Vec<(&'static str, String)>;
 
 impl Run {
     /// What the runs of a column have in common, a line each: the settings but for method and seed. Files may have
-    /// moved, and what is in them is a matter of [`Run::origin`].
+    /// moved, and what is in them is a matter of [`Run::origin`]; what trials have chosen for each method is what they
+    /// were chosen from.
     fn settings(&self) -> String {
-        self.common().to_toml()
+        let settings = self.common().to_toml();
+        match &self.tuned {
+            Some(choice) => choice.in_common(&settings),
+            None => settings,
+        }
     }
 
     pub(super) fn common(&self) -> Config {
@@ -220,7 +228,9 @@ pub(super) fn read_run(folder: &Path) -> Result<Option<Run>> {
         true => Took::read(&environment)?,
         false => None,
     };
+    let tuned = Tuned::of_run(folder, &config)?;
     Ok(Some(Run {
+        tuned,
         folder: folder.to_path_buf(),
         config,
         computed_by: Computer::of_run(Some(&outcome.computed_by), &environment)?,
@@ -319,13 +329,18 @@ pub(super) fn describe(column: &Column) -> String {
         true => ", a stand-in for the benchmark's data",
         false => "",
     };
+    let is_tuned = |choice: &Choice| choice.setting == "learning_rate";
+    let rate = match run.tuned.as_ref().is_some_and(is_tuned) {
+        true => "tuned".to_string(),
+        false => format!("{:?}", c.learning_rate),
+    };
     let unusual = match run.common().unusual() {
         unusual if unusual.is_empty() => unusual,
         unusual => format!(", {unusual}"),
     };
     format!(
         "{}: {}{stand_in}; {} test examples; protocol {}, budget {}, {} steps of {}, max-len {}, \
-         learning rate {:?}, features {}{unusual}.",
+         learning rate {rate}, features {}{unusual}.",
         column.title,
         data.join(" + "),
         run.outcome.test.examples,
@@ -334,7 +349,6 @@ pub(super) fn describe(column: &Column) -> String {
         c.steps,
         c.batch,
         c.max_len,
-        c.learning_rate,
         c.features
     )
 }

@@ -16,7 +16,7 @@ use crate::terminal::output::{shell_word, tell};
 use crate::terminal::progress::Progress;
 use crate::train::data::Data;
 use crate::train::trainer::{DIVERGED, State, Step, Trainer};
-use datasets::Split;
+use datasets::{Example, Split};
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -225,21 +225,24 @@ impl<'a> Session<'a> {
         error
     }
 
-    /// Loss and accuracy on a split; none if somebody has asked to stop.
+    /// Loss and accuracy on a split, each example and the class that was predicted told to `each`; none if somebody has
+    /// asked to stop.
     fn judge(
         &mut self,
         trainer: &Trainer,
         split: &Split,
         count: usize,
         interrupt: &Interrupt,
+        each: impl FnMut(&Example, usize),
     ) -> Result<Option<Evaluation>> {
-        let judged = trainer.evaluate(split, count, |seen, all| {
+        let seen = |seen, all| {
             self.progress.examples(split.name, seen, all);
             match interrupt.requested() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
-        });
+        };
+        let judged = trainer.judge(split, count, seen, each);
         judged.map_err(|error| error.hint(DIVERGED))
     }
 
@@ -257,6 +260,7 @@ impl<'a> Session<'a> {
             &trainer.data().dev,
             config.eval_examples,
             interrupt,
+            |_, _| (),
         );
         let Some(dev) = dev.map_err(|error| error.at(&format!("step {done}")))? else {
             return Ok(None);
@@ -313,11 +317,14 @@ impl<'a> Session<'a> {
             trainer.restore(state)?;
             tested_weights_of_step = best;
         }
+        let classes = trainer.data().classes.len();
+        let mut confusion = vec![vec![0; classes]; classes];
         let test = self.judge(
             trainer,
             &trainer.data().test,
             config.test_examples,
             interrupt,
+            |example, predicted| confusion[example.label][predicted] += 1,
         );
         let step = format!("step {tested_weights_of_step}");
         let Some(test) = test.map_err(|error| error.at(&step))? else {
@@ -347,6 +354,7 @@ impl<'a> Session<'a> {
             token_frequency_accuracy: baseline.logistic,
             lengths: Some(self.data.sizes.lengths()),
             exact_examples: self.data.sizes.reach(config)?.map(|reach| reach.exact),
+            confusion: Some(confusion),
         };
         self.run.write(
             "weights.safetensors",

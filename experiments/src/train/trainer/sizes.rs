@@ -75,12 +75,18 @@ impl Sizes {
         tokens: usize,
     ) -> Result<()> {
         let numbers = Model::numbers(&self.model, &*self.method());
-        let bytes = copies as f64 * size_of::<f32>() as f64 * numbers
-            + working as f64 * self.bytes_of_example(tokens);
+        let bytes = self.bytes(copies, working, tokens);
         let (attn, features) = (self.entry.name, self.options.features);
         let what = format!("{attn} with {features} features ({numbers:.0} parameters)");
         let hint = "smaller --features, --dim, --hidden, --layers, --groups, --max-len or --threads take less";
         refuse_more(&what, bytes, hint)
+    }
+
+    /// What that takes at least.
+    pub(super) fn bytes(&self, copies: usize, working: usize, tokens: usize) -> f64 {
+        let numbers = Model::numbers(&self.model, &*self.method());
+        copies as f64 * size_of::<f32>() as f64 * numbers
+            + working as f64 * self.bytes_of_example(tokens)
     }
 
     /// What forward and backward of an example hold at least: what the tape saves of every layer, and one head of the

@@ -4,13 +4,13 @@
 /** What an answer is when there is none: one sentence. */
 export class Refused extends Error {}
 
-let transport = async (question, signal) => {
+async function post(path, body, signal) {
   let response;
   try {
-    response = await fetch("answer", {
+    response = await fetch(path, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: question,
+      body,
       signal,
     });
   } catch (error) {
@@ -20,7 +20,9 @@ let transport = async (question, signal) => {
   const text = await response.text();
   if (!response.ok) throw new Refused(text.trim() || `No answer (${response.status}).`);
   return text;
-};
+}
+
+let transport = (question, signal) => post("answer", question, signal);
 
 /** Questions go this way from now on: from a text and an AbortSignal to the promise of a text. */
 export function travel(way) {
@@ -30,6 +32,11 @@ export function travel(way) {
 /** The answer to a question; rejects with [Refused] where there is none. */
 export async function ask(question, signal) {
   return JSON.parse(await transport(JSON.stringify(question), signal));
+}
+
+/** The answer of the server at another path than that of questions: of runs and tapes, which need files. */
+export async function fetched(path, question, signal) {
+  return JSON.parse(await post(path, JSON.stringify(question), signal));
 }
 
 /**

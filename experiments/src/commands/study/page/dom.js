@@ -1,42 +1,14 @@
-// Elements from a tag, attributes and children. Text only ever enters as text, so that no answer can bring markup.
+// What elements need in this page beyond those that all pages share.
 
 import { Refused } from "./ask.js";
+import { el } from "./elements.js";
 import { format } from "./number.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else if (typeof value === "boolean") element.toggleAttribute(name, value);
-    else if (value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-/** `el("p", { class: "hint", onclick: f }, "text", el("b"))` */
-export const el = (tag, attributes = {}, ...children) =>
-  fill(document.createElement(tag), attributes, children);
-
-/** The same of SVG. */
-export const svg = (tag, attributes = {}, ...children) =>
-  fill(document.createElementNS(SVG, tag), attributes, children);
-
-/** A button. */
-export const button = (text, onclick, more = {}) =>
-  el("button", { type: "button", onclick, ...more }, text);
-
-/** A list to choose from. */
-export const select = (values, attributes) =>
-  el("select", attributes, ...values.map((value) => el("option", { value }, String(value))));
+export { button, el, select, show, svg } from "./elements.js";
 
 /** A number in few digits, and in all of them on hover. */
 export const number = (x, digits) =>
   el("data", { value: format(x), title: format(x) }, format(x, digits));
-
-/** Hides or shows. */
-export const show = (element, shown) => element.toggleAttribute("hidden", !shown);
 
 /** A line for the sentence of a refusal; what is no refusal is a mistake of this page and goes on to the console. */
 export function refusalLine() {

@@ -1,14 +1,32 @@
 // The page: its rooms, its theme, and the URL that says all of what is shown.
 
+import { travel } from "./ask.js";
 import { el } from "./dom.js";
+import { embedded } from "./engine.js";
 import { repaint } from "./matrix.js";
 import { methodRoom } from "./method.js";
-import { changed, read, write } from "./state.js";
+import { operatorRoom } from "./operator.js";
+import { runRoom } from "./run.js";
+import { changed, read, usual, write } from "./state.js";
+import { tapeRoom } from "./tape.js";
+import { themeSwitch } from "./theme.js";
 
-const ROOMS = { method: ["A method", methodRoom] };
+/** On a page that is one file: how questions travel there, and what it shows first. Files of runs need a server. */
+const alone = embedded();
+const ROOMS = {
+  method: ["A method", methodRoom],
+  operator: ["An operator", operatorRoom],
+  ...(alone ? {} : { run: ["A run", runRoom], tape: ["A tape", tapeRoom] }),
+};
+if (alone) {
+  travel(alone.way);
+  alone.note.then((note) => document.body.append(el("footer", {}, note)));
+}
+const first = document.getElementById("first");
+const stateOf = (hash) => read(hash || (first ? JSON.parse(first.textContent) : ""));
 
 const page = {
-  state: read(location.hash),
+  state: stateOf(location.hash),
   /** Changes the state; `place` is the element at which a refusal is told. */
   change(change, place) {
     page.state = changed(page.state, change);
@@ -32,46 +50,18 @@ function render(place) {
   const main = document.getElementById("room");
   if (room.element.parentNode !== main) main.replaceChildren(room.element);
   document.title = `${room.title(page.state)} | skein study`;
-  const links = Object.entries(ROOMS).map(([key, [title]]) =>
-    el("a", { href: "#" + key, "aria-current": key === name ? "page" : "false" }, title),
-  );
+  const links = Object.entries(ROOMS).map(([key, [title]]) => {
+    const href = write({ ...usual(), room: key, run: page.state.run }); // the run that was chosen goes along
+    return el("a", { href, "aria-current": key === name ? "page" : "false" }, title);
+  });
   document.getElementById("rooms").replaceChildren(...links);
   room.update(page.state, place);
 }
 
-/** Light, dark, or as the system has it; the style sheet knows the first two. */
-const THEMES = ["system", "light", "dark"];
-const dark = matchMedia("(prefers-color-scheme: dark)");
-let current = "system";
-function theme(chosen) {
-  current = chosen;
-  const ofSystem = dark.matches ? "dark" : "light";
-  document.documentElement.dataset.theme = chosen === "system" ? ofSystem : chosen;
-  const next = THEMES[(THEMES.indexOf(chosen) + 1) % THEMES.length];
-  const label = document.getElementById("theme");
-  label.textContent = `Theme: ${chosen}`;
-  label.onclick = () => theme(next);
-  label.title = `Change to ${next}`;
-  try {
-    localStorage.setItem("theme", chosen);
-  } catch {
-    // A browser may forbid it: the theme then lasts as long as the page.
-  }
-  repaint();
-}
-function lastTheme() {
-  try {
-    return localStorage.getItem("theme");
-  } catch {
-    return null;
-  }
-}
-
-theme(THEMES.includes(lastTheme()) ? lastTheme() : "system");
-dark.addEventListener("change", () => theme(current));
+themeSwitch(document.getElementById("theme"), repaint);
 addEventListener("hashchange", () => {
   clearTimeout(remembering);
-  page.state = read(location.hash);
+  page.state = stateOf(location.hash);
   render();
 });
 render();

@@ -7,15 +7,20 @@
 import { el } from "./dom.js";
 import { format, largest } from "./number.js";
 
+/** How a matrix that can be changed is changed. */
+export const HELP =
+  "Drag a number up or down, or type it: Enter, 0–9. + and − change it by 0.1, Alt with ↑ and ↓ by 0.01; " +
+  "Delete takes the change back.";
+
 const FONT = "system-ui, sans-serif";
 const GAP = 2;
 const BARS = 32; // height of the bars above the columns
 const DRAG = 0.02; // of a value, a pixel
 
 /** Small matrices have room for their numbers; others are as large as a screen bears. */
-function cellSize(rows, cols) {
+function cellSize(rows, cols, pixels) {
   if (rows <= 20 && cols <= 12) return { w: cols > 8 ? 34 : 40, h: 22, text: true };
-  const side = (count) => Math.max(8, Math.min(22, Math.floor(512 / count)));
+  const side = (count) => Math.max(Math.floor(pixels / 64), Math.min(22, Math.floor(pixels / count)));
   return { w: side(cols), h: side(rows), text: false };
 }
 
@@ -60,10 +65,10 @@ const watch = new IntersectionObserver(
 export class Matrix {
   /**
    * `name` is short, `label` says it in full. `edit(i, j, value)` makes it a matrix that can be changed (null: back to
-   * what was drawn); `open(i, j)` one whose numbers can be opened.
+   * what was drawn); `open(i, j)` one whose numbers can be opened; `pixels` are those of a side of many numbers.
    */
-  constructor({ id, name = "", label = name, edit, open }) {
-    Object.assign(this, { label, edit, open });
+  constructor({ id, name = "", label = name, edit, open, pixels = 512 }) {
+    Object.assign(this, { label, edit, open, pixels });
     this.values = [];
     this.at = [0, 0];
     this.peers = [this];
@@ -116,10 +121,10 @@ export class Matrix {
 
   /**
    * Shows rows of numbers. `range` is the number of the deepest colour; `marks` has texts for rows, columns and cells
-   * ("i.j"); `bars` are shares, one a column.
+   * ("i.j"); `bars` are shares, one a column; `more(i, j)` are texts about a cell that leave no mark.
    */
-  show(values, { range = largest(values), marks = {}, bars = null } = {}) {
-    Object.assign(this, { values, range, bars });
+  show(values, { range = largest(values), marks = {}, bars = null, more = () => [] } = {}) {
+    Object.assign(this, { values, range, bars, more });
     this.marks = { rows: new Map(), cols: new Map(), cells: new Map(), ...marks };
     const [n, m] = [values.length, values[0]?.length ?? 0];
     this.shape.textContent = `${n} × ${m}`;
@@ -127,7 +132,8 @@ export class Matrix {
     this.grid.setAttribute("aria-colcount", m);
     const [low, , high] = this.legend.children;
     this.element.classList.toggle("narrow", m === 1);
-    [low.textContent, high.textContent] = [-range, range].map((end) => format(end, m === 1 ? 2 : 3));
+    const digits = (m === 1 ? 2 : 3) - (range < 1e-3 ? 1 : 0); // an exponent takes their place
+    [low.textContent, high.textContent] = [-range, range].map((end) => format(end, digits));
     const at = [Math.min(this.at[0], n - 1), Math.min(this.at[1], m - 1)];
     this.measure();
     this.paint();
@@ -138,7 +144,7 @@ export class Matrix {
   /** Where the cells are. */
   measure() {
     const [n, m] = [this.values.length, this.values[0].length];
-    const { w, h, text } = cellSize(n, m);
+    const { w, h, text } = cellSize(n, m, this.pixels);
     const left = 24;
     const top = 18 + (this.bars ? BARS : 0);
     this.box = { left, top, w, h, text, width: left + m * w + 1, height: top + n * h + 1 };
@@ -261,7 +267,7 @@ export class Matrix {
   remarks([i, j]) {
     const { rows, cols, cells } = this.marks;
     const share = this.bars ? `probability ${format(this.bars[j], 4)}` : null;
-    return [rows.get(i), cols.get(j), share, cells.get(`${i}.${j}`)?.text].filter(Boolean);
+    return [rows.get(i), cols.get(j), share, cells.get(`${i}.${j}`)?.text, ...this.more(i, j)].filter(Boolean);
   }
 
   /** Shows the number of a cell, here and in the matrices that stand beside it, or of none. */

@@ -7,7 +7,7 @@ import { controls } from "./controls.js";
 import { el, refusalLine, show } from "./dom.js";
 import { drawsPanel, marksOf } from "./draws.js";
 import { entryPanel } from "./entry.js";
-import { beside, Matrix } from "./matrix.js";
+import { beside, HELP, Matrix } from "./matrix.js";
 import { largest, minus, whole } from "./number.js";
 import { redrawsPanel } from "./redraws.js";
 import { numbers, scenes, sides } from "./scene.js";
@@ -15,9 +15,6 @@ import { MATRICES } from "./state.js";
 
 const SYMBOLS = { q: "Q", k: "K", v: "V", dy: "dy", weights: "W", y: "y", dq: "dQ", dk: "dK", dv: "dV" };
 const GRADIENTS = ["dq", "dk", "dv"];
-const HELP =
-  "Drag a number up or down, or type it: Enter, 0–9. + and − change it by 0.1, Alt with ↑ and ↓ by 0.01; " +
-  "Delete takes the change back.";
 
 /** `page.state` is the state, `page.change(change, place)` changes it; what is refused of it is told at that place. */
 export function methodRoom(page) {

@@ -27,7 +27,8 @@ async function drawn({ n, p, seed }) {
   return last.numbers;
 }
 
-function withCells(rows, cells) {
+/** A matrix with some of its cells changed. */
+export function withCells(rows, cells) {
   const copy = rows.map((row) => row.slice());
   for (const [place, value] of cells) {
     const [i, j] = place.split(".");

@@ -6,6 +6,8 @@
 // is skein-nonorm at n = 16, d = 2 with q[3, 1] = 0.5 and q[4, 0] = -1, with pilots 2 and 5 given, and an error planted in
 // dk[4, 1].
 
+import { readOperator, usualOperator, writeOperator } from "./operator_state.js";
+
 /** The four matrices that can be changed. */
 export const MATRICES = ["q", "k", "v", "dy"];
 
@@ -23,9 +25,20 @@ const USUAL = {
   entry: null, // { side, of, row, col }: the number that is open
   count: 200, // redraws
   ds: null, // their features
+  run: "", // the run of the rooms of runs and tapes, by its name in the list
+  from: null, // the steps to which its curves are zoomed
+  to: null,
+  judged: "", // the split on which its model is judged and how many examples of it, "test.256"
+  first: null, // the steps whose norms are shown
+  last: null,
+  step: 1, // the step whose tape is shown, and the example of it: its place in the batch, or its number
+  example: 0,
+  id: null,
+  node: null, // the node that is open
 };
-const NUMBERS = ["n", "p", "features", "seed", "draws", "count"];
-const TEXTS = ["attn", "other", "precision"];
+const OF_RUNS = ["from", "to", "first", "last", "step", "example", "id", "node"];
+const NUMBERS = ["n", "p", "features", "seed", "draws", "count", ...OF_RUNS];
+const TEXTS = ["attn", "other", "precision", "run", "judged"];
 
 const number = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
 const isPlace = (...x) => x.every((x) => Number.isInteger(x) && x >= 0);
@@ -36,6 +49,7 @@ export const usual = () => ({
   ...USUAL,
   cells: Object.fromEntries(MATRICES.map((name) => [name, new Map()])), // "row.column" -> number
   given: { a: new Map(), b: new Map() }, // name of a draw -> indices
+  operator: usualOperator(), // of the room of an operator
 });
 
 /** The state of a hash; what makes no sense in it is passed over. */
@@ -51,7 +65,8 @@ export function read(hash) {
     } catch {
       continue; // a lone % is no hash of ours
     }
-    if (NUMBERS.includes(name)) state[name] = number(text) ?? USUAL[name];
+    if (name.startsWith("op.")) readOperator(state.operator, name.slice(3), text);
+    else if (NUMBERS.includes(name)) state[name] = number(text) ?? USUAL[name];
     else if (TEXTS.includes(name)) state[name] = text;
     else if (MATRICES.includes(name)) {
       for (const cell of text.split(";")) {
@@ -89,7 +104,7 @@ export function write(state) {
   if (ds) add("ds", ds.join("."));
   if (planted) add("planted", [planted.of, planted.row, planted.col].join("."));
   if (entry) add("entry", [entry.side, entry.of, entry.row, entry.col].join("."));
-  return ["#" + state.room, ...pairs].join("&");
+  return ["#" + state.room, ...pairs, ...writeOperator(state.operator)].join("&");
 }
 
 /** The state after some of it has changed: what was said of numbers and draws that are no longer there is forgotten. */
