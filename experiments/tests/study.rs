@@ -1,6 +1,6 @@
 //! The server of `skein study`: what it serves, what it refuses, and that it goes on.
 
-use crate::support::{has, printed, refused, stdout};
+use crate::support::{has, printed, refused, stderr, stdout};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -72,33 +72,38 @@ impl Server {
 
     /// What a browser makes of the page at `hash`, if there is one, and that it has no complaint.
     pub(crate) fn opened(&self, hash: &str) -> Option<String> {
-        let Some(browser) = crate::report::browser() else {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "there is no chromium: CI needs one"
-            );
-            println!("SKIPPED the browser: there is no chromium");
-            return None;
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let output = Command::new(browser)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-            .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
-            .arg(format!(
-                "--user-data-dir={}",
-                folder.path().join("profile").display()
-            ))
-            .arg(format!("http://127.0.0.1:{}/{hash}", self.port))
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        let complaints: Vec<&str> = told
-            .lines()
-            .filter(|line| line.contains("CONSOLE"))
-            .collect();
-        assert!(complaints.is_empty(), "{complaints:?}");
-        Some(stdout(&output))
+        opened(&format!("http://127.0.0.1:{}/{hash}", self.port))
     }
+}
+
+/// What a browser makes of this address, if there is one, and that it has no complaint.
+fn opened(address: &str) -> Option<String> {
+    let Some(browser) = crate::report::browser() else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "there is no chromium: CI needs one"
+        );
+        println!("SKIPPED the browser: there is no chromium");
+        return None;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
+        .arg(format!(
+            "--user-data-dir={}",
+            folder.path().join("profile").display()
+        ))
+        .arg(address)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let complaints: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("CONSOLE"))
+        .collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    Some(stdout(&output))
 }
 
 impl Drop for Server {
@@ -370,4 +375,74 @@ fn a_browser_shows_all_draws_of_an_estimate() {
     }
     has(&shown, "✗ Biased: ");
     has(&shown, "✓ With all terms the mean gradient is the truth");
+}
+
+/// A page of one file that answers `question`'s scene, in a browser: row 0, column 0 of dK.
+fn dk_on(page: &Path, hash: &str) -> Option<(String, f64)> {
+    let shown = opened(&format!("file://{}{hash}", page.display()))?;
+    let number = first_number(&shown, "a.dk").unwrap();
+    Some((shown, number))
+}
+
+/// The same of `skein explain`.
+fn dk_of(question: &str) -> f64 {
+    let mut explain = crate::skein("explain");
+    let told = printed(&explain.args(["--ask", question]).output().unwrap());
+    let answer: Value = serde_json::from_str(&told).unwrap();
+    answer["method"]["dk"][0][0].as_f64().unwrap()
+}
+
+#[test]
+fn a_page_of_one_file_has_its_first_answers_where_rust_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let write = || {
+        let mut study = crate::skein("study");
+        study.args(["--n", "5", "--d", "2", "--out"]).arg(&page);
+        study.env("PATH", folder.path()).output().unwrap()
+    };
+    let output = write();
+    let told = stderr(&output);
+    assert!(output.status.success(), "{told}");
+    has(told, "warning: cannot run rustc: ");
+    has(told, "\nhint: install Rust");
+    // Its own page is replaced; another file is not.
+    assert!(write().status.success());
+    if let Some((shown, dk)) = dk_on(&page, "") {
+        let question = r#"{"ask": "method", "attn": "skein", "n": 5, "features": 2}"#;
+        assert_eq!(dk, dk_of(question));
+        has(&shown, "This page has recorded answers only");
+        let (shown, _) = dk_on(&page, "#method&n=5&features=2&k=0.0:1").unwrap();
+        has(&shown, "This page was written without the engine");
+    }
+    std::fs::write(&page, "a letter").unwrap();
+    let refused = write();
+    assert_eq!(refused.status.code(), Some(2));
+    has(stderr(&refused), "exists and is no page of skein study");
+    assert_eq!(std::fs::read(&page).unwrap(), b"a letter");
+}
+
+#[test]
+#[ignore = "compiles the engine for wasm32-unknown-unknown, which .ci/long installs"]
+fn a_page_of_one_file_answers_with_the_engine_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let mut study = crate::skein("study");
+    let output = study.arg("--out").arg(&page).output().unwrap();
+    let told = stderr(&output);
+    assert!(
+        output.status.success() && !told.contains("warning"),
+        "{told}"
+    );
+    let scene = r#""attn": "performer", "n": 6, "p": 3, "features": 4, "seed": 7"#;
+    let hash = "#method&attn=performer&n=6";
+    let Some((shown, dk)) = dk_on(&page, hash) else {
+        return;
+    };
+    let want = dk_of(&format!(r#"{{"ask": "method", {scene}}}"#));
+    assert!(
+        (dk - want).abs() <= 1e-14 * want.abs().max(1.0),
+        "{dk} {want}"
+    );
+    has(&shown, "The engine in this page ");
 }

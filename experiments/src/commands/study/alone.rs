@@ -228,7 +228,7 @@ mod tests {
         for there in [
             "\"ask.js\":\"data:",
             "AGFzbQ==</script>",
-            "&n=6&p=2&features=3&seed=5",
+            "n=6\\u0026p=2\\u0026features=3\\u0026seed=5",
             "<style>",
         ] {
             assert!(page.contains(there), "{there}");
