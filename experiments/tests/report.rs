@@ -749,7 +749,8 @@ fn a_browser_has_no_complaint_and_a_phone_is_wide_enough() {
         // The script has been there, and has left no picture as it was.
         assert!(dom.contains("data-curves=") && dom.contains("Theme: system"));
         assert!(!dom.contains("<figure class=\"still\""));
+        // A scroll bar at the side takes a part.
         let width = asked(browser, html, "return d.documentElement.scrollWidth;");
-        assert_eq!(width, PHONE);
+        assert!(width.as_u64().unwrap() <= PHONE as u64, "{width}");
     }
 }

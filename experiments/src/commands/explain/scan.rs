@@ -94,14 +94,19 @@ impl Scan {
             }
             replay.step(steps.last, watch)?;
         }
-        if replay.differs().is_none() {
-            watch.remark(format!(
+        let lines = replay.folder().join("metrics.jsonl");
+        watch.remark(match replay.differs() {
+            None => format!(
                 "steps {} to {} replayed: their lines are those of {}",
                 steps.first,
                 steps.last,
-                replay.folder().join("metrics.jsonl").display()
-            ));
-        }
+                lines.display()
+            ),
+            Some(first) => format!(
+                "note: from step {first} on, lines are others than in {}",
+                lines.display()
+            ),
+        });
         Ok(Scan {
             first: steps.first,
             last: steps.last,

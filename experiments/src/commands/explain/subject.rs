@@ -293,12 +293,17 @@ pub(crate) fn arrive(
     let place = placed(&replay.trainer, &batch, which)?;
     replay.compare(watch)?;
     let folder = replay.folder();
-    if replay.differs().is_none() {
-        watch.remark(format!(
+    let lines = folder.join("metrics.jsonl");
+    watch.remark(match replay.differs() {
+        None => format!(
             "step {step} replayed: its line is that of {}",
-            folder.join("metrics.jsonl").display()
-        ));
-    }
+            lines.display()
+        ),
+        Some(first) => format!(
+            "note: from step {first} on, lines are others than in {}",
+            lines.display()
+        ),
+    });
     let config = &replay.config;
     let all = &replay.trainer.data().train.examples;
     Ok(Arrival {

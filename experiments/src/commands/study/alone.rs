@@ -5,7 +5,7 @@
 //! the recorded answers alone. With both, the page itself compares what its engine answers with what this one did.
 
 use super::page;
-use crate::show::script::json_inside;
+use crate::show::script::{hash, json_inside};
 use crate::terminal::error::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,12 +18,13 @@ use std::process::{Command, Stdio};
 
 /// Browsers run this.
 const TARGET: &str = "wasm32-unknown-unknown";
-/// What the file may load: what is in it.
-const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' data: blob: 'wasm-unsafe-eval'; \
-                      worker-src blob:; style-src 'unsafe-inline'; img-src data:";
+/// What begins the page.
+const START: &str = r#"import "main.js";"#;
 /// The lines of the page in whose place the file has the texts themselves: the first around the name of a style sheet.
 const STYLE: [&str; 2] = [r#"<link rel="stylesheet" href=""#, r#"">"#];
 const SCRIPT: &str = r#"<script type="module" src="main.js"></script>"#;
+/// Before this line stands the policy of the file.
+const ICON: &str = r#"<link rel="icon""#;
 
 /// Whether a file that begins so is such a page.
 pub(super) fn is_page(text: &str) -> bool {
@@ -46,7 +47,9 @@ pub(super) struct First {
     #[arg(long, value_name = "N", default_value = "4", visible_alias = "d")]
     pub(super) features: usize,
     /// Of Q, K, V, dy and all draws
+    // A page's numbers are doubles, which have every integer up to here.
     #[arg(long, value_name = "N", default_value = "7")]
+    #[arg(value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(super) seed: u64,
 }
 
@@ -110,30 +113,27 @@ pub(super) fn html(first: &First, answers: &[(String, String)], engine: Option<&
             (name.to_string(), url.into())
         })
         .collect();
-    part(
-        "modules",
-        "importmap",
-        &json_inside(&json!({"imports": modules}).to_string()),
-    );
-    part(
-        "first",
-        "application/json",
-        &json_inside(&json!(first.hash()).to_string()),
-    );
-    part(
-        "recorded",
-        "application/json",
-        &json_inside(&json!(answers).to_string()),
-    );
+    let modules = json_inside(&json!({"imports": modules}).to_string());
+    let text = |value: serde_json::Value| json_inside(&value.to_string());
+    part("modules", "importmap", &modules);
+    part("first", "application/json", &text(json!(first.hash())));
+    part("recorded", "application/json", &text(json!(answers)));
     if let Some(engine) = engine {
         part("engine", "application/wasm", &STANDARD.encode(engine));
     }
-    parts += r#"<script type="module">import "main.js";</script>"#;
-    let policy = format!(r#"<meta http-equiv="Content-Security-Policy" content="{POLICY}">"#);
-    let mut html = page::index().replace(
-        "<link rel=\"icon\"",
-        &format!("{policy}\n<link rel=\"icon\""),
+    part("start", "module", START);
+    // What is in the file, and nothing else.
+    let policy = format!(
+        "default-src 'none'; script-src '{}' '{}' data: 'wasm-unsafe-eval'; worker-src blob:; \
+         style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(&modules),
+        hash(START)
     );
+    let (before, after) = page::index()
+        .split_once(ICON)
+        .expect("the page has an icon");
+    let policy = format!(r#"<meta http-equiv="Content-Security-Policy" content="{policy}">"#);
+    let mut html = format!("{before}{policy}\n{ICON}{after}");
     while let Some((before, rest)) = html.split_once(STYLE[0]) {
         let (name, after) = rest.split_once(STYLE[1]).expect("the link ends");
         let (_, text) = page::file(&format!("/{name}")).expect("the page has this file");
@@ -222,8 +222,13 @@ mod tests {
         let answers = first.answers().unwrap();
         let page = html(&first, &answers, Some(b"\0asm"));
         assert!(is_page(&page));
-        for gone in ["src=", "href=\"style.css", r#"from "./"#] {
+        for gone in [" src=", "href=\"style.css"] {
             assert!(!page.contains(gone), "{gone}");
+        }
+        for module in page.split("data:text/javascript;base64,").skip(1) {
+            let (module, _) = module.split_once('"').unwrap();
+            let module = String::from_utf8(STANDARD.decode(module).unwrap()).unwrap();
+            assert!(!module.contains(r#"from "./"#), "{module}");
         }
         for there in [
             "\"ask.js\":\"data:",

@@ -35,12 +35,14 @@ pub(super) enum Status {
     Failed(String),
 }
 
-/// Some work, the times of the first and of the last question about it, and where it stands.
+/// Some work, the times of the first and of the last question about it, where it stands, and whether anybody has had its
+/// answer.
 struct Job {
     work: Work,
     came: Instant,
     asked: Instant,
     stands: Stands,
+    is_told: bool,
 }
 
 enum Stands {
@@ -74,16 +76,19 @@ impl Shared {
 }
 
 impl Board {
-    /// Drops answers that were asked for longest ago.
+    /// Drops answers that were asked for longest ago. One that is still to be fetched stays.
     fn tidy(&mut self) {
         self.jobs.sort_by_key(|job| std::cmp::Reverse(job.asked));
         let (mut tapes, mut all) = (0, 0);
         self.jobs.retain(|job| {
-            if let Stands::Ended(ended) = &job.stands {
-                all += 1;
-                tapes += usize::from(ended.as_ref().is_ok_and(|done| done.is_tape()));
-            }
-            !matches!(job.stands, Stands::Ended(_)) || (all <= KEPT && tapes <= TAPES)
+            let Stands::Ended(ended) = &job.stands else {
+                return true;
+            };
+            let is_tape = ended.as_ref().is_ok_and(|done| done.is_tape());
+            all += 1;
+            tapes += usize::from(is_tape);
+            let is_awaited = !job.is_told && job.asked.elapsed() < PATIENCE;
+            is_awaited || (all <= KEPT && (!is_tape || tapes <= TAPES))
         });
     }
 
@@ -117,6 +122,7 @@ impl Jobs {
                 came: Instant::now(),
                 asked: Instant::now(),
                 stands: Stands::Waiting,
+                is_told: false,
             });
             if !std::mem::replace(&mut board.has_worker, true) {
                 let shared = Arc::clone(&self.0);
@@ -127,6 +133,7 @@ impl Jobs {
         };
         let job = &mut board.jobs[place];
         job.asked = Instant::now();
+        job.is_told |= matches!(job.stands, Stands::Ended(_));
         match &job.stands {
             Stands::Waiting => Status::Working(HowFar::WAITING),
             Stands::Working { done, all } => Status::Working(HowFar {
@@ -267,6 +274,7 @@ mod tests {
             came: asked,
             asked,
             stands,
+            is_told: false,
         };
         let working = || Stands::Working { done: 0, all: 0 };
         let mut watch = Follower {

@@ -106,7 +106,8 @@ pub(super) struct SweepFlags {
     #[arg(help_heading = "Run")]
     pub(super) array: Option<usize>,
     /// Nodes of that array: a feature of Slurm's that names one kind of CPU
-    #[arg(long, value_name = "FEATURE", requires = "slurm", help_heading = "Run")]
+    #[arg(long, value_name = "FEATURE", value_parser = one_word, requires = "slurm")]
+    #[arg(help_heading = "Run")]
     pub(super) constraint: Option<String>,
     /// Replace that file, although others have written it
     #[arg(long, requires = "slurm", help_heading = "Run")]
@@ -263,9 +264,14 @@ impl SweepFlags {
             let message = format!("--tune {name}: --{name} is there, too: expected one of the two");
             return Err(Error::usage(message).hint("leave one of the two out"));
         }
-        if tune.setting == "steps" && self.tune_steps.is_some() {
-            let message = "--tune steps: the trials have other steps than --tune-steps";
+        // Of these it is the relation to the steps that matters.
+        if ["steps", "warmup", "eval-every"].contains(&name.as_str()) && self.tune_steps.is_some() {
+            let message = format!("--tune {name}: with --tune-steps, trials say nothing of it");
             return Err(Error::usage(message).hint("leave --tune-steps out"));
+        }
+        if ["init", "scores"].contains(&tune.setting) {
+            let message = format!("--tune {name}: expected a setting, not a file");
+            return Err(Error::usage(message).hint(format!("--axis {name} compares files")));
         }
         if compared.seeds.contains(&TRIAL_SEED) {
             let message = format!("--seeds {TRIAL_SEED}: that is the seed of the trials of --tune");
@@ -307,5 +313,13 @@ impl SweepFlags {
         let name = self.preset.map_or("sweep".to_string(), Preset::name);
         let default = Path::new("runs").join(name);
         self.out.clone().unwrap_or(default)
+    }
+}
+
+/// What may stand in a line for Slurm.
+fn one_word(text: &str) -> std::result::Result<String, String> {
+    match text.is_empty() || text.contains(char::is_whitespace) {
+        true => Err("expected one word, such as zen3 or 'zen3|zen4'".to_string()),
+        false => Ok(text.to_string()),
     }
 }

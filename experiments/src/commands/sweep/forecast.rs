@@ -305,7 +305,7 @@ impl<'a> Forecast<'a> {
             return "seeds:  one method has no difference to another\n".to_string();
         };
         let mut text = format!(
-            "seeds:  to see one point beside {} (t test of pairs at 5%, power 80%)\n",
+            "seeds:  to see one point beside {} (one t test of pairs at 5%, power 80%)\n",
             first.against
         );
         let word = || grid::left("", 0).gap(2);

@@ -1,5 +1,5 @@
 //! How many seeds a difference of one point needs, from the runs there are: differences to one method over the same
-//! seeds, whose spread is all that counts. Seeds move all methods together, so that their own spread would ask for more.
+//! seeds, whose spread is all that counts, since pairs are what is tested.
 
 use super::plan::{Cell, Plan};
 use super::work::State;

@@ -93,7 +93,10 @@ impl Compared {
             Some(ends) => ends.map(Some),
             None => [None; 2],
         };
-        let seeds = self.seeds_for_a_point().flatten();
+        let seeds = self.seeds_for_a_point().map(|seeds| match seeds {
+            Some(seeds) => seeds.to_string(),
+            None => format!(">{MOST_SEEDS}"),
+        });
         vec![
             exact(low),
             exact(high),
@@ -101,7 +104,7 @@ impl Compared {
             exact(self.holm),
             exact(self.paired.sign_flip),
             self.verdict().words().into(),
-            seeds.map_or_else(String::new, |seeds| seeds.to_string()),
+            seeds.unwrap_or_default(),
         ]
     }
 }
@@ -188,8 +191,8 @@ pub(super) fn notes(family: &[Compared], columns: &[Column]) -> Vec<String> {
         "Intervals are 95 % t intervals of the mean difference. p (t) is that of Student's t test, p (Holm) the same \
          adjusted for {comparisons} of this table: where it is at most {:.0} %, a method is called better or worse, \
          elsewhere the runs cannot tell. p (sign-flip) supposes no distribution{least}. Seeds for 1 point: pairs of \
-         which a t test sees a true difference of one point with a power of {:.0} %, if these pairs show the true \
-         spread.",
+         which one t test at 5 % sees a true difference of one point with a power of {:.0} %, if these pairs show the \
+         true spread; a verdict among several comparisons takes more.",
         100.0 * LEVEL,
         100.0 * POWER
     ));

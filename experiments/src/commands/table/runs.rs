@@ -110,7 +110,8 @@ impl Column {
         known.reduce(f64::max)
     }
 
-    /// Differences to `against` in points of percent over the seeds that both have.
+    /// Differences to `against` in points of percent over the seeds that both have, one a seed: in a mixture, the mean of
+    /// what each has several times, since these are no independent runs.
     pub(super) fn differences(&self, attn: &str, against: &str) -> Vec<f64> {
         let others = self.of(against);
         let pair = |run: &&Run| {
@@ -121,7 +122,13 @@ impl Column {
             let other = of_seed.max_by_key(|other| other.origin() == run.origin())?;
             Some(run.accuracy() - other.accuracy())
         };
-        self.of(attn).iter().filter_map(pair).collect()
+        let runs = self.of(attn);
+        let of_seed = |seed: u64| {
+            let of_seed = runs.iter().filter(|run| run.config.seed == seed);
+            mean(&of_seed.filter_map(pair).collect::<Vec<_>>())
+        };
+        let seeds = distinct(runs.iter().map(|run| run.config.seed));
+        seeds.into_iter().filter_map(of_seed).collect()
     }
 
     /// A baseline's accuracy in percent: the mean over seeds, each of which may draw test examples of its own, and over

@@ -49,6 +49,10 @@ function working(code) {
   const begin = () => {
     worker = new Worker(script);
     worker.postMessage({ code: bytes });
+    worker.onerror = () => {
+      for (const { reject } of waiting.values()) reject(new Refused("The engine of this page does not start here."));
+      waiting.clear();
+    };
     worker.onmessage = ({ data: { id, answered, text } }) => {
       const { resolve, reject } = waiting.get(id) ?? {};
       waiting.delete(id);
@@ -71,28 +75,36 @@ function working(code) {
     });
 }
 
-/** The largest difference of numbers in the same place, as a share of the largest number of their matrix. */
+const isMatrix = (x) => Array.isArray(x) && x.flat().every((x) => typeof x === "number") && x.length > 0;
+
+/** The largest difference of numbers in the same place, as a share of the largest number of their matrix or, of a number
+ * by itself, of that; infinite where anything else differs. */
 function apart(a, b) {
-  const isNumbers = (x) => Array.isArray(x) && x.flat().every((x) => typeof x === "number");
-  if (isNumbers(a) && isNumbers(b)) {
+  if (isMatrix(a) && isMatrix(b) && a.flat().length === b.flat().length) {
     const [all, others] = [a.flat(), b.flat()];
     const most = all.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-    const differences = all.map((x, at) => (x === others[at] ? 0 : Math.abs(x - others[at]) / most));
-    return differences.reduce((most, x) => Math.max(most, x), 0);
+    return all.reduce((far, x, at) => Math.max(far, x === others[at] ? 0 : Math.abs(x - others[at]) / most), 0);
   }
-  if (a === null || typeof a !== "object") return 0;
-  return Object.keys(a).reduce((most, name) => Math.max(most, apart(a[name], b?.[name])), 0);
+  if (typeof a === "number" && typeof b === "number") return a === b ? 0 : Math.abs(a - b) / Math.abs(a);
+  if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return a === b ? 0 : Infinity;
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...names].reduce((far, name) => Math.max(far, apart(a[name], b[name])), 0);
 }
 
+/** What the page says of its engine: how far its answers are from the recorded ones. Finite differences of both are left
+ * out: they magnify rounding. */
 async function compare(recorded, way) {
+  const kept = (name, value) => (name === "finite" ? undefined : value);
   let most = 0;
   for (const [question, answer] of recorded) {
-    most = Math.max(most, apart(JSON.parse(answer), JSON.parse(await way(question))));
+    most = Math.max(most, apart(JSON.parse(answer, kept), JSON.parse(await way(question), kept)));
   }
-  return most === 0
-    ? "The engine in this page gives the numbers of the program that wrote it, to the bit."
-    : `The engine in this page and the program that wrote it differ by at most ${most.toExponential(0)} of the ` +
-        "largest number of a matrix: products of matrices are rounded once for each multiply-add there and twice here.";
+  if (most === 0) return "The engine in this page gives the numbers of the program that wrote it, to the bit.";
+  if (most === Infinity) return "The engine in this page is not that of the program that wrote it: answers differ.";
+  return (
+    `The engine in this page and the program that wrote it differ by at most ${most.toExponential(0)} of the ` +
+    "largest number of a matrix: products of matrices are rounded once for each multiply-add there and twice here."
+  );
 }
 
 /** How questions travel on a page that is one file; null on one that a server gives. */
@@ -104,7 +116,8 @@ export function embedded() {
   const code = part("engine");
   if (code) {
     const way = working(code);
-    return { way, note: compare(recorded, way) };
+    const note = compare(recorded, way).catch((error) => `The engine in this page does not work here: ${error.message}`);
+    return { way, note };
   }
   const way = async (question) => {
     const answer = answers.get(canonical(JSON.parse(question)));

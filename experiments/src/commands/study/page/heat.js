@@ -56,8 +56,7 @@ export function heat({ label, enter }) {
     const pen = canvas.getContext("2d");
     pen.scale(dots, dots);
     const look = shades();
-    const positive = data.values.flat().filter((x) => x > 0);
-    const [least, most] = [Math.min(...positive), Math.max(...positive)].map(Math.log);
+    const [least, most] = data.range;
     const share = (x) => (x > 0 ? 0.08 + 0.92 * ((Math.log(x) - least) / (most - least || 1)) : 0);
     pen.font = "11px system-ui, sans-serif";
     pen.textBaseline = "middle";
@@ -67,6 +66,7 @@ export function heat({ label, enter }) {
       pen.textAlign = "right";
       pen.fillText(cut(pen, data.names[i], names - 10), names - 6, y + ROW / 2);
       of.forEach((x, j) => {
+        if (x === null) return; // no number: the ground stays
         pen.fillStyle = look.at(share(x));
         pen.fillRect(names + j * wide, y, wide > 7 ? wide - 1 : wide, ROW - 1);
       });
@@ -155,7 +155,11 @@ export function heat({ label, enter }) {
   return {
     element,
     show(names, columns, values) {
-      data = { names, columns, values };
+      let [least, most] = [Infinity, 0];
+      for (const x of values.flat()) {
+        if (x > 0) [least, most] = [Math.min(least, x), Math.max(most, x)];
+      }
+      data = { names, columns, values, range: [least, most].map(Math.log) };
       paint();
       point(null);
     },

@@ -18,7 +18,8 @@ const [OFTEN, SELDOM] = [1500, 10000]; // milliseconds
 const MOST = 4000; // points of a curve before it is asked for anew
 const DOTS = ["dev loss", "dev accuracy"];
 
-export function livePanel(page) {
+/** `arrived` is called when a run's curves are there. */
+export function livePanel(page, arrived) {
   const own = board({ span: 1 });
   const zoomed = own.zoom.bind(own);
   own.zoom = (x, window) => {
@@ -89,6 +90,12 @@ export function livePanel(page) {
     said.textContent = `${whole(done)} steps, ${state}`;
     element.dataset.done = done;
   }
+  /** Nothing of another run stays. */
+  function clear() {
+    for (const chart of [...charts, layers.chart]) chart.update([]);
+    show(layers.chart.element.parentNode, false);
+    said.textContent = "";
+  }
   const byName = (curves) => new Map(curves.map((curve) => [curve.name, curve]));
 
   /** All of it, and what is zoomed to. */
@@ -98,6 +105,7 @@ export function livePanel(page) {
     told = answer;
     [all, norms] = [byName(answer.curves), answer.layers];
     paint();
+    arrived();
   }
   async function zoomIn({ run, from, to }) {
     if (from === null) finer = null;
@@ -105,7 +113,7 @@ export function livePanel(page) {
       const isThin = [...all.values()].some(({ band }) => band);
       if (!isThin) return;
       const answer = await fetched("curves", { run, from, to });
-      if (run !== of) return;
+      if (run !== of || page.state.from !== from || page.state.to !== to) return; // zoomed on meanwhile
       finer = { from, to, of: byName(answer.curves) };
     } else return;
     if (told) paint();
@@ -127,8 +135,11 @@ export function livePanel(page) {
       curve.points.push(...points);
       curve.band?.push(...points.map(([x, y]) => [x, y, y]));
     }
-    for (const { name, gradient } of answer.layers)
-      norms.find((layer) => layer.name === name)?.gradient.push(...gradient);
+    for (const layer of answer.layers) {
+      const known = norms.find(({ name }) => name === layer.name);
+      if (known) known.gradient.push(...layer.gradient);
+      else norms.push(layer);
+    }
     paint();
   }
 
@@ -163,6 +174,7 @@ export function livePanel(page) {
         zoomed(X, window);
       if (run !== of) {
         [of, told, finer, all, norms] = [run, null, null, new Map(), []];
+        clear();
         if (run) await work(() => read(run));
       }
       if (run && told) await work(() => zoomIn({ run, from: window && from, to: window && to }));

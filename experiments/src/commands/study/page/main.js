@@ -42,19 +42,20 @@ function remember() {
   remembering = setTimeout(() => history.replaceState(null, "", write(page.state)), 200);
 }
 
+const links = new Map(Object.entries(ROOMS).map(([key, [title]]) => [key, el("a", {}, title)]));
+document.getElementById("rooms").append(...links.values());
 const made = new Map();
 function render(place) {
-  const name = ROOMS[page.state.room] ? page.state.room : "method";
+  const name = Object.hasOwn(ROOMS, page.state.room) ? page.state.room : "method";
   if (!made.has(name)) made.set(name, ROOMS[name][1](page));
   const room = made.get(name);
   const main = document.getElementById("room");
   if (room.element.parentNode !== main) main.replaceChildren(room.element);
   document.title = `${room.title(page.state)} | skein study`;
-  const links = Object.entries(ROOMS).map(([key, [title]]) => {
-    const href = write({ ...usual(), room: key, run: page.state.run }); // the run that was chosen goes along
-    return el("a", { href, "aria-current": key === name ? "page" : "false" }, title);
-  });
-  document.getElementById("rooms").replaceChildren(...links);
+  for (const [key, link] of links) {
+    link.setAttribute("href", write({ ...usual(), room: key, run: page.state.run })); // the chosen run goes along
+    link.setAttribute("aria-current", key === name ? "page" : "false");
+  }
   room.update(page.state, place);
 }
 

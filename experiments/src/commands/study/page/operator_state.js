@@ -23,6 +23,7 @@ const number = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? 
 /** Takes one pair of a hash, its name without "op."; what makes no sense is passed over. */
 export function readOperator(state, name, text) {
   const [kind, of] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
+  if (of in {}) return; // every object has it: no setting or input is called so
   if (name === "name") state.name = text;
   else if (NUMBERS.includes(name)) state[name] = number(text) ?? usualOperator()[name];
   else if (kind === "set") state.settings[of] = number(text) ?? text;

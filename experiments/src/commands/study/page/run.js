@@ -11,7 +11,7 @@ import { scanPanel } from "./scan.js";
 
 export function runRoom(page) {
   const list = runList(page, "run");
-  const live = livePanel(page);
+  const live = livePanel(page, () => scan.update(page.state, live.done()));
   const details = detailsPanel();
   const judged = judgedPanel(page);
   const scan = scanPanel(page);

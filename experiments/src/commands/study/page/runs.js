@@ -76,7 +76,9 @@ export function runList(page, room) {
     const row = rows.get(run.name);
     const { name, state, broken } = run;
     row.toggleAttribute("data-chosen", name === page.state.run);
-    row.firstChild.firstChild.toggleAttribute("aria-current", name === page.state.run);
+    const link = row.firstChild.firstChild;
+    if (name === page.state.run) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
     const cells = broken
       ? [el("td", { class: "text broken", colspan: HEAD.length - 1 }, broken)]
       : [

@@ -63,7 +63,7 @@ export function scanPanel(page) {
     refusal.clear();
     try {
       const answer = await work.ask(question);
-      if (!answer) return;
+      if (!answer || question.run !== page.state.run) return;
       shown = { key: JSON.stringify(question), scan: answer.scan, question };
       const { nodes, norms, first } = answer.scan;
       show(map.element, true);
@@ -75,7 +75,7 @@ export function scanPanel(page) {
       );
       remarks.textContent = answer.remarks.join(" ");
     } catch (error) {
-      refusal.tell(error);
+      if (question.run === page.state.run) refusal.tell(error);
     }
   }
 

@@ -69,6 +69,7 @@ export function tapeRoom(page) {
   );
   const columns = el("div", { class: "tape-columns" }, nodes.element, panel.element);
   const hint = el("p", { class: "hint" }, HINT);
+  const ofTape = [summary, remarks, shown, columns];
   const none = el(
     "p",
     { hidden: true },
@@ -120,7 +121,7 @@ export function tapeRoom(page) {
     if (key === asked) return;
     asked = key;
     refusal.clear();
-    columns.classList.add("stale");
+    for (const part of ofTape) part.classList.add("stale");
     element.setAttribute("aria-busy", "true");
     try {
       const got = await work.ask(question);
@@ -144,7 +145,7 @@ export function tapeRoom(page) {
       remarks.textContent = got.remarks.join(" ");
       shown.replaceChildren(shown.firstChild, documents(got.shown));
       nodes.show(tape.nodes);
-      columns.classList.remove("stale");
+      for (const part of ofTape) part.classList.remove("stale");
     } catch (error) {
       if (key !== asked) return;
       asked = "";
