@@ -25,6 +25,7 @@ mod rooms;
 mod scores;
 mod stopped;
 mod study;
+mod study_grid;
 mod study_runs;
 mod support;
 mod sweep;

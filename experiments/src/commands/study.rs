@@ -2,15 +2,17 @@
 //!
 //! The server answers questions with [`answer`](::answer::answer) and holds no state: what a page shows stands in its
 //! address. `server` speaks HTTP, `page` has the files, `alone` makes one file of them that needs no server. What the rooms of runs and tapes ask comes to `asked`: which runs
-//! there are (`list`), what their files say (`run`, `curves`), the source of nodes (`source`), and what takes time
+//! there are (`list`), what their files say (`run`, `curves`), what those of a folder are together (`grid`, `means`), the source of nodes (`source`), and what takes time
 //! (`jobs`): replays and evaluations (`work`, `judge`), numbers as pictures (`tiles`).
 
 mod alone;
 mod asked;
 mod curves;
+mod grid;
 mod jobs;
 mod judge;
 mod list;
+mod means;
 mod page;
 mod run;
 mod server;
@@ -38,8 +40,8 @@ Prints the address of a page that looks into any method: what it does to Q, K
 and V, its gradients beside those of exact attention, every number opened term
 by term. A second room has operators, with their derivations. Numbers can be
 changed on the page, and all else follows. It also shows the runs below the
-folders that are named: their curves, live while they train, and the tape of any
-example at any of their steps.
+folders that are named: their curves, live while they train, the tape of any
+example at any of their steps, and all runs of a folder as a grid.
 
 Only this machine can reach it, and nothing is sent elsewhere or written.
 Ctrl-C ends it. With --out, there is no server: the page is one file that opens

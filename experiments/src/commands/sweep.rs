@@ -17,9 +17,9 @@
 
 mod again;
 mod axis;
-mod failed;
+pub(super) mod failed;
 mod flags;
-mod forecast;
+pub(super) mod forecast;
 mod lock;
 mod plan;
 mod preset;

@@ -450,6 +450,22 @@ impl Config {
         }
     }
 
+    /// What runs have in common that may be compared: all but method, seed, and where a file of weights is.
+    pub(crate) fn but_method_and_seed(&self) -> Self {
+        // The one that comes with a method is no other setting.
+        let smoother = match self.smoother {
+            usual if usual == Smoother::of(&self.attn) => Smoother::Auto,
+            other => other,
+        };
+        Config {
+            attn: String::new(),
+            smoother,
+            seed: 0,
+            init: self.init.content(),
+            ..self.clone()
+        }
+    }
+
     /// Whether loading gives the same data.
     pub(crate) fn same_data(&self, other: &Config) -> bool {
         let of = |c: &Config| {

@@ -1,5 +1,8 @@
 //! Curves of few points out of runs of many steps: pictures stay light however long the run was.
 
+use crate::numbers::statistics::mean;
+use std::collections::BTreeMap;
+
 /// Points of a curve that are drawn at most, but for the last.
 pub(crate) const MOST_POINTS: usize = 300;
 /// A running mean is over one of so many parts of the run,
@@ -68,6 +71,53 @@ pub(crate) fn extremes(points: &[(usize, f64)], most: usize) -> Steps {
 /// Every so many of the items, the last among them.
 pub(crate) fn every<T: Copy>(items: &[T]) -> Vec<T> {
     ends(items.len()).map(|last| items[last - 1]).collect()
+}
+
+/// What runs that differ in nothing but their seed have at one place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Together {
+    pub(crate) x: f64,
+    pub(crate) mean: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+/// The curves of some runs, which have as many points each, as one: their mean, the lowest and the highest.
+pub(crate) fn together(runs: &[Vec<(f64, f64)>]) -> Vec<Together> {
+    let count = runs.first().map_or(0, Vec::len);
+    let at = |place: usize| {
+        let of = |number: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+            runs.iter().map(|run| number(&run[place])).collect()
+        };
+        let (xs, ys) = (of(|point| point.0), of(|point| point.1));
+        let middle = |numbers: &[f64]| mean(numbers).unwrap_or(f64::NAN);
+        let end = |pick: fn(f64, f64) -> f64| ys.iter().copied().reduce(pick).unwrap_or(f64::NAN);
+        Together {
+            x: middle(&xs),
+            mean: middle(&ys),
+            low: end(f64::min),
+            high: end(f64::max),
+        }
+    };
+    (0..count).map(at).collect()
+}
+
+/// The points at the steps that all curves have, as many at most as are drawn: each mean of them is over the same runs.
+pub(crate) fn shared(curves: &[Steps]) -> Vec<Vec<(f64, f64)>> {
+    let all: Vec<BTreeMap<usize, f64>> = curves
+        .iter()
+        .map(|curve| curve.iter().copied().collect())
+        .collect();
+    let of_all = |step: &usize| all.iter().all(|curve| curve.contains_key(step));
+    let steps = all.first().into_iter().flat_map(BTreeMap::keys).copied();
+    let steps = every(&steps.filter(of_all).collect::<Vec<_>>());
+    let points = |curve: &BTreeMap<usize, f64>| {
+        let points = steps
+            .iter()
+            .filter_map(|step| Some((*step as f64, *curve.get(step)?)));
+        points.collect()
+    };
+    all.iter().map(points).collect()
 }
 
 /// The numbers, from 1 to `count`, of the points that are drawn.

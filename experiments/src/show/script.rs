@@ -77,6 +77,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_paint_in_the_dark_has_the_colours_of_the_dark_theme() {
+        let (_, style) = FILES[0];
+        let of = |selector: &str| -> Vec<&str> {
+            let (_, rest) = style.split_once(&format!("{selector} {{")).unwrap();
+            let (block, _) = rest.split_once('}').unwrap();
+            block
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .collect()
+        };
+        let dark = of(":root[data-theme=\"dark\"]");
+        assert!(dark.contains(&"color-scheme: dark;"), "{dark:?}");
+        assert_eq!(of(":root:not([data-theme])"), dark);
+    }
+
+    #[test]
     fn json_cannot_end_its_element() {
         let inside = json_inside("{\"name\":\"</script><!--&\"}");
         assert_eq!(

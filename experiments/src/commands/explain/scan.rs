@@ -6,7 +6,7 @@ use crate::show::grid::{Grid, cells, csv_line, left, right};
 use crate::show::number::three_digits;
 use crate::terminal::error::{Error, Result};
 use crate::train::replay::{Replay, Watch};
-use answer::tape::nodes;
+use answer::tape::{Node, nodes};
 use engine::Tape;
 use serde::Serialize;
 use std::fmt::Write;
@@ -43,7 +43,7 @@ impl Steps {
 pub(crate) struct Scan {
     first: usize,
     last: usize,
-    /// A node's place and name.
+    /// A node's place and its name: that of a parameter, or an operator after its layer.
     nodes: Vec<(usize, String)>,
     /// By node, then by step; 0 where nothing reached the node.
     norms: Vec<Vec<f64>>,
@@ -60,7 +60,7 @@ impl Scan {
         replay.go_back(steps.first - 1, watch)?;
         replay.refuse_beyond(steps.last)?;
         replay.go_to(steps.first - 1, steps.last, watch)?;
-        let (mut names, mut norms): (Vec<(usize, String)>, Vec<Vec<f64>>) = Default::default();
+        let (mut names, mut norms) = (Vec::new(), Vec::<Vec<f64>>::new());
         for step in steps.first..=steps.last {
             let tape = Tape::keeping();
             let batch = replay.trainer.begin(step - 1);
@@ -69,14 +69,7 @@ impl Scan {
             let params = replay.trainer.params();
             let nodes = nodes(&tape.records(), params.iter().map(|(name, _)| name));
             if names.is_empty() {
-                let name = |node: &answer::tape::Node| {
-                    let parameter = node.parameter.clone();
-                    (
-                        node.number,
-                        parameter.unwrap_or_else(|| node.operator.to_string()),
-                    )
-                };
-                names = nodes.iter().map(name).collect();
+                names = named(&nodes);
                 norms = vec![Vec::new(); nodes.len()];
             }
             if nodes.len() != names.len() {
@@ -265,6 +258,37 @@ impl Kind {
     }
 }
 
+/// Places and names of nodes. An operator is of the layer of its parameters, or else of the latest layer that it was
+/// computed from, as on the page of `skein study`; what comes before all of them is of the inputs.
+fn named(nodes: &[Node]) -> Vec<(usize, String)> {
+    // By the first appearance of a parameter; 0 is the inputs.
+    let mut layers = vec!["inputs".to_string()];
+    let mut of: Vec<usize> = Vec::new();
+    let mut names = Vec::new();
+    for node in nodes {
+        if let Some(name) = &node.parameter {
+            let inner = name.strip_prefix("model.").unwrap_or(name);
+            let layer = inner.split('.').next().unwrap_or(inner);
+            let known = layers.iter().position(|known| known == layer);
+            of.push(known.unwrap_or(layers.len()));
+            if known.is_none() {
+                layers.push(layer.to_string());
+            }
+            names.push((node.number, name.clone()));
+            continue;
+        }
+        let own = node.parents.iter().copied();
+        let own: Vec<usize> = own
+            .filter(|parent| nodes[*parent].parameter.is_some())
+            .collect();
+        let before = if own.is_empty() { &node.parents } else { &own };
+        let layer = before.iter().map(|parent| of[*parent]).max().unwrap_or(0);
+        of.push(layer);
+        names.push((node.number, format!("{} {}", layers[layer], node.operator)));
+    }
+    names
+}
+
 /// The largest of each share of the steps, on a logarithmic scale.
 fn course(norms: &[f64]) -> String {
     let columns = WIDTH.min(norms.len());
@@ -306,6 +330,47 @@ fn colour(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use answer::tape::Place;
+
+    #[test]
+    fn an_operator_is_named_after_its_layer() {
+        let node = |number, operator, parameter: Option<&str>, parents: &[usize]| Node {
+            number,
+            operator,
+            parameter: parameter.map(String::from),
+            shape: (1, 1),
+            parents: parents.to_vec(),
+            saved_bytes: 0,
+            multiply_adds: [0, 0],
+            value_norm: None,
+            gradient_norm: None,
+            written: Place {
+                file: String::new(),
+                line: 1,
+            },
+        };
+        let nodes = [
+            node(0, "leaf", Some("model.embeddings.word"), &[]),
+            node(1, "leaf", Some("model.transformer_0.ff.weight"), &[]),
+            node(2, "leaf", None, &[]),
+            node(3, "gather", None, &[0]),
+            node(4, "linear", None, &[3, 1]),
+            node(5, "add", None, &[3, 4]),
+            node(6, "gather", None, &[0, 5]),
+        ];
+        let names: Vec<String> = named(&nodes).into_iter().map(|(_, name)| name).collect();
+        let expected = [
+            "model.embeddings.word",
+            "model.transformer_0.ff.weight",
+            "inputs leaf",
+            "embeddings gather",
+            "transformer_0 linear",
+            "transformer_0 add",
+            // Its parameter decides.
+            "embeddings gather",
+        ];
+        assert_eq!(names, expected);
+    }
 
     #[test]
     fn steps_are_two_rising_numbers() {

@@ -1,9 +1,9 @@
-//! What the rooms of runs and tapes ask: a path of the server, a question in JSON, an answer in JSON or a sentence.
+//! What the rooms of runs, tapes and grids ask: a path of the server, a question in JSON, an answer in JSON or a sentence.
 
 use super::curves::{self, Curves};
 use super::jobs::{Jobs, Status};
 use super::list::Runs;
-use super::{run, source, work};
+use super::{grid, means, run, source, work};
 use crate::terminal::error::Error;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ impl Desk {
     /// Whether questions come to this path.
     pub(super) fn has(path: &str) -> bool {
         [
-            "/runs", "/run", "/curves", "/tape", "/scan", "/judge", "/source",
+            "/runs", "/run", "/curves", "/grid", "/means", "/tape", "/scan", "/judge", "/source",
         ]
         .contains(&path)
     }
@@ -94,6 +94,8 @@ impl Desk {
                 let found = self.runs.find(&asked.run)?;
                 self.curves.answer(&found, &asked)
             }
+            "/grid" => written(&grid::told(&self.runs, &read(question)?)?),
+            "/means" => written(&means::told(&self.runs, &self.curves, &read(question)?)?),
             "/tape" => {
                 let asked: work::OfTape = read(question)?;
                 let found = self.runs.find(&asked.run)?;

@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Points of a curve at most; of longer ones the means, and the least and the largest, of half as many parts.
 const MOST: usize = 2000;
-/// Files that are remembered.
-const FILES: usize = 8;
+/// Files that are remembered: the runs of a grid are asked for together.
+const FILES: usize = 64;
 
 /// What is asked: the steps from `from` to `to`, or those after `since` as they are.
 #[derive(Deserialize)]
@@ -65,13 +65,13 @@ struct Layer {
 
 /// A metrics.jsonl as far as it was read.
 #[derive(Default)]
-struct Growing {
+pub(super) struct Growing {
     /// Where its last whole line ends, and that line: if another stands there now, it is another file.
     end: u64,
     last: Vec<u8>,
     lines: Lines,
-    steps: Vec<Step>,
-    evaluations: Vec<(usize, Dev)>,
+    pub(super) steps: Vec<Step>,
+    pub(super) evaluations: Vec<(usize, Dev)>,
 }
 
 /// What was read of several files, the latest last.
@@ -82,20 +82,29 @@ impl Curves {
     /// The answer about a run, as JSON.
     pub(super) fn answer(&self, found: &Found, asked: &Asked) -> Result<String, Refusal> {
         let state = State::of(&found.folder);
-        let path = found.folder.join("metrics.jsonl");
+        written(&self.read(&found.folder, |file| file.told(state, asked))?)
+    }
+
+    /// What `take` makes of the lines of the run in `folder` so far.
+    pub(super) fn read<T>(
+        &self,
+        folder: &Path,
+        take: impl FnOnce(&Growing) -> T,
+    ) -> Result<T, Refusal> {
+        let path = folder.join("metrics.jsonl");
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (files, order) = &mut *known;
         let mut file = files.remove(&path).unwrap_or_default();
         order.retain(|other| *other != path);
         file.read_on(&path)?; // What has failed is read anew next time.
-        let told = file.told(state, asked);
+        let taken = take(&file);
         order.push(path.clone());
         files.insert(path, file);
         if order.len() > FILES {
             let oldest = order.remove(0);
             files.remove(&oldest);
         }
-        written(&told)
+        Ok(taken)
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Runs {
 pub(super) struct Found {
     pub(super) name: String,
     pub(super) folder: PathBuf,
+    /// Whether the folder that it is in may be read, too: not that of a run that was named itself.
+    pub(super) is_below: bool,
 }
 
 /// Whether a run is under way.
@@ -59,19 +61,19 @@ pub(super) struct Listed {
 
 /// What a run is of and how far it has come.
 #[derive(Serialize)]
-struct Summary {
+pub(super) struct Summary {
     task: &'static str,
     attn: String,
     seed: u64,
     features: usize,
     /// That were done, and that it is to do.
-    done: usize,
+    pub(super) done: usize,
     steps: usize,
     /// Of the latest step.
     loss: Option<f64>,
     /// The latest evaluation on dev.
-    dev: Option<Evaluation>,
-    test: Option<Evaluation>,
+    pub(super) dev: Option<Evaluation>,
+    pub(super) test: Option<Evaluation>,
 }
 
 impl Runs {
@@ -80,10 +82,10 @@ impl Runs {
     }
 
     /// What there is now, by name.
-    fn all(&self) -> Vec<Found> {
+    pub(super) fn all(&self) -> Vec<Found> {
         let mut found = Vec::new();
         for folder in &self.folders {
-            add(folder, DEPTH, &mut found);
+            add(folder, DEPTH, false, &mut found);
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         found.dedup_by(|a, b| a.name == b.name);
@@ -107,7 +109,7 @@ impl Runs {
     }
 }
 
-fn add(folder: &Path, depth: usize, all: &mut Vec<Found>) {
+fn add(folder: &Path, depth: usize, is_below: bool, all: &mut Vec<Found>) {
     let has = |name| folder.join(name).is_file();
     if ["config.toml", "metrics.jsonl", "result.json"]
         .into_iter()
@@ -116,6 +118,7 @@ fn add(folder: &Path, depth: usize, all: &mut Vec<Found>) {
         all.push(Found {
             name: shown::name(folder).replace('\\', "/"),
             folder: folder.to_path_buf(),
+            is_below,
         });
         return;
     }
@@ -123,7 +126,7 @@ fn add(folder: &Path, depth: usize, all: &mut Vec<Found>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if depth > 0 && !hidden && entry.path().is_dir() {
-            add(&entry.path(), depth - 1, all);
+            add(&entry.path(), depth - 1, true, all);
         }
     }
 }
@@ -131,7 +134,9 @@ fn add(folder: &Path, depth: usize, all: &mut Vec<Found>) {
 impl Listed {
     fn of(found: Found) -> Self {
         let state = State::of(&found.folder);
-        let read = Summary::read(&found.folder);
+        let folder = &found.folder;
+        let config = Config::of_run(folder).map_err(Refusal::from);
+        let read = config.and_then(|config| Summary::of(&config, folder));
         let (of, broken) = match read {
             Ok(summary) => (Some(summary), None),
             Err(refused) => (None, Some(refused.sentence)),
@@ -146,13 +151,13 @@ impl Listed {
 }
 
 impl Summary {
-    fn read(folder: &Path) -> Result<Self, Refusal> {
-        let config = Config::of_run(folder)?;
+    /// Of the run with this configuration in `folder`.
+    pub(super) fn of(config: &Config, folder: &Path) -> Result<Self, Refusal> {
         let outcome = Outcome::read(folder)?;
         let (step, dev) = latest(&folder.join("metrics.jsonl"));
         Ok(Summary {
             task: config.task.name(),
-            attn: config.attn,
+            attn: config.attn.clone(),
             seed: config.seed,
             features: config.features,
             done: match (&step, &outcome) {
@@ -168,17 +173,19 @@ impl Summary {
     }
 }
 
+/// So many bytes at the end of a file.
+pub(super) fn tail(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let from = file.metadata()?.len().saturating_sub(most);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The last whole lines of a step and of an evaluation, as far as they are near the end.
 fn latest(path: &Path) -> (Option<Step>, Option<Dev>) {
-    let tail = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        let from = file.metadata()?.len().saturating_sub(TAIL);
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = tail().unwrap_or_default();
+    let bytes = tail(path, TAIL).unwrap_or_default();
     let end = bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
     let (mut step, mut dev) = (None, None);
     for line in bytes[..end].rsplit(|&byte| byte == b'\n') {

@@ -9,10 +9,11 @@ macro_rules! files {
 }
 
 /// Every file of its own.
-const FILES: [(&str, &str); 35] = files![
+const FILES: [(&str, &str); 37] = files![
     "index.html",
     "all_draws.js",
     "ask.js",
+    "cells.js",
     "check.js",
     "controls.js",
     "derivation.js",
@@ -23,6 +24,7 @@ const FILES: [(&str, &str); 35] = files![
     "entry.js",
     "example.js",
     "graph.js",
+    "grid.js",
     "heat.js",
     "judged.js",
     "live.js",

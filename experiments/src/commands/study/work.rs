@@ -375,6 +375,7 @@ pub(super) mod tests {
         let found = Found {
             name: "run".into(),
             folder: "run".into(),
+            is_below: false,
         };
         let tape = |text: &str| {
             let asked: OfTape = serde_json::from_str(text).unwrap();

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 
 /// Why a cell has failed.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub(super) struct Mark {
-    pub(super) cause: String,
+pub(in crate::commands) struct Mark {
+    pub(in crate::commands) cause: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) hint: Option<String>,
+    pub(in crate::commands) hint: Option<String>,
 }
 
 impl Mark {
@@ -42,7 +42,7 @@ fn path(grid: &Path, cell: &str) -> PathBuf {
 }
 
 /// That of a cell, if it has failed.
-pub(super) fn read(grid: &Path, cell: &str) -> Result<Option<Mark>> {
+pub(in crate::commands) fn read(grid: &Path, cell: &str) -> Result<Option<Mark>> {
     let path = path(grid, cell);
     match path.exists() {
         true => read_toml(&path).map(Some),

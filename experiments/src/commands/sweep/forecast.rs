@@ -45,6 +45,26 @@ struct Pace {
     peak_mib: Option<f64>,
 }
 
+/// Those that a run of these settings still takes after `behind` steps, on data with so many examples of dev and test:
+/// an evaluation is reckoned as a third of training on as many examples.
+pub(in crate::commands) fn seconds_left(
+    config: &Config,
+    behind: usize,
+    seconds_per_step: f64,
+    [dev, test]: [usize; 2],
+) -> f64 {
+    let left = config.steps.saturating_sub(behind);
+    let judged = |wanted: usize, there: usize| match wanted {
+        0 => there,
+        some => some.min(there),
+    };
+    let evaluations = left.div_ceil(config.eval_every);
+    let examples =
+        evaluations * judged(config.eval_examples, dev) + judged(config.test_examples, test);
+    let one = seconds_per_step / config.batch as f64;
+    left as f64 * seconds_per_step + FORWARD * one * examples as f64
+}
+
 /// What is left of a grid.
 pub(super) struct Forecast<'a> {
     plan: &'a Plan,
@@ -165,17 +185,12 @@ impl<'a> Forecast<'a> {
             }
         };
         let pace = &self.paces[place];
-        let left = config.steps.saturating_sub(behind);
-        let judged = |wanted: usize, there: usize| match wanted {
-            0 => there,
-            some => some.min(there),
-        };
-        let [dev, test] = pace.judged;
-        let evaluations = left.div_ceil(config.eval_every);
-        let examples =
-            evaluations * judged(config.eval_examples, dev) + judged(config.test_examples, test);
-        let one = pace.seconds_per_step / config.batch as f64;
-        Ok(left as f64 * pace.seconds_per_step + FORWARD * one * examples as f64)
+        Ok(seconds_left(
+            config,
+            behind,
+            pace.seconds_per_step,
+            pace.judged,
+        ))
     }
 
     /// From the runs and trials that there are.

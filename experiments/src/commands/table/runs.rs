@@ -5,7 +5,7 @@ use crate::numbers::statistics::mean;
 use crate::run::environment::{Computer, Took};
 use crate::run::outcome::Outcome;
 use crate::run::tuned::{Choice, Tuned};
-use crate::settings::choices::{Smoother, Task};
+use crate::settings::choices::Task;
 use crate::settings::config::Config;
 use crate::terminal::error::{Error, Result};
 use crate::terminal::parse::distinct;
@@ -48,18 +48,9 @@ impl Run {
             true => "builtin",
             false => "files",
         };
-        // The one that comes with a method is no other setting.
-        let smoother = match self.config.smoother {
-            usual if usual == Smoother::of(&self.config.attn) => Smoother::Auto,
-            other => other,
-        };
         Config {
-            attn: String::new(),
-            smoother,
-            seed: 0,
             data: data.into(),
-            init: self.config.init.content(),
-            ..self.config.clone()
+            ..self.config.but_method_and_seed()
         }
     }
 

@@ -3,7 +3,6 @@
 
 use super::figures::{Curves, Figures, Line, Numbers, Points, over_steps, wide as points};
 use super::parts::{Rows, remark, section, settings, settings_and_origin, table, thousands};
-use crate::numbers::statistics::mean;
 use crate::run::environment::Took;
 use crate::run::measured::Evaluation;
 use crate::run::outcome::Outcome;
@@ -12,7 +11,7 @@ use crate::show::curve::{self, MOST_POINTS};
 use crate::show::record::{Record, Step};
 use crate::terminal::output::percent;
 use maud::{Markup, html};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// The setting that the runs of a group may differ in, as pages write it, and those that name a group.
 const SEED: &str = "seed";
@@ -196,24 +195,11 @@ impl Group<'_> {
 
     /// A number of the evaluations that all runs have.
     fn evaluations(&self, of: fn(&Evaluation) -> f64) -> Vec<Points> {
-        let all = |run: &&Record| -> BTreeMap<usize, f64> {
-            let all = run
-                .evaluations
-                .iter()
-                .map(|(step, dev)| (*step, of(&dev.dev)));
-            all.collect()
+        let all = |run: &&Record| -> curve::Steps {
+            let all = run.evaluations.iter();
+            all.map(|(step, dev)| (*step, of(&dev.dev))).collect()
         };
-        let all: Vec<BTreeMap<usize, f64>> = self.runs.iter().map(all).collect();
-        let of_all = |step: &usize| all.iter().all(|run| run.contains_key(step));
-        let steps: Vec<usize> = all[0].keys().copied().filter(of_all).collect();
-        let steps = curve::every(&steps);
-        let points = |run: &BTreeMap<usize, f64>| {
-            let points = steps
-                .iter()
-                .filter_map(|step| Some((*step as f64, *run.get(step)?)));
-            points.collect()
-        };
-        all.iter().map(points).collect()
+        curve::shared(&self.runs.iter().map(all).collect::<Vec<_>>())
     }
 
     /// Smoothed train loss over the time that the steps took, evaluations not counted: seconds divided by `unit`.
@@ -239,29 +225,15 @@ impl Group<'_> {
 
     /// One line of all runs: their mean, and the lowest and the highest beside it.
     fn line(&self, runs: &[Points]) -> Line {
-        let count = runs.first().map_or(0, Vec::len);
-        let of = |place: usize, number: fn(&(f64, f64)) -> f64| -> Vec<f64> {
-            runs.iter().map(|run| number(&run[place])).collect()
-        };
-        let middle = |numbers: &[f64]| mean(numbers).unwrap_or(f64::NAN);
-        let point = |place| (middle(&of(place, |p| p.0)), middle(&of(place, |p| p.1)));
-        let mean: Points = (0..count).map(point).collect();
+        let points = curve::together(runs);
+        let mean: Points = points.iter().map(|point| (point.x, point.mean)).collect();
         let line = Line::new(&self.name, &mean, mean.clone());
         if runs.len() < 2 {
             return line;
         }
-        let end = |pick: fn(f64, f64) -> f64| {
-            let end = |place| {
-                of(place, |p| p.1)
-                    .into_iter()
-                    .reduce(pick)
-                    .unwrap_or(f64::NAN)
-            };
-            Some(Numbers((0..count).map(end).collect()))
-        };
         Line {
-            low: end(f64::min),
-            high: end(f64::max),
+            low: Some(Numbers(points.iter().map(|point| point.low).collect())),
+            high: Some(Numbers(points.iter().map(|point| point.high).collect())),
             ..line
         }
     }

@@ -3,6 +3,7 @@
 import { travel } from "./ask.js";
 import { el } from "./dom.js";
 import { embedded } from "./engine.js";
+import { gridRoom } from "./grid.js";
 import { repaint } from "./matrix.js";
 import { methodRoom } from "./method.js";
 import { operatorRoom } from "./operator.js";
@@ -16,7 +17,7 @@ const alone = embedded();
 const ROOMS = {
   method: ["A method", methodRoom],
   operator: ["An operator", operatorRoom],
-  ...(alone ? {} : { run: ["A run", runRoom], tape: ["A tape", tapeRoom] }),
+  ...(alone ? {} : { run: ["A run", runRoom], tape: ["A tape", tapeRoom], grid: ["A grid", gridRoom] }),
 };
 if (alone) {
   travel(alone.way);
@@ -52,8 +53,9 @@ function render(place) {
   const main = document.getElementById("room");
   if (room.element.parentNode !== main) main.replaceChildren(room.element);
   document.title = `${room.title(page.state)} | skein study`;
+  const { run, grid } = page.state; // the run and the grid that were chosen go along
   for (const [key, link] of links) {
-    link.setAttribute("href", write({ ...usual(), room: key, run: page.state.run })); // the chosen run goes along
+    link.setAttribute("href", write({ ...usual(), room: key, run, grid }));
     link.setAttribute("aria-current", key === name ? "page" : "false");
   }
   room.update(page.state, place);

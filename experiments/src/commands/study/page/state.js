@@ -31,6 +31,9 @@ const USUAL = {
   judged: "", // the split on which its model is judged and how many examples of it, "test.256"
   first: null, // the steps whose norms are shown
   last: null,
+  grid: "", // the grid of the room of grids, the column of it that is drawn, and whether runs that have not ended count
+  column: "",
+  begun: "",
   step: 1, // the step whose tape is shown, and the example of it: its place in the batch, or its number
   example: 0,
   id: null,
@@ -38,7 +41,7 @@ const USUAL = {
 };
 const OF_RUNS = ["from", "to", "first", "last", "step", "example", "id", "node"];
 const NUMBERS = ["n", "p", "features", "seed", "draws", "count", ...OF_RUNS];
-const TEXTS = ["attn", "other", "precision", "run", "judged"];
+const TEXTS = ["attn", "other", "precision", "run", "judged", "grid", "column", "begun"];
 
 const number = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
 const isPlace = (...x) => x.every((x) => Number.isInteger(x) && x >= 0);
