@@ -134,7 +134,7 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
         if !entry.laws.linear_memory {
             continue;
         }
-        let (name, n, features) = (entry.name, 1024, 64);
+        let (name, n, features) = (entry.name, 2048, 64);
         let Spent { peak, total, .. } = spend(name, product, n, features, 2, 32);
         let twice = spend(name, product, 2 * n, features, 2, 32);
         let (peak_twice, total_twice) = (twice.peak, twice.total);
@@ -156,7 +156,7 @@ fn memory_of_every_method_that_claims_it_grows_like_n() {
                 "{name}: allocated {total} at n, {total_twice} at 2 n"
             );
         }
-        // One n x n matrix of f32 alone has 4 MiB.
+        // One n x n matrix of f32 alone has 16 MiB.
         assert!(peak < n * n * 4 / 2, "{name}: {peak} bytes at n = {n}");
     }
 }
@@ -227,7 +227,7 @@ fn bytes_of_many_features_are_those_of_the_formulas() {
 fn bytes_are_those_of_the_formulas() {
     let _alone = alone();
     for (entry, product) in all() {
-        for (n, features, p) in [(2048, 64, 32), (2048, 32, 16)] {
+        for (n, features, p) in [(4096, 64, 32), (4096, 32, 16)] {
             // From n to 2 n, so that tiles and packing buffers of fixed size do not count.
             let got = |n| spend(entry.name, product, n, features, 1, p).peak as f64;
             let got = got(2 * n) - got(n);

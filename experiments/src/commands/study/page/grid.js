@@ -40,7 +40,7 @@ function left(cells) {
     const sum = each.reduce((sum, seconds) => sum + seconds, 0);
     const together = Math.max(...each, sum / running);
     said.push(
-      `About ${duration(sum)} are left, at most, one run after another` +
+      `At most about ${duration(sum)}, one run after another` +
         (running > 1 ? `, or ${duration(together)} with ${running} at a time, as now` : "") +
         `: ${plural(known.length, "run")}, the steps that each has still to do times the median of its latest steps (50 ` +
         "at most, timings.jsonl), or of those of the same method and settings with other seeds; an evaluation is " +
@@ -89,11 +89,12 @@ export function gridRoom(page) {
   const charts = CHARTS.map(({ title, y }) => curves({ title, x: X, y, series: [], shared: own }));
   const averaged = el("tbody");
   const heads = ["method", "mean over", "to step", "dev loss", "dev accuracy", "train loss", "test accuracy"];
+  const head = (text, at) => el("th", { scope: "col", class: at === 1 ? "text" : "" }, text);
   const values = el(
     "table",
     { class: "means" },
     el("caption", {}, "The last points of these curves"),
-    el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col" }, text)))),
+    el("thead", {}, el("tr", {}, ...heads.map(head))),
     averaged,
   );
   const body = el(
@@ -178,15 +179,16 @@ export function gridRoom(page) {
     if (shown.length !== tables.children.length || shown.some((table, at) => tables.children[at] !== table))
       tables.replaceChildren(...shown);
     time.textContent = left(all);
-    const failed = told.columns.flatMap(({ title, rows }) =>
-      rows.flatMap(({ attn, cells }) =>
-        cells
-          .filter(({ stage }) => stage === "failed")
-          .map((cell) => el("li", {}, `${title}: ${attn}, seed ${cell.seed} has failed: ${cell.cause}`)),
-      ),
-    );
+    const failed = new Map(); // cells by cause
+    for (const { title, rows } of told.columns) {
+      for (const { attn, cells } of rows) {
+        for (const { seed, cause } of cells.filter(({ stage }) => stage === "failed"))
+          failed.set(cause, [...(failed.get(cause) ?? []), `${title}: ${attn}, seed ${seed}`]);
+      }
+    }
+    const causes = [...failed].map(([cause, cells]) => el("li", {}, `failed: ${cause} (${cells.join("; ")})`));
     const lacking = missing(told.columns).map(([title, gone]) => el("li", {}, `${title}: without ${gone.join(", ")}`));
-    gone.replaceChildren(...lacking, ...failed);
+    gone.replaceChildren(...lacking, ...causes);
     remarks.replaceChildren(...told.remarks.map((remark) => el("p", { class: "refused" }, remark)));
   }
   function paintMeans({ methods, broken }) {
