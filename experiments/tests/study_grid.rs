@@ -236,7 +236,8 @@ fn the_page_shows(server: &Server, name: &str, all: &Value) {
     let (row, _) = row.split_once("</tr>").unwrap();
     for curve in ["dev_loss", "dev_accuracy"] {
         let last = all[curve]["points"].as_array().unwrap().last().unwrap();
-        has(row, format!("value=\"{}\"", last[1]));
+        // 1 and not 1.0, as in a browser.
+        has(row, format!("value=\"{}\"", last[1].as_f64().unwrap()));
     }
     for title in ["Dev loss", "Dev accuracy", "Train loss"] {
         let figure = room
