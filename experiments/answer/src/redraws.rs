@@ -82,7 +82,7 @@ impl Sums {
         Spread {
             bias: relative(bias),
             deviation: relative(deviation),
-            error: relative(bias.hypot(deviation)),
+            error: relative((bias * bias + deviation * deviation).sqrt()),
         }
     }
 }
@@ -173,7 +173,7 @@ mod tests {
             for at in 0..2 {
                 let [bias, deviation, error] =
                     ["bias", "deviation", "error"].map(|what| number(&skein, at, part, what));
-                let whole = bias.hypot(deviation);
+                let whole = (bias * bias + deviation * deviation).sqrt();
                 assert!((whole - error).abs() < 1e-12, "{whole} {error}");
                 assert!(deviation > 0.0);
             }
